@@ -1,0 +1,15 @@
+/*
+ * eddy.h - all of Eddy's public interface.
+ */
+#ifndef EDDY_EDDY_H
+#define EDDY_EDDY_H
+
+#include <eddy/api.h>
+#include <eddy/arena.h>
+#include <eddy/bytes.h>
+#include <eddy/clock.h>
+#include <eddy/error.h>
+#include <eddy/log.h>
+#include <eddy/map.h>
+
+#endif

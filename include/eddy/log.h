@@ -1,0 +1,58 @@
+/*
+ * log.h - what the program tells its operator.
+ *
+ * One line a message, as text or as a JSON object, written to a descriptor
+ * with one write() each so that lines of several processes never mix. Any
+ * thread may log.
+ */
+#ifndef EDDY_LOG_H
+#define EDDY_LOG_H
+
+#include <eddy/api.h>
+
+ED_BEGIN_DECLS
+
+enum ed_log_level {
+    ED_LOG_DEBUG,
+    ED_LOG_INFO,
+    ED_LOG_WARN,
+    ED_LOG_ERROR,
+    ED_LOG_OFF,
+};
+
+enum ed_log_format { ED_LOG_TEXT, ED_LOG_JSON };
+
+/* Level, format and descriptor; the defaults are INFO, TEXT and 2. */
+ED_API void ed_log_set_level(enum ed_log_level level);
+ED_API void ed_log_set_format(enum ed_log_format format);
+ED_API void ed_log_set_fd(int fd);
+
+/* Reads "debug", "info", "warn", "error" or "off", with ",json" or ",text"
+ * behind it if wanted, and sets both; ED_EPARSE when it is neither. */
+ED_API ED_CHECK int ed_log_configure(const char *text);
+
+ED_API bool ed_log_enabled(enum ed_log_level level);
+
+/*
+ * Writes one message. Control characters, line ends among them, are escaped,
+ * so that nothing a peer sends can forge a line.
+ */
+ED_API void ed_log(enum ed_log_level level, const char *fmt, ...)
+    ED_PRINTF(2, 3);
+
+#define ed_log_debug(...)                                                      \
+    (ed_log_enabled(ED_LOG_DEBUG) ? ed_log(ED_LOG_DEBUG, __VA_ARGS__) : (void)0)
+#define ed_log_info(...)  ed_log(ED_LOG_INFO, __VA_ARGS__)
+#define ed_log_warn(...)  ed_log(ED_LOG_WARN, __VA_ARGS__)
+#define ed_log_error(...) ed_log(ED_LOG_ERROR, __VA_ARGS__)
+
+/*
+ * Names what the current thread is working on: the function writes a short
+ * id, such as a request's, into `out` (NUL-terminated) and every line carries
+ * it. Set by the runtime; NULL takes it away.
+ */
+typedef void ed_log_context_fn(char *out, size_t size);
+ED_API void ed_log_set_context(ed_log_context_fn *fn);
+
+ED_END_DECLS
+#endif
