@@ -3,7 +3,7 @@
 #   tests/unit/ROOM/test_X.c     unit/ROOM/X    mirrors src/ROOM
 #   tests/{fault,cancel,wire}/test_X.c          KIND/X
 #   tests/interop/X.sh           interop/X      with EDDY_BUILD in its
-#                                               environment; exit 77 is "skipped"
+#                                               environment; exits 77 to skip
 #   include/eddy/X.h             header/X.h     compiles alone, as C and as C++
 #
 # tests/support/*.c, and any other .c file beside a test, are linked into the
