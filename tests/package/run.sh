@@ -24,22 +24,21 @@ check() { # PROMISE COMMAND...
 }
 
 # Builds and runs the consumer against the eddy.pc of one directory.
-with_pkg_config() { # DIRECTORY [FLAG...]
-    local directory=$1 flags
-    shift
-    flags=$(PKG_CONFIG_PATH=$directory pkg-config "$@" --cflags --libs eddy) &&
-        # shellcheck disable=SC2086 # flags are words
-        cc -std=c17 "$here/consumer.c" $flags -o "$work/consumer" &&
+with_pkg_config() { # DIRECTORY
+    local flags
+    flags=$(PKG_CONFIG_PATH=$1 pkg-config --cflags --libs eddy) || return
+    # shellcheck disable=SC2086 # flags are words
+    cc -std=c17 "$here/consumer.c" $flags -o "$work/consumer" &&
         LD_LIBRARY_PATH=$pc/.. "$work/consumer"
 }
 
 with_static_library() {
     local flags
-    flags=$(PKG_CONFIG_PATH=$pc pkg-config --static --cflags --libs eddy) &&
-        # shellcheck disable=SC2086
-        cc -std=c17 "$here/consumer.c" ${flags/-leddy/-l:libeddy.a} \
-            -o "$work/static" &&
-        "$work/static" && ! ldd "$work/static" | grep libeddy
+    flags=$(PKG_CONFIG_PATH=$pc pkg-config --static --cflags --libs eddy) ||
+        return
+    # shellcheck disable=SC2086 # flags are words
+    cc -std=c17 "$here/consumer.c" ${flags/-leddy/-l:libeddy.a} \
+        -o "$work/static" && "$work/static" && ! ldd "$work/static" | grep libeddy
 }
 
 with_cmake() {
