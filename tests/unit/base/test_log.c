@@ -94,6 +94,12 @@ static void a_context(char *out, size_t size)
     snprintf(out, size, "req-7");
 }
 
+static void a_failing_context(char *out, size_t size)
+{
+    snprintf(out, size, "ctx");
+    errno = EBADF;
+}
+
 static void a_nasty_context(char *out, size_t size)
 {
     memset(out, '\n', size - 1);
@@ -278,10 +284,18 @@ static void cutting_never_tears_a_character_or_an_escape(void **state)
 static void errno_is_printed_and_kept(void **state)
 {
     (void)state;
+    ed_log_set_context(a_failing_context);
     errno = ENOENT;
     ed_log_info("open: %m");
     assert_int_equal(errno, ENOENT);
-    assert_string_equal(hear_text(), "INFO  open: No such file or directory\n");
+    assert_string_equal(hear_text(),
+                        "INFO  [ctx] open: No such file or directory\n");
+    ed_log_set_fd(-1);
+    errno = ENOENT;
+    ed_log_info("open: %m");
+    assert_int_equal(errno, ENOENT);
+    ed_log_set_fd(pipe_fds[1]);
+    ed_log_info("this one tells of the loss");
 }
 
 static void a_full_descriptor_drops_lines_and_the_next_one_tells(void **state)
