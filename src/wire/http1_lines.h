@@ -59,10 +59,12 @@ LINES_INLINE bool host_is_well_formed(const char *value, const char *end,
 /* Reads the field line at `line`. Returns the line behind it; NULL when more
  * is needed or with head->error set. */
 LINES_INLINE const char *read_field(struct ed_http1_head *head, const char *buf,
-                                    const char *line, const char *end,
+                                    const char *line, struct scan_ends *ends,
                                     const struct ed_http1_limits *limits,
                                     bool request)
 {
+    const char *end = ends->end;
+
     if (LINES_UNLIKELY(head->field_count == limits->max_fields))
         return ed_http1_fail(head, 431, "too many fields");
 
@@ -75,7 +77,7 @@ LINES_INLINE const char *read_field(struct ed_http1_head *head, const char *buf,
         return bad_name(head, line, colon);
 
     const char *value = colon + 1;
-    const char *stop = scan(value, end, &scan_value);
+    const char *stop = scan_next_end(ends, value);
     if (LINES_UNLIKELY(stop - line > limits->max_line))
         return ed_http1_fail(head, 431, "field line too long");
     if (LINES_UNLIKELY(stop == end))
@@ -87,7 +89,7 @@ LINES_INLINE const char *read_field(struct ed_http1_head *head, const char *buf,
     if (LINES_UNLIKELY(stop[1] != '\n'))
         return bad_value(head, stop);
 
-    const char *next = stop + 2;
+    const char *next = scan_next_end(ends, stop + 1) + 1; /* behind the LF */
     while (value < stop && http1_is_blank(*value))
         value++;
     while (stop > value && http1_is_blank(stop[-1]))
@@ -115,9 +117,10 @@ LINES_INLINE size_t read_fields(struct ed_http1_head *head, const char *buf,
                                 bool request)
 {
     const char *line = buf + head->line_at;
+    struct scan_ends ends = scan_ends_from(line, end);
 
     while (line < end && *line != '\r') {
-        line = read_field(head, buf, line, end, limits, request);
+        line = read_field(head, buf, line, &ends, limits, request);
         if (!line)
             return 0;
         head->line_at = (uint32_t)(line - buf);

@@ -251,4 +251,87 @@ SCAN_INLINE const char *scan(const char *at, const char *end,
 }
 #endif
 
+/*
+ * The ends of values in a buffer, one behind the other. Where a vector unit
+ * looks at SCAN_BLOCK bytes ahead of the reader, the way from one line to the
+ * next is bit arithmetic in a register; it does not wait for a load and a
+ * compare whose address is only known when the line before it has been read.
+ */
+struct scan_ends {
+    const char *end; /* of the buffer */
+#if SCAN_WIDTH > 0
+    const char *block;
+    uint64_t stops; /* those of the block that were not asked for yet */
+#endif
+};
+
+#if SCAN_WIDTH > 0
+
+#define SCAN_BLOCK (64 / SCAN_BIT_STEP)
+
+SCAN_TARGET SCAN_INLINE uint64_t scan_block(const char *at, const char *end)
+{
+    uint64_t stops = 0;
+
+    for (int i = 0; i < SCAN_BLOCK; i += SCAN_WIDTH) {
+        ptrdiff_t left = end - at - i;
+
+        if (left >= SCAN_WIDTH)
+            stops |= (uint64_t)scan_stops(at + i, &scan_value)
+                     << i * SCAN_BIT_STEP;
+        else if (left > 0)
+            stops |= (uint64_t)(scan_stops(end - SCAN_WIDTH, &scan_value) >>
+                                (SCAN_WIDTH - left) * SCAN_BIT_STEP)
+                     << i * SCAN_BIT_STEP;
+    }
+    return stops;
+}
+
+SCAN_TARGET SCAN_INLINE struct scan_ends scan_ends_from(const char *at,
+                                                        const char *end)
+{
+    struct scan_ends ends = {end, at, scan_block(at, end)};
+
+    return ends;
+}
+
+/* The next byte that ends a value, or `end`. `at`, where the reader stands,
+ * is behind the one before. */
+SCAN_TARGET SCAN_INLINE const char *scan_next_end(struct scan_ends *ends,
+                                                  const char *at)
+{
+    (void)at; /* the stops before it are gone */
+    while (!ends->stops) {
+        if (ends->end - ends->block <= SCAN_BLOCK)
+            return ends->end;
+        ends->block += SCAN_BLOCK;
+        ends->stops = scan_block(ends->block, ends->end);
+    }
+
+    int bit = __builtin_ctzll(ends->stops);
+#if SCAN_BIT_STEP == 1
+    ends->stops &= ends->stops - 1;
+#else
+    ends->stops &= ~((((uint64_t)1 << SCAN_BIT_STEP) - 1) << bit);
+#endif
+    return ends->block + bit / SCAN_BIT_STEP;
+}
+
+#else
+
+SCAN_INLINE struct scan_ends scan_ends_from(const char *at, const char *end)
+{
+    struct scan_ends ends = {end};
+
+    (void)at; /* nothing is looked at ahead */
+    return ends;
+}
+
+SCAN_INLINE const char *scan_next_end(struct scan_ends *ends, const char *at)
+{
+    return scan(at, ends->end, &scan_value);
+}
+
+#endif
+
 #endif
