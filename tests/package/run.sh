@@ -57,6 +57,15 @@ shows_only_our_names() {
     }
 }
 
+lacks_no_name_of_ours() {
+    local names
+    names=$(nm -D --undefined-only "$build/libeddy.so" | awk '/ ed_/') &&
+        [[ -z $names ]] || {
+        echo "$names"
+        return 1
+    }
+}
+
 # Installed by a plain prefix, then moved: nothing in it may remember where.
 check "it installs" cmake --install "$build" --prefix "$work/prefix"
 mv "$work/prefix" "$work/moved"
@@ -68,6 +77,7 @@ check "the static library is complete" with_static_library
 check "CMake finds what was installed" with_cmake
 check "the error table is installed" test -f "$work/moved/include/eddy/err.def"
 check "libeddy.so shows only ed_ names" shows_only_our_names
+check "libeddy.so lacks none of them" lacks_no_name_of_ours
 
 echo "$passed passed, $failed failed"
 ((failed == 0))
