@@ -1,0 +1,82 @@
+/*
+ * stream.h - what a stream is made of, and its face for state machines.
+ *
+ * Fibers use include/eddy/stream.h. Connections that hold no fiber use the
+ * event face here: data is delivered as it comes, lying in the loop's scratch
+ * memory, and writing never waits. Both work over any transport, TLS later
+ * among them: a transport is a struct ed_stream_ops.
+ */
+#ifndef EDDY_NET_STREAM_H
+#define EDDY_NET_STREAM_H
+
+#include <eddy/stream.h>
+#include "core/io.h"
+
+/*
+ * Called in the loop with what arrived: `len` bytes at `data`, valid (and free
+ * to be overwritten) until it returns; or len 0 at the end of the stream, or a
+ * negative error, after either of which nothing more comes. It may stop the
+ * receiving or close the stream.
+ */
+typedef void ed_stream_data_fn(ed_stream *s, char *data, ssize_t len);
+typedef void ed_stream_event_fn(ed_stream *s);
+
+struct ed_stream_ops {
+    /* Fiber face; both suspend. A count, 0 at the end (read), or an error. */
+    ssize_t (*readv)(ed_stream *s, const struct iovec *iov, int count);
+    ssize_t (*writev)(ed_stream *s, const struct iovec *iov, int count);
+
+    /* Event face. */
+    void (*receive)(ed_stream *s, bool on);
+    ssize_t (*try_writev)(ed_stream *s, const struct iovec *iov, int count);
+    void (*want_writable)(ed_stream *s, bool on);
+
+    int (*shutdown)(ed_stream *s);
+    void (*close)(ed_stream *s); /* closes and frees */
+    int (*fd)(ed_stream *s);     /* the socket beneath, or -1 */
+};
+
+struct ed_stream {
+    const struct ed_stream_ops *ops;
+    void *user; /* of who uses the event face */
+    ed_stream_data_fn *on_data;
+    ed_stream_event_fn *on_writable; /* once for each want_writable(true) */
+    /* The peer has closed or the connection broke while nothing was being
+     * received. Called in the loop, at most once. */
+    ed_stream_event_fn *on_hangup;
+    struct ed_buf *read_ahead; /* of read_until(); NULL when empty */
+};
+
+static inline void ed_stream_receive(ed_stream *s, bool on)
+{
+    s->ops->receive(s, on);
+}
+
+/* Writes as much as goes at once: a count, -EAGAIN, or another error. */
+static inline ssize_t ed_stream_try_writev(ed_stream *s,
+                                           const struct iovec *iov, int count)
+{
+    return s->ops->try_writev(s, iov, count);
+}
+
+static inline void ed_stream_want_writable(ed_stream *s, bool on)
+{
+    s->ops->want_writable(s, on);
+}
+
+/*
+ * A listener's event face: on_accept is called in the loop with each new
+ * stream, which the callee owns. Out of descriptors, or above the limit set by
+ * pausing, connections wait in the kernel's queue; accepting is tried again
+ * when a descriptor of this loop closes, and every 100 ms. Pausing is counted
+ * as on or off, not nested.
+ */
+typedef void ed_listener_fn(ed_stream *s, void *arg);
+void ed_listener_start(ed_listener *l, ed_listener_fn *on_accept, void *arg);
+void ed_listener_pause(ed_listener *l, bool pause);
+
+/* A listener over a socket that listens already (inherited); owned from then
+ * on. */
+ED_CHECK int ed_listener_of_fd(ed_listener **out, int fd);
+
+#endif
