@@ -11,9 +11,9 @@
 #define ED_LABEL_MAX 63
 
 struct ed_endpoint {
-    bool any;            /* ":80" or "*:80": every interface */
+    bool any; /* ":80" or "*:80": every interface */
     uint16_t port;
-    struct ed_addr addr; /* len 0: `host` is to be resolved, or `any` */
+    struct ed_addr addr;        /* len 0: `host` is to be resolved, or `any` */
     char host[ED_HOST_MAX + 1]; /* the name; "" for anything else */
 };
 
