@@ -1,7 +1,6 @@
 /*
  * test_clock.c - clocks and dates, held against the C library's.
  */
-#include "base/civil.h"
 #include <eddy/clock.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +91,26 @@ static void times_before_1970_are_right(void **state)
     assert_like_libc(-2208988800);
 }
 
+static void assert_iso(int64_t unix_ns, const char *want)
+{
+    char date[ED_ISO_DATE_LEN + 1];
+
+    ed_iso_date(date, unix_ns);
+    assert_string_equal(date, want);
+}
+
+static void iso_dates_go_to_the_millisecond_on_both_sides_of_1970(void **state)
+{
+    (void)state;
+    assert_iso(0, "1970-01-01T00:00:00.000Z");
+    assert_iso(1 * ED_S + 999999999, "1970-01-01T00:00:01.999Z");
+    assert_iso(784111777 * ED_S + 7 * ED_MS, "1994-11-06T08:49:37.007Z");
+    assert_iso(-1, "1969-12-31T23:59:59.999Z");
+    assert_iso(-ED_S, "1969-12-31T23:59:59.000Z");
+    assert_iso(INT64_MAX, "2262-04-11T23:47:16.854Z");
+    assert_iso(INT64_MIN, "1677-09-21T00:12:43.145Z");
+}
+
 static void monotonic_time_never_goes_back(void **state)
 {
     int64_t before = ed_clock_monotonic();
@@ -122,6 +141,7 @@ int main(void)
         cmocka_unit_test(the_edges_of_leap_years_are_right),
         cmocka_unit_test(times_outside_of_four_digit_years_are_moved_inside),
         cmocka_unit_test(times_before_1970_are_right),
+        cmocka_unit_test(iso_dates_go_to_the_millisecond_on_both_sides_of_1970),
         cmocka_unit_test(monotonic_time_never_goes_back),
         cmocka_unit_test(real_time_is_the_time_of_the_system),
     };
