@@ -89,13 +89,13 @@ struct ed_select_case {
     int err;          /* set for the case that was chosen: 0 or ED_ECLOSED */
     bool sends;
 };
-#define ED_SEND(channel, from)                                                 \
-    {                                                                          \
-        .chan = (channel), .send = (from), .sends = true                       \
+#define ED_SEND(channel, from)                           \
+    {                                                    \
+        .chan = (channel), .send = (from), .sends = true \
     }
-#define ED_RECV(channel, into)                                                 \
-    {                                                                          \
-        .chan = (channel), .recv = (into)                                      \
+#define ED_RECV(channel, into)            \
+    {                                     \
+        .chan = (channel), .recv = (into) \
     }
 
 /*

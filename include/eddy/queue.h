@@ -43,10 +43,10 @@ struct ed_queue_options {
 };
 
 /* A new, empty queue; NULL when the system has no memory. */
-#define ed_queue_new(...)                                                      \
+#define ed_queue_new(...) \
     ed_queue_new_with(ED_OPTIONS(struct ed_queue_options, __VA_ARGS__))
-ED_API ED_CHECK ed_queue *
-ed_queue_new_with(const struct ed_queue_options *options);
+ED_API ED_CHECK ed_queue *ed_queue_new_with(
+    const struct ed_queue_options *options);
 
 /* Closes and frees the queue; the items in it are the caller's, as ever.
  * Fibers waiting on it get ED_ECLOSED. NULL is allowed. Does not suspend. */

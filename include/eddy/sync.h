@@ -90,7 +90,15 @@ typedef struct ed_semaphore {
     struct ed_line line;
 } ed_semaphore;
 
-#define ED_SEMAPHORE(count) {(count), (count), {{NULL, NULL}}}
+#define ED_SEMAPHORE(count) \
+    {                       \
+        (count), (count),   \
+        {                   \
+            {               \
+                NULL, NULL  \
+            }               \
+        }                   \
+    }
 
 /* Takes one permit, waiting for it. Suspends. Returns 0, ED_ECANCELED or
  * ED_ETIMEOUT, the permit then not being taken. */

@@ -22,7 +22,7 @@ struct ed_chan {
     size_t count;
     size_t head; /* index of the oldest value */
     bool closed;
-    uint32_t draw; /* the last one; see drawn_case() */
+    uint32_t draw;          /* the last one; see drawn_case() */
     struct ed_list senders; /* ed_place.node; data is the select case */
     struct ed_list receivers;
     char ring[];
@@ -39,7 +39,8 @@ ed_chan *ed_chan_new(size_t element_bytes, size_t capacity)
     ed_chan *ch = malloc(bytes);
     if (!ch)
         return NULL;
-    *ch = (ed_chan){.element_bytes = element_bytes, .capacity = capacity,
+    *ch = (ed_chan){.element_bytes = element_bytes,
+                    .capacity = capacity,
                     .draw = FIRST_DRAW};
     ed_list_init(&ch->senders);
     ed_list_init(&ch->receivers);

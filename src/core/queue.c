@@ -33,7 +33,7 @@ struct ed_queue {
     bool lifo;
     bool closed;
 
-    size_t unfinished; /* put in, but not reported as dealt with */
+    size_t unfinished;       /* put in, but not reported as dealt with */
     struct ed_waitq getters; /* data: where to store the item */
     struct ed_waitq putters; /* data: the item */
     struct ed_waitq joiners;
