@@ -272,6 +272,7 @@ struct stress {
     ed_chan *chan;
     uint32_t seed;
     int next; /* value nobody has tried to send yet */
+    int sends;
     uint8_t sent[STRESS_VALUES];
     uint8_t received[STRESS_VALUES];
     bool close_seen;
@@ -299,6 +300,7 @@ static int send_values(void *arg)
         int value = st->next++;
         err = ed_chan_send(st->chan, &value);
         st->sent[value] += !err;
+        st->sends += !err;
         if (!err)
             err = pause_at_random(st);
     }
@@ -341,6 +343,7 @@ static void stress(size_t capacity, uint32_t seed)
     }
     ed_chan_close(ch);
     drain(&st);
+    check(st.sends > STRESS_VALUES / 4);
     for (int i = 0; i < STRESS_VALUES; i++)
         check(st.sent[i] == st.received[i] && st.sent[i] <= 1);
 }

@@ -242,6 +242,7 @@ struct stress {
     ed_chan *ch[CHANNELS];
     uint32_t seed;
     int next;
+    int sends;
     uint8_t sent[STRESS_VALUES];
     uint8_t received[STRESS_VALUES];
 };
@@ -269,10 +270,12 @@ static int select_at_random(struct stress *st)
     if (chosen < 0)
         return chosen;
     check_int(cases[chosen].err, 0);
-    if (cases[chosen].sends)
-        st->sent[value]++;
-    else
+    if (!cases[chosen].sends) {
         st->received[received]++;
+        return 0;
+    }
+    st->sends++;
+    st->sent[value]++;
     return 0;
 }
 
@@ -306,6 +309,7 @@ static void stress(uint32_t seed)
         while (!ed_chan_try_recv(st.ch[i], &value))
             st.received[value]++;
     }
+    check(st.sends > STRESS_VALUES / 4);
     for (int i = 0; i < STRESS_VALUES; i++)
         check(st.sent[i] == st.received[i] && st.sent[i] <= 1);
     free_channels(st.ch);
