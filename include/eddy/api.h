@@ -36,6 +36,6 @@
  * member left out is zero, and zero always means "the default".
  */
 #define ED_OPTIONS(type, ...)                                                  \
-    (&(const struct type){.size = sizeof(struct type), __VA_ARGS__})
+    (&(const type){.size = sizeof(type), __VA_ARGS__})
 
 #endif

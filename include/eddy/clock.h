@@ -19,7 +19,8 @@ ED_API int64_t ed_clock_realtime(void);
 #define ED_HTTP_DATE_LEN 29
 
 /* Writes the HTTP date of `unix_s` seconds since 1970, ED_HTTP_DATE_LEN bytes
- * and a NUL. */
+ * and a NUL. Times outside of the years 0 to 9999 become the nearest one
+ * inside. */
 ED_API void ed_http_date(char out[ED_HTTP_DATE_LEN + 1], int64_t unix_s);
 
 ED_END_DECLS

@@ -6,10 +6,14 @@
 
 #include <eddy/api.h>
 #include <eddy/arena.h>
+#include <eddy/blocking.h>
 #include <eddy/bytes.h>
 #include <eddy/clock.h>
 #include <eddy/error.h>
+#include <eddy/fiber.h>
 #include <eddy/log.h>
+#include <eddy/loop.h>
 #include <eddy/map.h>
+#include <eddy/stream.h>
 
 #endif

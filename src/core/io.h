@@ -29,6 +29,7 @@ typedef void ed_op_done(struct ed_op *op, ssize_t result);
 
 struct ed_op {
     ed_op_done *done;
+    void *user; /* of who starts it; ed_io_await() uses it */
     uint8_t kind;
     bool socket; /* READ and WRITE: use recvmsg/sendmsg with MSG_NOSIGNAL */
     int iov_count;
@@ -42,7 +43,8 @@ struct ed_op {
 struct ed_io {
     ed_loop *loop;
     int fd;
-    uint8_t hints; /* the backend's own */
+    uint8_t hints; /* the backend's own, as is the next */
+    uint16_t watched;
     struct ed_op *in;  /* the pending READ, RECEIVE, ACCEPT or READABLE */
     struct ed_op *out; /* the pending WRITE, CONNECT or WRITABLE */
     /* The peer has closed its side or the connection broke while no `in` was

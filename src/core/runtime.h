@@ -67,7 +67,7 @@ struct ed_fiber {
     ed_scope *scope;   /* innermost */
     int result;        /* what ed_park() will return */
     uint8_t state;
-    bool switched_in;  /* has run before (sanitizers) */
+    bool trimmed;      /* its unused pages were given back */
     const char *what;  /* it waits for, while parked */
     bool (*abort)(void *arg); /* see ed_park() */
     void *abort_arg;
@@ -158,13 +158,21 @@ struct ed_deferred {
     bool queued;
 };
 void ed_defer(ed_loop *loop, struct ed_deferred *deferred);
+/* Takes it back, if it was put off: for owners that go away. */
+void ed_undefer(ed_loop *loop, struct ed_deferred *deferred);
 
 /* Memory that operations may use until they return to the loop: data just
  * received lies here. ED_SCRATCH_BYTES of it. */
 #define ED_SCRATCH_BYTES (64 * 1024)
 char *ed_loop_scratch(ed_loop *loop);
 
-int64_t ed_loop_now(const ed_loop *loop);
+/* Reads the clock anew: for deadlines, which should not begin in the past. A
+ * virtual clock stands still. */
+int64_t ed_loop_now_exact(ed_loop *loop);
+
+/* Says that `n` posts more (or fewer, if negative) are to come from other
+ * threads or processes: a virtual clock does not jump while any is. */
+void ed_loop_expect(ed_loop *loop, int n);
 
 /* Things that live as long as the loop, made when first needed (a resolver, a
  * connection pool): a slot by the address of a static key. `close` is called
