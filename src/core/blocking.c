@@ -82,6 +82,7 @@ static void finish(struct ed_post *post)
 {
     struct job *job = ED_CONTAINER(post, struct job, post);
 
+    ed_loop_expect(job->loop, -1);
     ed_wake(job->fiber, job->result);
 }
 
@@ -187,6 +188,8 @@ static bool withdraw(void *arg)
         pool.waiting--;
     }
     pthread_mutex_unlock(&pool.lock);
+    if (!begun)
+        ed_loop_expect(job->loop, -1);
     return !begun;
 }
 
@@ -208,6 +211,7 @@ int ed_blocking(ed_fn *fn, void *arg)
         err = submit(&job);
     if (err)
         return err;
+    ed_loop_expect(job.loop, 1);
     return ed_park("a blocking call", withdraw, &job);
 }
 
