@@ -7,21 +7,24 @@
 #include <eddy/bytes.h>
 #include <eddy/error.h>
 
-/* Eight bytes with ASCII capitals made small, without a branch: adding moves
- * a byte's letter-or-not into its top bit, where bytes beyond ASCII, which
- * are left alone, have theirs already. */
-static uint64_t fold8(uint64_t word)
+/*
+ * Whether eight bytes differ in nothing but the case of ASCII letters, without
+ * a branch. Where they differ it must be in bit 0x20, and in a letter: adding
+ * moves a byte's letter-or-not into its top bit, which bytes beyond ASCII
+ * have set already and are left out for.
+ */
+static inline bool same8(uint64_t a, uint64_t b)
 {
     const uint64_t ones = 0x0101010101010101;
-    uint64_t low = word & (0x7f * ones);
-    uint64_t from_a = low + (0x80 - 'A') * ones;
-    uint64_t past_z = low + (0x7f - 'Z') * ones;
-    uint64_t capital = from_a & ~past_z & ~word & (0x80 * ones);
+    uint64_t low = (a | 0x20 * ones) & 0x7f * ones;
+    uint64_t from_a = low + (0x80 - 'a') * ones;
+    uint64_t past_z = low + (0x7f - 'z') * ones;
+    uint64_t letter = from_a & ~past_z & ~a & 0x80 * ones;
 
-    return word | capital >> 2;
+    return ((a ^ b) & ~(letter >> 2)) == 0;
 }
 
-static uint64_t load8(const char *ptr)
+static inline uint64_t load8(const char *ptr)
 {
     uint64_t word;
 
@@ -31,7 +34,7 @@ static uint64_t load8(const char *ptr)
 
 /* Up to seven bytes in one word: two loads that may overlap for four and
  * more, so that names such as "host" and "cookie" need no loop. */
-static uint64_t load_few(const char *ptr, size_t len)
+static inline uint64_t load_few(const char *ptr, size_t len)
 {
     uint32_t front, back;
 
@@ -52,13 +55,13 @@ bool ed_bytes_equal_nocase(struct ed_bytes a, struct ed_bytes b)
     if (a.len != b.len)
         return false;
     if (a.len < 8)
-        return fold8(load_few(a.ptr, a.len)) == fold8(load_few(b.ptr, b.len));
+        return same8(load_few(a.ptr, a.len), load_few(b.ptr, b.len));
     for (size_t i = 0; i + 8 < a.len; i += 8) {
-        if (fold8(load8(a.ptr + i)) != fold8(load8(b.ptr + i)))
+        if (!same8(load8(a.ptr + i), load8(b.ptr + i)))
             return false;
     }
     size_t last = a.len - 8;
-    return fold8(load8(a.ptr + last)) == fold8(load8(b.ptr + last));
+    return same8(load8(a.ptr + last), load8(b.ptr + last));
 }
 
 bool ed_bytes_starts(struct ed_bytes b, struct ed_bytes prefix)

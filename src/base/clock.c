@@ -4,7 +4,6 @@
  * Owns nothing; no lock, no locale, no time zone. Dates are computed from
  * the count of days (proleptic Gregorian calendar).
  */
-#include "base/civil.h"
 #include <eddy/clock.h>
 #include <string.h>
 #include <time.h>
@@ -18,6 +17,17 @@
 
 /* 400 years, after which the calendar repeats, weekdays included. */
 #define ERA_DAYS 146097
+
+/* A date and a time of day, in UTC. */
+struct civil {
+    int year;    /* 0 to 9999 */
+    int month;   /* 1 to 12 */
+    int day;     /* 1 to 31 */
+    int weekday; /* 0 is Sunday */
+    int hour;
+    int minute;
+    int second; /* 0 to 59: Unix time has no leap seconds */
+};
 
 static int64_t read_clock(clockid_t id)
 {
@@ -42,7 +52,7 @@ int64_t ed_clock_realtime(void)
  * Years are counted from March, so that the leap day is the last day of a
  * year and month lengths follow one pattern: five months of 153 days.
  */
-static void set_date(struct ed_civil *civil, int days_since_1970)
+static void set_date(struct civil *civil, int days_since_1970)
 {
     int days = days_since_1970 + DAYS_TO_1970;
     int era = (days >= 0 ? days : days - (ERA_DAYS - 1)) / ERA_DAYS;
@@ -63,9 +73,11 @@ static void set_date(struct ed_civil *civil, int days_since_1970)
     civil->weekday = (day_of_era + 3) % 7;
 }
 
-struct ed_civil ed_civil(int64_t unix_s)
+/* What lies outside of the years 0 to 9999 becomes their first or last second,
+ * so that a year always has four digits. */
+static struct civil civil_of(int64_t unix_s)
 {
-    struct ed_civil civil;
+    struct civil civil;
 
     if (unix_s < FIRST_UNIX_S)
         unix_s = FIRST_UNIX_S;
@@ -91,7 +103,22 @@ static char *put2(char *out, int value)
     return out;
 }
 
-static char *put3(char *out, const char *names, int index)
+static char *put4(char *out, int value)
+{
+    out = put2(out, value / 100);
+    return put2(out, value % 100);
+}
+
+static char *put_time_of_day(char *out, const struct civil *civil)
+{
+    out = put2(out, civil->hour);
+    *out++ = ':';
+    out = put2(out, civil->minute);
+    *out++ = ':';
+    return put2(out, civil->second);
+}
+
+static char *put_name(char *out, const char *names, int index)
 {
     memcpy(out, names + index * 3, 3);
     return out + 3;
@@ -99,22 +126,38 @@ static char *put3(char *out, const char *names, int index)
 
 void ed_http_date(char out[ED_HTTP_DATE_LEN + 1], int64_t unix_s)
 {
-    struct ed_civil civil = ed_civil(unix_s);
+    struct civil civil = civil_of(unix_s);
 
-    out = put3(out, "SunMonTueWedThuFriSat", civil.weekday);
+    out = put_name(out, "SunMonTueWedThuFriSat", civil.weekday);
     *out++ = ',';
     *out++ = ' ';
     out = put2(out, civil.day);
     *out++ = ' ';
-    out = put3(out, "JanFebMarAprMayJunJulAugSepOctNovDec", civil.month - 1);
+    out =
+        put_name(out, "JanFebMarAprMayJunJulAugSepOctNovDec", civil.month - 1);
     *out++ = ' ';
-    out = put2(out, civil.year / 100);
-    out = put2(out, civil.year % 100);
+    out = put4(out, civil.year);
     *out++ = ' ';
-    out = put2(out, civil.hour);
-    *out++ = ':';
-    out = put2(out, civil.minute);
-    *out++ = ':';
-    out = put2(out, civil.second);
+    out = put_time_of_day(out, &civil);
     memcpy(out, " GMT", sizeof(" GMT"));
+}
+
+void ed_iso_date(char out[ED_ISO_DATE_LEN + 1], int64_t unix_ns)
+{
+    int64_t rest = unix_ns % ED_S;
+    int64_t second = unix_ns / ED_S - (rest < 0);
+    int ms = (int)((rest < 0 ? rest + ED_S : rest) / ED_MS);
+    struct civil civil = civil_of(second);
+
+    out = put4(out, civil.year);
+    *out++ = '-';
+    out = put2(out, civil.month);
+    *out++ = '-';
+    out = put2(out, civil.day);
+    *out++ = 'T';
+    out = put_time_of_day(out, &civil);
+    *out++ = '.';
+    *out++ = (char)('0' + ms / 100);
+    out = put2(out, ms % 100);
+    memcpy(out, "Z", sizeof("Z"));
 }

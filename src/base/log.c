@@ -9,7 +9,6 @@
  *
  * Leaves errno alone.
  */
-#include "base/civil.h"
 #include "base/utf8.h"
 #include <eddy/bytes.h>
 #include <eddy/clock.h>
@@ -229,27 +228,48 @@ static bool put_char(struct writer *w, const char *text, size_t len)
     return put(w, text, len);
 }
 
+/* How many bytes at the front, at most as many as there is room for, stand
+ * for themselves in either format: most of what is ever logged. */
+static size_t plain_len(const struct writer *w, const char *text, size_t len)
+{
+    size_t room = (size_t)(w->end - w->at);
+    size_t i = 0;
+
+    if (len > room)
+        len = room;
+    while (i < len && text[i] >= ' ' && text[i] <= '~' && text[i] != '"' &&
+           text[i] != '\\')
+        i++;
+    return i;
+}
+
 /* Escapes a text. False when it had to stop, between two characters, since no
  * more fits. */
 static bool put_escaped(struct writer *w, const char *text, size_t len)
 {
-    size_t size;
+    while (len) {
+        size_t size = plain_len(w, text, len);
 
-    for (size_t i = 0; i < len; i += size ? size : 1) {
-        size = ed_utf8_len(text + i, len - i);
-        if (!put_char(w, text + i, size))
-            return false;
+        if (size) {
+            put(w, text, size);
+        } else {
+            size = ed_utf8_len(text, len);
+            if (!put_char(w, text, size))
+                return false;
+            size += size == 0;
+        }
+        text += size;
+        len -= size;
     }
     return true;
 }
 
 static void put_time(struct writer *w)
 {
-    int64_t now = ed_clock_realtime();
-    struct ed_civil t = ed_civil(now / ED_S);
+    char date[ED_ISO_DATE_LEN + 1];
 
-    putf(w, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", t.year, t.month, t.day,
-         t.hour, t.minute, t.second, (int)(now % ED_S / ED_MS));
+    ed_iso_date(date, ed_clock_realtime());
+    put(w, date, ED_ISO_DATE_LEN);
 }
 
 /*

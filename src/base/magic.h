@@ -20,7 +20,7 @@
 /* volatile: clearing it before free() is no dead store. */
 #define ED_MAGIC                  volatile uint32_t magic
 #define ED_MAGIC_SET(obj, value)  ((void)((obj)->magic = (value)))
-#define ED_MAGIC_CHECK(obj, want) assert((obj) && (obj)->magic == (want))
+#define ED_MAGIC_CHECK(obj, want) assert((obj)->magic == (want))
 #define ED_MAGIC_CLEAR(obj)       ((void)((obj)->magic = 0))
 #else
 #define ED_MAGIC \
