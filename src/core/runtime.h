@@ -41,6 +41,7 @@ struct ed_scope {
     char *detail; /* ed_error() text of the first failure; owned */
     const char *failed_place; /* where the failed child was started */
     const char *failed_name;
+    struct ed_future *futures; /* set by fibers of it; future.h */
     int failure;   /* of the first failed child */
     int cancelled; /* what waits return: 0, ED_ECANCELED or ED_ETIMEOUT */
     int answer;    /* of ed_wait(), once ended */
@@ -50,6 +51,15 @@ struct ed_scope {
     bool collected : 1; /* the failure was returned by ed_wait() */
     bool joining : 1;   /* the owner waits for the last child */
 };
+
+/* Logs a failure nobody asked for, with where its fiber was started; `detail`
+ * may be NULL. */
+void ed_log_failure(const char *name, const char *place, int failure,
+                    const char *detail);
+
+/* The scope of these futures is being left: logs the failures nobody asked
+ * for, and frees what the futures own. */
+void ed_futures_leave(struct ed_future *first);
 
 /* ---- fibers ---- */
 
