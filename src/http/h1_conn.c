@@ -23,6 +23,15 @@ enum {
     MOST_LINGERING = 1024 * 1024,
 };
 
+/* Without receiving, nothing about the connection would ever be heard. */
+static void receive(struct h1_conn *c, bool on)
+{
+    c->paused = !on;
+    int err = ed_stream_receive(c->stream, on);
+    if (err)
+        h1_break(c, err);
+}
+
 /* ---- the end ---- */
 
 static void release_in(struct h1_conn *c)
@@ -82,8 +91,7 @@ static void linger(struct h1_conn *c)
     release_in(c);
     ed_conn_enter(&c->base, ED_CONN_LINGER);
     if (c->paused)
-        ed_stream_receive(c->stream, true);
-    c->paused = false;
+        receive(c, true);
 }
 
 void h1_output_done(struct h1_conn *c)
@@ -113,10 +121,8 @@ void h1_consume(struct h1_conn *c, size_t n)
 {
     c->view += n;
     c->view_len -= (uint32_t)n;
-    if (!c->paused || c->view_len > MOST_WAITING / 2)
-        return;
-    c->paused = false;
-    ed_stream_receive(c->stream, true);
+    if (c->paused && c->view_len <= MOST_WAITING / 2)
+        receive(c, true);
 }
 
 /* Adds what arrived to the input kept, or keeps the view's rest. */
@@ -283,10 +289,8 @@ static void arrived_while_busy(struct h1_conn *c, const char *data, size_t len)
         ed_conn_enter(&c->base, ED_CONN_BUSY);
         ed_wake(reader, 0);
     }
-    if (c->view_len > MOST_WAITING) {
-        c->paused = true;
-        ed_stream_receive(c->stream, false);
-    }
+    if (c->view_len > MOST_WAITING)
+        receive(c, false);
 }
 
 static void arrived(struct h1_conn *c, char *data, size_t len)
@@ -405,7 +409,7 @@ void ed_h1_open(ed_server *server, ed_stream *stream)
     stream->on_writable = h1_on_writable;
     stream->on_hangup = on_hangup;
     ed_conn_open(server, &c->base);
-    ed_stream_receive(stream, true);
+    receive(c, true);
 }
 
 /* ---- for handlers ---- */
@@ -422,7 +426,7 @@ static const char *peer(ed_req *req)
     return x->peer ? x->peer : "";
 }
 
-int h1_upgrade(ed_req *req, const char *protocol, ed_stream **out)
+static int upgrade(ed_req *req, const char *protocol, ed_stream **out)
 {
     struct h1_exchange *x = h1_exchange(req);
     struct h1_conn *c = x->conn;
@@ -430,8 +434,9 @@ int h1_upgrade(ed_req *req, const char *protocol, ed_stream **out)
     if (err)
         return err;
     ed_stream *stream = c->stream;
-    ed_stream_receive(stream, false);
-    err = ed_stream_unread(stream, ed_bytes_of(c->view, c->view_len));
+    err = ed_stream_receive(stream, false);
+    if (!err)
+        err = ed_stream_unread(stream, ed_bytes_of(c->view, c->view_len));
     if (err)
         return err;
     stream->user = NULL;
@@ -449,6 +454,6 @@ const struct ed_exchange_ops h1_ops = {
     .body_read = h1_body_read,
     .send = h1_send,
     .flush = h1_flush,
-    .upgrade = h1_upgrade,
+    .upgrade = upgrade,
     .peer = peer,
 };

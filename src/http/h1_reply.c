@@ -77,7 +77,9 @@ static void out_sent(struct h1_conn *c, size_t n)
 static void wait_writable(struct h1_conn *c)
 {
     ed_conn_enter(&c->base, ED_CONN_WRITE);
-    ed_stream_want_writable(c->stream, true);
+    int err = ed_stream_want_writable(c->stream, true);
+    if (err)
+        h1_break(c, err);
 }
 
 int h1_push(struct h1_conn *c)
