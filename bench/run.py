@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Runs one benchmark against its peers and prints what came out.
+"""Runs benchmarks against their peers and prints what came out.
 
-    bench/run.py pong|pipeline|fanout|idle|fiber|parser
+    bench/run.py [pong|pipeline|fanout|idle|fiber|parser]...
                  [--json] [--rounds N] [--seconds S] [--only a,b] [--quick]
 
 The server under test has processor 0 for itself, the load generator (and the
@@ -13,15 +13,18 @@ The report goes to standard output and, with the raw figures of every run, to
 build/bench/NAME.txt and NAME.json; `fanout` draws build/bench/fanout.svg too.
 """
 import argparse
+import contextlib
 import json
 import os
 import pathlib
+import shlex
 import statistics
 import subprocess
 import sys
 import time
 
 from rig import machine, measure, paths, plot, servers, table
+from rig.report import Report
 
 GREETING = "Hello, world!\n"
 CONNECTIONS = 64
@@ -33,83 +36,6 @@ FANOUT_MS = 10
 
 # Memory that a server gives back, or takes, soon after a burst.
 SETTLE_S = 0.5
-
-
-class Report:
-    """What one benchmark has to say, for people and for programs."""
-
-    def __init__(self, name, title, options):
-        self.name = name
-        self.title = title
-        self.data = {
-            "benchmark": name,
-            "title": title,
-            "command": options.command,
-            "date": machine.now(),
-            "machine": machine.describe(),
-            "rounds": options.rounds,
-            "seconds": options.seconds,
-            "versions": {},
-            "rows": [],
-            "skipped": {},
-            "doubts": [],
-            "bars": [],
-            "raw": {},
-        }
-        self.columns = []
-        self.lines = []
-
-    def skip(self, name, reason):
-        self.data["skipped"][name] = reason
-
-    def bar(self, what, value, limit, unit):
-        """States a goal of the project and whether this run met it."""
-        self.data["bars"].append(
-            {
-                "what": what,
-                "value": value,
-                "limit": limit,
-                "unit": unit,
-                "met": value <= limit,
-            }
-        )
-
-    def text(self):
-        data = self.data
-        parts = [self.title, ""]
-        if self.lines:
-            parts += [table.render(self.columns, self.lines), ""]
-        for bar in data["bars"]:
-            verdict = "met" if bar["met"] else "MISSED"
-            parts.append(
-                f"eddy's bar: {bar['what']} at most {bar['limit']:g}"
-                f"{bar['unit']}; measured {bar['value']:.3g}: {verdict}"
-            )
-        if data["bars"]:
-            parts.append("")
-        parts += [f"{n}: {why}, skipped" for n, why in data["skipped"].items()]
-        parts += [f"careful: {doubt}" for doubt in data["doubts"]]
-        parts += self._provenance()
-        return "\n".join(parts)
-
-    def _provenance(self):
-        data, host = self.data, self.data["machine"]
-        versions = [f"{n} {v}" for n, v in data["versions"].items() if v]
-        return [
-            f"{data['date']}  {data['command']}",
-            f"{data['rounds']} rounds of {data['seconds']:g} s, interleaved",
-            f"{host['cpu']}, {host['cpus']} processors, Linux "
-            f"{host['kernel']}, load at start {host['load_at_start']}",
-            *([", ".join(versions)] if versions else []),
-        ]
-
-    def publish(self, as_json):
-        paths.RESULTS.mkdir(parents=True, exist_ok=True)
-        as_text = self.text() + "\n"
-        as_object = json.dumps(self.data, indent=2) + "\n"
-        (paths.RESULTS / f"{self.name}.txt").write_text(as_text)
-        (paths.RESULTS / f"{self.name}.json").write_text(as_object)
-        sys.stdout.write(as_object if as_json else as_text)
 
 
 def progress(words):
@@ -124,15 +50,19 @@ def need_built(*names):
             sys.exit(f"bench: {paths.shown(path)} is missing; ./dev build")
 
 
-def started(candidates, report, options, check, backend=""):
-    """Starts what can be started and answers rightly; skips the rest."""
+def start(stack, candidates, report, options, check, backend=""):
+    """Starts what can be started and answers rightly, and skips the rest.
+
+    The servers returned are stopped when the stack is left.
+    """
     running = []
     for server in candidates:
-        if options.only and server.name not in options.only:
+        if options.only and server.short_name not in options.only:
             continue
         reason = server.missing()
         if not reason:
             progress(f"starting {server.name}")
+            stack.callback(server.stop)
             try:
                 server.start(backend)
                 check(server)
@@ -163,38 +93,54 @@ def ratio(value, base):
     return value / base if value is not None and base else None
 
 
-def find(report, name):
-    return next((r for r in report.data["rows"] if r["server"] == name), None)
-
-
 # ---- pong and pipeline ----
 
 
 def request_bench(name, title, depth, options):
     need_built("load", "raw_epoll")
     report = Report(name, title, options)
-    running = started(servers.hello_servers(), report, options, check_greeting)
-    runs = {server.name: [] for server in running}
-    try:
-        for number in range(1, options.rounds + 1):
-            for server in running:
-                progress(f"round {number}/{options.rounds}: {server.name}")
-                runs[server.name].append(
-                    measure.load(
-                        server,
-                        "/",
-                        connections=CONNECTIONS,
-                        depth=depth,
-                        seconds=options.seconds,
-                        warm_up=options.warm_up,
-                    )
-                )
-    finally:
-        for server in running:
-            server.stop()
-    progress("")
+    with contextlib.ExitStack() as stack:
+        running = start(
+            stack, servers.hello_servers(), report, options, check_greeting
+        )
+        runs = request_rounds(running, depth, report, options)
     add_request_rows(report, runs)
     return report
+
+
+def measured(running, runs, report, words, function):
+    """One round: a run of every server. One that fails drops out for good,
+    its earlier runs with it."""
+    for server in list(running):
+        progress(f"{words}: {server.name}")
+        try:
+            run = function(server)
+        except servers.Failed as failure:
+            running.remove(server)
+            runs.pop(server.name, None)
+            report.skip(server.name, str(failure))
+            continue
+        runs.setdefault(server.name, []).append(run)
+
+
+def request_rounds(running, depth, report, options):
+    runs = {}
+    for number in range(1, options.rounds + 1):
+        measured(
+            running,
+            runs,
+            report,
+            f"round {number}/{options.rounds}",
+            lambda server: measure.load(
+                server,
+                "/",
+                connections=CONNECTIONS,
+                depth=depth,
+                seconds=options.seconds,
+                warm_up=options.warm_up,
+            ),
+        )
+    return runs
 
 
 def add_request_rows(report, runs):
@@ -207,9 +153,6 @@ def add_request_rows(report, runs):
     for name, own_runs in runs.items():
         row = measure.summarize(own_runs)
         report.data["doubts"] += measure.doubts(name, own_runs)
-        if not row:
-            report.skip(name, "answered nothing")
-            continue
         if name == "raw epoll":
             raw = row["cpu_us_min"]
         row = {
@@ -240,7 +183,7 @@ def pong(options):
         1,
         options,
     )
-    eddy = find(report, "eddy")
+    eddy = report.row("eddy")
     if eddy and eddy["ratio"]:
         report.bar("CPU per request", eddy["ratio"], 1.10, " × raw epoll")
     if eddy:
@@ -256,7 +199,7 @@ def pipeline(options):
         PIPELINE_DEPTH,
         options,
     )
-    eddy = find(report, "eddy")
+    eddy = report.row("eddy")
     if eddy:
         report.bar("CPU per request", eddy["cpu_us_min"], 0.5, " µs")
     return report
@@ -273,47 +216,51 @@ def fanout(options):
         f"{FANOUT_CLIENTS} clients; the table is N = {FANOUT_SWEEP[-1]}",
         options,
     )
-    backend = servers.slow_backend()
-    backend.start(cpu=machine.generator_cpu())
-    running = []
-    try:
-        running = started(
+    with contextlib.ExitStack() as stack:
+        backend = servers.slow_backend()
+        stack.callback(backend.stop)
+        backend.start(cpu=machine.generator_cpu())
+        running = start(
+            stack,
             servers.fanout_servers(),
             report,
             options,
             check_fanout,
             backend.url(f"/?ms={FANOUT_MS}"),
         )
-        runs = sweep(running, options)
-    finally:
-        for server in [*running, backend]:
-            server.stop()
-    progress("")
+        runs = sweep(running, report, options)
     add_fanout_rows(report, runs)
     draw_fanout(report, runs)
     return report
 
 
-def sweep(running, options):
+def sweep(running, report, options):
     """Every N for every server in every round: {name: {N: [run, ...]}}."""
-    runs = {s.name: {n: [] for n in FANOUT_SWEEP} for s in running}
+    pairs = {}
     for number in range(1, options.rounds + 1):
         for n in FANOUT_SWEEP:
-            for server in running:
-                progress(
-                    f"round {number}/{options.rounds}: N={n} {server.name}"
-                )
-                runs[server.name][n].append(
-                    measure.load(
-                        server,
-                        f"/fanout?n={n}",
-                        connections=FANOUT_CLIENTS,
-                        depth=1,
-                        seconds=options.seconds,
-                        warm_up=options.warm_up,
-                    )
-                )
-    return runs
+            measured(
+                running,
+                pairs,
+                report,
+                f"round {number}/{options.rounds}: N={n}",
+                lambda server: (n, fanout_run(server, n, options)),
+            )
+    return {
+        name: {n: [run for m, run in own if m == n] for n in FANOUT_SWEEP}
+        for name, own in pairs.items()
+    }
+
+
+def fanout_run(server, n, options):
+    return measure.load(
+        server,
+        f"/fanout?n={n}",
+        connections=FANOUT_CLIENTS,
+        depth=1,
+        seconds=options.seconds,
+        warm_up=options.warm_up,
+    )
 
 
 def add_fanout_rows(report, runs):
@@ -327,9 +274,6 @@ def add_fanout_rows(report, runs):
         n = FANOUT_SWEEP[-1]
         row = measure.summarize(by_n[n], units_per_answer=n)
         report.data["doubts"] += measure.doubts(name, by_n[n])
-        if not row:
-            report.skip(name, "answered nothing")
-            continue
         if name == "raw front":
             raw = row["cpu_us_min"]
         row = {
@@ -355,7 +299,7 @@ def add_fanout_rows(report, runs):
                 table.number(row["p99_ms"], 1),
             ]
         )
-    eddy = find(report, "eddy")
+    eddy = report.row("eddy")
     if eddy and eddy["ratio"]:
         report.bar("CPU per fetch", eddy["ratio"], 1.3, " × the raw front")
     if eddy:
@@ -397,18 +341,14 @@ def idle(options):
             if candidate.name in report.data["skipped"]:
                 continue
             # A fresh process each time: memory remembers earlier rounds.
-            progress(f"round {number}/{options.rounds}: {candidate.name}")
-            for server in started(
-                [candidate], report, options, check_greeting
-            ):
-                try:
-                    run = idle_run(server, options)
-                    runs.setdefault(server.name, []).append(run)
-                except RuntimeError as error:
-                    report.skip(server.name, str(error))
-                finally:
-                    server.stop()
-    progress("")
+            with contextlib.ExitStack() as stack:
+                measured(
+                    start(stack, [candidate], report, options, check_greeting),
+                    runs,
+                    report,
+                    f"round {number}/{options.rounds}",
+                    lambda server: idle_run(server, options),
+                )
     add_idle_rows(report, runs)
     return report
 
@@ -457,7 +397,7 @@ def add_idle_rows(report, runs):
                 table.number(row["rss_after"] / 2**20, 1),
             ]
         )
-    eddy = find(report, "eddy")
+    eddy = report.row("eddy")
     if eddy:
         report.bar("a connection", eddy["bytes_median"], 300, " bytes")
 
@@ -466,7 +406,7 @@ def add_idle_rows(report, runs):
 
 
 def run_program(command):
-    """The output of a program on the server's processor, or None."""
+    """The JSON object a program prints, run on the server's processor."""
     done = subprocess.run(
         [str(word) for word in command],
         stdout=subprocess.PIPE,
@@ -475,48 +415,31 @@ def run_program(command):
     )
     if done.returncode:
         sys.exit(f"bench: {paths.shown(command[0])} failed")
-    return done.stdout
+    return json.loads(done.stdout)
 
 
-def add_results(report, source, results):
-    for result in results:
-        report.data["rows"].append({"server": source, **result})
-        report.lines.append(
-            [
-                source,
-                result["name"],
-                f"{result['value']:,.4g}",
-                result["unit"],
-            ]
-        )
-        if "bar" in result:
-            report.bar(
-                result["name"],
-                result["value"],
-                result["bar"],
-                f" {result['unit']}",
-            )
+def own_results(report, name):
+    """What one of our programs measured; nothing if it is not built."""
+    path = paths.build / "bench" / name
+    if not path.exists():
+        report.skip("eddy", f"{paths.shown(path)} is not built")
+        return []
+    progress(name)
+    results = run_program([path, "--json"])["results"]
+    report.data["versions"]["eddy"] = machine.eddy_version()
+    return results
 
 
 def fiber(options):
-    need_built("fiber")
     report = Report("fiber", "fiber: what switching costs", options)
-    report.columns = ["", "what", "value", "unit"]
-    progress("fiber")
-    ours = json.loads(
-        run_program([paths.build / "bench" / "fiber", "--json"])
-    )
-    report.data["versions"]["eddy"] = machine.eddy_version()
-    add_results(report, "eddy", ours["results"])
+    report.columns = ["", "of", "unit", "value"]
+    add_costs(report, "eddy", own_results(report, "fiber"))
     if not os.path.exists(machine.PYTHON):
         report.skip("python", f"no {machine.PYTHON}")
         return report
     progress("fiber: python")
-    theirs = json.loads(
-        run_program([machine.PYTHON, paths.PEERS / "switches.py"])
-    )
-    progress("")
-    add_results(report, "python", theirs["results"])
+    theirs = run_program([machine.PYTHON, paths.PEERS / "switches.py"])
+    add_costs(report, "python", theirs["results"])
     for name, reason in theirs["skipped"].items():
         report.skip(name, reason)
     for name in ("greenlet", "gevent", "uvloop"):
@@ -524,24 +447,39 @@ def fiber(options):
     return report
 
 
+def add_costs(report, source, results):
+    for cost in results:
+        report.data["rows"].append({"server": source, **cost})
+        value = f"{cost['value']:,.4g}"
+        report.lines.append([cost["name"], source, cost["unit"], value])
+        if "bar" in cost:
+            unit = f" {cost['unit']}"
+            report.bar(cost["name"], cost["value"], cost["bar"], unit)
+
+
 def parser(options):
-    need_built("parser")
-    report = Report("parser", "parser: reading HTTP/1.1 requests", options)
-    report.data["versions"]["eddy"] = machine.eddy_version()
-    output = run_program([paths.build / "bench" / "parser"])
-    report.data["output"] = output.splitlines()
-    report.title += "\n\n" + output.rstrip()
+    report = Report("parser", "parser: reading HTTP/1.1 heads", options)
+    rows = own_results(report, "parser")
+    report.data["rows"] = rows
+    if rows:
+        report.columns = [key.replace("_", " ") for key in rows[0]]
+        report.lines = [[cell(v) for v in row.values()] for row in rows]
     return report
 
 
-# name: (function, rounds, seconds)
+def cell(value):
+    return value if isinstance(value, str) else f"{value:,.4g}"
+
+
+# name: (function, rounds, seconds of a run). fiber and parser know themselves
+# how often and how long to run.
 BENCHMARKS = {
     "pong": (pong, 5, 3),
     "pipeline": (pipeline, 5, 3),
     "fanout": (fanout, 3, 2),
     "idle": (idle, 3, 1),
-    "fiber": (fiber, 1, 1),
-    "parser": (parser, 1, 1),
+    "fiber": (fiber, None, None),
+    "parser": (parser, None, None),
 }
 
 
@@ -550,7 +488,12 @@ def parse_arguments():
         description="Measures Eddy beside raw baselines and its peers.",
         epilog="What is measured and how: bench/README.md.",
     )
-    arguments.add_argument("name", choices=BENCHMARKS)
+    arguments.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"{', '.join(BENCHMARKS)}; without a name, all of them",
+    )
     arguments.add_argument("--json", action="store_true", help="one object")
     arguments.add_argument("--rounds", type=int, metavar="N")
     arguments.add_argument("--seconds", type=float, metavar="S", help="a run")
@@ -562,15 +505,38 @@ def parse_arguments():
         "--build", type=pathlib.Path, metavar="DIR", default=paths.build
     )
     options = arguments.parse_args()
-    _, rounds, seconds = BENCHMARKS[options.name]
-    options.rounds = options.rounds or (1 if options.quick else rounds)
-    options.seconds = options.seconds or (0.6 if options.quick else seconds)
-    options.warm_up = 0.3 if options.quick else 1.0
+    for name in options.names:
+        if name not in BENCHMARKS:
+            arguments.error(
+                f"no benchmark '{name}'; there are {', '.join(BENCHMARKS)}"
+            )
+    if options.rounds is not None and options.rounds < 1:
+        arguments.error("--rounds must be at least 1")
+    if options.seconds is not None and options.seconds <= 0:
+        arguments.error("--seconds must be above zero")
     options.only = options.only and options.only.split(",")
-    options.command = " ".join(["bench/run.py", *sys.argv[1:]])
-    if options.rounds < 1 or options.seconds <= 0:
-        arguments.error("--rounds and --seconds must be above zero")
+    known = servers.names()
+    for name in options.only or []:
+        if name not in known:
+            arguments.error(f"no server '{name}'; there are {', '.join(known)}")
+    options.command = shlex.join(["bench/run.py", *sys.argv[1:]])
     return options
+
+
+def run(name, options):
+    """Runs one benchmark, with its own ideas where the user has none."""
+    function, rounds, seconds = BENCHMARKS[name]
+    options = argparse.Namespace(**vars(options))
+    if rounds:
+        options.rounds = options.rounds or (1 if options.quick else rounds)
+        usual = 0.6 if options.quick else seconds
+        options.seconds = options.seconds or usual
+        options.warm_up = 0.3 if options.quick else 1.0
+    else:
+        options.rounds = options.seconds = None
+    report = function(options)
+    progress("")
+    return report
 
 
 def main():
@@ -578,7 +544,16 @@ def main():
     paths.build = options.build.resolve()
     # Not on the server's processor: the rig itself would disturb it.
     os.sched_setaffinity(0, {machine.generator_cpu()})
-    BENCHMARKS[options.name][0](options).publish(options.json)
+    names = options.names or list(BENCHMARKS)
+    objects = {}
+    for name in names:
+        report = run(name, options)
+        report.save()
+        objects[name] = report.data
+        if not options.json:
+            print(report.text(), end="\n\n" if name != names[-1] else "\n")
+    if options.json:
+        print(json.dumps(objects if len(names) > 1 else report.data, indent=2))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ import json
 import statistics
 import subprocess
 
-from . import machine, paths
+from . import machine, paths, servers
 
 
 def load_command(server, path, *options):
@@ -15,7 +15,10 @@ def load_command(server, path, *options):
 
 
 def load(server, path, *, connections, depth, seconds, warm_up):
-    """Loads a server and returns what the generator reports."""
+    """Loads a server and returns what the generator reports.
+
+    Raises Failed if the server spoke nonsense or hung up for good.
+    """
     command = load_command(
         server,
         path,
@@ -25,11 +28,16 @@ def load(server, path, *, connections, depth, seconds, warm_up):
     )
     done = subprocess.run(
         command,
-        stdout=subprocess.PIPE,
-        check=True,
+        capture_output=True,
+        text=True,
         preexec_fn=machine.pinned(machine.generator_cpu()),
     )
-    return json.loads(done.stdout)
+    if done.returncode:
+        raise servers.Failed(done.stderr.strip())
+    report = json.loads(done.stdout)
+    if not report["answers"]:
+        raise servers.Failed("answered nothing")
+    return report
 
 
 class Idle:
@@ -45,7 +53,8 @@ class Idle:
 
     def __enter__(self):
         if not self._process.stdout.readline():
-            raise RuntimeError("the connections could not all be opened")
+            self._process.communicate()
+            raise servers.Failed("not every connection was answered")
         return self
 
     def __exit__(self, *_):
@@ -64,10 +73,7 @@ def summarize(runs, units_per_answer=1):
     cpu = [
         run["server_run_ns"] / 1e3 / (run["answers"] * units_per_answer)
         for run in runs
-        if run["answers"]
     ]
-    if not cpu:
-        return None
     user = sum(run["server_user_ticks"] for run in runs)
     ticks = user + sum(run["server_system_ticks"] for run in runs)
     user_share = user / ticks if ticks else 0

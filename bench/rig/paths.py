@@ -5,6 +5,7 @@ BENCH = pathlib.Path(__file__).resolve().parent.parent
 ROOT = BENCH.parent
 PEERS = BENCH / "peers"
 RESULTS = ROOT / "build" / "bench"
+RUN = RESULTS / "run"  # what servers read and write: configurations, logs
 
 build = ROOT / "build" / "release"
 

@@ -6,7 +6,8 @@ and last value at its end instead of a legend.
 import html
 
 WIDTH, HEIGHT = 960, 560
-LEFT, RIGHT, TOP, BOTTOM = 72, 190, 92, 70
+LEFT, RIGHT, TOP, BOTTOM = 84, 226, 92, 70
+MARGIN = 32
 LABEL_GAP = 19
 
 FONT = "font-family=\"'Inter','Helvetica Neue',Arial,sans-serif\""
@@ -97,9 +98,8 @@ def axes(x, y, ticks_x, high):
     value = 0
     while value <= high:
         parts.append(line(LEFT, y(value), WIDTH - RIGHT, y(value), FAINT))
-        parts.append(
-            text(LEFT - 10, y(value) + 4.5, f"{value:g}", 13, MUTED, "end")
-        )
+        words = f"{value:g} ms" if value else "0"
+        parts.append(text(LEFT - 10, y(value) + 4.5, words, 13, MUTED, "end"))
         value += step
     base = HEIGHT - BOTTOM
     parts.append(line(LEFT, base, WIDTH - RIGHT, base, MUTED, 1.2))
@@ -118,15 +118,9 @@ def labels(curves, y, x_end):
         if abs(at - label_y) > 2:
             parts.append(line(x_end + 7, at, x_end + 17, label_y, FAINT, 1.2))
         weight = "700" if name == "eddy" else "400"
+        words = f"{name}, {points[-1][1]:.3g} ms"
         parts.append(
-            text(
-                x_end + 20,
-                label_y + 4.5,
-                f"{name}  {points[-1][1]:.3g} ms",
-                14,
-                colour,
-                weight=weight,
-            )
+            text(x_end + 20, label_y + 4.5, words, 14, colour, weight=weight)
         )
     return parts
 
@@ -136,30 +130,28 @@ def fanout_svg(curves, delay_ms, subtitle):
     backend after the other would take."""
     ticks = [n for n, _ in curves[0][1]]
     sequence = [(n, n * delay_ms) for n in ticks]
-    high = max(ms for _, points in [*curves, ("", sequence)] for _, ms in points)
-    high *= 1.04
+    everything = [("one after the other", sequence), *curves]
+    high = 1.04 * max(ms for _, points in everything for _, ms in points)
     x = Scale(0, ticks[-1], LEFT, WIDTH - RIGHT)
     y = Scale(0, high, HEIGHT - BOTTOM, TOP)
-    everything = [("one after the other", sequence), *curves]
 
+    title = f"One page that calls N services of {delay_ms} ms"
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    below = "N, the calls one page makes"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" '
         f'height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" {FONT}>',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{PAPER}"/>',
-        text(LEFT - 40, 38, f"One page that calls N services of {delay_ms} ms",
-             22, weight="700"),
-        text(LEFT - 40, 62, subtitle, 13.5, MUTED),
-        text(LEFT - 40, TOP - 8, "ms", 13, MUTED),
-        text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 20,
-             "N, the calls one page makes", 14, MUTED, "middle"),
+        text(MARGIN, 38, title, 22, weight="700"),
+        text(MARGIN, 62, subtitle, 13.5, MUTED),
+        text(middle, HEIGHT - 20, below, 14, MUTED, "middle"),
     ]
     parts += axes(x, y, ticks, high)
     # Eddy's curve is drawn last, so that it lies on top.
     for name, points in sorted(everything, key=lambda c: c[0] == "eddy"):
-        parts += curve(
-            points, x, y, COLOURS.get(name, MUTED), name == "eddy",
-            points is sequence,
-        )
+        colour = COLOURS.get(name, MUTED)
+        dashed = points is sequence
+        parts += curve(points, x, y, colour, name == "eddy", dashed)
     parts += labels(everything, y, WIDTH - RIGHT)
     parts.append("</svg>")
     return "\n".join(parts) + "\n"

@@ -1,7 +1,7 @@
 """Every server that is measured: how it is started, and what it needs.
 
 A server runs in its own session, pinned to one processor, with its output in
-build/bench/NAME.log, and is ended by the id of the process started here.
+build/bench/run/NAME.log, and is ended by the id of the process started here.
 """
 import os
 import re
@@ -34,6 +34,11 @@ class Server:
         self._process = None
         self.port = None
 
+    @property
+    def short_name(self):
+        """The word that selects it on the command line."""
+        return self.name.split()[0]
+
     def missing(self):
         """Why this server cannot be measured here, or None."""
         return next(filter(None, (need() for need in self._needs)), None)
@@ -43,14 +48,14 @@ class Server:
 
     def start(self, backend="", cpu=machine.SERVER_CPU):
         self.port = free_port()
-        paths.RESULTS.mkdir(parents=True, exist_ok=True)
+        paths.RUN.mkdir(parents=True, exist_ok=True)
         words = {
             "port": self.port,
             "backend": backend,
             "python": machine.PYTHON,
             "peers": paths.PEERS,
             "build": paths.build,
-            "results": paths.RESULTS,
+            "run": paths.RUN,
             "config": self._write_config(),
         }
         command = [word.format(**words) for word in self._command]
@@ -61,7 +66,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd=paths.RESULTS,
+                cwd=paths.RUN,
                 start_new_session=True,
                 preexec_fn=lambda: prepare_child(cpu),
             )
@@ -109,16 +114,16 @@ class Server:
         return sum(rss_of(pid) for pid in self.pids())
 
     def _log(self):
-        return paths.RESULTS / f"{self.name.replace(' ', '-')}.log"
+        return paths.RUN / f"{self.name.replace(' ', '-')}.log"
 
     def _write_config(self):
         if not self._config:
             return ""
-        (paths.RESULTS / "hello.txt").write_text("Hello, world!\n")
+        (paths.RUN / "hello.txt").write_text("Hello, world!\n")
         text = (paths.PEERS / self._config).read_text()
         text = text.replace("@PORT@", str(self.port))
-        text = text.replace("@ROOT@", str(paths.RESULTS))
-        written = paths.RESULTS / self._config
+        text = text.replace("@ROOT@", str(paths.RUN))
+        written = paths.RUN / self._config
         written.write_text(text)
         return written
 
@@ -228,7 +233,7 @@ def hello_servers():
         ),
         Server(
             "nginx",
-            ["nginx", "-p", "{results}", "-c", "{config}"],
+            ["nginx", "-p", "{run}", "-c", "{config}"],
             needs=[needs_program("nginx")],
             version=lambda: machine.program_version("nginx", "-v"),
             config="nginx.conf",
@@ -266,3 +271,8 @@ def fanout_servers():
 
 def slow_backend():
     return built("slow backend", "bench/slow_backend")
+
+
+def names():
+    everyone = [*hello_servers(), *fanout_servers()]
+    return list(dict.fromkeys(server.short_name for server in everyone))
