@@ -70,18 +70,34 @@ static inline void raise_descriptor_limit(void)
     must(setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
 }
 
+/* A whole number within limits, or the end of the program. */
+static inline long number(const char *text, long min, long max)
+{
+    char *end;
+    long value;
+
+    errno = 0;
+    value = strtol(text, &end, 10);
+    if (end == text || *end || errno || value < min || value > max) {
+        errno = 0;
+        die("'%s' is not a number from %ld to %ld", text, min, max);
+    }
+    return value;
+}
+
 /* Reads "127.0.0.1:8080". */
 static inline struct sockaddr_in parse_address(const char *text)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};
-    char host[INET_ADDRSTRLEN];
-    unsigned port;
+    const char *colon = strchr(text, ':');
+    char host[INET_ADDRSTRLEN] = "";
 
     errno = 0;
-    if (sscanf(text, "%15[0-9.]:%u", host, &port) != 2 || port > 65535 ||
-        inet_pton(AF_INET, host, &address.sin_addr) != 1)
+    if (colon && (size_t)(colon - text) < sizeof host)
+        memcpy(host, text, (size_t)(colon - text));
+    if (inet_pton(AF_INET, host, &address.sin_addr) != 1)
         die("'%s' is not an address like 127.0.0.1:8080", text);
-    address.sin_port = htons((uint16_t)port);
+    address.sin_port = htons((uint16_t)number(colon + 1, 1, 65535));
     return address;
 }
 

@@ -21,6 +21,7 @@
 #include "bench.h"
 #include <dirent.h>
 #include <getopt.h>
+#include <limits.h>
 #include <math.h>
 #include <sys/epoll.h>
 
@@ -111,18 +112,29 @@ struct usage {
     uint64_t system_ticks; /* over a long enough time */
 };
 
-static void add_schedstat(struct usage *u, const char *path)
+/* Reads a small file of /proc as text; false if it is gone. */
+static bool read_text(const char *path, char *text, size_t size)
 {
-    unsigned long long run, wait;
     FILE *f = fopen(path, "r");
+    size_t n;
 
     if (!f)
-        return; /* a thread that has just ended */
-    if (fscanf(f, "%llu %llu", &run, &wait) == 2) {
-        u->run_ns += run;
-        u->wait_ns += wait;
-    }
+        return false;
+    n = fread(text, 1, size - 1, f);
+    text[n] = '\0';
     fclose(f);
+    return n > 0;
+}
+
+/* "run_ns wait_ns switches" */
+static void add_schedstat(struct usage *u, const char *path)
+{
+    char text[128], *rest;
+
+    if (!read_text(path, text, sizeof text))
+        return; /* a thread that has just ended */
+    u->run_ns += strtoull(text, &rest, 10);
+    u->wait_ns += strtoull(rest, NULL, 10);
 }
 
 static void add_threads(struct usage *u, int pid)
@@ -145,31 +157,21 @@ static void add_threads(struct usage *u, int pid)
     closedir(dir);
 }
 
-/* Fields 14 and 15 of /proc/PID/stat; the name before them may hold anything,
+/* Fields 14 and 15 of /proc/PID/stat; the name, field 2, may hold anything,
  * but its closing parenthesis is the last one. */
 static void add_ticks(struct usage *u, int pid)
 {
-    unsigned long long user, system;
-    char path[64], line[1024];
-    const char *after_name;
-    size_t n;
-    FILE *f;
+    char path[64], text[1024], *at = NULL;
 
     snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    f = fopen(path, "r");
-    if (!f)
+    if (read_text(path, text, sizeof text))
+        at = strrchr(text, ')');
+    for (int field = 2; at && field < 14; field++)
+        at = strchr(at + 1, ' ');
+    if (!at)
         die("%s", path);
-    n = fread(line, 1, sizeof line - 1, f);
-    fclose(f);
-    line[n] = '\0';
-    after_name = strrchr(line, ')');
-    if (!after_name ||
-        sscanf(after_name,
-               ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user,
-               &system) != 2)
-        die("%s has an unknown form", path);
-    u->user_ticks += user;
-    u->system_ticks += system;
+    u->user_ticks += strtoull(at, &at, 10);
+    u->system_ticks += strtoull(at, NULL, 10);
 }
 
 static struct usage usage_of_watched(void)
@@ -497,11 +499,11 @@ static void parse_watched(char *list)
 {
     char *pid;
 
-    errno = 0;
     while ((pid = strsep(&list, ","))) {
+        errno = 0;
         if (options.watched_count == WATCHED_MAX)
             die("more than %d processes to watch", WATCHED_MAX);
-        options.watched[options.watched_count++] = atoi(pid);
+        options.watched[options.watched_count++] = (int)number(pid, 1, INT_MAX);
     }
 }
 
@@ -521,6 +523,17 @@ static void parse_url(const char *url)
     options.batch_len = (size_t)options.depth * len;
 }
 
+static double seconds_of(const char *text)
+{
+    char *end;
+    double seconds = strtod(text, &end);
+
+    errno = 0;
+    if (end == text || *end || !(seconds >= 0 && seconds <= 86400))
+        die("'%s' is not a number of seconds", text);
+    return seconds;
+}
+
 static void parse_options(int argc, char **argv)
 {
     static const struct option names[] = {
@@ -533,16 +546,16 @@ static void parse_options(int argc, char **argv)
     while ((flag = getopt_long(argc, argv, "c:p:t:w:", names, NULL)) != -1) {
         switch (flag) {
         case 'c':
-            options.connections = atoi(optarg);
+            options.connections = (int)number(optarg, 1, 1000000);
             break;
         case 'p':
-            options.depth = atoi(optarg);
+            options.depth = (int)number(optarg, 1, DEPTH_MAX);
             break;
         case 't':
-            options.seconds = atof(optarg);
+            options.seconds = seconds_of(optarg);
             break;
         case 'w':
-            options.warm_up = atof(optarg);
+            options.warm_up = seconds_of(optarg);
             break;
         case 'W':
             parse_watched(optarg);
@@ -555,11 +568,9 @@ static void parse_options(int argc, char **argv)
         }
     }
     errno = 0;
-    if (optind != argc - 1 || options.connections < 1 || options.depth < 1 ||
-        options.depth > DEPTH_MAX)
-        die("usage: load [-c CONNECTIONS] [-p DEPTH, at most %d] [-t SECONDS] "
-            "[-w SECONDS] [--watch PID,...] [--idle] URL",
-            DEPTH_MAX);
+    if (optind != argc - 1)
+        die("usage: load [-c CONNECTIONS] [-p DEPTH] [-t SECONDS] "
+            "[-w SECONDS] [--watch PID,...] [--idle] URL");
     parse_url(argv[optind]);
 }
 

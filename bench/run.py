@@ -18,6 +18,7 @@ import json
 import os
 import pathlib
 import shlex
+import signal
 import statistics
 import subprocess
 import sys
@@ -80,13 +81,13 @@ def start(stack, candidates, report, options, check, backend=""):
 def check_greeting(server):
     body = server.get("/")
     if body != GREETING:
-        raise servers.Failed(f"answered {body!r} instead of {GREETING!r}")
+        raise servers.Failed(f"answered {body[:60]!r}, not {GREETING!r}")
 
 
 def check_fanout(server):
     body = server.get("/fanout?n=3")
     if body.count("ok") != 3:
-        raise servers.Failed(f"answered {body!r} instead of three bodies")
+        raise servers.Failed(f"answered {body[:60]!r}, not three bodies")
 
 
 def ratio(value, base):
@@ -544,6 +545,8 @@ def main():
     paths.build = options.build.resolve()
     # Not on the server's processor: the rig itself would disturb it.
     os.sched_setaffinity(0, {machine.generator_cpu()})
+    # Ended from outside, it still stops the servers it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     names = options.names or list(BENCHMARKS)
     objects = {}
     for name in names:
@@ -557,4 +560,9 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except servers.Failed as failure:
+        sys.exit(f"bench: {failure}")
