@@ -116,8 +116,8 @@ void ed_log_failure(const char *name, const char *place, int failure,
                     const char *detail)
 {
     ed_log_error("fiber '%s' started at %s failed: %s%s%s (%s)", name, place,
-                 ed_err_text(failure), detail ? ": " : "",
-                 detail ? detail : "", ed_err_name(failure));
+                 ed_err_text(failure), detail ? ": " : "", detail ? detail : "",
+                 ed_err_name(failure));
 }
 
 void ed_scope_leave_(ed_scope **scope)
@@ -276,7 +276,7 @@ void ed_scope_cancel_with(ed_scope *scope, int err)
             s->inner->cancel_next = todo;
             todo = s->inner;
         }
-        ed_list_each(node, &s->children) {
+        ed_list_each (node, &s->children) {
             ed_fiber *child = ED_CONTAINER(node, ed_fiber, sibling);
             if (child->base.cancelled)
                 continue;
