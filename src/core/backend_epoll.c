@@ -153,7 +153,9 @@ static ssize_t write_step(struct ed_io *io, struct ed_op *op)
 {
     ssize_t n;
     do {
-        if (op->socket) {
+        if (op->socket && op->iov_count == 1) {
+            n = send(io->fd, op->iov->iov_base, op->iov->iov_len, MSG_NOSIGNAL);
+        } else if (op->socket) {
             struct msghdr message = {
                 .msg_iov = (struct iovec *)op->iov,
                 .msg_iovlen = (size_t)op->iov_count,
