@@ -301,8 +301,8 @@ static bool dispatch_accept(ed_loop *loop, struct ed_io *io)
     struct ed_op *op = io->in;
     for (int i = 0; i < ACCEPTS_A_TURN; i++) {
         int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0 && (errno == EAGAIN || errno == EINTR ||
-                       errno == ECONNABORTED))
+        if (fd < 0 &&
+            (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
             return true;
         op->done(op, fd < 0 ? -errno : fd);
         if (loop->dispatching != io)

@@ -131,14 +131,14 @@ static void run_deferred(ed_loop *loop)
 
 void ed_loop_post(ed_loop *loop, struct ed_post *post)
 {
-    struct ed_post *first = atomic_load_explicit(&loop->posts,
-                                                 memory_order_relaxed);
+    struct ed_post *first =
+        atomic_load_explicit(&loop->posts, memory_order_relaxed);
     int fd = loop->wake_io.fd;
     do {
         post->next = first;
-    } while (!atomic_compare_exchange_weak_explicit(
-        &loop->posts, &first, post, memory_order_release,
-        memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&loop->posts, &first, post,
+                                                    memory_order_release,
+                                                    memory_order_relaxed));
     if (first)
         return; /* whoever made the list non-empty wakes the loop */
     int saved = errno;
@@ -304,8 +304,8 @@ static int loop_open(ed_loop *loop, const struct ed_run_options *options)
     loop->deferred_end = &loop->deferred;
     loop->virtual_clock = options->virtual_clock;
     loop->now = loop->turn_began = ed_clock_monotonic();
-    loop->blocked_after = options->blocked_after ? options->blocked_after
-                                                 : DEFAULT_BLOCKED_AFTER;
+    loop->blocked_after =
+        options->blocked_after ? options->blocked_after : DEFAULT_BLOCKED_AFTER;
     loop->stacks.stack_bytes = stack_bytes(options->stack_bytes);
     ed_list_init(&loop->fibers);
     ed_scope_init(&loop->root, NULL, NULL);
@@ -347,8 +347,8 @@ int ed_run_with(ed_fn *fn, void *arg, const struct ed_run_options *options)
     int err = loop_open(loop, options);
     ed_loop_tls = loop;
     if (!err) {
-        ed_fiber *f = ed_fiber_new(loop, &loop->root, run_first, &first,
-                                   "main", "ed_run");
+        ed_fiber *f = ed_fiber_new(loop, &loop->root, run_first, &first, "main",
+                                   "ed_run");
         if (f)
             ed_fiber_ready(f);
         else

@@ -30,8 +30,8 @@ void ed_timers_fire(ed_loop *loop, int64_t now);
 
 struct ed_slab;
 struct ed_stacks {
-    size_t stack_bytes;    /* of one, guard included */
-    ed_fiber *free;        /* last in, first out: warm in the cache */
+    size_t stack_bytes; /* of one, guard included */
+    ed_fiber *free;     /* last in, first out: warm in the cache */
     size_t free_count;
     struct ed_slab *slabs; /* newest first; all but it are used up */
     size_t slab_left;      /* stacks never used yet in the newest */

@@ -112,12 +112,12 @@ static void join(ed_scope *s)
     }
 }
 
-static void log_failure(const char *name, const char *place, int failure,
-                        const char *detail)
+void ed_log_failure(const char *name, const char *place, int failure,
+                    const char *detail)
 {
     ed_log_error("fiber '%s' started at %s failed: %s%s%s (%s)", name, place,
-                 ed_err_text(failure), detail ? ": " : "",
-                 detail ? detail : "", ed_err_name(failure));
+                 ed_err_text(failure), detail ? ": " : "", detail ? detail : "",
+                 ed_err_name(failure));
 }
 
 void ed_scope_leave_(ed_scope **scope)
@@ -130,8 +130,9 @@ void ed_scope_leave_(ed_scope **scope)
     }
     ed_timer_stop(f->loop, &s->timer);
     if (s->failure && !s->collected)
-        log_failure(s->failed_name, s->failed_place, s->failure, s->detail);
+        ed_log_failure(s->failed_name, s->failed_place, s->failure, s->detail);
     free(s->detail);
+    ed_futures_leave(s->futures);
     f->scope = s->parent;
     s->parent->inner = NULL;
 }
@@ -232,7 +233,7 @@ void ed_scope_child_ended(ed_scope *s, ed_fiber *f, int result)
 {
     if (result < 0 && !consequence(f, result)) {
         if (s->independent || s->failure) {
-            log_failure(f->name, f->place, result, f->detail);
+            ed_log_failure(f->name, f->place, result, f->detail);
         } else {
             s->failure = result;
             s->failed_name = f->name;
@@ -275,7 +276,7 @@ void ed_scope_cancel_with(ed_scope *scope, int err)
             s->inner->cancel_next = todo;
             todo = s->inner;
         }
-        ed_list_each(node, &s->children) {
+        ed_list_each (node, &s->children) {
             ed_fiber *child = ED_CONTAINER(node, ed_fiber, sibling);
             if (child->base.cancelled)
                 continue;
