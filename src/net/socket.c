@@ -249,6 +249,13 @@ int ed_socket_stream(ed_stream **out, ed_loop *loop, int fd)
     return open_stream(out, loop, fd, true);
 }
 
+int ed_socket_connected(ed_stream *s)
+{
+    struct ed_op op = {.kind = ED_OP_CONNECT};
+
+    return (int)ed_io_await(&of_stream(s)->io, &op, "connect");
+}
+
 int ed_stream_pair(ed_stream **a, ed_stream **b)
 {
     int fds[2];
