@@ -47,12 +47,12 @@ struct ed_file_write_options {
  * on failure the old content stands (with `sync`, a failure to reach the disk
  * may be reported when the new content stands already).
  */
-#define ed_file_write(path, bytes, ...)                                        \
-    ed_file_write_with((path), (bytes),                                        \
+#define ed_file_write(path, bytes, ...) \
+    ed_file_write_with((path), (bytes), \
                        ED_OPTIONS(struct ed_file_write_options, __VA_ARGS__))
-ED_API ED_CHECK int
-ed_file_write_with(const char *path, struct ed_bytes bytes,
-                   const struct ed_file_write_options *options);
+ED_API ED_CHECK int ed_file_write_with(
+    const char *path, struct ed_bytes bytes,
+    const struct ed_file_write_options *options);
 
 /* Adds to the end of a file, which is created (0666 less the umask) when it
  * does not exist. Suspends. 0, -errno, ED_ECANCELED or ED_ETIMEOUT. */

@@ -45,13 +45,34 @@ struct ed_stdio {
     const char *path; /* the three kinds of file */
 };
 
-#define ED_TO_NULL       {.kind = ED_STDIO_NULL}
-#define ED_TO_PIPE       {.kind = ED_STDIO_PIPE}
-#define ED_TO_STDOUT     {.kind = ED_STDIO_MERGE}
-#define ED_TO_FD(n)      {.kind = ED_STDIO_FD, .fd = (n)}
-#define ED_FROM_FILE(p)  {.kind = ED_STDIO_READ, .path = (p)}
-#define ED_TO_FILE(p)    {.kind = ED_STDIO_WRITE, .path = (p)}
-#define ED_APPEND_FILE(p) {.kind = ED_STDIO_APPEND, .path = (p)}
+#define ED_TO_NULL            \
+    {                         \
+        .kind = ED_STDIO_NULL \
+    }
+#define ED_TO_PIPE            \
+    {                         \
+        .kind = ED_STDIO_PIPE \
+    }
+#define ED_TO_STDOUT           \
+    {                          \
+        .kind = ED_STDIO_MERGE \
+    }
+#define ED_TO_FD(n)                    \
+    {                                  \
+        .kind = ED_STDIO_FD, .fd = (n) \
+    }
+#define ED_FROM_FILE(p)                    \
+    {                                      \
+        .kind = ED_STDIO_READ, .path = (p) \
+    }
+#define ED_TO_FILE(p)                       \
+    {                                       \
+        .kind = ED_STDIO_WRITE, .path = (p) \
+    }
+#define ED_APPEND_FILE(p)                    \
+    {                                        \
+        .kind = ED_STDIO_APPEND, .path = (p) \
+    }
 
 /* How long a process that is asked to end may take before it is killed. */
 #define ED_PROCESS_GRACE (2 * ED_S)
@@ -107,15 +128,13 @@ struct ed_process {
  *   ED_EUSAGE                  argv is empty
  *   ED_ECLOSED, ED_ECANCELED, ED_ETIMEOUT   as for ed_go()
  */
-#define ed_process_start(process, scope, argv, ...)                            \
-    ed_process_start_at_(                                                      \
-        (process), (scope), (argv),                                            \
-        ED_OPTIONS(struct ed_process_options, __VA_ARGS__), ED_PLACE_)
-ED_API ED_CHECK int
-ed_process_start_at_(struct ed_process *process, ed_scope *scope,
-                     const char *const *argv,
-                     const struct ed_process_options *options,
-                     const char *place);
+#define ed_process_start(process, scope, argv, ...)                          \
+    ed_process_start_at_((process), (scope), (argv),                         \
+                         ED_OPTIONS(struct ed_process_options, __VA_ARGS__), \
+                         ED_PLACE_)
+ED_API ED_CHECK int ed_process_start_at_(
+    struct ed_process *process, ed_scope *scope, const char *const *argv,
+    const struct ed_process_options *options, const char *place);
 
 /*
  * Waits for the end of the process. Any number of fibers may wait, and it may
@@ -161,7 +180,7 @@ struct ed_command_options {
 struct ed_output {
     struct ed_bytes out;
     struct ed_bytes err;
-    int exit_code;   /* as in struct ed_process */
+    int exit_code; /* as in struct ed_process */
     int exit_signal;
 };
 
@@ -178,8 +197,8 @@ struct ed_output {
  *   ED_ECANCELED, ED_ETIMEOUT   it was ended
  *   what ed_process_start() returns
  */
-#define ed_command(output, argv, ...)                                          \
-    ed_command_with((output), (argv),                                          \
+#define ed_command(output, argv, ...) \
+    ed_command_with((output), (argv), \
                     ED_OPTIONS(struct ed_command_options, __VA_ARGS__))
 ED_API ED_CHECK int ed_command_with(struct ed_output *output,
                                     const char *const *argv,

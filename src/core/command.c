@@ -152,7 +152,8 @@ static int start(struct command *c, ed_scope *scope, const char *const *argv,
     c->feeder.fd = p->in;
     c->out.fd = p->out;
     c->err.fd = p->err;
-    /* From here on each descriptor is its fiber's; where there is none, ours. */
+    /* From here on each descriptor is its fiber's; where there is none, ours.
+     */
     if (p->in >= 0 && !ed_go(scope, say_all, &c->feeder))
         p->in = -1;
     if (!ed_go(scope, hear_all, &c->out))
@@ -196,8 +197,8 @@ static struct ed_bytes last_line(struct ed_bytes text)
 /* The process's own verdict, with what the program said about it. */
 static int verdict(struct command *c, const struct ed_output *output)
 {
-    struct ed_bytes line = last_line(output->err.len ? output->err
-                                                     : output->out);
+    struct ed_bytes line =
+        last_line(output->err.len ? output->err : output->out);
     int err = ed_process_wait(&c->process);
 
     if (err != ED_EEXIT || !line.len)

@@ -128,8 +128,7 @@ int ed_file_read(struct ed_bytes *out, const char *path, size_t max_bytes)
 
     if (!err) {
         out->len = job.content.len;
-        out->ptr =
-            ed_arena_copy(ed_fiber_arena(), ed_buf_bytes(&job.content));
+        out->ptr = ed_arena_copy(ed_fiber_arena(), ed_buf_bytes(&job.content));
         err = out->ptr ? 0 : ED_ENOMEM;
     }
     ed_buf_free(&job.content);
@@ -167,8 +166,8 @@ static int open_temporary(const struct write_job *job, char temporary[PATH_MAX])
         if (snprintf(temporary, PATH_MAX, "%.*s.eddy-%016" PRIx64, directory,
                      job->path, random) >= PATH_MAX)
             return -ENAMETOOLONG;
-        fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-                  job->mode);
+        fd =
+            open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, job->mode);
         if (fd >= 0 || errno != EEXIST)
             return fd >= 0 ? fd : -errno;
     }

@@ -122,9 +122,9 @@ static void take_sample(int signo, siginfo_t *info, void *context)
                                                     &asked, TAKING))
         return;
     struct ed_monitor_sample *sample = monitor->sample;
-    sample->missed = sample->steps != atomic_load_explicit(
-                                          &monitor->steps,
-                                          memory_order_relaxed);
+    sample->missed =
+        sample->steps !=
+        atomic_load_explicit(&monitor->steps, memory_order_relaxed);
     sample->at = interrupted_at(context);
     sample->count = backtrace(sample->frames, MAX_FRAMES);
     note_fiber(sample);
@@ -159,8 +159,7 @@ static bool sample_taken(struct ed_monitor *monitor)
         ;
     if (atomic_compare_exchange_strong(&sample->stage, &asked, NOTHING))
         return false;
-    while (atomic_load_explicit(&sample->stage, memory_order_acquire) !=
-           TAKEN)
+    while (atomic_load_explicit(&sample->stage, memory_order_acquire) != TAKEN)
         sched_yield();
     return true;
 }
@@ -255,8 +254,7 @@ static int64_t period(void)
 {
     int64_t shortest = INT64_MAX;
 
-    ed_list_each(link, &watch.monitors)
-    {
+    ed_list_each (link, &watch.monitors) {
         const struct ed_monitor *monitor =
             ED_CONTAINER(link, struct ed_monitor, link);
         if (monitor->limit < shortest)
@@ -280,8 +278,7 @@ static void look_at_all(int64_t usual)
     int64_t now = ed_clock_monotonic();
     int64_t lost = lost_time(now, usual);
 
-    ed_list_each(link, &watch.monitors)
-    {
+    ed_list_each (link, &watch.monitors) {
         struct ed_monitor *monitor =
             ED_CONTAINER(link, struct ed_monitor, link);
         monitor->seen_since += lost;
@@ -348,8 +345,7 @@ static void forget_in_child(void)
     pthread_mutex_init(&watch.life, NULL);
     pthread_mutex_init(&watch.lock, NULL);
     pthread_cond_init(&watch.changed, NULL);
-    ed_list_each_safe(link, &watch.monitors)
-    {
+    ed_list_each_safe (link, &watch.monitors) {
         ed_list_init(link);
     }
     ed_list_init(&watch.monitors);

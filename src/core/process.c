@@ -25,7 +25,8 @@
 #define KILLED_WAIT (10 * ED_S)
 
 /* What struct ed_process hides. */
-struct __attribute__((may_alias)) private {
+struct __attribute__((may_alias)) private
+{
     int pidfd;
     bool running;
     bool group;
@@ -334,8 +335,7 @@ static int outcome(struct ed_process *process)
 
     if (process->exit_signal)
         return ed_fail(ED_EEXIT, "%s: killed by signal %d (%s)", name,
-                       process->exit_signal,
-                       strsignal(process->exit_signal));
+                       process->exit_signal, strsignal(process->exit_signal));
     if (process->exit_code)
         return ed_fail(ED_EEXIT, "%s: exit status %d", name,
                        process->exit_code);

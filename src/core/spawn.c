@@ -141,9 +141,9 @@ int ed_spawn(const struct ed_spawn *spawn, pid_t *pid, int *pidfd)
     char *stack;
     int err;
 
-    stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1,
-                 0);
+    stack =
+        mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
     if (stack == MAP_FAILED)
         return -errno;
     err = spawn_on(stack, &child, pid, pidfd);

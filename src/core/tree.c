@@ -25,8 +25,7 @@ static struct remarks remarks_on(const ed_scope *scope, int64_t now)
     struct remarks r = {""};
 
     if (scope->cancelled)
-        snprintf(r.text, sizeof r.text, ", %s",
-                 ed_err_text(scope->cancelled));
+        snprintf(r.text, sizeof r.text, ", %s", ed_err_text(scope->cancelled));
     else if (scope->timer.index)
         snprintf(r.text, sizeof r.text, ", %lld ms left",
                  (long long)((scope->deadline - now) / ED_MS));
@@ -57,8 +56,7 @@ static void write_fiber(const ed_fiber *fiber, int indent, int64_t now)
 
     ed_log_info("%*s%s (%s) %s%s%s", indent, "", fiber->name, fiber->place,
                 state_text(fiber),
-                waits ? (fiber->what ? fiber->what : "something") : "",
-                r.text);
+                waits ? (fiber->what ? fiber->what : "something") : "", r.text);
 }
 
 static void write_scope(const ed_scope *scope, int depth, int64_t now)
