@@ -100,4 +100,14 @@ static inline void fiber_test_run_(void (*body)(void))
     assert_int_equal(fiber_test_failures, 0);
 }
 
+/* The next number below `limit` of a sequence that only depends on the seed,
+ * which must not be 0: for tests that try many orders, the same each time. */
+static inline uint32_t test_random(uint32_t *seed, uint32_t limit)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 17;
+    *seed ^= *seed << 5;
+    return *seed % limit;
+}
+
 #endif

@@ -29,9 +29,9 @@ ED_BEGIN_DECLS
 
 /* Use the functions; the members are theirs. */
 typedef struct ed_future {
-    struct ed_line watchers;
-    uint64_t order; /* among the completions of the thread; 0: not done */
     void *value;
+    uint64_t order; /* among the completions of the thread; 0: not done */
+    struct ed_line watchers;
     int result;
     bool seen;     /* the result was asked for */
     bool promised; /* a fiber was started to set it */

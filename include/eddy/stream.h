@@ -15,6 +15,7 @@
 #ifndef EDDY_STREAM_H
 #define EDDY_STREAM_H
 
+#include <eddy/addr.h>
 #include <eddy/api.h>
 #include <eddy/bytes.h>
 #include <sys/uio.h>
@@ -40,8 +41,8 @@ struct ed_connect_options {
  *   ED_ECONNECT   every address refused; ed_error() says which and why
  *   ED_ECANCELED, ED_ETIMEOUT, -EMFILE, -ENOMEM
  */
-#define ed_connect(out, address, ...)                                          \
-    ed_connect_with((out), (address),                                          \
+#define ed_connect(out, address, ...) \
+    ed_connect_with((out), (address), \
                     ED_OPTIONS(struct ed_connect_options, __VA_ARGS__))
 ED_API ED_CHECK int ed_connect_with(ed_stream **out, const char *address,
                                     const struct ed_connect_options *options);
@@ -49,13 +50,21 @@ ED_API ED_CHECK int ed_connect_with(ed_stream **out, const char *address,
 /* Two connected streams (socketpair). 0 or -errno. */
 ED_API ED_CHECK int ed_stream_pair(ed_stream **a, ed_stream **b);
 
-/* Makes a stream of a descriptor (socket, pipe, terminal), which it owns from
- * then on and makes non-blocking. 0 or -errno, the descriptor then being the
- * caller's still. */
+/*
+ * Makes a stream of a descriptor (stream socket, pipe, terminal), which it
+ * owns from then on and makes non-blocking; programs that share it see that,
+ * too. With the first one that is no socket SIGPIPE is ignored, unless the
+ * program handles it.
+ *
+ * Returns 0, or ED_EUSAGE for a regular file, a directory or a datagram
+ * socket (files: see the executor), or -errno; the descriptor then still is
+ * the caller's. Does not suspend.
+ */
 ED_API ED_CHECK int ed_stream_of_fd(ed_stream **out, int fd);
 
-/* Reads what there is, at least one byte, at most `len`. Returns the count, 0
- * at the end of the stream, or an error such as -ECONNRESET. */
+/* Reads what there is, at least one byte, at most `len`, which is not 0.
+ * Returns the count, 0 at the end of the stream, or an error such as
+ * -ECONNRESET. */
 ED_API ED_CHECK ssize_t ed_stream_read(ed_stream *s, void *buf, size_t len);
 
 /* Reads exactly `len` bytes. 0, or ED_EEOF when the stream ends before. */
@@ -81,7 +90,8 @@ ED_API ED_CHECK int ed_stream_writev(ed_stream *s, const struct iovec *iov,
 ED_API ED_CHECK int ed_stream_printf(ed_stream *s, const char *fmt, ...)
     ED_PRINTF(2, 3);
 
-/* Ends the writing side; reading goes on. 0 or -errno. Does not suspend. */
+/* Ends the writing side; reading goes on. 0 or -errno, such as -ENOTSOCK for
+ * a pipe, which is closed instead. Does not suspend. */
 ED_API int ed_stream_shutdown(ed_stream *s);
 
 /* Closes at once, both sides, and frees. NULL is allowed. Does not suspend;
@@ -97,28 +107,28 @@ static inline void ed_stream_close_(ed_stream **s)
 
 /* Address of the peer and of our side, as text into `out`; "" when unknown.
  * Does not suspend. */
-#define ED_ADDR_TEXT 128
 ED_API void ed_stream_peer(ed_stream *s, char out[ED_ADDR_TEXT]);
 ED_API void ed_stream_local(ed_stream *s, char out[ED_ADDR_TEXT]);
 
 struct ed_listen_options {
     size_t size;
-    int backlog;      /* 0: 4096, which the system may lower */
-    bool reuse_port;  /* SO_REUSEPORT */
-    bool v6_only;     /* [::] does not take IPv4 */
-    int unix_mode;    /* permissions of a Unix socket; 0: 0660 */
+    int backlog;     /* 0: 4096, which the system may lower */
+    bool reuse_port; /* SO_REUSEPORT */
+    bool v6_only;    /* [::] does not take IPv4 */
+    int unix_mode;   /* permissions of a Unix socket; 0: 0660 */
 };
 
 /*
  * Opens a listener. Port 0 takes a free one (ed_listener_local() tells it). A
  * stale Unix socket nobody listens on is replaced; anything else there is
- * -EADDRINUSE. The socket file is removed when the listener closes. Does not
- * suspend: names are not resolved.
+ * -EADDRINUSE. The socket file is removed when the listener closes, unless
+ * somebody else has put another in its place. Does not suspend: names are not
+ * resolved, but "localhost" is 127.0.0.1.
  *
  * Returns 0, ED_EADDR, or -errno; ed_error() names the address.
  */
-#define ed_listen(out, address, ...)                                           \
-    ed_listen_with((out), (address),                                           \
+#define ed_listen(out, address, ...) \
+    ed_listen_with((out), (address), \
                    ED_OPTIONS(struct ed_listen_options, __VA_ARGS__))
 ED_API ED_CHECK int ed_listen_with(ed_listener **out, const char *address,
                                    const struct ed_listen_options *options);
@@ -127,14 +137,21 @@ ED_API ED_CHECK int ed_listen_with(ed_listener **out, const char *address,
  * and tries again. Suspends. 0, ED_ECLOSED, ED_ECANCELED or ED_ETIMEOUT. */
 ED_API ED_CHECK int ed_accept(ed_listener *l, ed_stream **out);
 
+/* The address it listens on, as text. Does not suspend. */
 ED_API void ed_listener_local(ed_listener *l, char out[ED_ADDR_TEXT]);
+
+/* Stops listening and frees; NULL is allowed. Fibers waiting in it get
+ * ED_ECLOSED. Does not suspend. */
 ED_API void ed_listener_close(ed_listener *l);
 
 /*
  * Accepts until the fiber is cancelled or the listener closed, and runs
  * fn(stream, arg) in a fiber of its own for each connection; the stream is
- * closed when it returns. Failures are logged. At most `max` run at once (0:
- * no limit); further peers wait to be accepted.
+ * closed when it returns. Failures are logged with the peer's address. At most
+ * `max` run at once (0: no limit); further peers wait to be accepted.
+ *
+ * When the fiber is cancelled, so are the connections; when the listener is
+ * closed, they are waited for.
  *
  * Suspends. Returns ED_ECANCELED, ED_ETIMEOUT or ED_ECLOSED.
  */

@@ -162,6 +162,7 @@ ed_fiber *ed_fiber_new(ed_loop *loop, ed_scope *scope, ed_fn *fn, void *arg,
     f->place = place;
     f->trimmed = false;
     f->arena = from ? from->arena : NULL;
+    f->work = from ? from->work : NULL;
     if (from && from->locals && locals_inherit(f, from) < 0) {
         locals_drop(f);
         ed_stack_put(loop, f);

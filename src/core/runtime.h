@@ -87,6 +87,7 @@ struct ed_fiber {
     const char *name;
     const char *place; /* where it was started, "file.c:12" */
     ed_arena *arena;   /* NULL: the loop's */
+    void *work;        /* what it works on (a request); inherited */
     char *detail;      /* ed_error() text; owned, allocated when first needed */
     struct ed_local_value *locals;
     struct ed_list sibling; /* in scope->children of the scope it belongs to */

@@ -27,13 +27,16 @@ struct ed_stream_ops {
     ssize_t (*writev)(ed_stream *s, const struct iovec *iov, int count);
 
     /* Event face. */
-    void (*receive)(ed_stream *s, bool on);
+    int (*receive)(ed_stream *s, bool on);
     ssize_t (*try_writev)(ed_stream *s, const struct iovec *iov, int count);
-    void (*want_writable)(ed_stream *s, bool on);
+    int (*want_writable)(ed_stream *s, bool on);
 
     int (*shutdown)(ed_stream *s);
-    void (*close)(ed_stream *s); /* closes and frees */
-    int (*fd)(ed_stream *s);     /* the socket beneath, or -1 */
+    /* Closes, and gives fibers inside readv() and writev() ED_ECLOSED; the
+     * memory stays until free(), which comes when they have left. */
+    void (*close)(ed_stream *s);
+    void (*free)(ed_stream *s);
+    int (*fd)(ed_stream *s); /* the descriptor beneath, or -1 */
 };
 
 struct ed_stream {
@@ -44,12 +47,19 @@ struct ed_stream {
     /* The peer has closed or the connection broke while nothing was being
      * received. Called in the loop, at most once. */
     ed_stream_event_fn *on_hangup;
-    struct ed_buf *read_ahead; /* of read_until(); NULL when empty */
+    struct ed_read_ahead *read_ahead; /* of read_until(); NULL when empty */
+    bool reading, writing;            /* a fiber is inside a call */
+    bool closed; /* to be freed by the last fiber that leaves */
 };
 
-static inline void ed_stream_receive(ed_stream *s, bool on)
+/*
+ * Turns receiving on or off. What ed_stream_read_until() has read ahead is not
+ * seen here. Returns 0, ED_EUSAGE while a fiber is reading, or -errno when the
+ * system cannot watch one more descriptor: the stream is then of no use.
+ */
+static inline int ed_stream_receive(ed_stream *s, bool on)
 {
-    s->ops->receive(s, on);
+    return s->ops->receive(s, on);
 }
 
 /* Writes as much as goes at once: a count, -EAGAIN, or another error. */
@@ -59,10 +69,15 @@ static inline ssize_t ed_stream_try_writev(ed_stream *s,
     return s->ops->try_writev(s, iov, count);
 }
 
-static inline void ed_stream_want_writable(ed_stream *s, bool on)
+/* Asks for one on_writable(), or takes that back. Results as above. */
+static inline int ed_stream_want_writable(ed_stream *s, bool on)
 {
-    s->ops->want_writable(s, on);
+    return s->ops->want_writable(s, on);
 }
+
+/* Gives bytes back: the next reads of the fiber face get them first. 0 or
+ * ED_ENOMEM. */
+ED_CHECK int ed_stream_unread(ed_stream *s, struct ed_bytes bytes);
 
 /*
  * A listener's event face: on_accept is called in the loop with each new
@@ -76,7 +91,8 @@ void ed_listener_start(ed_listener *l, ed_listener_fn *on_accept, void *arg);
 void ed_listener_pause(ed_listener *l, bool pause);
 
 /* A listener over a socket that listens already (inherited); owned from then
- * on. */
+ * on, but a Unix socket's file is left alone. 0, ED_ENOMEM or -errno, the
+ * descriptor then still being the caller's. */
 ED_CHECK int ed_listener_of_fd(ed_listener **out, int fd);
 
 #endif

@@ -77,8 +77,8 @@ struct ed_http1_head {
     uint8_t body;  /* enum ed_http1_body */
     bool keep_alive;
     bool expect_continue;
-    bool upgrade;      /* Connection names upgrade and Upgrade is there */
-    bool has_host;     /* `host` is known; it may be empty (RFC 9110, 7.2) */
+    bool upgrade;  /* Connection names upgrade and Upgrade is there */
+    bool has_host; /* `host` is known; it may be empty (RFC 9110, 7.2) */
     uint64_t content_length; /* with ED_BODY_LENGTH, 0 included; at most
                                 INT64_MAX. As sent, too, where a response has
                                 no body (to HEAD, 304) */
@@ -161,8 +161,7 @@ enum ed_http1_chunk_event {
  * ED_EHEADLIMIT when the trailer section exceeds `max_trailer_bytes`.
  */
 ED_CHECK int ed_http1_chunked(struct ed_http1_chunked *c, struct ed_bytes *in,
-                              struct ed_bytes *out,
-                              uint32_t max_trailer_bytes);
+                              struct ed_bytes *out, uint32_t max_trailer_bytes);
 
 /* Reads a whole trailer section into `fields`; returns how many, or
  * ED_EPROTO, or ED_EHEADLIMIT when they are more than `max_fields`. Fields

@@ -101,6 +101,9 @@ static const char *read_line(const char *buf, const char *line, const char *end,
 int ed_http1_trailers(const char *buf, size_t len,
                       struct ed_http1_field *fields, uint32_t max_fields)
 {
+    if (!len)
+        return 0; /* and `buf` may be NULL */
+
     const char *line = buf;
     const char *end = buf + len;
     uint32_t count = 0;
