@@ -48,7 +48,8 @@ struct ed_run_options {
      * timer when nothing can: tests neither sleep nor depend on speed. */
     bool virtual_clock;
     /* The loop counts as blocked, and the log names the culprit, when one
-     * fiber keeps it for longer; 0 is 100 ms, negative turns this off. */
+     * fiber keeps it for longer; 0 is 100 ms (off with a virtual clock),
+     * negative turns this off. */
     int64_t blocked_after;
 };
 

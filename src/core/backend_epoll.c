@@ -396,7 +396,9 @@ void ed_backend_poll(ed_loop *loop, int64_t timeout)
     const int64_t longest = 3600 * ED_S; /* fits every argument type */
     if (timeout > longest)
         timeout = longest;
+    ed_monitor_idle(&loop->monitor);
     int n = poll_events(loop, timeout);
+    ed_monitor_busy(&loop->monitor);
     if (n <= 0)
         return;
     loop->event_count = n;

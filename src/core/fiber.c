@@ -203,6 +203,7 @@ void ed_fiber_switch_in(ed_loop *loop, ed_fiber *f)
 {
     f->state = ED_FIBER_RUNNING;
     loop->current = f;
+    ed_monitor_busy(&loop->monitor);
     ed_sanitizer_enter(loop, f);
     ed_switch(&loop->sp, f->sp);
     ed_sanitizer_entered_loop(loop);

@@ -6,6 +6,7 @@
 #define EDDY_CORE_LOOP_INTERNAL_H
 
 #include "core/io.h"
+#include "core/monitor.h"
 #include "core/runtime.h"
 
 #include <stdatomic.h>
@@ -62,6 +63,7 @@ struct ed_loop {
     int64_t now;
     int64_t turn_began; /* real time, for fairness */
     unsigned immediate; /* waiting calls that needed no wait, this turn */
+    struct ed_monitor monitor;
 
     struct ed_deferred *deferred;
     struct ed_deferred **deferred_end;
@@ -83,7 +85,6 @@ struct ed_loop {
     int expected;
 
     bool virtual_clock;
-    int64_t blocked_after;
     ed_scope root;
     struct ed_list fibers; /* ed_fiber.all */
     size_t fiber_count;    /* alive */

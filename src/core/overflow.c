@@ -68,7 +68,6 @@ static const ed_fiber *overflowing(const char *address)
 static void tell(const ed_fiber *fiber)
 {
     struct line line = {.len = 0};
-    size_t bytes = (size_t)((const char *)(fiber + 1) - fiber->stack_low);
     ssize_t n;
 
     put(&line, "stack overflow in fiber '");
@@ -76,7 +75,7 @@ static void tell(const ed_fiber *fiber)
     put(&line, "' started at ");
     put(&line, fiber->place);
     put(&line, " (stack of ");
-    put_number(&line, (bytes + ed_stack_guard_bytes()) / 1024);
+    put_number(&line, fiber->loop->stacks.stack_bytes / 1024);
     put(&line, " KiB)\n");
     n = write(STDERR_FILENO, line.text, line.len);
     (void)n; /* nobody is left to be told */
