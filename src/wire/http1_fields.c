@@ -6,74 +6,10 @@
  * where the RFC would let a recipient choose: what is refused cannot be
  * smuggled.
  */
+#include "wire/host.h"
 #include "wire/http1_head.h"
-#include "wire/http1_scan.h"
 
-#include <arpa/inet.h>
-
-/* --- host and target --- */
-
-/* Whether bytes are ":port", with a port that may be empty. */
-static bool is_port(struct ed_bytes b)
-{
-    unsigned port = 0;
-
-    if (!b.len || b.ptr[0] != ':')
-        return false;
-    for (size_t i = 1; i < b.len; i++) {
-        if (b.ptr[i] < '0' || b.ptr[i] > '9')
-            return false;
-        port = port * 10 + (unsigned)(b.ptr[i] - '0');
-        if (port > UINT16_MAX)
-            return false;
-    }
-    return true;
-}
-
-/* Whether bytes, which begin with '[', are "[IPv6]" with an optional port. */
-static bool is_bracketed(struct ed_bytes b)
-{
-    char text[INET6_ADDRSTRLEN];
-    struct in6_addr address;
-    const char *close = memchr(b.ptr, ']', b.len);
-    size_t len = close ? (size_t)(close - b.ptr) - 1 : sizeof(text);
-
-    if (len >= sizeof(text) || memchr(b.ptr, '\0', b.len))
-        return false;
-    memcpy(text, b.ptr + 1, len);
-    text[len] = '\0';
-    if (inet_pton(AF_INET6, text, &address) != 1)
-        return false;
-
-    struct ed_bytes port = ed_bytes_of(close + 1, b.len - len - 2);
-    return !port.len || is_port(port);
-}
-
-static bool is_hex(char c)
-{
-    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
-}
-
-bool ed_http1_is_host(struct ed_bytes b, size_t plain)
-{
-    const char *at = b.ptr + plain;
-    const char *end = b.ptr + b.len;
-
-    if (b.len && b.ptr[0] == '[')
-        return is_bracketed(b);
-    while (end - at >= 3 && *at == '%' && is_hex(at[1]) && is_hex(at[2]))
-        at = scan_bytes(at + 3, end, &scan_host);
-    if (at == end)
-        return true;
-    return at > b.ptr && is_port(ed_bytes_of(at, (size_t)(end - at)));
-}
-
-static bool is_host(struct ed_bytes b)
-{
-    const char *plain = scan_bytes(b.ptr, b.ptr + b.len, &scan_host);
-
-    return ed_http1_is_host(b, (size_t)(plain - b.ptr));
-}
+/* --- the target --- */
 
 static bool bad_target(struct ed_http1_head *head, const char *error)
 {
@@ -92,7 +28,7 @@ static void take_authority(struct ed_http1_head *head,
 /* RFC 9112, 3.2.3: host:port, and the port cannot be left out. */
 static bool note_authority(struct ed_http1_head *head, struct ed_bytes target)
 {
-    if (!is_host(target) || target.ptr[target.len - 1] == ':' ||
+    if (!ed_host_is_valid(target, 0) || target.ptr[target.len - 1] == ':' ||
         target.ptr[target.len - 1] == ']' ||
         !memchr(target.ptr, ':', target.len))
         return bad_target(head, "malformed target of CONNECT");
@@ -132,7 +68,7 @@ static bool note_absolute(struct ed_http1_head *head, const char *buf)
     size_t len = head->path.len - scheme;
     const char *slash = memchr(from, '/', len);
     size_t host_len = slash ? (size_t)(slash - from) : len;
-    if (!host_len || !is_host(ed_bytes_of(from, host_len)))
+    if (!host_len || !ed_host_is_valid(ed_bytes_of(from, host_len), 0))
         return bad_target(head, "malformed host in the request target");
 
     struct ed_http1_span host = {head->target.at + scheme, (uint32_t)host_len};

@@ -79,10 +79,6 @@ const char *ed_http1_fail(struct ed_http1_head *head, int status,
  * head->target. False with head->error set. */
 bool ed_http1_note_target(struct ed_http1_head *head, const char *buf);
 
-/* Whether bytes are host[:port]. Of the host the first `plain` bytes are
- * known to be of scan_host. */
-bool ed_http1_is_host(struct ed_bytes b, size_t plain);
-
 /* Takes note of the last field, a known one. False with head->error set. */
 bool ed_http1_note_request_field(struct ed_http1_head *head, const char *buf);
 bool ed_http1_note_response_field(struct ed_http1_head *head, const char *buf);

@@ -7,6 +7,7 @@
  * are found in the order of its bytes, limits first: so it makes no
  * difference to the verdict in which pieces a head arrives.
  */
+#include "wire/host.h"
 #include "wire/http1_head.h"
 #include "wire/http1_scan.h"
 
@@ -53,7 +54,7 @@ LINES_INLINE bool host_is_well_formed(const char *value, const char *end,
     size_t plain = (size_t)(scan(value, end, &scan_host) - value);
 
     return LINES_LIKELY(plain == len) ||
-           ed_http1_is_host(ed_bytes_of(value, len), plain);
+           ed_host_is_valid(ed_bytes_of(value, len), plain);
 }
 
 /* Reads the field line at `line`. Returns the line behind it; NULL when more
