@@ -33,7 +33,6 @@ struct ed_exchange_ops {
 
     int (*upgrade)(ed_req *req, const char *protocol, ed_stream **out);
     const char *(*peer)(ed_req *req);
-    int version;
 };
 
 struct ed_req {
@@ -47,6 +46,8 @@ struct ed_req {
     const char *head; /* what the spans of the fields count from */
     const struct ed_http1_field *fields;
     uint32_t field_count;
+    int version;  /* 10, 11, ... */
+    bool taken;   /* the connection was taken over */
     bool is_head; /* the method: replies have no body */
     bool secure;
     bool expect_continue;
@@ -68,6 +69,8 @@ struct ed_req {
         bool ended;
         bool pieces;   /* begun in pieces */
         bool content_type_set;
+        bool own_date; /* the handler has set these fields itself */
+        bool own_server;
         int64_t length; /* declared; -1: not */
         int64_t sent;   /* bytes of the body so far */
         const char *content_type;

@@ -2,8 +2,8 @@
  * net_test.h - tests that run in fibers.
  *
  * cmocka's assertions jump out of the stack they are called on, which must
- * not happen on a fiber's. Here checks note their failure and go on; run_in_loop
- * tells cmocka about it on its own stack.
+ * not happen on a fiber's. Here checks note their failure and go on;
+ * run_in_loop tells cmocka about it on its own stack.
  */
 #ifndef EDDY_NET_TEST_H
 #define EDDY_NET_TEST_H
@@ -83,7 +83,7 @@ static void run_in_loop(ed_fn *test)
     static void name(void **state)     \
     {                                  \
         (void)state;                   \
-        run_in_loop(name##_body);         \
+        run_in_loop(name##_body);      \
     }                                  \
     static int name##_body(void *arg __attribute__((unused)))
 
