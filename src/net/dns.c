@@ -30,6 +30,11 @@
 #define DEFAULT_MAX_TTL       (3600 * ED_S)
 #define DEFAULT_NEGATIVE_TTL  (5 * ED_S)
 
+/* Addresses of one kind only may be half an answer: c-ares does not tell a name
+ * without the other kind from a lost reply about it. So they are not believed
+ * for long. */
+#define HALF_ANSWER_TTL (30 * ED_S)
+
 struct resolver {
     ed_loop *loop;
     struct ed_dns_options options; /* defaults filled in; texts owned */
@@ -176,6 +181,18 @@ static int64_t clamp_ttl(const struct resolver *r, int64_t ttl)
     return ttl < r->options.max_ttl ? ttl : r->options.max_ttl;
 }
 
+static bool is_half(const struct answer *answer)
+{
+    int first = answer->list[0].any.sa_family;
+
+    if (answer->family != AF_UNSPEC)
+        return false;
+    for (unsigned i = 1; i < answer->count; i++)
+        if (answer->list[i].any.sa_family != first)
+            return false;
+    return true;
+}
+
 static unsigned count_nodes(const struct ares_addrinfo *found)
 {
     unsigned count = 0;
@@ -209,7 +226,10 @@ static int64_t take_nodes(struct answer *answer,
             ttl = cname->ttl;
     answer->list = list;
     answer->count = count;
-    return clamp_ttl(answer->resolver, ttl * ED_S);
+    int64_t time = clamp_ttl(answer->resolver, ttl * ED_S);
+    if (is_half(answer) && time > HALF_ANSWER_TTL)
+        time = HALF_ANSWER_TTL;
+    return time;
 }
 
 static void on_found(void *arg, int status, int timeouts,
