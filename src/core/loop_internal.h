@@ -120,6 +120,8 @@ void ed_fiber_switch_out(ed_fiber *fiber);
 /* ---- scopes ---- */
 
 void ed_scope_init(ed_scope *scope, ed_scope *parent, ed_fiber *owner);
+/* Cancels and joins what is left in it, and reports failures nobody took. */
+void ed_scope_close(ed_scope *scope);
 /* A fiber of the scope has ended with `result`. */
 void ed_scope_child_ended(ed_scope *scope, ed_fiber *fiber, int result);
 

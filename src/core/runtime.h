@@ -89,6 +89,7 @@ struct ed_fiber {
     ed_arena *arena;   /* NULL: the loop's */
     void *work;        /* what it works on (a request); inherited */
     char *detail;      /* ed_error() text; owned, allocated when first needed */
+    int detail_of;     /* the error it belongs to */
     struct ed_local_value *locals;
     struct ed_list sibling; /* in scope->children of the scope it belongs to */
     struct ed_list all;     /* in loop->fibers */
@@ -154,6 +155,10 @@ void ed_waitq_wake_all(struct ed_waitq *q, int result);
  */
 int ed_fiber_run_now(ed_scope *scope, ed_fn *fn, void *arg, const char *name,
                      const char *place, ed_arena *arena);
+
+/* ed_error(), if it belongs to that error and not to an earlier one; else "".
+ * For logs. */
+const char *ed_error_of(int err);
 
 /* Cancels one fiber (its base scope) with ED_ECANCELED or ED_ETIMEOUT. */
 void ed_fiber_cancel(ed_fiber *fiber, int err);

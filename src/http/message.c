@@ -558,7 +558,7 @@ int ed_req_error_reply(ed_req *req, int status, const char *text)
 
 static void log_failure(ed_req *req, int err)
 {
-    const char *detail = ed_error();
+    const char *detail = ed_error_of(err);
     if (ed_err_status(err) < 500) {
         ed_log_debug("%s %s: %s%s%s", req->method, req->target,
                      ed_err_text(err), *detail ? ": " : "", detail);
