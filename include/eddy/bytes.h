@@ -52,7 +52,7 @@ ED_API struct ed_bytes ed_bytes_trim(struct ed_bytes b);
  * ptr NULL, so `while (rest.ptr)` visits every part, empty ones included. */
 ED_API struct ed_bytes ed_bytes_cut(struct ed_bytes *rest, char sep);
 
-/* Where `needle` first stands in `b`, or -1. */
+/* Where `needle` first stands in `b`, or -1. An empty one stands at 0. */
 ED_API ssize_t ed_bytes_find(struct ed_bytes b, struct ed_bytes needle);
 
 /* Reads a whole view as a decimal number, digits with an optional sign only.
@@ -70,8 +70,10 @@ ED_API bool ed_bytes_equal_secret(struct ed_bytes a, struct ed_bytes b);
  *     ...
  *     ed_buf_free(&buf);
  *
- * `ptr` is always NUL-terminated once anything was added. Appending returns 0
- * or ED_ENOMEM, and leaves the buffer as it was on failure.
+ * `ptr` is always NUL-terminated once anything was added or reserved.
+ * Appending returns 0 or ED_ENOMEM (a format that cannot be printed:
+ * ED_EUSAGE), and leaves the buffer as it was on failure. What is appended
+ * must not be part of the buffer itself, which may move.
  */
 struct ed_buf {
     char *ptr;
@@ -79,7 +81,10 @@ struct ed_buf {
     size_t cap;
 };
 
+/* Frees the memory; the buffer is then empty and may be used again. */
 ED_API void ed_buf_free(struct ed_buf *buf);
+
+/* Makes room for `more` bytes, so that adding them cannot fail. */
 ED_API ED_CHECK int ed_buf_reserve(struct ed_buf *buf, size_t more);
 ED_API ED_CHECK int ed_buf_add(struct ed_buf *buf, const void *ptr, size_t len);
 ED_API ED_CHECK int ed_buf_addf(struct ed_buf *buf, const char *fmt, ...)
@@ -87,7 +92,8 @@ ED_API ED_CHECK int ed_buf_addf(struct ed_buf *buf, const char *fmt, ...)
 ED_API ED_CHECK int ed_buf_vaddf(struct ed_buf *buf, const char *fmt,
                                  va_list args) ED_PRINTF(2, 0);
 
-/* Drops the first `len` bytes and moves the rest to the front. */
+/* Drops the first `len` bytes, or all there are, and moves the rest to the
+ * front. */
 ED_API void ed_buf_drop(struct ed_buf *buf, size_t len);
 
 static inline struct ed_bytes ed_buf_bytes(const struct ed_buf *buf)

@@ -19,11 +19,12 @@ enum ed_err {
 };
 
 /* The name of an error, such as "ED_ETIMEOUT" or "ECONNREFUSED"; "OK" for 0
- * and positive values; "UNKNOWN" for what no table knows. Static; any thread. */
+ * and positive values; "UNKNOWN" for what no table knows. Any thread. */
 ED_API const char *ed_err_name(int err);
 
-/* The text of an error for people, such as "deadline passed". Static for the
- * errors of this table; the operating system's are static, too. Any thread. */
+/* The text of an error for people, such as "deadline passed"; "no error" for 0
+ * and positive values, "unknown error" for what no table knows. Static, never
+ * translated; any thread. */
 ED_API const char *ed_err_text(int err);
 
 /* The HTTP status a handler's returned error becomes; 500 for errors without

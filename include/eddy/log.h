@@ -28,19 +28,29 @@ ED_API void ed_log_set_format(enum ed_log_format format);
 ED_API void ed_log_set_fd(int fd);
 
 /* Reads "debug", "info", "warn", "error" or "off", with ",json" or ",text"
- * behind it if wanted, and sets both; ED_EPARSE when it is neither. */
+ * behind it if wanted, and sets the level and, if given, the format. Returns 0,
+ * or ED_EPARSE when it is anything else; nothing is then changed. */
 ED_API ED_CHECK int ed_log_configure(const char *text);
 
 ED_API bool ed_log_enabled(enum ed_log_level level);
 
 /*
- * Writes one message. Control characters, line ends among them, are escaped,
- * so that nothing a peer sends can forge a line.
+ * Writes one message, as one of
+ *
+ *     2026-11-20T18:31:52.123Z WARN  [context] message
+ *     {"time":"...","level":"warn","context":"...","message":"..."}
+ *
+ * Control characters, line ends among them, and bytes that are not UTF-8 are
+ * escaped, so that nothing a peer sends can forge a line. What is longer than
+ * 8 KiB is cut and marked. Never waits for a descriptor that is non-blocking
+ * and full: the line is dropped, and the next one that goes through says how
+ * many were (JSON: a member "dropped"). Text is coloured on a terminal unless
+ * NO_COLOR is set. errno is as it was. Not for signal handlers.
  */
 ED_API void ed_log(enum ed_log_level level, const char *fmt, ...)
     ED_PRINTF(2, 3);
 
-#define ed_log_debug(...)                                                      \
+#define ed_log_debug(...) \
     (ed_log_enabled(ED_LOG_DEBUG) ? ed_log(ED_LOG_DEBUG, __VA_ARGS__) : (void)0)
 #define ed_log_info(...)  ed_log(ED_LOG_INFO, __VA_ARGS__)
 #define ed_log_warn(...)  ed_log(ED_LOG_WARN, __VA_ARGS__)

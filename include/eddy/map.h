@@ -15,7 +15,11 @@ ED_BEGIN_DECLS
 
 typedef struct ed_map ed_map;
 
+/* A new, empty map, or NULL when the system has no memory. */
 ED_API ed_map *ed_map_new(void);
+
+/* Frees the map and its copies of keys, not what the values point at. NULL is
+ * fine. */
 ED_API void ed_map_free(ed_map *map);
 
 /* Sets a key and hands back in *old (may be NULL) the value it had, or NULL.
@@ -32,13 +36,14 @@ ED_API void *ed_map_remove(ed_map *map, struct ed_bytes key);
 ED_API size_t ed_map_count(const ed_map *map);
 
 /*
- * Visits all entries in no particular order:
+ * Visits all entries, those first set first:
  *
  *     struct ed_map_iter it = {0};
  *     while (ed_map_next(map, &it))
  *         use(it.key, it.value);
  *
- * Between two steps the current key may be removed, but nothing set.
+ * it.key is the map's own copy, NUL-terminated, valid until it is removed.
+ * Between two steps the current key may be removed, but no new one set.
  */
 struct ed_map_iter {
     struct ed_bytes key;

@@ -63,7 +63,8 @@ struct ed_http1_head {
     struct ed_http1_span method;
     struct ed_http1_span target; /* as sent */
     struct ed_http1_span path;   /* of the target: up to '?'; "*" for OPTIONS;
-                                    empty for CONNECT */
+                                    empty for CONNECT; "/" for an absolute
+                                    target without one */
     struct ed_http1_span query;  /* behind the '?' */
     struct ed_http1_span host;   /* Host, or the authority of an absolute or
                                     CONNECT target, which takes precedence */
@@ -76,15 +77,18 @@ struct ed_http1_head {
     uint8_t body;  /* enum ed_http1_body */
     bool keep_alive;
     bool expect_continue;
-    bool upgrade;      /* Connection names upgrade and Upgrade is there */
-    bool has_host;
-    uint64_t content_length; /* with ED_BODY_LENGTH */
+    bool upgrade;  /* Connection names upgrade and Upgrade is there */
+    bool has_host; /* `host` is known; it may be empty (RFC 9110, 7.2) */
+    uint64_t content_length; /* with ED_BODY_LENGTH, 0 included; at most
+                                INT64_MAX. As sent, too, where a response has
+                                no body (to HEAD, 304) */
 
     uint32_t field_count;
     struct ed_http1_field *fields; /* the caller's array */
 
     /* When malformed. */
-    uint16_t error_status; /* 400, 414, 417, 431, 501 or 505 */
+    uint16_t error_status; /* 400, 414, 417, 431, 501 or 505: of use to
+                              servers only */
     const char *error;     /* static text */
 
     /* How far the reading got; the codec's own. */
@@ -110,7 +114,9 @@ ED_CHECK ssize_t ed_http1_request(struct ed_http1_head *head, const char *buf,
                                   size_t len,
                                   const struct ed_http1_limits *limits);
 
-/* The same for a response head. `to_head` says that it answers a HEAD request
+/* The same for a response head, which no empty line may precede. A message
+ * with both Content-Length and Transfer-Encoding is malformed here, too.
+ * `to_head` says that it answers a HEAD request
  * and `to_connect` a CONNECT, which changes how its body is delimited
  * (RFC 9112, 6.3). An interim (1xx) response is a head of its own. */
 ED_CHECK ssize_t ed_http1_response(struct ed_http1_head *head, const char *buf,
@@ -147,14 +153,15 @@ enum ed_http1_chunk_event {
 /*
  * Reads on in *in and moves it behind what was used; call until it says MORE,
  * END or an error. The trailer section is handed out raw, line ends included,
- * in pieces as they come; a whole one can be given to ed_http1_trailers().
+ * in pieces as they come and without the empty line that ends it; put
+ * together they can be given to ed_http1_trailers(). It is checked as it
+ * comes, so nothing is lost by ignoring it.
  *
  * Returns an enum ed_http1_chunk_event, or ED_EPROTO with c->error set, or
  * ED_EHEADLIMIT when the trailer section exceeds `max_trailer_bytes`.
  */
 ED_CHECK int ed_http1_chunked(struct ed_http1_chunked *c, struct ed_bytes *in,
-                              struct ed_bytes *out,
-                              uint32_t max_trailer_bytes);
+                              struct ed_bytes *out, uint32_t max_trailer_bytes);
 
 /* Reads a whole trailer section into `fields`; returns how many, or
  * ED_EPROTO, or ED_EHEADLIMIT when they are more than `max_fields`. Fields

@@ -1,0 +1,22 @@
+# Fuzzers: fuzz/fuzz_X.c becomes build/fuzz/fuzz_X. As a test each one replays
+# fuzz/corpus/X and fuzz/regressions/X; ./dev fuzz lets it search.
+
+file(GLOB EDDY_FUZZERS CONFIGURE_DEPENDS fuzz/fuzz_*.c)
+foreach(source IN LISTS EDDY_FUZZERS)
+  get_filename_component(program ${source} NAME_WE)
+  string(REGEX REPLACE "^fuzz_" "" subject ${program})
+  add_executable(${program} ${source})
+  target_link_libraries(${program} PRIVATE eddy_static)
+  target_link_options(${program} PRIVATE -fsanitize=fuzzer)
+
+  set(inputs)
+  foreach(kind corpus regressions)
+    if(IS_DIRECTORY ${PROJECT_SOURCE_DIR}/fuzz/${kind}/${subject})
+      list(APPEND inputs ${PROJECT_SOURCE_DIR}/fuzz/${kind}/${subject})
+    endif()
+  endforeach()
+  # -runs=0 replays directories; without one it tries the empty input only.
+  add_test(NAME fuzz/${subject} COMMAND ${program} -runs=0 ${inputs})
+  set_tests_properties(fuzz/${subject} PROPERTIES TIMEOUT 120
+    ENVIRONMENT "UBSAN_OPTIONS=print_stacktrace=1")
+endforeach()

@@ -1,0 +1,105 @@
+# Tests, found by their place:
+#
+#   tests/unit/ROOM/test_X.c     unit/ROOM/X    mirrors src/ROOM
+#   tests/{fault,cancel,wire}/test_X.c          KIND/X
+#   tests/interop/X.sh           interop/X      with EDDY_BUILD in its
+#                                               environment; exits 77 to skip
+#   include/eddy/X.h             header/X.h     compiles alone, as C and as C++
+#
+# tests/support/*.c, and any other .c file beside a test, are linked into the
+# tests of all kinds, or of that directory. A line in wrap.txt beside the tests
+# names a function to link as --wrap, for tests that make calls fail.
+
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+
+set(EDDY_TEST_TIMEOUT 60) # seconds; a test that needs more is not a unit test
+set(EDDY_INTEROP_TIMEOUT 180)
+# A forked child cannot join the threads of its parent: no leaks under TSan.
+set(EDDY_TEST_ENV
+  "EDDY_BUILD=${PROJECT_BINARY_DIR}" "EDDY_SOURCE=${PROJECT_SOURCE_DIR}"
+  "ASAN_OPTIONS=strict_string_checks=1:detect_leaks=1"
+  "UBSAN_OPTIONS=print_stacktrace=1" "TSAN_OPTIONS=halt_on_error=1:report_thread_leaks=0")
+
+file(GLOB EDDY_TEST_SUPPORT CONFIGURE_DEPENDS tests/support/*.c)
+if(EDDY_TEST_SUPPORT)
+  add_library(eddy_test_support OBJECT ${EDDY_TEST_SUPPORT})
+  target_include_directories(eddy_test_support PUBLIC tests/support)
+  target_link_libraries(eddy_test_support PUBLIC eddy_static
+    PkgConfig::CMOCKA)
+endif()
+
+function(eddy_add_test source)
+  file(RELATIVE_PATH path ${PROJECT_SOURCE_DIR}/tests ${source})
+  get_filename_component(directory ${path} DIRECTORY)
+  get_filename_component(program ${path} NAME_WE)
+  string(REGEX REPLACE "^test_" "" subject ${program})
+  set(name ${directory}/${subject})
+  string(REPLACE "/" "-" target ${name})
+
+  file(GLOB helpers CONFIGURE_DEPENDS tests/${directory}/*.c)
+  list(FILTER helpers EXCLUDE REGEX "/test_[^/]*$")
+  add_executable(${target} ${source} ${helpers})
+  set_target_properties(${target} PROPERTIES OUTPUT_NAME ${program}
+    RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/${directory})
+  target_link_libraries(${target} PRIVATE eddy_static PkgConfig::CMOCKA)
+  if(TARGET eddy_test_support)
+    target_link_libraries(${target} PRIVATE eddy_test_support)
+  endif()
+  if(EXISTS ${PROJECT_SOURCE_DIR}/tests/${directory}/wrap.txt)
+    file(STRINGS tests/${directory}/wrap.txt wraps)
+    list(TRANSFORM wraps PREPEND "-Wl,--wrap=")
+    target_link_options(${target} PRIVATE ${wraps})
+  endif()
+
+  add_test(NAME ${name} COMMAND ${target}
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${EDDY_TEST_TIMEOUT}
+    SKIP_RETURN_CODE 77 ENVIRONMENT "${EDDY_TEST_ENV}")
+endfunction()
+
+file(GLOB EDDY_TEST_SOURCES CONFIGURE_DEPENDS tests/unit/*/test_*.c
+  tests/fault/test_*.c tests/cancel/test_*.c tests/wire/test_*.c)
+foreach(source IN LISTS EDDY_TEST_SOURCES)
+  eddy_add_test(${source})
+endforeach()
+
+# The portable switch, which no processor at hand would choose by itself.
+set(source tests/unit/core/test_switch.c)
+if(EXISTS ${PROJECT_SOURCE_DIR}/${source})
+  add_executable(unit-core-switch-ucontext ${source} src/core/switch.c)
+  target_compile_definitions(unit-core-switch-ucontext PRIVATE EDDY_UCONTEXT)
+  target_link_libraries(unit-core-switch-ucontext PRIVATE eddy_flags
+    PkgConfig::CMOCKA)
+  add_test(NAME unit/core/switch-ucontext COMMAND unit-core-switch-ucontext)
+  set_tests_properties(unit/core/switch-ucontext PROPERTIES
+    TIMEOUT ${EDDY_TEST_TIMEOUT} ENVIRONMENT "${EDDY_TEST_ENV}")
+endif()
+
+file(GLOB EDDY_INTEROP CONFIGURE_DEPENDS tests/interop/*.sh)
+foreach(script IN LISTS EDDY_INTEROP)
+  get_filename_component(subject ${script} NAME_WE)
+  add_test(NAME interop/${subject} COMMAND bash ${script}
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(interop/${subject} PROPERTIES
+    TIMEOUT ${EDDY_INTEROP_TIMEOUT} SKIP_RETURN_CODE 77
+    ENVIRONMENT "${EDDY_TEST_ENV}")
+endforeach()
+
+# A header's meaning does not change under a sanitizer: once is enough.
+find_program(EDDY_CXX NAMES g++ c++ clang++)
+if(EDDY_CXX AND NOT EDDY_SANITIZE)
+  file(GLOB EDDY_HEADERS CONFIGURE_DEPENDS include/eddy/*.h)
+  foreach(header IN LISTS EDDY_HEADERS)
+    get_filename_component(subject ${header} NAME)
+    # Included from a file of one line, as a user would.
+    set(alone ${PROJECT_BINARY_DIR}/headers/${subject})
+    file(CONFIGURE OUTPUT ${alone}.c CONTENT "#include <eddy/@subject@>\n"
+      @ONLY)
+    set(flags -fsyntax-only -Wall -Wextra -Werror
+      -I ${PROJECT_SOURCE_DIR}/include ${alone}.c)
+    add_test(NAME header/${subject}/c
+      COMMAND ${CMAKE_C_COMPILER} -x c -std=c17 ${flags})
+    add_test(NAME header/${subject}/c++
+      COMMAND ${EDDY_CXX} -x c++ -std=c++17 ${flags})
+  endforeach()
+endif()

@@ -1,0 +1,91 @@
+/*
+ * server.h - an HTTP server: listeners in, requests out.
+ *
+ * An idle connection holds neither a fiber nor a buffer. Each request runs in
+ * a fiber that is cancelled when the client leaves.
+ */
+#ifndef EDDY_SERVER_H
+#define EDDY_SERVER_H
+
+#include <eddy/fiber.h>
+#include <eddy/http.h>
+
+ED_BEGIN_DECLS
+
+typedef struct ed_server ed_server;
+
+struct ed_server_options {
+    size_t size;
+    void *user; /* ed_req_user() */
+
+    /* Against slow clients; 0 is the default, negative none. */
+    int64_t head_timeout;    /* for a whole head from its first byte; 10 s */
+    int64_t body_timeout;    /* between two pieces of a body; 30 s */
+    int64_t idle_timeout;    /* between two requests; 75 s */
+    int64_t write_timeout;   /* without any progress of a reply; 30 s */
+    int64_t request_timeout; /* deadline of a handler; none */
+    int64_t drain_timeout;   /* after ed_server_stop(); 30 s */
+
+    /* Against large ones. */
+    uint32_t max_line;   /* bytes of the request line, or of a field; 8190 */
+    uint32_t max_fields; /* 100 */
+    uint32_t max_head;   /* bytes; 32 KiB */
+    size_t max_body;     /* of ed_body(); 1 MiB */
+    size_t max_memory;   /* of a request's arena; 64 MiB */
+    unsigned max_connections; /* others wait in the kernel's queue; 0: none */
+
+    /* A client that ends its sending side still gets its reply; by default
+     * it counts as gone, and its handler is cancelled. */
+    bool half_close;
+
+    const char *server_name; /* of the Server field; NULL: "eddy"; "": none */
+};
+
+/* A server that answers with `handler`. NULL without memory. Fiber only;
+ * belongs to this loop. */
+#define ed_server_new(handler, ...) \
+    ed_server_new_with((handler),   \
+                       ED_OPTIONS(struct ed_server_options, __VA_ARGS__))
+ED_API ed_server *ed_server_new_with(ed_handler *handler,
+                                     const struct ed_server_options *options);
+
+/* Listens on an address (stream.h), and on further ones if called again. 0,
+ * ED_EADDR or -errno, ed_error() naming the address. */
+ED_API ED_CHECK int ed_server_listen(ed_server *server, const char *address);
+
+/* Serves on a listener opened elsewhere, which it owns from then on. */
+ED_API ED_CHECK int ed_server_add(ed_server *server, ed_listener *listener);
+
+/* The address of the i-th listener as text; false when there are no more. */
+ED_API bool ed_server_address(const ed_server *server, size_t i,
+                              char out[ED_ADDR_TEXT]);
+
+/*
+ * Serves until ed_server_stop() and then until the last request is answered,
+ * for at most the drain timeout; what is left then is cancelled. A cancelled
+ * fiber stops the same way, but cancels the requests at once.
+ *
+ * Suspends. Returns 0 after a stop, ED_ETIMEOUT when the drain timeout passed,
+ * ED_ECANCELED.
+ */
+ED_API int ed_server_run(ed_server *server);
+
+/* Closes the listeners and idle connections; replies still to come say that
+ * the connection closes. Does not suspend. Again: cancels what still runs. */
+ED_API void ed_server_stop(ed_server *server);
+
+struct ed_server_counts {
+    uint64_t accepted;  /* connections, in all */
+    uint64_t requests;  /* in all */
+    uint64_t refused;   /* requests answered 4xx before any handler */
+    unsigned open;      /* connections */
+    unsigned in_flight; /* requests */
+};
+ED_API void ed_server_counts(const ed_server *server,
+                             struct ed_server_counts *counts);
+
+/* After ed_server_run() has returned. */
+ED_API void ed_server_free(ed_server *server);
+
+ED_END_DECLS
+#endif

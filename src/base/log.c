@@ -1,0 +1,396 @@
+/*
+ * log.c - what the program tells its operator, a line at a time.
+ *
+ * Owns the settings of the process's log and one buffer, under one lock: a
+ * line is put together and written with a single write() while it is held. A
+ * descriptor that is not ready, or broken, never makes anyone wait: the line
+ * is dropped, and the next one that goes through says how many were. After a
+ * line that went out in part, the next one begins on a line of its own.
+ *
+ * Leaves errno alone.
+ */
+#include "base/utf8.h"
+#include <eddy/bytes.h>
+#include <eddy/clock.h>
+#include <eddy/error.h>
+#include <eddy/log.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Of a message as written, escapes included: collectors of logs split or drop
+ * lines of 16 KiB and more. */
+#define MAX_MESSAGE_BYTES 8192
+
+/* Of a context, with its NUL; it is an id, not a story. */
+#define MAX_CONTEXT_BYTES 64
+
+/* For all but the message; a context of nothing but escapes fits. */
+#define FRAME_BYTES 1024
+
+static const struct {
+    const char *name; /* in settings and JSON */
+    const char *text;
+    const char *colour;
+} levels[] = {
+    [ED_LOG_DEBUG] = {"debug", "DEBUG", "\033[2m"},
+    [ED_LOG_INFO] = {"info", "INFO ", "\033[32m"},
+    [ED_LOG_WARN] = {"warn", "WARN ", "\033[33m"},
+    [ED_LOG_ERROR] = {"error", "ERROR", "\033[31m"},
+    [ED_LOG_OFF] = {"off", "OFF  ", ""},
+};
+
+static _Atomic int min_level = ED_LOG_INFO;
+static _Atomic int line_format = ED_LOG_TEXT;
+static ed_log_context_fn *_Atomic context_fn;
+
+/* Guards all that follows. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int log_fd = STDERR_FILENO;
+static bool colour;
+static bool torn;      /* the last line went out in part */
+static size_t dropped; /* lines lost since the last that went through */
+
+/* Not on the stack: fibers have small ones, whose pages stay touched. */
+static char message[MAX_MESSAGE_BYTES + 1];
+static char line[MAX_MESSAGE_BYTES + FRAME_BYTES];
+
+/* A line being put together; what does not fit before `end` is left out. */
+struct writer {
+    char *at;
+    char *end;
+    bool json;
+};
+
+static void lock_log(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+static void unlock_log(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+/* See https://no-color.org: set and not empty means no colour. */
+static bool wants_colour(int fd)
+{
+    const char *no_color = getenv("NO_COLOR");
+
+    return (!no_color || !*no_color) && isatty(fd);
+}
+
+/* A child forked while another thread logs would inherit a lock that nobody
+ * in it will ever release. */
+static void start(void)
+{
+    pthread_atfork(lock_log, unlock_log, unlock_log);
+    colour = wants_colour(log_fd);
+}
+
+static pthread_once_t started = PTHREAD_ONCE_INIT;
+
+void ed_log_set_level(enum ed_log_level level)
+{
+    atomic_store_explicit(&min_level, (int)level, memory_order_relaxed);
+}
+
+void ed_log_set_format(enum ed_log_format format)
+{
+    atomic_store_explicit(&line_format, (int)format, memory_order_relaxed);
+}
+
+void ed_log_set_fd(int fd)
+{
+    int saved_errno = errno;
+
+    pthread_once(&started, start);
+    lock_log();
+    log_fd = fd;
+    colour = wants_colour(fd);
+    torn = false;
+    unlock_log();
+    errno = saved_errno;
+}
+
+void ed_log_set_context(ed_log_context_fn *fn)
+{
+    atomic_store_explicit(&context_fn, fn, memory_order_release);
+}
+
+bool ed_log_enabled(enum ed_log_level level)
+{
+    return (int)level < ED_LOG_OFF &&
+           (int)level >= atomic_load_explicit(&min_level, memory_order_relaxed);
+}
+
+static int level_by_name(struct ed_bytes name)
+{
+    for (int i = ED_LOG_DEBUG; i <= ED_LOG_OFF; i++) {
+        if (ed_bytes_equal(name, ed_bytes(levels[i].name)))
+            return i;
+    }
+    return ED_EPARSE;
+}
+
+static int format_by_name(struct ed_bytes name)
+{
+    if (ed_bytes_equal(name, ED_BYTES("text")))
+        return ED_LOG_TEXT;
+    if (ed_bytes_equal(name, ED_BYTES("json")))
+        return ED_LOG_JSON;
+    return ED_EPARSE;
+}
+
+int ed_log_configure(const char *text)
+{
+    struct ed_bytes rest = ed_bytes(text);
+    int level = level_by_name(ed_bytes_cut(&rest, ','));
+
+    if (level < 0)
+        return level;
+    if (rest.ptr) {
+        int format = format_by_name(rest);
+        if (format < 0)
+            return format;
+        ed_log_set_format((enum ed_log_format)format);
+    }
+    ed_log_set_level((enum ed_log_level)level);
+    return 0;
+}
+
+/* All of it or nothing. */
+static bool put(struct writer *w, const char *text, size_t len)
+{
+    if (len > (size_t)(w->end - w->at))
+        return false;
+    memcpy(w->at, text, len);
+    w->at += len;
+    return true;
+}
+
+ED_PRINTF(2, 3)
+static void putf(struct writer *w, const char *fmt, ...)
+{
+    char text[128];
+    va_list args;
+
+    va_start(args, fmt);
+    int len = vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    if (len > 0 && (size_t)len < sizeof(text))
+        put(w, text, (size_t)len);
+}
+
+/* C0, DEL, and C1 in its two-byte form, which terminals obey, too. */
+static bool is_control(const char *text, size_t len)
+{
+    unsigned char first = (unsigned char)text[0];
+
+    if (len == 2)
+        return first == 0xc2 && (unsigned char)text[1] < 0xa0;
+    return len == 1 && (first < 0x20 || first == 0x7f);
+}
+
+static bool put_hex(struct writer *w, const char *text, size_t len)
+{
+    char escaped[2 * sizeof("\\xff")];
+    int size = 0;
+
+    for (size_t i = 0; i < len; i++)
+        size += sprintf(escaped + size, "\\x%02x", (unsigned char)text[i]);
+    return put(w, escaped, (size_t)size);
+}
+
+static bool put_json_control(struct writer *w, const char *text, size_t len)
+{
+    char escaped[sizeof("\\u0000")];
+
+    /* The last byte of a C1 control is its code point. */
+    int size = snprintf(escaped, sizeof(escaped), "\\u00%02x",
+                        (unsigned char)text[len - 1]);
+    return put(w, escaped, (size_t)size);
+}
+
+/* One character of `len` bytes, or one invalid byte when that is 0. */
+static bool put_char(struct writer *w, const char *text, size_t len)
+{
+    if (len == 0)
+        return w->json ? put(w, "\\ufffd", 6) : put_hex(w, text, 1);
+    if (is_control(text, len))
+        return w->json ? put_json_control(w, text, len) : put_hex(w, text, len);
+    if (w->json && (*text == '"' || *text == '\\'))
+        return put(w, (char[]){'\\', *text}, 2);
+    return put(w, text, len);
+}
+
+/* How many bytes at the front, at most as many as there is room for, stand
+ * for themselves in either format: most of what is ever logged. */
+static size_t plain_len(const struct writer *w, const char *text, size_t len)
+{
+    size_t room = (size_t)(w->end - w->at);
+    size_t i = 0;
+
+    if (len > room)
+        len = room;
+    while (i < len && text[i] >= ' ' && text[i] <= '~' && text[i] != '"' &&
+           text[i] != '\\')
+        i++;
+    return i;
+}
+
+/* Escapes a text. False when it had to stop, between two characters, since no
+ * more fits. */
+static bool put_escaped(struct writer *w, const char *text, size_t len)
+{
+    while (len) {
+        size_t size = plain_len(w, text, len);
+
+        if (size) {
+            put(w, text, size);
+        } else {
+            size = ed_utf8_len(text, len);
+            if (!put_char(w, text, size))
+                return false;
+            size += size == 0;
+        }
+        text += size;
+        len -= size;
+    }
+    return true;
+}
+
+static void put_time(struct writer *w)
+{
+    char date[ED_ISO_DATE_LEN + 1];
+
+    ed_iso_date(date, ed_clock_realtime());
+    put(w, date, ED_ISO_DATE_LEN);
+}
+
+/*
+ * The message, cut at MAX_MESSAGE_BYTES. `len` is how long it is in full,
+ * which may be more than there is in the buffer; a character torn there does
+ * not show, since the escapes of its bytes would not fit.
+ */
+static void put_message(struct writer *w, size_t len)
+{
+    struct writer part = {w->at, w->at + MAX_MESSAGE_BYTES, w->json};
+    size_t held = len < sizeof(message) ? len : sizeof(message) - 1;
+
+    bool whole = put_escaped(&part, message, held) && held == len;
+    w->at = part.at;
+    if (!whole)
+        putf(w, "... [truncated, %zu bytes in all]", len);
+}
+
+static void put_text_line(struct writer *w, int level, const char *context,
+                          size_t len)
+{
+    put_time(w);
+    if (colour)
+        putf(w, " %s%s\033[0m ", levels[level].colour, levels[level].text);
+    else
+        putf(w, " %s ", levels[level].text);
+    if (*context) {
+        putf(w, "[");
+        put_escaped(w, context, strlen(context));
+        putf(w, "] ");
+    }
+    put_message(w, len);
+    if (dropped)
+        putf(w, " (%zu lines before this one were lost)", dropped);
+}
+
+static void put_json_line(struct writer *w, int level, const char *context,
+                          size_t len)
+{
+    putf(w, "{\"time\":\"");
+    put_time(w);
+    putf(w, "\",\"level\":\"%s\",\"context\":\"", levels[level].name);
+    put_escaped(w, context, strlen(context));
+    putf(w, "\",\"message\":\"");
+    put_message(w, len);
+    putf(w, "\"");
+    if (dropped)
+        putf(w, ",\"dropped\":%zu", dropped);
+    putf(w, "}");
+}
+
+/* Writes a line or counts it as lost. */
+static void write_out(const char *text, size_t len)
+{
+    size_t done = 0;
+
+    while (done < len) {
+        ssize_t n = write(log_fd, text + done, len - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    }
+    if (done == len) {
+        torn = false;
+        dropped = 0;
+        return;
+    }
+    torn = torn || done > 0;
+    dropped++;
+}
+
+static void write_line(int level, const char *context, size_t len)
+{
+    struct writer w = {
+        .at = line,
+        .end = line + sizeof(line) - 1, /* the line end always fits */
+        .json = atomic_load_explicit(&line_format, memory_order_relaxed) ==
+                ED_LOG_JSON,
+    };
+
+    if (torn)
+        put(&w, "\n", 1);
+    if (w.json)
+        put_json_line(&w, level, context, len);
+    else
+        put_text_line(&w, level, context, len);
+    *w.at++ = '\n';
+    write_out(line, (size_t)(w.at - line));
+}
+
+static void get_context(char context[MAX_CONTEXT_BYTES])
+{
+    ed_log_context_fn *fn =
+        atomic_load_explicit(&context_fn, memory_order_acquire);
+
+    context[0] = '\0';
+    if (fn)
+        fn(context, MAX_CONTEXT_BYTES);
+}
+
+void ed_log(enum ed_log_level level, const char *fmt, ...)
+{
+    char context[MAX_CONTEXT_BYTES];
+    int saved_errno = errno;
+    va_list args;
+
+    if (!ed_log_enabled(level))
+        return;
+    pthread_once(&started, start);
+    get_context(context);
+
+    lock_log();
+    errno = saved_errno; /* for %m */
+    va_start(args, fmt);
+    int len = vsnprintf(message, sizeof(message), fmt, args);
+    va_end(args);
+    if (len < 0) /* a %ls that is no text in this locale */
+        len = snprintf(message, sizeof(message), "%s", fmt);
+    write_line(level, context, (size_t)len);
+    unlock_log();
+    errno = saved_errno;
+}

@@ -1,0 +1,411 @@
+/*
+ * backend_epoll.c - operations by epoll.
+ *
+ * Each descriptor is registered once, edge-triggered, when its first operation
+ * has to wait: an edge costs the kernel one look where a level costs a second
+ * one at the next epoll_wait() to find that nothing is left, and a descriptor
+ * nobody reads from costs nothing. What edges need in return is a note of
+ * what may still be there: the hints. A short read or write clears a hint
+ * without a further call, since anything that comes later is a new edge.
+ * Listeners are level-triggered, so that accepting may stop at any count.
+ */
+#include "core/loop_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    /* ed_io.hints */
+    HINT_IN = 1,      /* a read may find something */
+    HINT_BLOCKED = 2, /* a write found no room */
+    HINT_HUP = 4,     /* the peer has closed or the connection broke */
+
+    EVENTS_A_POLL = 256,
+    /* A fast peer may fill the scratch memory this often before others get
+     * their turn. */
+    FILLS_A_TURN = 4,
+    ACCEPTS_A_TURN = 64,
+};
+
+static const uint32_t STREAM_IN = EPOLLIN | EPOLLRDHUP | EPOLLET;
+
+int ed_backend_open(ed_loop *loop)
+{
+    loop->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (loop->poll_fd < 0)
+        return -errno;
+    loop->events = malloc(EVENTS_A_POLL * sizeof(struct epoll_event));
+    return loop->events ? 0 : ED_ENOMEM;
+}
+
+void ed_backend_close(ed_loop *loop)
+{
+    if (loop->poll_fd >= 0)
+        close(loop->poll_fd);
+    free(loop->events);
+}
+
+/* ---- registration ---- */
+
+int ed_io_open(ed_loop *loop, struct ed_io *io, int fd)
+{
+    memset(io, 0, sizeof *io);
+    io->loop = loop;
+    io->fd = fd;
+    return 0;
+}
+
+/* epoll's flags fit 16 bits but for EPOLLET, which is kept in the top one. */
+enum { WATCHED_ET = 1 << 15 };
+
+static uint16_t pack(uint32_t events)
+{
+    return (uint16_t)((events & 0x7fff) | (events & EPOLLET ? WATCHED_ET : 0));
+}
+
+/* Registers or changes what is watched; with `again`, even if nothing
+ * changes, so that epoll looks at the state anew. 0 or -errno. */
+static int watch(struct ed_io *io, uint32_t events, bool again)
+{
+    uint16_t packed = pack(events);
+    if (io->watched && !again && (io->watched & packed) == packed)
+        return 0;
+    struct epoll_event event = {.events = events, .data.ptr = io};
+    int how = EPOLL_CTL_MOD;
+    if (!io->watched)
+        how = EPOLL_CTL_ADD;
+    else if (events & EPOLLET)
+        event.events |= io->watched & (EPOLLIN | EPOLLOUT | EPOLLRDHUP);
+    if (epoll_ctl(io->loop->poll_fd, how, io->fd, &event) < 0)
+        return -errno;
+    io->watched = pack(event.events);
+    return 0;
+}
+
+static void forget(struct ed_io *io)
+{
+    ed_loop *loop = io->loop;
+    /* Explicitly, and not by close() alone: a child process between fork and
+     * exec may still hold the descriptor, and events would go on coming. */
+    if (io->watched)
+        epoll_ctl(loop->poll_fd, EPOLL_CTL_DEL, io->fd, NULL);
+    io->watched = 0;
+    if (loop->dispatching == io)
+        loop->dispatching = NULL;
+    struct epoll_event *events = loop->events;
+    for (int i = loop->event_at; i < loop->event_count; i++) {
+        if (events[i].data.ptr == io)
+            events[i].data.ptr = NULL;
+    }
+    io->in = io->out = NULL;
+}
+
+int ed_io_release(struct ed_io *io)
+{
+    int fd = io->fd;
+    forget(io);
+    io->fd = -1;
+    return fd;
+}
+
+void ed_io_close(struct ed_io *io)
+{
+    close(ed_io_release(io));
+}
+
+/* ---- single steps ---- */
+
+static ssize_t result_of(ssize_t n)
+{
+    return n < 0 ? -errno : n;
+}
+
+static size_t iov_bytes(const struct ed_op *op)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < op->iov_count; i++)
+        bytes += op->iov[i].iov_len;
+    return bytes;
+}
+
+static ssize_t read_step(struct ed_io *io, struct ed_op *op)
+{
+    ssize_t n;
+    do {
+        if (op->socket && op->iov_count == 1)
+            n = recv(io->fd, op->iov->iov_base, op->iov->iov_len, 0);
+        else
+            n = readv(io->fd, op->iov, op->iov_count);
+    } while (n < 0 && errno == EINTR);
+    n = result_of(n);
+    /* Behind a hang-up stands an end that gives no edge any more. */
+    if (n == -EAGAIN ||
+        (n > 0 && (size_t)n < iov_bytes(op) && !(io->hints & HINT_HUP)))
+        io->hints &= (uint8_t)~HINT_IN;
+    return n;
+}
+
+static ssize_t write_step(struct ed_io *io, struct ed_op *op)
+{
+    ssize_t n;
+    do {
+        if (op->socket && op->iov_count == 1) {
+            n = send(io->fd, op->iov->iov_base, op->iov->iov_len, MSG_NOSIGNAL);
+        } else if (op->socket) {
+            struct msghdr message = {
+                .msg_iov = (struct iovec *)op->iov,
+                .msg_iovlen = (size_t)op->iov_count,
+            };
+            n = sendmsg(io->fd, &message, MSG_NOSIGNAL);
+        } else {
+            n = writev(io->fd, op->iov, op->iov_count);
+        }
+    } while (n < 0 && errno == EINTR);
+    n = result_of(n);
+    if (n == -EAGAIN)
+        io->hints |= HINT_BLOCKED;
+    return n;
+}
+
+static ssize_t connect_result(struct ed_io *io)
+{
+    int err = 0;
+    socklen_t len = sizeof err;
+    if (getsockopt(io->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
+        return -errno;
+    return -err;
+}
+
+/* ---- starting and stopping ---- */
+
+static ssize_t pend_in(struct ed_io *io, struct ed_op *op, uint32_t events,
+                       bool again)
+{
+    int err = watch(io, events, again);
+    if (err)
+        return err;
+    io->in = op;
+    return ED_IO_PENDING;
+}
+
+static ssize_t pend_out(struct ed_io *io, struct ed_op *op, bool again)
+{
+    int err = watch(io, EPOLLOUT | STREAM_IN, again);
+    if (err)
+        return err;
+    io->out = op;
+    return ED_IO_PENDING;
+}
+
+static ssize_t start_read(struct ed_io *io, struct ed_op *op)
+{
+    /* Not watched yet: nothing is known, and trying costs less than asking. */
+    if (!io->watched || (io->hints & HINT_IN)) {
+        ssize_t n = read_step(io, op);
+        if (n != -EAGAIN)
+            return n;
+    }
+    return pend_in(io, op, STREAM_IN, false);
+}
+
+static ssize_t start_write(struct ed_io *io, struct ed_op *op)
+{
+    if (!(io->hints & HINT_BLOCKED)) {
+        ssize_t n = write_step(io, op);
+        if (n != -EAGAIN)
+            return n;
+    }
+    return pend_out(io, op, false);
+}
+
+ssize_t ed_io_start(struct ed_io *io, struct ed_op *op)
+{
+    switch (op->kind) {
+    case ED_OP_READ:
+        return start_read(io, op);
+    case ED_OP_WRITE:
+        return start_write(io, op);
+    case ED_OP_RECEIVE:
+        /* What came while nobody was reading is asked for again. */
+        return pend_in(io, op, STREAM_IN, io->hints & HINT_IN);
+    case ED_OP_ACCEPT:
+        return pend_in(io, op, EPOLLIN, true);
+    case ED_OP_READABLE:
+        return pend_in(io, op, STREAM_IN, true);
+    case ED_OP_CONNECT:
+        return pend_out(io, op, false);
+    case ED_OP_WRITABLE:
+        return pend_out(io, op, true);
+    }
+    return ED_EUSAGE;
+}
+
+void ed_io_stop(struct ed_io *io, struct ed_op *op)
+{
+    if (io->out == op)
+        io->out = NULL;
+    if (io->in != op)
+        return;
+    io->in = NULL;
+    if (op->kind != ED_OP_ACCEPT)
+        return;
+    /* Level-triggered: it would go on telling. */
+    struct epoll_event nothing = {.data.ptr = io};
+    epoll_ctl(io->loop->poll_fd, EPOLL_CTL_MOD, io->fd, &nothing);
+}
+
+/* ---- dispatching ---- */
+
+/* Completes an operation. False when the descriptor is gone afterwards. */
+static bool done_in(ed_loop *loop, struct ed_io *io, ssize_t result)
+{
+    struct ed_op *op = io->in;
+    io->in = NULL;
+    op->done(op, result);
+    return loop->dispatching == io;
+}
+
+static bool dispatch_receive(ed_loop *loop, struct ed_io *io)
+{
+    struct ed_op *op = io->in;
+    for (int fills = 0; fills < FILLS_A_TURN; fills++) {
+        ssize_t n;
+        do
+            n = recv(io->fd, loop->scratch, ED_SCRATCH_BYTES, 0);
+        while (n < 0 && errno == EINTR);
+        if (n < 0 && errno == EAGAIN) {
+            io->hints &= (uint8_t)~HINT_IN;
+            return true;
+        }
+        n = result_of(n);
+        if (n <= 0)
+            return done_in(loop, io, n);
+        bool full = n == ED_SCRATCH_BYTES || (io->hints & HINT_HUP);
+        if (!full)
+            io->hints &= (uint8_t)~HINT_IN;
+        op->buf = loop->scratch;
+        op->done(op, n);
+        if (loop->dispatching != io)
+            return false;
+        if (!full || io->in != op)
+            return true;
+    }
+    /* Others first; epoll will tell again. */
+    return watch(io, STREAM_IN, true) == 0;
+}
+
+static bool dispatch_accept(ed_loop *loop, struct ed_io *io)
+{
+    struct ed_op *op = io->in;
+    for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+        int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0 &&
+            (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
+            return true;
+        op->done(op, fd < 0 ? -errno : fd);
+        if (loop->dispatching != io)
+            return false;
+        if (fd < 0 || io->in != op)
+            return true;
+    }
+    return true;
+}
+
+static bool dispatch_in(ed_loop *loop, struct ed_io *io)
+{
+    struct ed_op *op = io->in;
+    ssize_t n;
+    switch (op->kind) {
+    case ED_OP_RECEIVE:
+        return dispatch_receive(loop, io);
+    case ED_OP_ACCEPT:
+        return dispatch_accept(loop, io);
+    case ED_OP_READ:
+        n = read_step(io, op);
+        return n == -EAGAIN || done_in(loop, io, n);
+    default:
+        return done_in(loop, io, 0);
+    }
+}
+
+static void dispatch_out(struct ed_io *io)
+{
+    struct ed_op *op = io->out;
+    ssize_t n = 0;
+    io->hints &= (uint8_t)~HINT_BLOCKED;
+    if (op->kind == ED_OP_WRITE)
+        n = write_step(io, op);
+    else if (op->kind == ED_OP_CONNECT)
+        n = connect_result(io);
+    if (n == -EAGAIN)
+        return;
+    io->out = NULL;
+    op->done(op, n);
+}
+
+static void dispatch(ed_loop *loop, struct ed_io *io, uint32_t events)
+{
+    loop->dispatching = io;
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        io->hints |= HINT_HUP | HINT_IN;
+    if (events & EPOLLIN)
+        io->hints |= HINT_IN;
+    if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
+        if (io->out) {
+            dispatch_out(io);
+            if (loop->dispatching != io)
+                return;
+        }
+        io->hints &= (uint8_t)~HINT_BLOCKED;
+    }
+    if (!(events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
+        return;
+    if (io->in) {
+        if (!dispatch_in(loop, io))
+            return;
+    }
+    if ((io->hints & HINT_HUP) && !io->in && io->hangup &&
+        loop->dispatching == io) {
+        void (*hangup)(struct ed_io *) = io->hangup;
+        hangup(io);
+    }
+}
+
+static int poll_events(ed_loop *loop, int64_t timeout)
+{
+    struct timespec limit = {timeout / ED_S, timeout % ED_S};
+    static bool no_pwait2;
+    if (!no_pwait2) {
+        int n = epoll_pwait2(loop->poll_fd, loop->events, EVENTS_A_POLL,
+                             timeout < 0 ? NULL : &limit, NULL);
+        if (n >= 0 || errno != ENOSYS)
+            return n;
+        no_pwait2 = true;
+    }
+    int ms = timeout < 0 ? -1 : (int)((timeout + ED_MS - 1) / ED_MS);
+    return epoll_wait(loop->poll_fd, loop->events, EVENTS_A_POLL, ms);
+}
+
+void ed_backend_poll(ed_loop *loop, int64_t timeout)
+{
+    struct epoll_event *events = loop->events;
+    const int64_t longest = 3600 * ED_S; /* fits every argument type */
+    if (timeout > longest)
+        timeout = longest;
+    int n = poll_events(loop, timeout);
+    if (n <= 0)
+        return;
+    loop->event_count = n;
+    for (int i = 0; i < n; i++) {
+        loop->event_at = i + 1;
+        struct ed_io *io = events[i].data.ptr;
+        if (io)
+            dispatch(loop, io, events[i].events);
+    }
+    loop->event_at = loop->event_count = 0;
+    loop->dispatching = NULL;
+}

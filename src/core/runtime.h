@@ -1,0 +1,196 @@
+/*
+ * runtime.h - the inside of the runtime: loop, fibers, scopes, timers, and
+ * the one way to wait.
+ *
+ * A thread has at most one loop. The loop's own code runs on the thread's
+ * stack ("in the loop"); fibers run on theirs. In the loop nothing may
+ * suspend.
+ */
+#ifndef EDDY_CORE_RUNTIME_H
+#define EDDY_CORE_RUNTIME_H
+
+#include <eddy/arena.h>
+#include <eddy/fiber.h>
+#include <eddy/loop.h>
+#include "base/list.h"
+
+/* ---- timers ---- */
+
+struct ed_timer {
+    int64_t at;
+    uint64_t seq;   /* equal times fire in the order they were armed */
+    uint32_t index; /* place in the heap, from 1; 0: not armed */
+    void (*fire)(struct ed_timer *timer); /* called in the loop */
+};
+
+/* Arms the timer, or moves it; 0 or ED_ENOMEM. */
+ED_CHECK int ed_timer_start(ed_loop *loop, struct ed_timer *timer, int64_t at);
+void ed_timer_stop(ed_loop *loop, struct ed_timer *timer);
+
+/* ---- scopes ---- */
+
+struct ed_scope {
+    ed_scope *parent;        /* NULL only for the root of a loop */
+    ed_fiber *owner;         /* whose stack it lives on */
+    ed_scope *inner;         /* the next scope opened by the same fiber */
+    struct ed_list children; /* ed_fiber.sibling */
+    ed_scope *cancel_next;   /* work list of a running cancellation */
+    int64_t deadline;        /* the earliest of its own and those around it */
+    struct ed_timer timer;   /* armed when the deadline is its own */
+    const char *name;
+    char *detail;             /* ed_error() text of the first failure; owned */
+    const char *failed_place; /* where the failed child was started */
+    const char *failed_name;
+    struct ed_future *futures; /* set by fibers of it; future.h */
+    int failure;               /* of the first failed child */
+    int cancelled; /* what waits return: 0, ED_ECANCELED or ED_ETIMEOUT */
+    int answer;    /* of ed_wait(), once ended */
+    bool shield : 1;
+    bool independent : 1;
+    bool ended : 1;
+    bool collected : 1; /* the failure was returned by ed_wait() */
+    bool joining : 1;   /* the owner waits for the last child */
+};
+
+/* Logs a failure nobody asked for, with where its fiber was started; `detail`
+ * may be NULL. */
+void ed_log_failure(const char *name, const char *place, int failure,
+                    const char *detail);
+
+/* The scope of these futures is being left: logs the failures nobody asked
+ * for, and frees what the futures own. */
+void ed_futures_leave(struct ed_future *first);
+
+/* ---- fibers ---- */
+
+enum ed_fiber_state {
+    ED_FIBER_FREE,
+    ED_FIBER_READY,
+    ED_FIBER_RUNNING,
+    ED_FIBER_PARKED,
+};
+
+struct ed_fiber {
+    void *sp;       /* the saved stack pointer while it does not run */
+    ed_fiber *next; /* in the run queue, or among the free */
+    ed_loop *loop;
+    ed_scope *scope; /* innermost */
+    int result;      /* what ed_park() will return */
+    uint8_t state;
+    bool trimmed;             /* its unused pages were given back */
+    const char *what;         /* it waits for, while parked */
+    bool (*abort)(void *arg); /* see ed_park() */
+    void *abort_arg;
+
+    ed_fn *fn;
+    void *arg;
+    const char *name;
+    const char *place; /* where it was started, "file.c:12" */
+    ed_arena *arena;   /* NULL: the loop's */
+    void *work;        /* what it works on (a request); inherited */
+    char *detail;      /* ed_error() text; owned, allocated when first needed */
+    struct ed_local_value *locals;
+    struct ed_list sibling; /* in scope->children of the scope it belongs to */
+    struct ed_list all;     /* in loop->fibers */
+    ed_scope base;          /* cancels and bounds this fiber alone */
+
+    char *stack_low; /* lowest usable byte */
+    void *sanitizer; /* ASan fake stack or TSan fiber */
+    unsigned valgrind_id;
+};
+
+/* The running fiber; NULL in the loop and outside. */
+ed_fiber *ed_fiber_self(void);
+
+/*
+ * The one way to wait. Suspends the running fiber until somebody calls
+ * ed_wake() on it, and returns what they gave. `what` says in trees and logs
+ * what it waits for.
+ *
+ * When the fiber is cancelled meanwhile, `abort(arg)` is called, once, from
+ * whoever cancels: it takes the fiber off whatever would have woken it and
+ * returns true, and ed_park() returns the cancellation; or it returns false
+ * when the waking is still to come (an operation in other hands), and
+ * ed_park() returns what that waking gives. With abort NULL cancellation does
+ * not disturb the wait at all.
+ *
+ * A fiber that is cancelled already does not wait: ed_park() returns the
+ * cancellation at once, without calling abort (unless abort is NULL). So first
+ * check ed_cancelled(), then link the waiter, then park; or link, park, and
+ * unlink on error, with list nodes that bear being removed twice.
+ */
+int ed_park(const char *what, bool (*abort)(void *arg), void *arg);
+
+/* Makes a parked fiber ready; ed_park() returns `result`. Must be parked. */
+void ed_wake(ed_fiber *fiber, int result);
+
+/* To be called by operations that could go on without waiting: yields when
+ * the fiber has kept the loop from I/O for some milliseconds, and returns
+ * what ed_cancelled() does. */
+int ed_checkpoint(void);
+
+/* Fibers waiting in line for the same thing. */
+struct ed_waiter {
+    struct ed_list node;
+    ed_fiber *fiber;
+    void *data;
+};
+struct ed_waitq {
+    struct ed_list waiters; /* zeroed: empty; use the functions */
+};
+bool ed_waitq_empty(const struct ed_waitq *q);
+/* Waits in line; `data` travels with the waiter. Suspends. Returns what the
+ * waker gave, ED_ECANCELED or ED_ETIMEOUT. */
+int ed_waitq_wait(struct ed_waitq *q, const char *what, void *data);
+/* Takes the first waiter off the line and wakes it with that result; returns
+ * it (valid until the fiber runs), or NULL when none waits. */
+struct ed_waiter *ed_waitq_wake(struct ed_waitq *q, int result);
+void ed_waitq_wake_all(struct ed_waitq *q, int result);
+
+/*
+ * In the loop only: starts a fiber in `scope` and runs it at once until it
+ * waits or ends. For servers, whose requests should not stand in the run
+ * queue. The fiber works on `arena`. Returns 0 or ED_ENOMEM.
+ */
+int ed_fiber_run_now(ed_scope *scope, ed_fn *fn, void *arg, const char *name,
+                     const char *place, ed_arena *arena);
+
+/* Cancels one fiber (its base scope) with ED_ECANCELED or ED_ETIMEOUT. */
+void ed_fiber_cancel(ed_fiber *fiber, int err);
+void ed_scope_cancel_with(ed_scope *scope, int err);
+
+/* ---- the loop ---- */
+
+/* Called once, in the loop, at the end of the turn in which it was asked for:
+ * output of a turn is written then, coalesced. */
+struct ed_deferred {
+    struct ed_deferred *next;
+    void (*run)(struct ed_deferred *deferred);
+    bool queued;
+};
+void ed_defer(ed_loop *loop, struct ed_deferred *deferred);
+/* Takes it back, if it was put off: for owners that go away. */
+void ed_undefer(ed_loop *loop, struct ed_deferred *deferred);
+
+/* Memory that operations may use until they return to the loop: data just
+ * received lies here. ED_SCRATCH_BYTES of it. */
+#define ED_SCRATCH_BYTES (64 * 1024)
+char *ed_loop_scratch(ed_loop *loop);
+
+/* Reads the clock anew: for deadlines, which should not begin in the past. A
+ * virtual clock stands still. */
+int64_t ed_loop_now_exact(ed_loop *loop);
+
+/* Says that `n` posts more (or fewer, if negative) are to come from other
+ * threads or processes: a virtual clock does not jump while any is. */
+void ed_loop_expect(ed_loop *loop, int n);
+
+/* Things that live as long as the loop, made when first needed (a resolver, a
+ * connection pool): a slot by the address of a static key. `close` is called
+ * in the first fiber's place when the loop ends, last set first; it may not
+ * suspend. */
+void *ed_loop_get(ed_loop *loop, const void *key);
+ED_CHECK int ed_loop_set(ed_loop *loop, const void *key, void *value,
+                         void (*close)(void *value));
+
+#endif

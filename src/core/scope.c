@@ -1,0 +1,325 @@
+/*
+ * scope.c - structured concurrency: who belongs to whom, deadlines and
+ * cancellation.
+ *
+ * Scopes form a tree: a scope lies in the one around it in the same fiber, or,
+ * for a fiber's first ("base"), in the scope the fiber was started in. A
+ * cancellation is written into every scope below at once, stopping at shields,
+ * so that asking "am I cancelled?" is one load.
+ */
+#include "core/loop_internal.h"
+
+#include <eddy/clock.h>
+#include <eddy/log.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert(sizeof(struct ed_scope) <= sizeof(struct ed_scope_store),
+               "ED_SCOPE_WORDS is too small");
+
+static void deadline_passed(struct ed_timer *timer)
+{
+    ed_scope *s = ED_CONTAINER(timer, ed_scope, timer);
+    ed_scope_cancel_with(s, ED_ETIMEOUT);
+}
+
+void ed_scope_init(ed_scope *s, ed_scope *parent, ed_fiber *owner)
+{
+    memset(s, 0, sizeof *s);
+    s->parent = parent;
+    s->owner = owner;
+    ed_list_init(&s->children);
+    s->deadline = INT64_MAX;
+    if (parent) {
+        s->deadline = parent->deadline;
+        s->cancelled = parent->cancelled;
+    }
+}
+
+static ed_fiber *fiber_or_die(const char *what)
+{
+    ed_fiber *f = ed_fiber_self();
+    if (!f) {
+        fprintf(stderr, "eddy: %s outside a fiber\n", what);
+        abort();
+    }
+    return f;
+}
+
+static ed_scope *push(struct ed_scope_store *store, ed_fiber *f)
+{
+    ed_scope *s = (ed_scope *)(void *)store;
+    ed_scope_init(s, f->scope, f);
+    f->scope->inner = s;
+    f->scope = s;
+    return s;
+}
+
+/* Bounds the scope, whose deadline so far is the one around it. */
+static void bound(ed_scope *s, int64_t deadline)
+{
+    ed_loop *loop = s->owner->loop;
+    if (deadline >= s->deadline || s->cancelled)
+        return;
+    s->deadline = deadline;
+    s->timer.fire = deadline_passed;
+    /* Without memory for a timer the deadline could never be kept. */
+    if (deadline <= loop->now || ed_timer_start(loop, &s->timer, deadline) < 0)
+        ed_scope_cancel_with(s, ED_ETIMEOUT);
+}
+
+static int64_t from_now(const ed_fiber *f, int64_t within)
+{
+    int64_t now = ed_loop_now_exact(f->loop);
+    return within < INT64_MAX - now ? now + within : INT64_MAX;
+}
+
+ed_scope *ed_scope_enter_(struct ed_scope_store *store,
+                          const struct ed_scope_options *options)
+{
+    ed_fiber *f = fiber_or_die("ed_scope()");
+    ed_scope *s = push(store, f);
+    s->name = options->name;
+    s->independent = options->independent;
+    if (options->deadline)
+        bound(s, options->deadline);
+    if (options->within)
+        bound(s, from_now(f, options->within));
+    return s;
+}
+
+ed_scope *ed_shield_enter_(struct ed_scope_store *store, int64_t within)
+{
+    ed_fiber *f = fiber_or_die("ed_shield()");
+    ed_scope *s = push(store, f);
+    s->name = "shield";
+    s->shield = true;
+    s->cancelled = 0;
+    s->deadline = INT64_MAX;
+    bound(s, from_now(f, within));
+    return s;
+}
+
+static void join(ed_scope *s)
+{
+    while (!ed_list_empty(&s->children)) {
+        s->joining = true;
+        /* Not to be disturbed: whoever cancels this scope cancels the
+         * children, and their end is what is awaited. */
+        ed_park("children", NULL, NULL);
+        s->joining = false;
+    }
+}
+
+void ed_log_failure(const char *name, const char *place, int failure,
+                    const char *detail)
+{
+    ed_log_error("fiber '%s' started at %s failed: %s%s%s (%s)", name, place,
+                 ed_err_text(failure), detail ? ": " : "", detail ? detail : "",
+                 ed_err_name(failure));
+}
+
+void ed_scope_leave_(ed_scope **scope)
+{
+    ed_scope *s = *scope;
+    ed_fiber *f = s->owner;
+    if (!ed_list_empty(&s->children)) {
+        ed_scope_cancel_with(s, ED_ECANCELED);
+        join(s);
+    }
+    ed_timer_stop(f->loop, &s->timer);
+    if (s->failure && !s->collected)
+        ed_log_failure(s->failed_name, s->failed_place, s->failure, s->detail);
+    free(s->detail);
+    ed_futures_leave(s->futures);
+    f->scope = s->parent;
+    s->parent->inner = NULL;
+}
+
+static int refuse(ed_scope *s, int err, const char *name, const char *place)
+{
+    if (!s->failure && !s->cancelled && !s->ended) {
+        s->failure = err;
+        s->failed_name = name;
+        s->failed_place = place;
+        ed_scope_cancel_with(s, ED_ECANCELED);
+    }
+    return err;
+}
+
+static ed_fiber *spawn(ed_scope *s, ed_fn *fn, void *arg, const char *name,
+                       const char *place, int *err)
+{
+    *err = s->ended ? ED_ECLOSED : s->cancelled;
+    if (*err)
+        return NULL;
+    ed_fiber *f = ed_fiber_new(ed_loop_tls, s, fn, arg, name, place);
+    if (!f)
+        *err = refuse(s, ED_ENOMEM, name, place);
+    return f;
+}
+
+int ed_go_at_(ed_scope *s, ed_fn *fn, void *arg, const char *name,
+              const char *place)
+{
+    int err;
+    ed_fiber *f = spawn(s, fn, arg, name, place, &err);
+    if (f)
+        ed_fiber_ready(f);
+    return err;
+}
+
+struct copied {
+    ed_fn *fn;
+    _Alignas(16) char arg[ED_GO_COPY_MAX];
+};
+
+static int run_copied(void *arg)
+{
+    struct copied *copy = arg;
+    int result = copy->fn(copy->arg);
+    free(copy);
+    return result;
+}
+
+int ed_go_copy_at_(ed_scope *s, ed_fn *fn, const void *arg, size_t len,
+                   const char *name, const char *place)
+{
+    if (len > ED_GO_COPY_MAX)
+        return refuse(s, ED_EUSAGE, name, place);
+    struct copied *copy = malloc(sizeof *copy);
+    if (!copy)
+        return refuse(s, ED_ENOMEM, name, place);
+    copy->fn = fn;
+    memcpy(copy->arg, arg, len);
+    int err;
+    ed_fiber *f = spawn(s, run_copied, copy, name, place, &err);
+    if (!f) {
+        free(copy);
+        return err;
+    }
+    ed_fiber_ready(f);
+    return 0;
+}
+
+int ed_wait(ed_scope *s)
+{
+    if (s->ended)
+        return s->answer;
+    join(s);
+    ed_timer_stop(s->owner->loop, &s->timer);
+    s->answer = s->failure ? s->failure : s->cancelled;
+    s->ended = true;
+    if (s->failure) {
+        s->collected = true;
+        free(s->owner->detail);
+        s->owner->detail = s->detail;
+        s->detail = NULL;
+    }
+    /* From here on the scope around this one is what counts. */
+    s->cancelled = s->parent->cancelled;
+    s->deadline = s->parent->deadline;
+    return s->answer;
+}
+
+static bool consequence(const ed_fiber *f, int result)
+{
+    return f->base.cancelled &&
+           (result == ED_ECANCELED || result == ED_ETIMEOUT);
+}
+
+void ed_scope_child_ended(ed_scope *s, ed_fiber *f, int result)
+{
+    if (result < 0 && !consequence(f, result)) {
+        if (s->independent || s->failure) {
+            ed_log_failure(f->name, f->place, result, f->detail);
+        } else {
+            s->failure = result;
+            s->failed_name = f->name;
+            s->failed_place = f->place;
+            s->detail = f->detail;
+            f->detail = NULL;
+            ed_scope_cancel_with(s, ED_ECANCELED);
+        }
+    }
+    if (s->joining && ed_list_empty(&s->children))
+        ed_wake(s->owner, 0);
+}
+
+/* ---- cancellation ---- */
+
+static void disturb(ed_fiber *f, int err)
+{
+    if (f->state != ED_FIBER_PARKED || !f->abort)
+        return;
+    bool (*abort)(void *) = f->abort;
+    f->abort = NULL; /* once */
+    if (abort(f->abort_arg))
+        ed_wake(f, err);
+}
+
+void ed_scope_cancel_with(ed_scope *scope, int err)
+{
+    if (scope->cancelled || scope->ended)
+        return;
+    /* A list and not a recursion: trees of fibers can be deeper than a stack
+     * is. */
+    ed_scope *todo = scope;
+    scope->cancelled = err;
+    scope->cancel_next = NULL;
+    while (todo) {
+        ed_scope *s = todo;
+        todo = s->cancel_next;
+        if (s->inner && !s->inner->shield && !s->inner->cancelled) {
+            s->inner->cancelled = err;
+            s->inner->cancel_next = todo;
+            todo = s->inner;
+        }
+        ed_list_each (node, &s->children) {
+            ed_fiber *child = ED_CONTAINER(node, ed_fiber, sibling);
+            if (child->base.cancelled)
+                continue;
+            child->base.cancelled = err;
+            child->base.cancel_next = todo;
+            todo = &child->base;
+        }
+        if (s->owner && s->owner->scope == s)
+            disturb(s->owner, err);
+    }
+}
+
+void ed_cancel(ed_scope *scope)
+{
+    ed_scope_cancel_with(scope, ED_ECANCELED);
+}
+
+void ed_fiber_cancel(ed_fiber *f, int err)
+{
+    ed_scope_cancel_with(&f->base, err);
+}
+
+ed_scope *ed_scope_current(void)
+{
+    ed_fiber *f = ed_fiber_self();
+    return f ? f->scope : NULL;
+}
+
+int ed_cancelled(void)
+{
+    ed_fiber *f = ed_fiber_self();
+    return f ? f->scope->cancelled : 0;
+}
+
+int64_t ed_deadline(void)
+{
+    ed_fiber *f = ed_fiber_self();
+    return f ? f->scope->deadline : INT64_MAX;
+}
+
+int ed_with_timeout(int64_t within, ed_fn *fn, void *arg)
+{
+    ed_scope(s, .within = within, .name = "timeout");
+    (void)s;
+    return fn(arg);
+}

@@ -1,0 +1,58 @@
+/*
+ * switch_x86_64.S - ed_switch() and ed_switch_prepare()'s trampoline for the
+ * System V ABI of x86-64.
+ *
+ * A stack that was left holds, from its saved pointer up: r15 r14 r13 r12 rbx
+ * rbp and the address to go on at.
+ */
+#if defined(__x86_64__)
+
+        .text
+        .globl  ed_switch
+        .hidden ed_switch
+        .type   ed_switch, @function
+        .balign 64
+ed_switch:
+        .cfi_startproc
+        endbr64
+        pushq   %rbp
+        pushq   %rbx
+        pushq   %r12
+        pushq   %r13
+        pushq   %r14
+        pushq   %r15
+        movq    %rsp, (%rdi)
+        movq    %rsi, %rsp
+        popq    %r15
+        popq    %r14
+        popq    %r13
+        popq    %r12
+        popq    %rbx
+        popq    %rbp
+        /* A jump, not a return: the processor would predict a return to where
+         * this call came from, which is never right, and lose 15 cycles. */
+        popq    %rcx
+        jmpq    *%rcx
+        .cfi_endproc
+        .size   ed_switch, .-ed_switch
+
+        /* The first switch to a stack arrives here; r12 is the entry and r13
+         * its argument. The undefined return address ends every backtrace. */
+        .globl  ed_switch_start
+        .hidden ed_switch_start
+        .type   ed_switch_start, @function
+        .balign 16
+ed_switch_start:
+        .cfi_startproc
+        .cfi_undefined rip
+        endbr64
+        xorl    %ebp, %ebp
+        movq    %r13, %rdi
+        callq   *%r12
+        ud2
+        .cfi_endproc
+        .size   ed_switch_start, .-ed_switch_start
+
+#endif
+
+        .section .note.GNU-stack, "", %progbits

@@ -1,0 +1,606 @@
+/*
+ * message.c - requests and replies for handlers, whatever version of HTTP
+ * carries them.
+ *
+ * Owns what a reply may be: one status, well-formed fields, exactly the body
+ * that was declared. How it becomes bytes is the version's (message.h).
+ */
+#include "http/message.h"
+
+#include "core/runtime.h"
+#include "http/server_internal.h"
+#include "wire/cookie.h"
+#include "wire/url.h"
+
+#include <eddy/log.h>
+#include <errno.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char TEXT[] = "text/plain; charset=utf-8";
+static const char JSON[] = "application/json";
+
+void ed_req_init(ed_req *req)
+{
+    req->reply.length = -1;
+    req->reply.fields_end = &req->reply.fields;
+    req->reply.trailers_end = &req->reply.trailers;
+}
+
+/* ---- the request ---- */
+
+const char *ed_req_method(const ed_req *req)
+{
+    return req->method;
+}
+
+const char *ed_req_target(const ed_req *req)
+{
+    return req->target;
+}
+
+const char *ed_req_path(const ed_req *req)
+{
+    return req->path;
+}
+
+const char *ed_req_query(const ed_req *req)
+{
+    return req->query;
+}
+
+const char *ed_req_scheme(const ed_req *req)
+{
+    return req->secure ? "https" : "http";
+}
+
+const char *ed_req_host(const ed_req *req)
+{
+    return req->host;
+}
+
+int ed_req_version(const ed_req *req)
+{
+    return req->version;
+}
+
+/* The head is the request's own copy, and what stands behind a value (white
+ * space or a line end) means nothing any more: the value gets its NUL when it
+ * is asked for. */
+static const char *terminated(const ed_req *req, struct ed_http1_span span)
+{
+    char *text = (char *)req->head + span.at;
+    text[span.len] = '\0';
+    return text;
+}
+
+const char *ed_header(const ed_req *req, const char *name)
+{
+    struct ed_bytes wanted = ed_bytes(name);
+    for (uint32_t i = 0; i < req->field_count; i++) {
+        const struct ed_http1_field *f = &req->fields[i];
+        if (f->name.len == wanted.len &&
+            ed_bytes_equal_nocase(ed_http1_bytes(req->head, f->name), wanted))
+            return terminated(req, f->value);
+    }
+    return NULL;
+}
+
+bool ed_header_at(const ed_req *req, size_t i, struct ed_bytes *name,
+                  struct ed_bytes *value)
+{
+    if (i >= req->field_count)
+        return false;
+    *name = ed_http1_bytes(req->head, req->fields[i].name);
+    *value = ed_http1_bytes(req->head, req->fields[i].value);
+    return true;
+}
+
+static const char *decoded(ed_req *req, struct ed_bytes text)
+{
+    char *out = ed_arena_alloc(req->arena, text.len + 1);
+    ssize_t len = out ? ed_url_decode(out, text, true) : -1;
+    if (len < 0)
+        return NULL;
+    out[len] = '\0';
+    return out;
+}
+
+const char *ed_query(ed_req *req, const char *name)
+{
+    struct ed_bytes rest = ed_bytes(req->query);
+    struct ed_bytes key, value;
+    while (ed_query_next(&rest, &key, &value)) {
+        const char *text = decoded(req, key);
+        if (text && !strcmp(text, name))
+            return decoded(req, value);
+    }
+    return NULL;
+}
+
+int ed_query_int(ed_req *req, const char *name, int64_t min, int64_t max,
+                 int64_t absent, int64_t *value)
+{
+    const char *text = ed_query(req, name);
+    int64_t n = absent;
+    if (text && ed_bytes_int(ed_bytes(text), &n) < 0)
+        return ed_fail(ED_EBADREQ, "%s=%s is not a whole number", name, text);
+    if (text && (n < min || n > max))
+        return ed_fail(ED_EBADREQ, "%s=%s is not within %lld to %lld", name,
+                       text, (long long)min, (long long)max);
+    *value = n;
+    return 0;
+}
+
+const char *ed_cookie(ed_req *req, const char *name)
+{
+    struct ed_bytes wanted = ed_bytes(name);
+    for (uint32_t i = 0; i < req->field_count; i++) {
+        const struct ed_http1_field *f = &req->fields[i];
+        if (f->known != ED_FIELD_COOKIE)
+            continue;
+        struct ed_bytes rest = ed_http1_bytes(req->head, f->value);
+        struct ed_bytes key, value;
+        while (ed_cookie_next(&rest, &key, &value)) {
+            if (ed_bytes_equal(key, wanted))
+                return ed_arena_copy(req->arena, value);
+        }
+    }
+    return NULL;
+}
+
+const char *ed_req_peer(ed_req *req)
+{
+    return req->ops->peer(req);
+}
+
+const char *ed_req_id(ed_req *req)
+{
+    if (!req->id)
+        req->id = ed_arena_printf(req->arena, "%08x%06llx",
+                                  ed_server_seed(req->server),
+                                  (unsigned long long)req->number);
+    return req->id ? req->id : "";
+}
+
+ed_arena *ed_req_arena(const ed_req *req)
+{
+    return req->arena;
+}
+
+void *ed_req_user(const ed_req *req)
+{
+    return req->user;
+}
+
+/* ---- its body ---- */
+
+void ed_body_limit(ed_req *req, size_t max_bytes)
+{
+    req->max_body = max_bytes ? max_bytes : ed_server_max_body(req->server);
+}
+
+int64_t ed_body_length(const ed_req *req)
+{
+    return req->body_length;
+}
+
+ssize_t ed_body_read(ed_req *req, void *buf, size_t len)
+{
+    if (req->body_ended || !len)
+        return 0;
+    return req->ops->body_read(req, buf, len);
+}
+
+static int too_large(const ed_req *req)
+{
+    return ed_fail(ED_EBODYLIMIT, "the limit is %zu bytes", req->max_body);
+}
+
+/* Of known length: one piece of the arena, filled as it comes. */
+static int read_known(ed_req *req, struct ed_bytes *out)
+{
+    size_t length = (size_t)req->body_length;
+    char *ptr = ed_arena_alloc(req->arena, length + 1);
+    if (!ptr)
+        return ED_ENOMEM;
+    size_t have = 0;
+    while (!req->body_ended) {
+        ssize_t n = ed_body_read(req, ptr + have, length - have);
+        if (n < 0)
+            return (int)n;
+        have += (size_t)n;
+    }
+    ptr[have] = '\0';
+    *out = ed_bytes_of(ptr, have);
+    return 0;
+}
+
+/* Of unknown length: gathered in a buffer that grows, then moved. */
+static int gather_unknown(ed_req *req, struct ed_buf *buf)
+{
+    enum { PIECE = 8192 };
+    while (!req->body_ended) {
+        int err = ed_buf_reserve(buf, PIECE);
+        if (err)
+            return err;
+        ssize_t n = ed_body_read(req, buf->ptr + buf->len, PIECE);
+        if (n < 0)
+            return (int)n;
+        buf->len += (size_t)n;
+        if (buf->len > req->max_body)
+            return too_large(req);
+    }
+    return 0;
+}
+
+static int read_unknown(ed_req *req, struct ed_bytes *out)
+{
+    struct ed_buf buf = {0};
+    int err = gather_unknown(req, &buf);
+    if (!err) {
+        out->ptr = ed_arena_copy(req->arena, ed_buf_bytes(&buf));
+        out->len = buf.len;
+        if (!out->ptr)
+            err = ED_ENOMEM;
+    }
+    ed_buf_free(&buf);
+    return err;
+}
+
+int ed_body(ed_req *req, struct ed_bytes *out)
+{
+    if (!req->body_read_whole) {
+        if (req->body_length > 0 && (size_t)req->body_length > req->max_body)
+            return too_large(req);
+        int err = req->body_length >= 0 ? read_known(req, &req->body)
+                                        : read_unknown(req, &req->body);
+        if (err)
+            return err;
+        req->body_read_whole = true;
+    }
+    *out = req->body;
+    return 0;
+}
+
+/* ---- fields of the reply ---- */
+
+static bool is_name(struct ed_bytes name, const char *wanted)
+{
+    return ed_bytes_equal_nocase(name, ed_bytes(wanted));
+}
+
+/* Fields that say how the message is framed are the version's to write. */
+static bool is_framing(struct ed_bytes name)
+{
+    return is_name(name, "content-length") ||
+           is_name(name, "transfer-encoding") || is_name(name, "connection") ||
+           is_name(name, "keep-alive") || is_name(name, "trailer");
+}
+
+static int add_field(ed_req *req, struct ed_reply_field ***end,
+                     struct ed_bytes name, struct ed_bytes value)
+{
+    struct ed_reply_field *f = ed_arena_alloc(req->arena, sizeof *f);
+    char *name_copy = ed_arena_copy(req->arena, name);
+    char *value_copy = ed_arena_copy(req->arena, value);
+    if (!f || !name_copy || !value_copy)
+        return ED_ENOMEM;
+    f->next = NULL;
+    f->name = ed_bytes_of(name_copy, name.len);
+    f->value = ed_bytes_of(value_copy, value.len);
+    **end = f;
+    *end = &f->next;
+    return 0;
+}
+
+static int check_field(const ed_req *req, struct ed_bytes name,
+                       struct ed_bytes value)
+{
+    if (req->reply.began)
+        return ed_fail(ED_EUSAGE, "field %.*s after the head of the reply",
+                       (int)name.len, name.ptr);
+    if (!ed_http1_is_token(name) || !ed_http1_is_value(value) ||
+        is_framing(name))
+        return ed_fail(ED_EUSAGE, "a reply may not have this field: %.*s",
+                       (int)name.len, name.ptr);
+    return 0;
+}
+
+int ed_reply_header(ed_req *req, const char *name, const char *value)
+{
+    struct ed_bytes n = ed_bytes(name);
+    struct ed_bytes v = ed_bytes_trim(ed_bytes(value));
+    int err = check_field(req, n, v);
+    if (err)
+        return err;
+    if (is_name(n, "content-type")) {
+        req->reply.content_type = ed_arena_copy(req->arena, v);
+        req->reply.content_type_set = true;
+        return req->reply.content_type ? 0 : ED_ENOMEM;
+    }
+    if (is_name(n, "date"))
+        req->reply.own_date = true;
+    else if (is_name(n, "server"))
+        req->reply.own_server = true;
+    return add_field(req, &req->reply.fields_end, n, v);
+}
+
+int ed_reply_header_set(ed_req *req, const char *name, const char *value)
+{
+    struct ed_bytes n = ed_bytes(name);
+    int err = check_field(req, n, ed_bytes_trim(ed_bytes(value)));
+    if (err)
+        return err;
+    struct ed_reply_field **at = &req->reply.fields;
+    while (*at) {
+        if (ed_bytes_equal_nocase((*at)->name, n))
+            *at = (*at)->next;
+        else
+            at = &(*at)->next;
+    }
+    req->reply.fields_end = at;
+    return ed_reply_header(req, name, value);
+}
+
+int ed_reply_trailer(ed_req *req, const char *name, const char *value)
+{
+    struct ed_bytes n = ed_bytes(name);
+    struct ed_bytes v = ed_bytes_trim(ed_bytes(value));
+    if (req->reply.ended || !ed_http1_is_token(n) || !ed_http1_is_value(v) ||
+        is_framing(n))
+        return ed_fail(ED_EUSAGE, "a reply may not have this trailer: %s",
+                       name);
+    return add_field(req, &req->reply.trailers_end, n, v);
+}
+
+/* ---- the reply ---- */
+
+int ed_reply_status(const ed_req *req)
+{
+    return req->reply.status;
+}
+
+bool ed_reply_began(const ed_req *req)
+{
+    return req->reply.began;
+}
+
+static int choose_status(ed_req *req, int status)
+{
+    if (req->reply.status)
+        return ed_fail(ED_EUSAGE, "a second reply (%d) to one request", status);
+    if (status < 200 || status > 599)
+        return ed_fail(ED_EUSAGE, "%d is not the status of a reply", status);
+    req->reply.status = status;
+    return 0;
+}
+
+static int reply_whole(ed_req *req, int status, const char *type,
+                       struct ed_bytes body)
+{
+    int err = choose_status(req, status);
+    if (err)
+        return err;
+    if (!req->reply.content_type_set)
+        req->reply.content_type = type;
+    req->reply.length = (int64_t)body.len;
+    req->reply.sent = (int64_t)body.len;
+    return req->ops->send(req, body, true);
+}
+
+int ed_reply_bytes(ed_req *req, int status, const char *content_type,
+                   struct ed_bytes body)
+{
+    return reply_whole(req, status, content_type, body);
+}
+
+int ed_reply(ed_req *req, int status, const char *fmt, ...)
+{
+    if (!strchr(fmt, '%'))
+        return reply_whole(req, status, TEXT, ed_bytes(fmt));
+    char text[512];
+    va_list args, again;
+    va_start(args, fmt);
+    va_copy(again, args);
+    int len = vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    struct ed_bytes body = ed_bytes_of(text, len < 0 ? 0 : (size_t)len);
+    if (body.len >= sizeof text) {
+        char *long_text = ed_arena_alloc(req->arena, body.len + 1);
+        if (long_text)
+            vsnprintf(long_text, body.len + 1, fmt, again);
+        body.ptr = long_text;
+    }
+    va_end(again);
+    return body.ptr ? reply_whole(req, status, TEXT, body) : ED_ENOMEM;
+}
+
+int ed_reply_json_value(ed_req *req, int status, json_t *value)
+{
+    if (!value)
+        return ed_fail(ED_EUSAGE, "no JSON value to reply with");
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    json_decref(value);
+    if (!text)
+        return ED_ENOMEM;
+    int err = reply_whole(req, status, JSON, ed_bytes(text));
+    free(text);
+    return err;
+}
+
+int ed_reply_json(ed_req *req, int status, const char *fmt, ...)
+{
+    json_error_t error;
+    va_list args;
+    va_start(args, fmt);
+    json_t *value = json_vpack_ex(&error, 0, fmt, args);
+    va_end(args);
+    if (!value)
+        return ed_fail(ED_EUSAGE, "JSON format '%s': %s", fmt, error.text);
+    return ed_reply_json_value(req, status, value);
+}
+
+/* Bytes that a URL may hold as they are; the rest is written as %XX, which
+ * leaves what is encoded already alone. */
+static int escape_location(struct ed_buf *out, const char *location)
+{
+    for (const char *p = location; *p; p++) {
+        unsigned char c = (unsigned char)*p;
+        int err = c > 0x20 && c < 0x7f && !strchr("\"<>\\^`{|}", c)
+                      ? ed_buf_add(out, p, 1)
+                      : ed_buf_addf(out, "%%%02X", c);
+        if (err)
+            return err;
+    }
+    return ed_buf_reserve(out, 1);
+}
+
+int ed_redirect(ed_req *req, int status, const char *location)
+{
+    if (status < 300 || status > 399)
+        return ed_fail(ED_EUSAGE, "%d is not a redirection", status);
+    struct ed_buf escaped = {0};
+    int err = escape_location(&escaped, location);
+    if (!err)
+        err = ed_reply_header_set(req, "Location", escaped.ptr);
+    ed_buf_free(&escaped);
+    return err ? err : ed_reply(req, status, "%s\n", ed_http_reason(status));
+}
+
+int ed_reply_begin(ed_req *req, int status, int64_t length)
+{
+    int err = choose_status(req, status);
+    if (err)
+        return err;
+    req->reply.pieces = true;
+    req->reply.length = length < 0 ? -1 : length;
+    return 0;
+}
+
+int ed_write_bytes(ed_req *req, struct ed_bytes piece)
+{
+    if (!req->reply.status) {
+        int err = ed_reply_begin(req, 200, -1);
+        if (err)
+            return err;
+    }
+    if (!req->reply.pieces || req->reply.ended)
+        return ed_fail(ED_EUSAGE, "the reply is complete already");
+    int64_t left = req->reply.length - req->reply.sent;
+    if (req->reply.length >= 0 && (uint64_t)left < piece.len)
+        return ed_fail(ED_EUSAGE, "more than the %lld bytes declared",
+                       (long long)req->reply.length);
+    if (!req->reply.content_type)
+        req->reply.content_type = TEXT;
+    if (!piece.len)
+        return 0;
+    req->reply.sent += (int64_t)piece.len;
+    return req->ops->send(req, piece, false);
+}
+
+int ed_write(ed_req *req, const char *fmt, ...)
+{
+    char text[1024];
+    va_list args, again;
+    va_start(args, fmt);
+    va_copy(again, args);
+    int len = vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    int err;
+    if (len >= 0 && (size_t)len < sizeof text) {
+        err = ed_write_bytes(req, ed_bytes_of(text, (size_t)len));
+    } else {
+        struct ed_buf buf = {0};
+        err = ed_buf_vaddf(&buf, fmt, again);
+        if (!err)
+            err = ed_write_bytes(req, ed_buf_bytes(&buf));
+        ed_buf_free(&buf);
+    }
+    va_end(again);
+    return err;
+}
+
+int ed_flush(ed_req *req)
+{
+    /* A head without a piece goes out, too: "I am on it". */
+    if (req->reply.pieces && !req->reply.began) {
+        int err = req->ops->send(req, (struct ed_bytes){0}, false);
+        if (err)
+            return err;
+    }
+    return req->ops->flush(req);
+}
+
+int ed_req_upgrade(ed_req *req, const char *protocol, ed_stream **out)
+{
+    if (req->reply.status || !req->ops->upgrade)
+        return ed_fail(ED_EUSAGE, "the request cannot be upgraded any more");
+    return req->ops->upgrade(req, protocol, out);
+}
+
+/* ---- running the handler ---- */
+
+int ed_req_error_reply(ed_req *req, int status, const char *text)
+{
+    if (req->reply.began || req->reply.ended)
+        return ED_EUSAGE;
+    req->reply.status = 0;
+    req->reply.pieces = false;
+    req->reply.content_type_set = false;
+    req->reply.sent = 0;
+    return ed_reply(req, status, "%d %s\n%s%s", status, ed_http_reason(status),
+                    text, *text ? "\n" : "");
+}
+
+static void log_failure(ed_req *req, int err)
+{
+    const char *detail = ed_error();
+    if (ed_err_status(err) < 500) {
+        ed_log_debug("%s %s: %s%s%s", req->method, req->target,
+                     ed_err_text(err), *detail ? ": " : "", detail);
+        return;
+    }
+    ed_log_error("%s %s failed: %s%s%s (%s)", req->method, req->target,
+                 ed_err_text(err), *detail ? ": " : "", detail,
+                 ed_err_name(err));
+}
+
+static int finish(ed_req *req)
+{
+    if (req->reply.ended)
+        return 0;
+    if (req->reply.length >= 0 && req->reply.sent != req->reply.length) {
+        ed_log_error("%s %s: %lld bytes declared, %lld written", req->method,
+                     req->target, (long long)req->reply.length,
+                     (long long)req->reply.sent);
+        if (!req->is_head)
+            return ED_EUSAGE;
+    }
+    return req->ops->send(req, (struct ed_bytes){0}, true);
+}
+
+int ed_req_run(ed_req *req, ed_handler *handler)
+{
+    int err = handler(req);
+    if (req->taken)
+        return 0;
+    if (err >= 0 && !req->reply.status) {
+        err = ed_fail(ED_EUSAGE, "the handler replied nothing");
+    }
+    if (err >= 0)
+        return finish(req);
+
+    /* A client that has left gets no reply, and is nobody's failure. */
+    if (err == ED_ECANCELED && ed_cancelled())
+        return err;
+    log_failure(req, err);
+    if (req->reply.ended)
+        return 0;
+    if (req->reply.began)
+        return err;
+    return ed_req_error_reply(req, ed_err_status(err), "");
+}

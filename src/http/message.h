@@ -1,0 +1,100 @@
+/*
+ * message.h - a request and its reply, between the version of HTTP that
+ * carries them and the functions of http.h.
+ */
+#ifndef EDDY_HTTP_MESSAGE_H
+#define EDDY_HTTP_MESSAGE_H
+
+#include <eddy/http.h>
+#include <eddy/server.h>
+#include "wire/http1.h"
+
+struct ed_reply_field {
+    struct ed_reply_field *next;
+    struct ed_bytes name;
+    struct ed_bytes value;
+};
+
+/* What a version of HTTP does for a request. */
+struct ed_exchange_ops {
+    /* Reads of the body: a count, 0 at the end, or an error. Suspends. */
+    ssize_t (*body_read)(ed_req *req, void *buf, size_t len);
+
+    /*
+     * Sends `piece` behind what was sent so far; the head goes first, made of
+     * req->reply, when it is not out. `end` says that this is the last. With
+     * the first also the last, the length is known. Takes the bytes, or
+     * suspends until they are sent.
+     */
+    int (*send)(ed_req *req, struct ed_bytes piece, bool end);
+
+    /* Sends what is gathered. May suspend. */
+    int (*flush)(ed_req *req);
+
+    int (*upgrade)(ed_req *req, const char *protocol, ed_stream **out);
+    const char *(*peer)(ed_req *req);
+};
+
+struct ed_req {
+    const struct ed_exchange_ops *ops;
+    void *exchange; /* the version's own */
+    ed_arena *arena;
+    ed_server *server;
+    void *user;
+    void *app; /* the app's note: route, arguments */
+
+    const char *head; /* what the spans of the fields count from */
+    const struct ed_http1_field *fields;
+    uint32_t field_count;
+    int version;  /* 10, 11, ... */
+    bool taken;   /* the connection was taken over */
+    bool is_head; /* the method: replies have no body */
+    bool secure;
+    bool expect_continue;
+    bool body_ended;
+    const char *method;
+    const char *target;
+    const char *path;
+    const char *query;
+    const char *host;
+
+    int64_t body_length; /* -1: unknown */
+    size_t max_body;
+    struct ed_bytes body; /* once read whole */
+    bool body_read_whole;
+
+    struct {
+        int status; /* 0: not chosen */
+        bool began; /* the head is out, or on its way */
+        bool ended;
+        bool pieces; /* begun in pieces */
+        bool content_type_set;
+        bool own_date; /* the handler has set these fields itself */
+        bool own_server;
+        int64_t length; /* declared; -1: not */
+        int64_t sent;   /* bytes of the body so far */
+        const char *content_type;
+        struct ed_reply_field *fields;
+        struct ed_reply_field **fields_end;
+        struct ed_reply_field *trailers;
+        struct ed_reply_field **trailers_end;
+    } reply;
+
+    uint64_t number; /* ed_req_id() */
+    char *id;
+};
+
+/* Makes a request ready whose head the version has filled in. */
+void ed_req_init(ed_req *req);
+
+/*
+ * Runs the handler and sees to it that there is a reply: an error reply for
+ * an error, the end of one in pieces. Returns 0, or an error when the reply
+ * is cut and the connection must not be used again.
+ */
+int ed_req_run(ed_req *req, ed_handler *handler);
+
+/* A plain error reply, used when the application makes none. */
+int ed_req_error_reply(ed_req *req, int status, const char *text);
+
+#endif

@@ -1,0 +1,114 @@
+/*
+ * server_internal.h - what a server lends its connections: limits, buffers,
+ * arenas, the time of day, and the lists by which slow clients are found.
+ */
+#ifndef EDDY_HTTP_SERVER_INTERNAL_H
+#define EDDY_HTTP_SERVER_INTERNAL_H
+
+#include <eddy/clock.h>
+#include <eddy/server.h>
+#include "core/runtime.h"
+#include "net/stream.h"
+#include "wire/http1.h"
+
+/*
+ * What a connection is waiting for. Those waiting for the same thing wait
+ * equally long, so each kind is a list in the order of their times and needs
+ * no timer of its own: moving to the end of a list is all that activity costs.
+ */
+enum ed_conn_state {
+    ED_CONN_BUSY,   /* its handler; no limit here */
+    ED_CONN_IDLE,   /* the next request */
+    ED_CONN_HEAD,   /* the rest of a head */
+    ED_CONN_BODY,   /* a piece of a body */
+    ED_CONN_WRITE,  /* the client to take what was written */
+    ED_CONN_LINGER, /* the client to read our last words and close */
+    ED_CONN_STATES,
+};
+
+/* The head of every connection, whatever its version of HTTP. */
+struct ed_conn {
+    struct ed_list node; /* in server->waiting[state] */
+    int64_t since;       /* it entered the state or made progress in it */
+    ed_server *server;
+    /* Waited too long, or has to go (ED_ETIMEOUT, ED_ECLOSED when the server
+     * stops and it is idle, ED_ECANCELED). May free the connection. */
+    void (*expire)(struct ed_conn *conn, int err);
+    uint8_t state;
+};
+
+/* Output on its way; from a pool, so that an idle connection has none. */
+#define ED_OUT_BYTES (16 * 1024)
+struct ed_out {
+    struct ed_out *next; /* in the pool */
+    struct ed_deferred deferred;
+    void *owner;
+    size_t at; /* sent so far */
+    size_t len;
+    char bytes[ED_OUT_BYTES];
+};
+
+struct ed_server_listener {
+    struct ed_server_listener *next;
+    ed_listener *listener;
+    char address[ED_ADDR_TEXT];
+};
+
+struct ed_server {
+    ed_handler *handler;
+    struct ed_server_options options;
+    struct ed_http1_limits limits;
+    ed_loop *loop;
+    ed_scope *scope;  /* of the fibers that run handlers */
+    ed_fiber *runner; /* in ed_server_run(), while it waits */
+    struct ed_server_listener *listeners;
+
+    struct ed_list waiting[ED_CONN_STATES];
+    int64_t patience[ED_CONN_STATES]; /* INT64_MAX: no limit */
+    struct ed_timer timer;
+
+    struct ed_server_counts counts;
+    uint32_t seed;
+    bool stopping;
+    bool paused; /* at max_connections */
+
+    ed_arena **arenas;
+    unsigned arena_count;
+    struct ed_out *outs;
+    unsigned out_count;
+
+    /* "Server: ...\r\nDate: ...\r\n", made anew each second. */
+    char common[256];
+    size_t server_len; /* of the Server line in it */
+    size_t common_len;
+    int64_t date_until; /* in loop time */
+
+    /* A head is read into these; taken over before anything can wait. */
+    struct ed_http1_head head;
+    struct ed_http1_field *fields;
+};
+
+uint32_t ed_server_seed(const ed_server *server);
+size_t ed_server_max_body(const ed_server *server);
+
+/* Takes in a connection and lets it go. */
+void ed_conn_open(ed_server *server, struct ed_conn *conn);
+void ed_conn_gone(struct ed_conn *conn);
+
+/* Moves to a state, or notes progress in it. */
+void ed_conn_enter(struct ed_conn *conn, enum ed_conn_state state);
+
+/* NULL: no memory. */
+ed_arena *ed_server_arena_get(ed_server *server);
+void ed_server_arena_put(ed_server *server, ed_arena *arena);
+struct ed_out *ed_server_out_get(ed_server *server);
+void ed_server_out_put(ed_server *server, struct ed_out *out);
+
+/* The Server and Date lines; with `server` or `date` false, without it. */
+struct ed_bytes ed_server_common(ed_server *server, bool server_line,
+                                 bool date_line);
+
+/* Begins HTTP/1 on a new connection; closes the stream if it cannot. */
+void ed_h1_open(ed_server *server, ed_stream *stream);
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * host.c - checks the syntax of host[:port]; knows nothing of what resolves.
+ */
+#include "wire/host.h"
+#include "wire/http1_scan.h"
+
+#include <arpa/inet.h>
+
+/* Whether bytes are ":port", with a port that may be empty. */
+static bool is_port(struct ed_bytes b)
+{
+    unsigned port = 0;
+
+    if (!b.len || b.ptr[0] != ':')
+        return false;
+    for (size_t i = 1; i < b.len; i++) {
+        if (b.ptr[i] < '0' || b.ptr[i] > '9')
+            return false;
+        port = port * 10 + (unsigned)(b.ptr[i] - '0');
+        if (port > UINT16_MAX)
+            return false;
+    }
+    return true;
+}
+
+/* Whether bytes, which begin with '[', are "[IPv6]" with an optional port. */
+static bool is_bracketed(struct ed_bytes b)
+{
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr address;
+    const char *close = memchr(b.ptr, ']', b.len);
+    size_t len = close ? (size_t)(close - b.ptr) - 1 : sizeof(text);
+
+    if (len >= sizeof(text) || memchr(b.ptr, 0, len + 1))
+        return false;
+    memcpy(text, b.ptr + 1, len);
+    text[len] = '\0';
+    if (inet_pton(AF_INET6, text, &address) != 1)
+        return false;
+
+    struct ed_bytes port = ed_bytes_of(close + 1, b.len - len - 2);
+    return !port.len || is_port(port);
+}
+
+static bool is_hex(char c)
+{
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+}
+
+bool ed_host_is_valid(struct ed_bytes b, size_t plain)
+{
+    if (!b.len)
+        return true;
+    if (b.ptr[0] == '[')
+        return is_bracketed(b);
+
+    const char *end = b.ptr + b.len;
+    const char *at = scan_bytes(b.ptr + plain, end, &scan_host);
+    while (end - at >= 3 && *at == '%' && is_hex(at[1]) && is_hex(at[2]))
+        at = scan_bytes(at + 3, end, &scan_host);
+    if (at == end)
+        return true;
+    return at > b.ptr && is_port(ed_bytes_of(at, (size_t)(end - at)));
+}
