@@ -472,9 +472,9 @@ def cell(value):
     return value if isinstance(value, str) else f"{value:,.4g}"
 
 
-# name: (function, rounds, seconds of a run). Many short rounds: a machine's slow
-# phases last seconds, and the minimum wants one round that missed them. fiber
-# and parser know themselves how often and how long to run.
+# name: (function, rounds, seconds of a run). Many short rounds: a machine's
+# slow phases last seconds, and the minimum wants one round that missed them.
+# fiber and parser know themselves how often and how long to run.
 BENCHMARKS = {
     "pong": (pong, 10, 1.5),
     "pipeline": (pipeline, 10, 1.5),
