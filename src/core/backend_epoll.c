@@ -274,9 +274,12 @@ static bool dispatch_receive(ed_loop *loop, struct ed_io *io)
     struct ed_op *op = io->in;
     for (int fills = 0; fills < FILLS_A_TURN; fills++) {
         ssize_t n;
-        do
-            n = recv(io->fd, loop->scratch, ED_SCRATCH_BYTES, 0);
-        while (n < 0 && errno == EINTR);
+        do {
+            if (op->socket)
+                n = recv(io->fd, loop->scratch, ED_SCRATCH_BYTES, 0);
+            else
+                n = read(io->fd, loop->scratch, ED_SCRATCH_BYTES);
+        } while (n < 0 && errno == EINTR);
         if (n < 0 && errno == EAGAIN) {
             io->hints &= (uint8_t)~HINT_IN;
             return true;

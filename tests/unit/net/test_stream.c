@@ -474,6 +474,29 @@ NET_TEST(arrivals_are_delivered_until_the_end)
     return 0;
 }
 
+NET_TEST(arrivals_through_a_pipe_are_delivered)
+{
+    struct seen seen = {0};
+    int fds[2];
+    ed_stream *in ED_STREAM_AUTO = NULL;
+    ed_stream *out;
+    struct iovec iov = {"pipe", 4};
+
+    check_int(pipe2(fds, O_CLOEXEC), 0);
+    check_int(ed_stream_of_fd(&in, fds[0]), 0);
+    check_int(ed_stream_of_fd(&out, fds[1]), 0);
+    watch(in, &seen);
+    check_int(ed_stream_receive(in, true), 0);
+    check_int(ed_stream_try_writev(out, &iov, 1), 4);
+    settle();
+    check_int(seen.last, 4);
+    ed_stream_close(out);
+    settle();
+    check_int(seen.last, 0);
+    check_int(seen.calls, 2);
+    return 0;
+}
+
 NET_TEST(much_data_is_delivered_whole)
 {
     struct seen seen = {0};
@@ -603,6 +626,7 @@ int main(void)
         cmocka_unit_test(pipes_are_streams),
         cmocka_unit_test(what_has_no_stream_of_bytes_is_refused),
         cmocka_unit_test(arrivals_are_delivered_until_the_end),
+        cmocka_unit_test(arrivals_through_a_pipe_are_delivered),
         cmocka_unit_test(much_data_is_delivered_whole),
         cmocka_unit_test(stopped_receiving_leaves_data_for_later),
         cmocka_unit_test(a_stream_may_be_closed_while_it_delivers),
