@@ -28,7 +28,7 @@ struct ed_chan {
     char ring[];
 };
 
-enum { FIRST_DRAW = 2463534242u }; /* anything but 0 */
+static const uint32_t FIRST_DRAW = 2463534242; /* anything but 0 */
 
 ed_chan *ed_chan_new(size_t element_bytes, size_t capacity)
 {

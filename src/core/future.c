@@ -265,8 +265,7 @@ int ed_gather_calls_at_(const struct ed_call *calls, size_t count,
 }
 
 struct race {
-    ed_scope
-    *scope;
+    struct ed_scope *scope;
     int winner;  /* -1: none yet */
     int failure; /* the first */
     char *detail;

@@ -10,8 +10,7 @@
 #include "core/runtime.h"
 #include <eddy/sync.h>
 
-_Static_assert(sizeof(struct ed_line) == sizeof(struct ed_waitq) &&
-                   _Alignof(struct ed_line) == _Alignof(struct ed_waitq),
+_Static_assert(sizeof(struct ed_line) == sizeof(struct ed_waitq),
                "a line must have room for the queue it stands for");
 
 static inline struct ed_waitq *ed_line_queue(struct ed_line *line)

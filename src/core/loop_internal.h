@@ -31,8 +31,8 @@ void ed_timers_fire(ed_loop *loop, int64_t now);
 
 struct ed_slab;
 struct ed_stacks {
-    size_t stack_bytes;    /* of one, guard included */
-    ed_fiber *free;        /* last in, first out: warm in the cache */
+    size_t stack_bytes; /* of one, guard included */
+    ed_fiber *free;     /* last in, first out: warm in the cache */
     size_t free_count;
     struct ed_slab *slabs; /* newest first; all but it are used up */
     size_t slab_left;      /* stacks never used yet in the newest */
@@ -120,6 +120,8 @@ void ed_fiber_switch_out(ed_fiber *fiber);
 /* ---- scopes ---- */
 
 void ed_scope_init(ed_scope *scope, ed_scope *parent, ed_fiber *owner);
+/* Cancels and joins what is left in it, and reports failures nobody took. */
+void ed_scope_close(ed_scope *scope);
 /* A fiber of the scope has ended with `result`. */
 void ed_scope_child_ended(ed_scope *scope, ed_fiber *fiber, int result);
 

@@ -36,10 +36,10 @@ struct h1_conn {
     struct h1_partial *partial;
 
     struct ed_out *out;
-    ed_fiber *fiber;  /* handles requests of this connection */
-    ed_fiber *reader; /* waits for more of a body */
-    ed_fiber *writer; /* waits for output to be taken */
-    int broken;       /* why nothing can be written any more */
+    ed_fiber *fiber;   /* handles requests of this connection */
+    ed_fiber *reader;  /* waits for more of a body */
+    ed_fiber *writer;  /* waits for output to be taken */
+    int broken;        /* why nothing can be written any more */
     uint32_t lingered; /* bytes thrown away while lingering */
     uint32_t head_len; /* of the head that was just read */
 

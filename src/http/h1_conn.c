@@ -229,8 +229,8 @@ static void settle(struct h1_conn *c)
 static int answer(void *arg)
 {
     struct h1_conn *c = arg;
-    const struct ed_http1_head *head = c->partial ? &c->partial->head
-                                                  : &c->base.server->head;
+    const struct ed_http1_head *head =
+        c->partial ? &c->partial->head : &c->base.server->head;
     ssize_t len = c->head_len;
     c->fiber = ed_fiber_self();
     while (len > 0) {

@@ -402,15 +402,15 @@ void h1_refuse(struct h1_conn *c, int status, const char *why)
     char text[512];
     char body[256];
     const char *reason = ed_http_reason(status);
-    int body_len = snprintf(body, sizeof body, "%d %s: %s\n", status, reason,
-                            why);
+    int body_len =
+        snprintf(body, sizeof body, "%d %s: %s\n", status, reason, why);
     struct ed_bytes common = ed_server_common(c->base.server, true, true);
-    int len = snprintf(text, sizeof text,
-                       "HTTP/1.1 %d %s\r\n%.*sContent-Type: text/plain; "
-                       "charset=utf-8\r\nContent-Length: %d\r\n"
-                       "Connection: close\r\n\r\n%s",
-                       status, reason, (int)common.len, common.ptr, body_len,
-                       body);
+    int len =
+        snprintf(text, sizeof text,
+                 "HTTP/1.1 %d %s\r\n%.*sContent-Type: text/plain; "
+                 "charset=utf-8\r\nContent-Length: %d\r\n"
+                 "Connection: close\r\n\r\n%s",
+                 status, reason, (int)common.len, common.ptr, body_len, body);
     c->base.server->counts.refused++;
     struct ed_out *out = out_get(c);
     if (!out || ED_OUT_BYTES - out->len < (size_t)len)

@@ -40,8 +40,7 @@ ssize_t h1_parse_head(struct h1_conn *c, const struct ed_http1_head **out)
     else
         ed_http1_begin(head, server->fields);
     *out = head;
-    ssize_t n =
-        ed_http1_request(head, c->view, c->view_len, &server->limits);
+    ssize_t n = ed_http1_request(head, c->view, c->view_len, &server->limits);
     if (n == 0 && !c->partial)
         return keep_partial(c, head);
     return n;
@@ -109,8 +108,7 @@ static void take_body(struct h1_exchange *x, const struct ed_http1_head *head)
 }
 
 struct h1_exchange *h1_request_new(struct h1_conn *c,
-                                   const struct ed_http1_head *head,
-                                   size_t len)
+                                   const struct ed_http1_head *head, size_t len)
 {
     ed_server *server = c->base.server;
     ed_arena *arena = ed_server_arena_get(server);

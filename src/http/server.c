@@ -76,8 +76,7 @@ ed_server *ed_server_new_with(ed_handler *handler,
     server->timer.fire = look_for_slow;
     for (int i = 0; i < ED_CONN_STATES; i++)
         ed_list_init(&server->waiting[i]);
-    server->fields =
-        malloc(server->limits.max_fields * sizeof *server->fields);
+    server->fields = malloc(server->limits.max_fields * sizeof *server->fields);
     server->arenas = malloc(FREE_ARENAS * sizeof(ed_arena *));
     if (!server->fields || !server->arenas) {
         ed_server_free(server);

@@ -116,9 +116,9 @@ ED_CHECK ssize_t ed_http1_request(struct ed_http1_head *head, const char *buf,
 
 /* The same for a response head, which no empty line may precede. A message
  * with both Content-Length and Transfer-Encoding is malformed here, too.
- * `to_head` says that it answers a HEAD request
- * and `to_connect` a CONNECT, which changes how its body is delimited
- * (RFC 9112, 6.3). An interim (1xx) response is a head of its own. */
+ * `to_head` says that it answers a HEAD request and `to_connect` a CONNECT,
+ * which changes how its body is delimited (RFC 9112, 6.3). An interim (1xx)
+ * response is a head of its own. */
 ED_CHECK ssize_t ed_http1_response(struct ed_http1_head *head, const char *buf,
                                    size_t len,
                                    const struct ed_http1_limits *limits,

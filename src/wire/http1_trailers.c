@@ -88,10 +88,7 @@ static const char *read_line(const char *buf, const char *line, const char *end,
         return NULL;
 
     const char *next = stop + 2;
-    while (value < stop && http1_is_blank(*value))
-        value++;
-    while (stop > value && http1_is_blank(stop[-1]))
-        stop--;
+    http1_trim(&value, &stop);
     field->name = span_of(buf, line, colon);
     field->value = span_of(buf, value, stop);
     field->known = http1_known(line, field->name.len);
