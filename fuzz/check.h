@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CHECK(truth)                                                           \
+#define CHECK(truth) \
     ((truth) ? (void)0 : check_failed(#truth, __FILE__, __LINE__))
 
 static inline void check_failed(const char *truth, const char *file, int line)

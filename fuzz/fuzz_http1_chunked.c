@@ -66,10 +66,10 @@ static void check_trailer(const struct reading *r)
 
     CHECK(count >= 0 || count == ED_EHEADLIMIT);
     for (int i = 0; i < count; i++) {
-        CHECK(ed_http1_is_token(
-            ed_http1_bytes(r->trailer.ptr, fields[i].name)));
-        CHECK(ed_http1_is_value(
-            ed_http1_bytes(r->trailer.ptr, fields[i].value)));
+        CHECK(
+            ed_http1_is_token(ed_http1_bytes(r->trailer.ptr, fields[i].name)));
+        CHECK(
+            ed_http1_is_value(ed_http1_bytes(r->trailer.ptr, fields[i].value)));
     }
 }
 
@@ -87,7 +87,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     CHECK(whole.used == pieces.used);
     CHECK(whole.error == pieces.error);
     CHECK((whole.event < 0) == (whole.error != NULL));
-    CHECK(ed_bytes_equal(ed_buf_bytes(&whole.data), ed_buf_bytes(&pieces.data)));
+    CHECK(
+        ed_bytes_equal(ed_buf_bytes(&whole.data), ed_buf_bytes(&pieces.data)));
     CHECK(ed_bytes_equal(ed_buf_bytes(&whole.trailer),
                          ed_buf_bytes(&pieces.trailer)));
     if (whole.event == ED_CHUNK_END)

@@ -65,8 +65,7 @@ static void check_escaping(struct ed_bytes plain)
         struct ed_buf escaped = {0};
 
         CHECK(ed_url_encode(&escaped, plain, keep_slash) == 0);
-        ssize_t len =
-            ed_url_decode(escaped.ptr, ed_buf_bytes(&escaped), false);
+        ssize_t len = ed_url_decode(escaped.ptr, ed_buf_bytes(&escaped), false);
         if (memchr(plain.ptr, '\0', plain.len))
             CHECK(len == ED_EURL);
         else

@@ -68,10 +68,8 @@ static void check_whole(const struct reading *r, struct ed_bytes bytes)
     for (uint32_t i = 0; i < head->field_count; i++) {
         check_span(r->fields[i].name, r->result);
         check_span(r->fields[i].value, r->result);
-        CHECK(ed_http1_is_token(
-            ed_http1_bytes(bytes.ptr, r->fields[i].name)));
-        CHECK(ed_http1_is_value(
-            ed_http1_bytes(bytes.ptr, r->fields[i].value)));
+        CHECK(ed_http1_is_token(ed_http1_bytes(bytes.ptr, r->fields[i].name)));
+        CHECK(ed_http1_is_value(ed_http1_bytes(bytes.ptr, r->fields[i].value)));
     }
 }
 

@@ -35,7 +35,6 @@
  * than the program knows which members the program has never heard of. A
  * member left out is zero, and zero always means "the default".
  */
-#define ED_OPTIONS(type, ...)                                                  \
-    (&(const type){.size = sizeof(type), __VA_ARGS__})
+#define ED_OPTIONS(type, ...) (&(const type){.size = sizeof(type), __VA_ARGS__})
 
 #endif

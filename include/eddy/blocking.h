@@ -22,6 +22,7 @@ ED_BEGIN_DECLS
  *   ED_ECANCELED, ED_ETIMEOUT   withdrawn before it began
  *   ED_ELIMIT                   10,000 calls wait already
  *   -EAGAIN                     no thread could be started
+ *   ED_EUSAGE                   not called from a fiber
  */
 ED_API int ed_blocking(ed_fn *fn, void *arg);
 

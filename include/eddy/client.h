@@ -34,7 +34,7 @@ struct ed_client_options {
 };
 
 /* A client with connections of its own. NULL without memory. Fiber only. */
-#define ed_client_new(...)                                                     \
+#define ed_client_new(...) \
     ed_client_new_with(ED_OPTIONS(struct ed_client_options, __VA_ARGS__))
 ED_API ed_client *ed_client_new_with(const struct ed_client_options *options);
 
@@ -43,8 +43,8 @@ ED_API void ed_client_free(ed_client *client);
 
 struct ed_fetch_options {
     size_t size;
-    ed_client *client;     /* NULL: the loop's own */
-    const char *method;    /* NULL: GET, or POST when there is a body */
+    ed_client *client;  /* NULL: the loop's own */
+    const char *method; /* NULL: GET, or POST when there is a body */
     /* "Name: value" lines, NULL at the end; they take the place of the
      * client's own of those names. */
     const char *const *headers;
@@ -80,8 +80,8 @@ struct ed_fetch_options {
  *   ED_EHEADLIMIT  its head is
  *   ED_ETIMEOUT, ED_ECANCELED, ED_ENOMEM
  */
-#define ed_fetch(out, url, ...)                                                \
-    ed_fetch_with((out), (url),                                                \
+#define ed_fetch(out, url, ...) \
+    ed_fetch_with((out), (url), \
                   ED_OPTIONS(struct ed_fetch_options, __VA_ARGS__))
 ED_API ED_CHECK int ed_fetch_with(ed_res **out, const char *url,
                                   const struct ed_fetch_options *options);
@@ -92,9 +92,9 @@ ED_API ED_CHECK int ed_fetch_with(ed_res **out, const char *url,
  * returned 0 it is there. `url` is copied; `*options` and `*out` are borrowed
  * until the scope ends. Returns as ed_go() does.
  */
-#define ed_go_get(scope, out, url)                                             \
+#define ed_go_get(scope, out, url) \
     ed_go_fetch_at_((scope), (out), (url), NULL, ED_PLACE_)
-#define ed_go_fetch(scope, out, url, options)                                  \
+#define ed_go_fetch(scope, out, url, options) \
     ed_go_fetch_at_((scope), (out), (url), (options), ED_PLACE_)
 ED_API int ed_go_fetch_at_(ed_scope *scope, ed_res **out, const char *url,
                            const struct ed_fetch_options *options,
@@ -128,7 +128,7 @@ ED_API void ed_res_close(ed_res *res);
  * connection needs neither name nor connection). */
 struct ed_res_timing {
     int64_t started;
-    int64_t queued;    /* a place among the origin's connections was free */
+    int64_t queued; /* a place among the origin's connections was free */
     int64_t resolved;
     int64_t connected;
     int64_t sent;

@@ -9,15 +9,19 @@
 #include <eddy/arena.h>
 #include <eddy/blocking.h>
 #include <eddy/bytes.h>
+#include <eddy/chan.h>
 #include <eddy/client.h>
 #include <eddy/clock.h>
 #include <eddy/error.h>
 #include <eddy/fiber.h>
+#include <eddy/future.h>
 #include <eddy/http.h>
 #include <eddy/log.h>
 #include <eddy/loop.h>
 #include <eddy/map.h>
+#include <eddy/queue.h>
 #include <eddy/server.h>
 #include <eddy/stream.h>
+#include <eddy/sync.h>
 
 #endif

@@ -48,7 +48,8 @@ struct ed_run_options {
      * timer when nothing can: tests neither sleep nor depend on speed. */
     bool virtual_clock;
     /* The loop counts as blocked, and the log names the culprit, when one
-     * fiber keeps it for longer; 0 is 100 ms, negative turns this off. */
+     * fiber keeps it for longer; 0 is 100 ms (off with a virtual clock),
+     * negative turns this off. */
     int64_t blocked_after;
 };
 
@@ -60,7 +61,7 @@ struct ed_run_options {
  *   ED_EUSAGE   this thread already runs a loop
  *   ED_ENOMEM, -EMFILE, ...   the loop could not be made
  */
-#define ed_run(fn, arg, ...)                                                   \
+#define ed_run(fn, arg, ...) \
     ed_run_with((fn), (arg), ED_OPTIONS(struct ed_run_options, __VA_ARGS__))
 ED_API int ed_run_with(ed_fn *fn, void *arg,
                        const struct ed_run_options *options);
@@ -97,10 +98,10 @@ struct ed_scope_store {
  * what still runs, waits for the ends, and only then are variables declared
  * before it gone.
  */
-#define ed_scope(name, ...)                                                    \
-    struct ed_scope_store name##_store_;                                       \
-    ed_scope *name __attribute__((cleanup(ed_scope_leave_))) =                 \
-        ed_scope_enter_(&name##_store_,                                        \
+#define ed_scope(name, ...)                                    \
+    struct ed_scope_store name##_store_;                       \
+    ed_scope *name __attribute__((cleanup(ed_scope_leave_))) = \
+        ed_scope_enter_(&name##_store_,                        \
                         ED_OPTIONS(struct ed_scope_options, __VA_ARGS__))
 
 /*
@@ -108,9 +109,9 @@ struct ed_scope_store {
  * reach, for a bounded time to say goodbye: ed_shield(s, 2 * ED_S). Calls
  * that suspend work normally in it until that time has passed.
  */
-#define ed_shield(name, time)                                                  \
-    struct ed_scope_store name##_store_;                                       \
-    ed_scope *name __attribute__((cleanup(ed_scope_leave_), unused)) =         \
+#define ed_shield(name, time)                                          \
+    struct ed_scope_store name##_store_;                               \
+    ed_scope *name __attribute__((cleanup(ed_scope_leave_), unused)) = \
         ed_shield_enter_(&name##_store_, (time))
 
 ED_API ed_scope *ed_scope_enter_(struct ed_scope_store *store,
@@ -136,10 +137,10 @@ ED_API void ed_scope_leave_(ed_scope **scope);
 /* The same, with `*arg`, `len` bytes of at most ED_GO_COPY_MAX, copied into
  * the fiber, which is given its copy. */
 #define ED_GO_COPY_MAX 512
-#define ed_go_copy(scope, fn, arg, len)                                        \
+#define ed_go_copy(scope, fn, arg, len) \
     ed_go_copy_at_((scope), (fn), (arg), (len), #fn, ED_PLACE_)
 
-#define ED_PLACE_        __FILE__ ":" ED_PLACE_TEXT_(__LINE__)
+#define ED_PLACE_          __FILE__ ":" ED_PLACE_TEXT_(__LINE__)
 #define ED_PLACE_TEXT_(x)  ED_PLACE_TEXT2_(x)
 #define ED_PLACE_TEXT2_(x) #x
 ED_API int ed_go_at_(ed_scope *scope, ed_fn *fn, void *arg, const char *name,

@@ -19,19 +19,19 @@ struct ed_server_options {
     void *user; /* ed_req_user() */
 
     /* Against slow clients; 0 is the default, negative none. */
-    int64_t head_timeout;  /* for a whole head from its first byte; 10 s */
-    int64_t body_timeout;  /* between two pieces of a body; 30 s */
-    int64_t idle_timeout;  /* between two requests; 75 s */
-    int64_t write_timeout; /* without any progress of a reply; 30 s */
+    int64_t head_timeout;    /* for a whole head from its first byte; 10 s */
+    int64_t body_timeout;    /* between two pieces of a body; 30 s */
+    int64_t idle_timeout;    /* between two requests; 75 s */
+    int64_t write_timeout;   /* without any progress of a reply; 30 s */
     int64_t request_timeout; /* deadline of a handler; none */
-    int64_t drain_timeout; /* after ed_server_stop(); 30 s */
+    int64_t drain_timeout;   /* after ed_server_stop(); 30 s */
 
     /* Against large ones. */
-    uint32_t max_line;       /* bytes of the request line, or of a field; 8190 */
-    uint32_t max_fields;     /* 100 */
-    uint32_t max_head;       /* bytes; 32 KiB */
-    size_t max_body;         /* of ed_body(); 1 MiB */
-    size_t max_memory;       /* of a request's arena; 64 MiB */
+    uint32_t max_line;   /* bytes of the request line, or of a field; 8190 */
+    uint32_t max_fields; /* 100 */
+    uint32_t max_head;   /* bytes; 32 KiB */
+    size_t max_body;     /* of ed_body(); 1 MiB */
+    size_t max_memory;   /* of a request's arena; 64 MiB */
     unsigned max_connections; /* others wait in the kernel's queue; 0: none */
 
     /* A client that ends its sending side still gets its reply; by default
@@ -43,8 +43,8 @@ struct ed_server_options {
 
 /* A server that answers with `handler`. NULL without memory. Fiber only;
  * belongs to this loop. */
-#define ed_server_new(handler, ...)                                            \
-    ed_server_new_with((handler),                                              \
+#define ed_server_new(handler, ...) \
+    ed_server_new_with((handler),   \
                        ED_OPTIONS(struct ed_server_options, __VA_ARGS__))
 ED_API ed_server *ed_server_new_with(ed_handler *handler,
                                      const struct ed_server_options *options);

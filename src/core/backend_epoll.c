@@ -153,7 +153,9 @@ static ssize_t write_step(struct ed_io *io, struct ed_op *op)
 {
     ssize_t n;
     do {
-        if (op->socket) {
+        if (op->socket && op->iov_count == 1) {
+            n = send(io->fd, op->iov->iov_base, op->iov->iov_len, MSG_NOSIGNAL);
+        } else if (op->socket) {
             struct msghdr message = {
                 .msg_iov = (struct iovec *)op->iov,
                 .msg_iovlen = (size_t)op->iov_count,
@@ -301,8 +303,8 @@ static bool dispatch_accept(ed_loop *loop, struct ed_io *io)
     struct ed_op *op = io->in;
     for (int i = 0; i < ACCEPTS_A_TURN; i++) {
         int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0 && (errno == EAGAIN || errno == EINTR ||
-                       errno == ECONNABORTED))
+        if (fd < 0 &&
+            (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
             return true;
         op->done(op, fd < 0 ? -errno : fd);
         if (loop->dispatching != io)
@@ -394,7 +396,9 @@ void ed_backend_poll(ed_loop *loop, int64_t timeout)
     const int64_t longest = 3600 * ED_S; /* fits every argument type */
     if (timeout > longest)
         timeout = longest;
+    ed_monitor_idle(&loop->monitor);
     int n = poll_events(loop, timeout);
+    ed_monitor_busy(&loop->monitor);
     if (n <= 0)
         return;
     loop->event_count = n;

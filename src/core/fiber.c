@@ -123,7 +123,6 @@ static void end(ed_fiber *f, int result)
     ed_scope *scope = f->base.parent;
 
     locals_drop(f);
-    ed_timer_stop(loop, &f->base.timer);
     ed_list_remove(&f->all);
     ed_list_remove(&f->sibling);
     loop->fiber_count--;
@@ -139,7 +138,10 @@ static void entry(void *arg)
     ed_fiber *f = arg;
     ed_sanitizer_entered_fiber(f->loop, f);
     for (;;) {
-        end(f, f->fn(f->arg));
+        int result = f->fn(f->arg);
+        /* What it started in its own first scope may not outlive it. */
+        ed_scope_close(&f->base);
+        end(f, result);
         ed_fiber_switch_out(f);
     }
 }
@@ -162,6 +164,7 @@ ed_fiber *ed_fiber_new(ed_loop *loop, ed_scope *scope, ed_fn *fn, void *arg,
     f->place = place;
     f->trimmed = false;
     f->arena = from ? from->arena : NULL;
+    f->work = from ? from->work : NULL;
     if (from && from->locals && locals_inherit(f, from) < 0) {
         locals_drop(f);
         ed_stack_put(loop, f);
@@ -202,6 +205,7 @@ void ed_fiber_switch_in(ed_loop *loop, ed_fiber *f)
 {
     f->state = ED_FIBER_RUNNING;
     loop->current = f;
+    ed_monitor_busy(&loop->monitor);
     ed_sanitizer_enter(loop, f);
     ed_switch(&loop->sp, f->sp);
     ed_sanitizer_entered_loop(loop);
@@ -341,6 +345,12 @@ void ed_waitq_wake_all(struct ed_waitq *q, int result)
 
 /* ---- what a fiber carries ---- */
 
+const char *ed_error_of(int err)
+{
+    ed_fiber *f = ed_fiber_self();
+    return f && f->detail && f->detail_of == err ? f->detail : "";
+}
+
 const char *ed_error(void)
 {
     ed_fiber *f = ed_fiber_self();
@@ -362,6 +372,7 @@ int ed_fail(int err, const char *fmt, ...)
         f->detail = malloc(DETAIL_BYTES);
     if (f->detail)
         memcpy(f->detail, text, sizeof text);
+    f->detail_of = err;
     return err;
 }
 

@@ -69,7 +69,7 @@ int ed_io_release(struct ed_io *io);
  * ACCEPT are always pending. `op` and what it points to must stay until it is
  * done or stopped.
  */
-#define ED_IO_PENDING ((ssize_t)-(1 << 30))
+#define ED_IO_PENDING ((ssize_t) - (1 << 30))
 ED_CHECK ssize_t ed_io_start(struct ed_io *io, struct ed_op *op);
 
 /* Takes a pending operation back; `done` will not be called. Nothing to do

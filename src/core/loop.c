@@ -5,6 +5,7 @@
  * Owns the loop of a thread from ed_run() to its end.
  */
 #include "core/loop_internal.h"
+#include "core/overflow.h"
 #include "core/sanitizer.h"
 
 #include <eddy/clock.h>
@@ -298,14 +299,27 @@ static size_t stack_bytes(size_t asked)
     return (bytes + page - 1) / page * page;
 }
 
+/* What helps to find errors is not worth refusing to run for. */
+static void watch(ed_loop *loop, int64_t blocked_after)
+{
+    int err = ed_overflow_enter();
+    if (err)
+        ed_log_warn("stack overflows will not be named: %s", ed_err_text(err));
+    if (!blocked_after)
+        blocked_after = loop->virtual_clock ? -1 : DEFAULT_BLOCKED_AFTER;
+    if (blocked_after < 0)
+        return;
+    err = ed_monitor_start(&loop->monitor, blocked_after);
+    if (err)
+        ed_log_warn("blocked loops will not be seen: %s", ed_err_text(err));
+}
+
 static int loop_open(ed_loop *loop, const struct ed_run_options *options)
 {
     loop->ready_end = &loop->ready;
     loop->deferred_end = &loop->deferred;
     loop->virtual_clock = options->virtual_clock;
     loop->now = loop->turn_began = ed_clock_monotonic();
-    loop->blocked_after = options->blocked_after ? options->blocked_after
-                                                 : DEFAULT_BLOCKED_AFTER;
     loop->stacks.stack_bytes = stack_bytes(options->stack_bytes);
     ed_list_init(&loop->fibers);
     ed_scope_init(&loop->root, NULL, NULL);
@@ -318,15 +332,21 @@ static int loop_open(ed_loop *loop, const struct ed_run_options *options)
     if (!loop->arena || !loop->scratch)
         return ED_ENOMEM;
     int err = ed_backend_open(loop);
-    return err ? err : open_wake(loop);
+    if (!err)
+        err = open_wake(loop);
+    if (!err)
+        watch(loop, options->blocked_after);
+    return err;
 }
 
 static void loop_close(ed_loop *loop)
 {
+    ed_monitor_stop(&loop->monitor);
     close_kept(loop);
     if (loop->wake_io.fd >= 0)
         ed_io_close(&loop->wake_io);
     ed_backend_close(loop);
+    ed_overflow_leave();
     ed_stacks_free(&loop->stacks);
     free(loop->timers.slots);
     free(loop->scratch);

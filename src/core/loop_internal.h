@@ -6,6 +6,7 @@
 #define EDDY_CORE_LOOP_INTERNAL_H
 
 #include "core/io.h"
+#include "core/monitor.h"
 #include "core/runtime.h"
 
 #include <stdatomic.h>
@@ -30,8 +31,8 @@ void ed_timers_fire(ed_loop *loop, int64_t now);
 
 struct ed_slab;
 struct ed_stacks {
-    size_t stack_bytes;    /* of one, guard included */
-    ed_fiber *free;        /* last in, first out: warm in the cache */
+    size_t stack_bytes; /* of one, guard included */
+    ed_fiber *free;     /* last in, first out: warm in the cache */
     size_t free_count;
     struct ed_slab *slabs; /* newest first; all but it are used up */
     size_t slab_left;      /* stacks never used yet in the newest */
@@ -62,6 +63,7 @@ struct ed_loop {
     int64_t now;
     int64_t turn_began; /* real time, for fairness */
     unsigned immediate; /* waiting calls that needed no wait, this turn */
+    struct ed_monitor monitor;
 
     struct ed_deferred *deferred;
     struct ed_deferred **deferred_end;
@@ -83,7 +85,6 @@ struct ed_loop {
     int expected;
 
     bool virtual_clock;
-    int64_t blocked_after;
     ed_scope root;
     struct ed_list fibers; /* ed_fiber.all */
     size_t fiber_count;    /* alive */
@@ -119,6 +120,8 @@ void ed_fiber_switch_out(ed_fiber *fiber);
 /* ---- scopes ---- */
 
 void ed_scope_init(ed_scope *scope, ed_scope *parent, ed_fiber *owner);
+/* Cancels and joins what is left in it, and reports failures nobody took. */
+void ed_scope_close(ed_scope *scope);
 /* A fiber of the scope has ended with `result`. */
 void ed_scope_child_ended(ed_scope *scope, ed_fiber *fiber, int result);
 

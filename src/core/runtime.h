@@ -30,18 +30,19 @@ void ed_timer_stop(ed_loop *loop, struct ed_timer *timer);
 /* ---- scopes ---- */
 
 struct ed_scope {
-    ed_scope *parent;  /* NULL only for the root of a loop */
-    ed_fiber *owner;   /* whose stack it lives on */
-    ed_scope *inner;   /* the next scope opened by the same fiber */
+    ed_scope *parent;        /* NULL only for the root of a loop */
+    ed_fiber *owner;         /* whose stack it lives on */
+    ed_scope *inner;         /* the next scope opened by the same fiber */
     struct ed_list children; /* ed_fiber.sibling */
     ed_scope *cancel_next;   /* work list of a running cancellation */
     int64_t deadline;        /* the earliest of its own and those around it */
     struct ed_timer timer;   /* armed when the deadline is its own */
     const char *name;
-    char *detail; /* ed_error() text of the first failure; owned */
+    char *detail;             /* ed_error() text of the first failure; owned */
     const char *failed_place; /* where the failed child was started */
     const char *failed_name;
-    int failure;   /* of the first failed child */
+    struct ed_future *futures; /* set by fibers of it; future.h */
+    int failure;               /* of the first failed child */
     int cancelled; /* what waits return: 0, ED_ECANCELED or ED_ETIMEOUT */
     int answer;    /* of ed_wait(), once ended */
     bool shield : 1;
@@ -50,6 +51,15 @@ struct ed_scope {
     bool collected : 1; /* the failure was returned by ed_wait() */
     bool joining : 1;   /* the owner waits for the last child */
 };
+
+/* Logs a failure nobody asked for, with where its fiber was started; `detail`
+ * may be NULL. */
+void ed_log_failure(const char *name, const char *place, int failure,
+                    const char *detail);
+
+/* The scope of these futures is being left: logs the failures nobody asked
+ * for, and frees what the futures own. */
+void ed_futures_leave(struct ed_future *first);
 
 /* ---- fibers ---- */
 
@@ -61,14 +71,14 @@ enum ed_fiber_state {
 };
 
 struct ed_fiber {
-    void *sp;          /* the saved stack pointer while it does not run */
-    ed_fiber *next;    /* in the run queue, or among the free */
+    void *sp;       /* the saved stack pointer while it does not run */
+    ed_fiber *next; /* in the run queue, or among the free */
     ed_loop *loop;
-    ed_scope *scope;   /* innermost */
-    int result;        /* what ed_park() will return */
+    ed_scope *scope; /* innermost */
+    int result;      /* what ed_park() will return */
     uint8_t state;
-    bool trimmed;      /* its unused pages were given back */
-    const char *what;  /* it waits for, while parked */
+    bool trimmed;             /* its unused pages were given back */
+    const char *what;         /* it waits for, while parked */
     bool (*abort)(void *arg); /* see ed_park() */
     void *abort_arg;
 
@@ -77,7 +87,9 @@ struct ed_fiber {
     const char *name;
     const char *place; /* where it was started, "file.c:12" */
     ed_arena *arena;   /* NULL: the loop's */
+    void *work;        /* what it works on (a request); inherited */
     char *detail;      /* ed_error() text; owned, allocated when first needed */
+    int detail_of;     /* the error it belongs to */
     struct ed_local_value *locals;
     struct ed_list sibling; /* in scope->children of the scope it belongs to */
     struct ed_list all;     /* in loop->fibers */
@@ -143,6 +155,10 @@ void ed_waitq_wake_all(struct ed_waitq *q, int result);
  */
 int ed_fiber_run_now(ed_scope *scope, ed_fn *fn, void *arg, const char *name,
                      const char *place, ed_arena *arena);
+
+/* ed_error(), if it belongs to that error and not to an earlier one; else "".
+ * For logs. */
+const char *ed_error_of(int err);
 
 /* Cancels one fiber (its base scope) with ED_ECANCELED or ED_ETIMEOUT. */
 void ed_fiber_cancel(ed_fiber *fiber, int err);

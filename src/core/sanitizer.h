@@ -57,9 +57,8 @@ static inline void ed_sanitizer_stack_gone(ed_fiber *fiber)
 #endif
 #ifdef ED_ASAN
     /* The frames of its entry function never returned. */
-    __asan_unpoison_memory_region(fiber->stack_low,
-                                  (size_t)((char *)(fiber + 1) -
-                                           fiber->stack_low));
+    __asan_unpoison_memory_region(
+        fiber->stack_low, (size_t)((char *)(fiber + 1) - fiber->stack_low));
 #endif
 }
 

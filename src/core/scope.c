@@ -112,27 +112,33 @@ static void join(ed_scope *s)
     }
 }
 
-static void log_failure(const char *name, const char *place, int failure,
-                        const char *detail)
+void ed_log_failure(const char *name, const char *place, int failure,
+                    const char *detail)
 {
     ed_log_error("fiber '%s' started at %s failed: %s%s%s (%s)", name, place,
-                 ed_err_text(failure), detail ? ": " : "",
-                 detail ? detail : "", ed_err_name(failure));
+                 ed_err_text(failure), detail ? ": " : "", detail ? detail : "",
+                 ed_err_name(failure));
+}
+
+void ed_scope_close(ed_scope *s)
+{
+    if (!ed_list_empty(&s->children)) {
+        ed_scope_cancel_with(s, ED_ECANCELED);
+        join(s);
+    }
+    ed_timer_stop(s->owner->loop, &s->timer);
+    if (s->failure && !s->collected)
+        ed_log_failure(s->failed_name, s->failed_place, s->failure, s->detail);
+    free(s->detail);
+    if (s->futures)
+        ed_futures_leave(s->futures);
 }
 
 void ed_scope_leave_(ed_scope **scope)
 {
     ed_scope *s = *scope;
-    ed_fiber *f = s->owner;
-    if (!ed_list_empty(&s->children)) {
-        ed_scope_cancel_with(s, ED_ECANCELED);
-        join(s);
-    }
-    ed_timer_stop(f->loop, &s->timer);
-    if (s->failure && !s->collected)
-        log_failure(s->failed_name, s->failed_place, s->failure, s->detail);
-    free(s->detail);
-    f->scope = s->parent;
+    ed_scope_close(s);
+    s->owner->scope = s->parent;
     s->parent->inner = NULL;
 }
 
@@ -214,6 +220,7 @@ int ed_wait(ed_scope *s)
         s->collected = true;
         free(s->owner->detail);
         s->owner->detail = s->detail;
+        s->owner->detail_of = s->failure;
         s->detail = NULL;
     }
     /* From here on the scope around this one is what counts. */
@@ -231,8 +238,11 @@ static bool consequence(const ed_fiber *f, int result)
 void ed_scope_child_ended(ed_scope *s, ed_fiber *f, int result)
 {
     if (result < 0 && !consequence(f, result)) {
+        /* The text may be of an earlier failure that the fiber got over. */
+        if (f->detail && f->detail_of != result)
+            f->detail[0] = '\0';
         if (s->independent || s->failure) {
-            log_failure(f->name, f->place, result, f->detail);
+            ed_log_failure(f->name, f->place, result, f->detail);
         } else {
             s->failure = result;
             s->failed_name = f->name;
@@ -275,7 +285,7 @@ void ed_scope_cancel_with(ed_scope *scope, int err)
             s->inner->cancel_next = todo;
             todo = s->inner;
         }
-        ed_list_each(node, &s->children) {
+        ed_list_each (node, &s->children) {
             ed_fiber *child = ED_CONTAINER(node, ed_fiber, sibling);
             if (child->base.cancelled)
                 continue;

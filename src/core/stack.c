@@ -67,8 +67,8 @@ static void guard(struct ed_stacks *stacks, char *low)
 
 static bool add_slab(struct ed_stacks *stacks)
 {
-    size_t count = stacks->next_slab_stacks ? stacks->next_slab_stacks
-                                            : FIRST_SLAB_STACKS;
+    size_t count =
+        stacks->next_slab_stacks ? stacks->next_slab_stacks : FIRST_SLAB_STACKS;
     size_t bytes = count * stacks->stack_bytes;
     struct ed_slab *slab = malloc(sizeof *slab);
     if (!slab)

@@ -20,7 +20,7 @@ void *ed_switch_prepare(void *top, void (*entry)(void *arg), void *arg)
      * which is where the pointer stands once the frame has been popped. */
     void **frame = (void **)((uintptr_t)top & ~(uintptr_t)15) - 9;
     memset(frame, 0, 9 * sizeof *frame);
-    frame[2] = arg;                       /* r13 */
+    frame[2] = arg;                          /* r13 */
     memcpy(&frame[3], &entry, sizeof entry); /* r12 */
     frame[6] = ed_switch_start;
     return frame;

@@ -372,8 +372,7 @@ bool ed_reply_began(const ed_req *req)
 static int choose_status(ed_req *req, int status)
 {
     if (req->reply.status)
-        return ed_fail(ED_EUSAGE, "a second reply (%d) to one request",
-                       status);
+        return ed_fail(ED_EUSAGE, "a second reply (%d) to one request", status);
     if (status < 200 || status > 599)
         return ed_fail(ED_EUSAGE, "%d is not the status of a reply", status);
     req->reply.status = status;
@@ -553,13 +552,13 @@ int ed_req_error_reply(ed_req *req, int status, const char *text)
     req->reply.pieces = false;
     req->reply.content_type_set = false;
     req->reply.sent = 0;
-    return ed_reply(req, status, "%d %s\n%s%s", status,
-                    ed_http_reason(status), text, *text ? "\n" : "");
+    return ed_reply(req, status, "%d %s\n%s%s", status, ed_http_reason(status),
+                    text, *text ? "\n" : "");
 }
 
 static void log_failure(ed_req *req, int err)
 {
-    const char *detail = ed_error();
+    const char *detail = ed_error_of(err);
     if (ed_err_status(err) < 500) {
         ed_log_debug("%s %s: %s%s%s", req->method, req->target,
                      ed_err_text(err), *detail ? ": " : "", detail);

@@ -64,10 +64,10 @@ struct ed_req {
     bool body_read_whole;
 
     struct {
-        int status;    /* 0: not chosen */
-        bool began;    /* the head is out, or on its way */
+        int status; /* 0: not chosen */
+        bool began; /* the head is out, or on its way */
         bool ended;
-        bool pieces;   /* begun in pieces */
+        bool pieces; /* begun in pieces */
         bool content_type_set;
         bool own_date; /* the handler has set these fields itself */
         bool own_server;

@@ -59,7 +59,7 @@ struct ed_server {
     struct ed_server_options options;
     struct ed_http1_limits limits;
     ed_loop *loop;
-    ed_scope *scope; /* of the fibers that run handlers */
+    ed_scope *scope;  /* of the fibers that run handlers */
     ed_fiber *runner; /* in ed_server_run(), while it waits */
     struct ed_server_listener *listeners;
 

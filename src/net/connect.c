@@ -24,22 +24,6 @@
 
 /* ---- one address ---- */
 
-static int finish(ed_stream **out, int fd, bool pending)
-{
-    struct ed_io io;
-    struct ed_op op = {.kind = ED_OP_CONNECT};
-    int err = 0;
-
-    if (pending) {
-        err = ed_io_open(ed_loop_current(), &io, fd);
-        if (err)
-            return err;
-        err = (int)ed_io_await(&io, &op, "connect");
-        ed_io_release(&io);
-    }
-    return err ? err : ed_socket_stream(out, ed_loop_current(), fd);
-}
-
 /* connect(2), waiting for room in the queue of a Unix socket. 0, -EINPROGRESS
  * or an error. */
 static int begin(int fd, const struct ed_addr *to)
@@ -79,6 +63,7 @@ static int prepare(int fd, const struct ed_addr *to, const struct ed_addr *from)
 int ed_connect_addr(ed_stream **out, const struct ed_addr *to,
                     const struct ed_addr *from)
 {
+    ed_stream *s;
     int err = ed_checkpoint();
 
     if (err)
@@ -90,10 +75,19 @@ int ed_connect_addr(ed_stream **out, const struct ed_addr *to,
     err = prepare(fd, to, from);
     if (!err)
         err = begin(fd, to);
-    if (!err || err == -EINPROGRESS)
-        err = finish(out, fd, err == -EINPROGRESS);
-    if (err)
+    bool pending = err == -EINPROGRESS;
+    if (!err || pending)
+        err = ed_socket_stream(&s, ed_loop_current(), fd);
+    if (err) {
         close(fd);
+        return err;
+    }
+    if (pending)
+        err = ed_socket_connected(s);
+    if (err)
+        ed_stream_close(s);
+    else
+        *out = s;
     return err;
 }
 

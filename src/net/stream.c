@@ -185,6 +185,28 @@ static int make_room(ed_stream *s)
     return 0;
 }
 
+int ed_stream_unread(ed_stream *s, struct ed_bytes bytes)
+{
+    size_t len = ahead_len(s);
+    size_t all, total;
+
+    if (!bytes.len)
+        return 0;
+    if (!ed_size_add(len, bytes.len, &all) ||
+        !ed_size_add(sizeof(*s->read_ahead), all, &total))
+        return ED_ENOMEM;
+    struct ed_read_ahead *ahead = malloc(total);
+    if (!ahead)
+        return ED_ENOMEM;
+    memcpy(ahead->data, bytes.ptr, bytes.len);
+    take_ahead(s, ahead->data + bytes.len, len);
+    ahead->start = 0;
+    ahead->end = ahead->cap = all;
+    free(s->read_ahead);
+    s->read_ahead = ahead;
+    return 0;
+}
+
 static ssize_t read_more_ahead(ed_stream *s)
 {
     int err = make_room(s);

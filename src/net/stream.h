@@ -75,6 +75,10 @@ static inline int ed_stream_want_writable(ed_stream *s, bool on)
     return s->ops->want_writable(s, on);
 }
 
+/* Gives bytes back: the next reads of the fiber face get them first. 0 or
+ * ED_ENOMEM. */
+ED_CHECK int ed_stream_unread(ed_stream *s, struct ed_bytes bytes);
+
 /*
  * A listener's event face: on_accept is called in the loop with each new
  * stream, which the callee owns. Out of descriptors, or above the limit set by

@@ -77,8 +77,8 @@ struct ed_http1_head {
     uint8_t body;  /* enum ed_http1_body */
     bool keep_alive;
     bool expect_continue;
-    bool upgrade;      /* Connection names upgrade and Upgrade is there */
-    bool has_host;     /* `host` is known; it may be empty (RFC 9110, 7.2) */
+    bool upgrade;  /* Connection names upgrade and Upgrade is there */
+    bool has_host; /* `host` is known; it may be empty (RFC 9110, 7.2) */
     uint64_t content_length; /* with ED_BODY_LENGTH, 0 included; at most
                                 INT64_MAX. As sent, too, where a response has
                                 no body (to HEAD, 304) */
@@ -116,9 +116,9 @@ ED_CHECK ssize_t ed_http1_request(struct ed_http1_head *head, const char *buf,
 
 /* The same for a response head, which no empty line may precede. A message
  * with both Content-Length and Transfer-Encoding is malformed here, too.
- * `to_head` says that it answers a HEAD request
- * and `to_connect` a CONNECT, which changes how its body is delimited
- * (RFC 9112, 6.3). An interim (1xx) response is a head of its own. */
+ * `to_head` says that it answers a HEAD request and `to_connect` a CONNECT,
+ * which changes how its body is delimited (RFC 9112, 6.3). An interim (1xx)
+ * response is a head of its own. */
 ED_CHECK ssize_t ed_http1_response(struct ed_http1_head *head, const char *buf,
                                    size_t len,
                                    const struct ed_http1_limits *limits,
@@ -161,8 +161,7 @@ enum ed_http1_chunk_event {
  * ED_EHEADLIMIT when the trailer section exceeds `max_trailer_bytes`.
  */
 ED_CHECK int ed_http1_chunked(struct ed_http1_chunked *c, struct ed_bytes *in,
-                              struct ed_bytes *out,
-                              uint32_t max_trailer_bytes);
+                              struct ed_bytes *out, uint32_t max_trailer_bytes);
 
 /* Reads a whole trailer section into `fields`; returns how many, or
  * ED_EPROTO, or ED_EHEADLIMIT when they are more than `max_fields`. Fields

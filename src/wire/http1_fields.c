@@ -100,18 +100,10 @@ bool ed_http1_note_target(struct ed_http1_head *head, const char *buf)
 
 /* --- the fields that frame a message --- */
 
-static bool is_word(struct ed_bytes b, struct ed_bytes lower)
-{
-    if (b.len != lower.len)
-        return false;
-    for (size_t i = 0; i < b.len; i++) {
-        char c = b.ptr[i];
-
-        if ((c >= 'A' && c <= 'Z' ? c | 0x20 : c) != lower.ptr[i])
-            return false;
-    }
-    return true;
-}
+/* Whether a value is a word, such as "close", in letters of either case. */
+#define IS_WORD(value, lower)            \
+    ((value).len == sizeof(lower) - 1 && \
+     http1_same_word((value).ptr, lower, sizeof(lower) - 1))
 
 /* Takes the next element off a comma-separated list, without the white space
  * around it. False at the end. */
@@ -158,18 +150,25 @@ static bool note_length(struct ed_http1_head *head, struct ed_bytes value)
     return true;
 }
 
+static uint32_t connection_option(struct ed_bytes option)
+{
+    if (IS_WORD(option, "keep-alive"))
+        return HTTP1_SEEN_KEEP_ALIVE;
+    if (IS_WORD(option, "close"))
+        return HTTP1_SEEN_CLOSE;
+    if (IS_WORD(option, "upgrade"))
+        return HTTP1_SEEN_UPGRADE_OPTION;
+    return 0;
+}
+
 static void note_connection(struct ed_http1_head *head, struct ed_bytes value)
 {
+    uint32_t only = connection_option(value);
     struct ed_bytes option;
 
-    while (next_element(&value, &option)) {
-        if (is_word(option, ED_BYTES("close")))
-            head->seen |= HTTP1_SEEN_CLOSE;
-        else if (is_word(option, ED_BYTES("keep-alive")))
-            head->seen |= HTTP1_SEEN_KEEP_ALIVE;
-        else if (is_word(option, ED_BYTES("upgrade")))
-            head->seen |= HTTP1_SEEN_UPGRADE_OPTION;
-    }
+    head->seen |= only;
+    while (!only && next_element(&value, &option))
+        head->seen |= connection_option(option);
 }
 
 static bool note_request_encoding(struct ed_http1_head *head,
@@ -179,7 +178,7 @@ static bool note_request_encoding(struct ed_http1_head *head,
         return !!ed_http1_fail(head, 400, "Transfer-Encoding in HTTP/1.0");
     if (head->seen & HTTP1_SEEN_ENCODING)
         return !!ed_http1_fail(head, 400, "repeated Transfer-Encoding");
-    if (!is_word(value, ED_BYTES("chunked")))
+    if (!IS_WORD(value, "chunked"))
         return !!ed_http1_fail(head, 501, "unknown Transfer-Encoding");
     head->seen |= HTTP1_SEEN_ENCODING | HTTP1_SEEN_CHUNKED;
     return true;
@@ -200,7 +199,7 @@ static bool note_response_encoding(struct ed_http1_head *head,
             continue;
         if (head->seen & HTTP1_SEEN_CHUNKED)
             return !!ed_http1_fail(head, 400, "coding behind chunked");
-        if (is_word(coding, ED_BYTES("chunked")))
+        if (IS_WORD(coding, "chunked"))
             head->seen |= HTTP1_SEEN_CHUNKED;
     }
     return true;
@@ -208,7 +207,7 @@ static bool note_response_encoding(struct ed_http1_head *head,
 
 static bool note_expect(struct ed_http1_head *head, struct ed_bytes value)
 {
-    if (!is_word(value, ED_BYTES("100-continue")))
+    if (!IS_WORD(value, "100-continue"))
         return !!ed_http1_fail(head, 417, "unknown expectation");
     head->seen |= HTTP1_SEEN_CONTINUE;
     return true;

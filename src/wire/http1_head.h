@@ -89,26 +89,39 @@ bool ed_http1_finish_request(struct ed_http1_head *head);
 bool ed_http1_finish_response(struct ed_http1_head *head, bool to_head,
                               bool to_connect);
 
-/* Whether a name of `len` bytes is `lower`, a literal of as many lower-case
- * letters and '-', when letters of either case count as the same. Only for
- * tokens, whose bytes cannot be mistaken for others when bit 5 is set; `len`
- * a constant from 4 to 16, or 17 whose middle byte overlaps nothing. */
-static inline __attribute__((always_inline)) bool http1_same_name(
-    const char *name, const char *lower, size_t len)
+static inline uint32_t http1_load32(const char *at)
 {
-    const uint64_t case_bits = 0x2020202020202020;
-    uint64_t a = 0, b = 0, want_a = 0, want_b = 0;
-    size_t half = len >= 8 ? 8 : 4;
+    uint32_t word;
 
-    memcpy(&a, name, half);
-    memcpy(&b, name + len - half, half);
-    memcpy(&want_a, lower, half);
-    memcpy(&want_b, lower + len - half, half);
-    a |= case_bits;
-    b |= case_bits;
-    want_a |= case_bits;
-    want_b |= case_bits;
-    return !((a ^ want_a) | (b ^ want_b));
+    memcpy(&word, at, sizeof(word));
+    return word;
+}
+
+static inline uint64_t http1_load64(const char *at)
+{
+    uint64_t word;
+
+    memcpy(&word, at, sizeof(word));
+    return word;
+}
+
+/* Whether `len` bytes, a constant from 4 to 16, are `lower`, a literal of
+ * lower-case letters, '-' and digits, when letters of either case count as
+ * the same. Two loads that overlap cover all. Setting bit 5 makes letters
+ * lower-case; what else it changes into one of those is a control character,
+ * which no name or value has. */
+static inline __attribute__((always_inline)) bool http1_same_word(
+    const char *at, const char *lower, size_t len)
+{
+    const uint64_t bit_5 = 0x2020202020202020;
+
+    if (len < 8)
+        return !(((http1_load32(at) | (uint32_t)bit_5) ^ http1_load32(lower)) |
+                 ((http1_load32(at + len - 4) | (uint32_t)bit_5) ^
+                  http1_load32(lower + len - 4)));
+    return !(
+        ((http1_load64(at) | bit_5) ^ http1_load64(lower)) |
+        ((http1_load64(at + len - 8) | bit_5) ^ http1_load64(lower + len - 8)));
 }
 
 static inline bool http1_is_blank(char c)
@@ -116,12 +129,27 @@ static inline bool http1_is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
+/* Moves both ends of a value, which a ':' precedes and a CR follows, past the
+ * white space there. One space in front and none behind is what nearly all
+ * senders write, so that is what is tried before any loop. */
+static inline __attribute__((always_inline)) void http1_trim(const char **value,
+                                                             const char **stop)
+{
+    *value += **value == ' ';
+    if ((unsigned char)**value <= ' ')
+        while (*value < *stop && http1_is_blank(**value))
+            ++*value;
+    if ((unsigned char)(*stop)[-1] <= ' ')
+        while (*stop > *value && http1_is_blank((*stop)[-1]))
+            --*stop;
+}
+
 /* The known field of a name; length first, so that most names cost one look
  * at it. */
 static inline __attribute__((always_inline)) enum ed_http1_known http1_known(
     const char *name, size_t len)
 {
-#define HTTP1_SAME(lower) http1_same_name(name, lower, sizeof(lower) - 1)
+#define HTTP1_SAME(lower) http1_same_word(name, lower, sizeof(lower) - 1)
     switch (len) {
     case 4:
         if (HTTP1_SAME("host"))

@@ -91,10 +91,7 @@ LINES_INLINE const char *read_field(struct ed_http1_head *head, const char *buf,
         return bad_value(head, stop);
 
     const char *next = scan_next_end(ends, stop + 1) + 1; /* behind the LF */
-    while (value < stop && http1_is_blank(*value))
-        value++;
-    while (stop > value && http1_is_blank(stop[-1]))
-        stop--;
+    http1_trim(&value, &stop);
 
     enum ed_http1_known known = http1_known(line, (size_t)(colon - line));
     struct ed_http1_field *field = &head->fields[head->field_count++];

@@ -88,10 +88,7 @@ static const char *read_line(const char *buf, const char *line, const char *end,
         return NULL;
 
     const char *next = stop + 2;
-    while (value < stop && http1_is_blank(*value))
-        value++;
-    while (stop > value && http1_is_blank(stop[-1]))
-        stop--;
+    http1_trim(&value, &stop);
     field->name = span_of(buf, line, colon);
     field->value = span_of(buf, value, stop);
     field->known = http1_known(line, field->name.len);
@@ -101,6 +98,9 @@ static const char *read_line(const char *buf, const char *line, const char *end,
 int ed_http1_trailers(const char *buf, size_t len,
                       struct ed_http1_field *fields, uint32_t max_fields)
 {
+    if (!len)
+        return 0; /* and `buf` may be NULL */
+
     const char *line = buf;
     const char *end = buf + len;
     uint32_t count = 0;

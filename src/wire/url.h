@@ -44,7 +44,8 @@ ED_CHECK int ed_url_resolve(struct ed_buf *out, struct ed_bytes base,
 
 /* Decodes %XX: writes to `out` (room for in.len, may be in.ptr itself) and
  * returns the length, or ED_EURL for a '%' without two hex digits or one that
- * decodes to NUL; `out` is then partly written. `plus` makes '+' a space, as in forms. */
+ * decodes to NUL; `out` is then partly written. `plus` makes '+' a space, as in
+ * forms. */
 ED_CHECK ssize_t ed_url_decode(char *out, struct ed_bytes in, bool plus);
 
 /* Appends `in` with everything but unreserved characters (and '/', if

@@ -24,22 +24,21 @@ check() { # PROMISE COMMAND...
 }
 
 # Builds and runs the consumer against the eddy.pc of one directory.
-with_pkg_config() { # DIRECTORY [FLAG...]
-    local directory=$1 flags
-    shift
-    flags=$(PKG_CONFIG_PATH=$directory pkg-config "$@" --cflags --libs eddy) &&
-        # shellcheck disable=SC2086 # flags are words
-        cc -std=c17 "$here/consumer.c" $flags -o "$work/consumer" &&
+with_pkg_config() { # DIRECTORY
+    local flags
+    flags=$(PKG_CONFIG_PATH=$1 pkg-config --cflags --libs eddy) || return
+    # shellcheck disable=SC2086 # flags are words
+    cc -std=c17 "$here/consumer.c" $flags -o "$work/consumer" &&
         LD_LIBRARY_PATH=$pc/.. "$work/consumer"
 }
 
 with_static_library() {
     local flags
-    flags=$(PKG_CONFIG_PATH=$pc pkg-config --static --cflags --libs eddy) &&
-        # shellcheck disable=SC2086
-        cc -std=c17 "$here/consumer.c" ${flags/-leddy/-l:libeddy.a} \
-            -o "$work/static" &&
-        "$work/static" && ! ldd "$work/static" | grep libeddy
+    flags=$(PKG_CONFIG_PATH=$pc pkg-config --static --cflags --libs eddy) ||
+        return
+    # shellcheck disable=SC2086 # flags are words
+    cc -std=c17 "$here/consumer.c" ${flags/-leddy/-l:libeddy.a} \
+        -o "$work/static" && "$work/static" && ! ldd "$work/static" | grep libeddy
 }
 
 with_cmake() {
@@ -58,6 +57,15 @@ shows_only_our_names() {
     }
 }
 
+lacks_no_name_of_ours() {
+    local names
+    names=$(nm -D --undefined-only "$build/libeddy.so" | awk '/ ed_/') &&
+        [[ -z $names ]] || {
+        echo "$names"
+        return 1
+    }
+}
+
 # Installed by a plain prefix, then moved: nothing in it may remember where.
 check "it installs" cmake --install "$build" --prefix "$work/prefix"
 mv "$work/prefix" "$work/moved"
@@ -69,6 +77,7 @@ check "the static library is complete" with_static_library
 check "CMake finds what was installed" with_cmake
 check "the error table is installed" test -f "$work/moved/include/eddy/err.def"
 check "libeddy.so shows only ed_ names" shows_only_our_names
+check "libeddy.so lacks none of them" lacks_no_name_of_ours
 
 echo "$passed passed, $failed failed"
 ((failed == 0))

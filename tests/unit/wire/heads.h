@@ -20,7 +20,12 @@
 
 #define HEADS_MAX_FIELDS 8
 
-enum heads_kind { HEADS_REQUEST, HEADS_RESPONSE, HEADS_TO_HEAD, HEADS_TO_CONNECT };
+enum heads_kind {
+    HEADS_REQUEST,
+    HEADS_RESPONSE,
+    HEADS_TO_HEAD,
+    HEADS_TO_CONNECT
+};
 
 struct heads_result {
     ssize_t result;

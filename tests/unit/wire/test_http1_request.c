@@ -32,7 +32,10 @@ static void refuse(const struct refused *cases, size_t count)
 }
 
 #define REFUSE(cases) refuse(cases, sizeof(cases) / sizeof((cases)[0]))
-#define NUL(text, status) {text, status, sizeof(text) - 1}
+#define NUL(text, status)              \
+    {                                  \
+        text, status, sizeof(text) - 1 \
+    }
 
 /* Reads a request that must be whole. */
 static struct ed_bytes accept(struct heads_result *r, const char *text)
@@ -66,7 +69,7 @@ static void refuse_fields(const char *const *fields, size_t count, int status)
     }
 }
 
-#define REFUSE_FIELDS(fields, status)                                          \
+#define REFUSE_FIELDS(fields, status) \
     refuse_fields(fields, sizeof(fields) / sizeof((fields)[0]), status)
 
 static void a_request_is_taken_apart(void **state)
@@ -168,8 +171,8 @@ static void every_token_is_a_name_and_nothing_else(void **state)
         assert_int_equal(ed_http1_is_token(ed_bytes_of(&byte, 1)), token);
         if (c == ':') /* ends a name */
             continue;
-        snprintf(text, sizeof(text), "GET / HTTP/1.1\r\nHost: a\r\na%cb: c\r\n\r\n",
-                 c);
+        snprintf(text, sizeof(text),
+                 "GET / HTTP/1.1\r\nHost: a\r\na%cb: c\r\n\r\n", c);
         heads_read_every_way(&r, ed_bytes(text), HEADS_REQUEST);
         assert_int_equal(r.result > 0, token);
     }
@@ -345,16 +348,27 @@ static void exactly_one_valid_host_is_asked_for(void **state)
         {"CONNECT a:80 HTTP/1.1\r\n\r\n", 400},
     };
     static const char *const hosts[] = {
-        "u@a",  "a/b",      "a b",       "a,b:x",      "a:b",      "a:65536",
-        ":80",  "a:80:80",  "[::1",      "[::1]x",     "[::1]:x",  "[]",
-        "[::g]", "[1.2.3.4]", "[fe80::1%25eth0]", "a%",   "a%2",      "a%2x",
-        "a?b",  "a#b",      "a\\b",      "http://a",   "\"a\"",    "a\xc3\xa9",
-        "::1",  "[v1.x]",   "<a>",       "a:+80",      "[::1]]",   "a]",
+        "u@a",     "a/b",      "a b",     "a,b:x",     "a:b",
+        "a:65536", ":80",      "a:80:80", "[::1",      "[::1]x",
+        "[::1]:x", "[]",       "[::g]",   "[1.2.3.4]", "[fe80::1%25eth0]",
+        "a%",      "a%2",      "a%2x",    "a?b",       "a#b",
+        "a\\b",    "http://a", "\"a\"",   "a\xc3\xa9", "::1",
+        "[v1.x]",  "<a>",      "a:+80",   "[::1]]",    "a]",
     };
     static const char *const valid[] = {
-        "",        "a",           "a.b-c_d~e",  "127.0.0.1", "127.0.0.1:8080",
-        "[::1]",   "[::1]:443",   "a:",         "a:65535",   "%41b%20",
-        "a%41:80", "!$&'()*+,;=", "[::ffff:1.2.3.4]",
+        "",
+        "a",
+        "a.b-c_d~e",
+        "127.0.0.1",
+        "127.0.0.1:8080",
+        "[::1]",
+        "[::1]:443",
+        "a:",
+        "a:65535",
+        "%41b%20",
+        "a%41:80",
+        "!$&'()*+,;=",
+        "[::ffff:1.2.3.4]",
         "a-name-that-is-longer-than-one-vector.example.com:80",
     };
     char text[200];
@@ -571,7 +585,8 @@ static void limits_hold_to_the_byte(void **state)
     assert_limit(sized(87, 98, HEADS_MAX_FIELDS), 431);
     assert_limit(sized(87, 97, HEADS_MAX_FIELDS + 1), 431);
     REFUSE(methods);
-    accept(&r, "ABCDEFGHABCDEFGHABCDEFGHABCDEFGH / HTTP/1.1\r\nHost: a\r\n\r\n");
+    accept(&r,
+           "ABCDEFGHABCDEFGHABCDEFGHABCDEFGH / HTTP/1.1\r\nHost: a\r\n\r\n");
 }
 
 static void a_head_too_large_is_refused_at_its_limit(void **state)

@@ -1,0 +1,1 @@
+"""The benchmark rig: servers, measurements, tables and plots."""

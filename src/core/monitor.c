@@ -1,0 +1,464 @@
+/*
+ * monitor.c - the thread that watches loops, and the signal handler that
+ * notes where a loop stands.
+ *
+ * Two locks: `life` is held while the thread is started or ended, `lock`
+ * guards the list of loops and is held by the thread while it looks. What the
+ * handler writes is handed over by the sample's stage, not by a lock.
+ */
+#include "core/monitor.h"
+
+#include <errno.h>
+#include <execinfo.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <ucontext.h>
+#include <unistd.h>
+#include <eddy/clock.h>
+#include <eddy/error.h>
+#include <eddy/log.h>
+#include "core/runtime.h"
+#include "core/symbol.h"
+#include "core/thread.h"
+
+/* A loop is looked at this often within its limit: what lasts 1.25 limits is
+ * never missed. */
+#define LOOKS_PER_LIMIT 4
+#define SHORTEST_PERIOD (1 * ED_MS)
+
+/* A thread that does not run a handler for this long waits in the kernel for
+ * what no signal interrupts. */
+#define SAMPLE_WAIT (200 * ED_MS)
+
+#define MAX_FRAMES 64
+
+enum stage { NOTHING, ASKED, TAKING, TAKEN };
+
+/* Where a loop stood. Filled in by its thread's handler. */
+struct ed_monitor_sample {
+    _Atomic int stage;
+    uint64_t steps; /* the step that is asked about */
+    bool missed;    /* it was over when the handler ran */
+    uintptr_t at;   /* what the signal interrupted */
+    int count;
+    void *frames[MAX_FRAMES];
+    ed_fn *fn; /* the fiber's; NULL: the loop's own code ran */
+    char name[64];
+    char place[192];
+};
+
+static struct {
+    pthread_mutex_t life;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct ed_list monitors;
+    pthread_t thread;
+    int64_t looked; /* when last */
+    bool running;
+    bool stop;
+    int signo; /* 0: none yet */
+    sem_t taken;
+} watch = {
+    .life = PTHREAD_MUTEX_INITIALIZER,
+    .lock = PTHREAD_MUTEX_INITIALIZER,
+    .changed = PTHREAD_COND_INITIALIZER,
+    .monitors = {&watch.monitors, &watch.monitors},
+};
+
+static _Atomic uint64_t blocked_count;
+static _Thread_local struct ed_monitor *mine;
+
+uint64_t ed_monitor_blocked_count(void)
+{
+    return atomic_load_explicit(&blocked_count, memory_order_relaxed);
+}
+
+/* ---- in the handler: only what may be done in one ---- */
+
+static void copy_text(char *to, size_t size, const char *from)
+{
+    size_t len = strnlen(from, size - 1);
+
+    memcpy(to, from, len);
+    to[len] = '\0';
+}
+
+static uintptr_t interrupted_at(const ucontext_t *context)
+{
+#if defined(__x86_64__)
+    return (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
+#elif defined(__aarch64__)
+    return (uintptr_t)context->uc_mcontext.pc;
+#else
+    (void)context;
+    return 0;
+#endif
+}
+
+static void note_fiber(struct ed_monitor_sample *sample)
+{
+    const ed_fiber *fiber = ed_fiber_self();
+
+    sample->fn = fiber ? fiber->fn : NULL;
+    copy_text(sample->name, sizeof sample->name, fiber ? fiber->name : "");
+    copy_text(sample->place, sizeof sample->place, fiber ? fiber->place : "");
+}
+
+static void take_sample(int signo, siginfo_t *info, void *context)
+{
+    struct ed_monitor *monitor = mine;
+    int saved = errno;
+    int asked = ASKED;
+
+    (void)signo, (void)info;
+    if (!monitor || !atomic_compare_exchange_strong(&monitor->sample->stage,
+                                                    &asked, TAKING))
+        return;
+    struct ed_monitor_sample *sample = monitor->sample;
+    sample->missed =
+        sample->steps !=
+        atomic_load_explicit(&monitor->steps, memory_order_relaxed);
+    sample->at = interrupted_at(context);
+    sample->count = backtrace(sample->frames, MAX_FRAMES);
+    note_fiber(sample);
+    atomic_store_explicit(&sample->stage, TAKEN, memory_order_release);
+    sem_post(&watch.taken);
+    errno = saved;
+}
+
+/* ---- in the watching thread ---- */
+
+static struct timespec in(int64_t ns)
+{
+    int64_t at = ed_clock_monotonic() + ns;
+
+    return (struct timespec){at / ED_S, at % ED_S};
+}
+
+/* Has the loop's thread note where it stands. False: it does not react. */
+static bool sample_taken(struct ed_monitor *monitor)
+{
+    struct ed_monitor_sample *sample = monitor->sample;
+    struct timespec until = in(SAMPLE_WAIT);
+    int asked = ASKED;
+
+    while (!sem_trywait(&watch.taken))
+        ; /* of a handler that came too late for an earlier question */
+    sample->steps = monitor->seen;
+    atomic_store_explicit(&sample->stage, ASKED, memory_order_release);
+    syscall(SYS_tgkill, getpid(), monitor->thread, watch.signo);
+    while (sem_clockwait(&watch.taken, CLOCK_MONOTONIC, &until) &&
+           errno == EINTR)
+        ;
+    if (atomic_compare_exchange_strong(&sample->stage, &asked, NOTHING))
+        return false;
+    while (atomic_load_explicit(&sample->stage, memory_order_acquire) != TAKEN)
+        sched_yield();
+    return true;
+}
+
+static void log_symbol(void *arg, const struct ed_symbol *symbol)
+{
+    const char *function = symbol->function ? symbol->function : "?";
+
+    (void)arg;
+    if (symbol->file)
+        ed_log_warn("    %s at %s:%d", function, symbol->file, symbol->line);
+    else if (symbol->object)
+        ed_log_warn("    %s in %s", function, symbol->object);
+    else
+        ed_log_warn("    %s", function);
+}
+
+/* The frames of the handler itself come first: up to the interrupted code. */
+static int first_frame(const struct ed_monitor_sample *sample)
+{
+    for (int i = 0; i < sample->count; i++) {
+        if ((uintptr_t)sample->frames[i] == sample->at)
+            return i;
+    }
+    return 0;
+}
+
+static void log_frames(const struct ed_monitor_sample *sample)
+{
+    int first = first_frame(sample);
+
+    for (int i = first; i < sample->count; i++) {
+        /* A return address may be the first of the next line, or function. */
+        uintptr_t pc = (uintptr_t)sample->frames[i] - (i > first);
+
+        ed_symbol_describe(pc, log_symbol, NULL);
+        /* What called the fiber's function is the runtime. */
+        if (sample->fn && ed_symbol_start(pc) == (uintptr_t)sample->fn)
+            return;
+    }
+}
+
+static void log_blocked(const struct ed_monitor_sample *sample, int64_t lasted)
+{
+    int ms = (int)(lasted / ED_MS);
+
+    if (sample->fn)
+        ed_log_warn("loop blocked for %d ms by fiber '%s' (started at %s)", ms,
+                    sample->name, sample->place);
+    else
+        ed_log_warn("loop blocked for %d ms outside any fiber", ms);
+    log_frames(sample);
+}
+
+static void report(struct ed_monitor *monitor, int64_t lasted)
+{
+    bool taken = sample_taken(monitor);
+
+    if (taken && monitor->sample->missed)
+        return;
+    if (!monitor->reported)
+        atomic_fetch_add_explicit(&blocked_count, 1, memory_order_relaxed);
+    monitor->reported = true;
+    monitor->report_at *= 2;
+    if (taken)
+        log_blocked(monitor->sample, lasted);
+    else
+        ed_log_warn("loop blocked for %d ms in the kernel",
+                    (int)(lasted / ED_MS));
+}
+
+static void look_at(struct ed_monitor *monitor, int64_t now)
+{
+    uint64_t steps =
+        atomic_load_explicit(&monitor->steps, memory_order_relaxed);
+    int64_t lasted = now - monitor->seen_since;
+
+    if (steps == monitor->seen && !(steps & 1)) {
+        if (lasted >= monitor->report_at)
+            report(monitor, lasted);
+        return;
+    }
+    if (monitor->reported)
+        ed_log_warn("loop runs again after %d ms", (int)(lasted / ED_MS));
+    monitor->reported = false;
+    monitor->seen = steps;
+    monitor->seen_since = now;
+    monitor->report_at = monitor->limit;
+}
+
+static int64_t period(void)
+{
+    int64_t shortest = INT64_MAX;
+
+    ed_list_each (link, &watch.monitors) {
+        const struct ed_monitor *monitor =
+            ED_CONTAINER(link, struct ed_monitor, link);
+        if (monitor->limit < shortest)
+            shortest = monitor->limit;
+    }
+    shortest /= LOOKS_PER_LIMIT;
+    return shortest > SHORTEST_PERIOD ? shortest : SHORTEST_PERIOD;
+}
+
+/* When this thread has not run either (the process was stopped, the machine
+ * is overloaded), the time is nobody's fault: it is taken off. */
+static int64_t lost_time(int64_t now, int64_t usual)
+{
+    int64_t gap = now - watch.looked;
+
+    return watch.looked && gap > 2 * usual ? gap - usual : 0;
+}
+
+static void look_at_all(int64_t usual)
+{
+    int64_t now = ed_clock_monotonic();
+    int64_t lost = lost_time(now, usual);
+
+    ed_list_each (link, &watch.monitors) {
+        struct ed_monitor *monitor =
+            ED_CONTAINER(link, struct ed_monitor, link);
+        monitor->seen_since += lost;
+        look_at(monitor, now);
+    }
+    /* Reporting takes time of its own. */
+    watch.looked = ed_clock_monotonic();
+}
+
+static void *watch_loops(void *unused)
+{
+    (void)unused;
+    pthread_mutex_lock(&watch.lock);
+    while (!watch.stop) {
+        int64_t usual = period();
+        struct timespec until = in(usual);
+
+        pthread_cond_clockwait(&watch.changed, &watch.lock, CLOCK_MONOTONIC,
+                               &until);
+        look_at_all(usual);
+    }
+    pthread_mutex_unlock(&watch.lock);
+    return NULL;
+}
+
+/* ---- starting and stopping ---- */
+
+/* Finds a signal nobody uses and installs the handler, for good: a signal
+ * still under way when the last loop ends must not kill the process. */
+static int install_handler(void)
+{
+    struct sigaction action = {
+        .sa_sigaction = take_sample,
+        .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK,
+    };
+
+    for (int signo = SIGRTMAX; signo >= SIGRTMIN; signo--) {
+        struct sigaction now;
+        if (sigaction(signo, NULL, &now) || now.sa_handler != SIG_DFL)
+            continue;
+        if (sigaction(signo, &action, NULL))
+            return -errno;
+        watch.signo = signo;
+        return 0;
+    }
+    return -EBUSY;
+}
+
+static void lock_before_fork(void)
+{
+    pthread_mutex_lock(&watch.life);
+    pthread_mutex_lock(&watch.lock);
+}
+
+static void unlock_in_parent(void)
+{
+    pthread_mutex_unlock(&watch.lock);
+    pthread_mutex_unlock(&watch.life);
+}
+
+/* The thread did not come along, nor did the other threads' loops. */
+static void forget_in_child(void)
+{
+    pthread_mutex_init(&watch.life, NULL);
+    pthread_mutex_init(&watch.lock, NULL);
+    pthread_cond_init(&watch.changed, NULL);
+    ed_list_each_safe (link, &watch.monitors) {
+        ed_list_init(link);
+    }
+    ed_list_init(&watch.monitors);
+    watch.running = false;
+}
+
+/* Once in the process. Needs `life`. */
+static int prepare(void)
+{
+    void *frame;
+    int err;
+
+    if (watch.signo)
+        return 0;
+    /* The first use loads the unwinder, which a handler must not. */
+    (void)backtrace(&frame, 1);
+    sem_init(&watch.taken, 0, 0);
+    err = install_handler();
+    if (!err)
+        pthread_atfork(lock_before_fork, unlock_in_parent, forget_in_child);
+    return err;
+}
+
+static int start_thread(void)
+{
+    int err;
+
+    if (watch.running)
+        return 0;
+    watch.stop = false;
+    watch.looked = 0;
+    err = ed_thread_start(&watch.thread, "eddy-monitor", watch_loops, NULL);
+    watch.running = !err;
+    return err;
+}
+
+static void stop_thread(void)
+{
+    pthread_mutex_lock(&watch.lock);
+    watch.stop = true;
+    pthread_cond_signal(&watch.changed);
+    pthread_mutex_unlock(&watch.lock);
+    pthread_join(watch.thread, NULL);
+    watch.running = false;
+}
+
+static void accept_signal(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, watch.signo);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static int join_watch(struct ed_monitor *monitor)
+{
+    int err = prepare();
+
+    if (err)
+        return err;
+    pthread_mutex_lock(&watch.lock);
+    ed_list_add_back(&watch.monitors, &monitor->link);
+    pthread_cond_signal(&watch.changed);
+    pthread_mutex_unlock(&watch.lock);
+    err = start_thread();
+    if (err)
+        ed_list_remove(&monitor->link);
+    return err;
+}
+
+int ed_monitor_start(struct ed_monitor *monitor, int64_t limit_ns)
+{
+    int err;
+
+    monitor->sample = calloc(1, sizeof *monitor->sample);
+    if (!monitor->sample)
+        return ED_ENOMEM;
+    ed_list_init(&monitor->link);
+    monitor->limit = monitor->report_at = limit_ns;
+    monitor->thread = (pid_t)syscall(SYS_gettid);
+    monitor->seen_since = ed_clock_monotonic();
+
+    pthread_mutex_lock(&watch.life);
+    mine = monitor;
+    err = join_watch(monitor);
+    pthread_mutex_unlock(&watch.life);
+    if (!err) {
+        accept_signal();
+        return 0;
+    }
+    mine = NULL;
+    free(monitor->sample);
+    monitor->sample = NULL;
+    return err;
+}
+
+void ed_monitor_stop(struct ed_monitor *monitor)
+{
+    bool last;
+
+    if (!monitor->sample)
+        return;
+    pthread_mutex_lock(&watch.life);
+    pthread_mutex_lock(&watch.lock);
+    ed_list_remove(&monitor->link);
+    last = ed_list_empty(&watch.monitors);
+    pthread_mutex_unlock(&watch.lock);
+    if (last && watch.running)
+        stop_thread();
+    pthread_mutex_unlock(&watch.life);
+
+    mine = NULL;
+    free(monitor->sample);
+    monitor->sample = NULL;
+}

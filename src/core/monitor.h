@@ -1,0 +1,73 @@
+/*
+ * monitor.h - sees a loop that stands still, and says who holds it.
+ *
+ * The loop counts its steps; a thread of its own, one per process, looks at
+ * the counts a few times per limit. A count that does not move while the loop
+ * is busy means that one step takes too long: the loop's thread is sent a
+ * signal, whose handler notes the stack, and the thread writes it to the log.
+ *
+ * The signal is the highest real-time signal nobody has a handler for. System
+ * calls it interrupts are restarted where the system can do so; sleep() and
+ * poll() cannot be and may return EINTR, a loop's thread being no place for
+ * them.
+ */
+#ifndef EDDY_CORE_MONITOR_H
+#define EDDY_CORE_MONITOR_H
+
+#include <stdatomic.h>
+#include <eddy/api.h>
+#include "base/list.h"
+
+struct ed_monitor_sample;
+
+/* One per loop, embedded in it, zero before it is started. */
+struct ed_monitor {
+    /* Steps taken, times two; the lowest bit is set while the loop sleeps.
+     * Written by the loop's thread only. */
+    _Atomic uint64_t steps;
+
+    /* The rest belongs to monitor.c. */
+    struct ed_list link;
+    int64_t limit;
+    pid_t thread;
+    uint64_t seen;      /* steps at the last look */
+    int64_t seen_since; /* when they were first that many */
+    int64_t report_at;  /* how long they must last for the next report */
+    bool reported;
+    struct ed_monitor_sample *sample;
+};
+
+/* A new step begins: a fiber is about to run, or events to be handled. */
+static inline void ed_monitor_busy(struct ed_monitor *monitor)
+{
+    uint64_t steps =
+        atomic_load_explicit(&monitor->steps, memory_order_relaxed);
+    atomic_store_explicit(&monitor->steps, (steps | 1) + 1,
+                          memory_order_relaxed);
+}
+
+/* The loop is about to wait for events, for as long as it takes. */
+static inline void ed_monitor_idle(struct ed_monitor *monitor)
+{
+    uint64_t steps =
+        atomic_load_explicit(&monitor->steps, memory_order_relaxed);
+    atomic_store_explicit(&monitor->steps, steps | 1, memory_order_relaxed);
+}
+
+/*
+ * Has the calling thread's loop watched. `limit_ns` is how long one step may
+ * take. Returns 0, or
+ *   -EAGAIN    the watching thread could not be started
+ *   ED_ENOMEM
+ *   -EBUSY     every real-time signal is taken
+ */
+ED_CHECK int ed_monitor_start(struct ed_monitor *monitor, int64_t limit_ns);
+
+/* Ends that; by the thread that started it. Nothing to do when it was not
+ * started. The last one ends the watching thread, too. */
+void ed_monitor_stop(struct ed_monitor *monitor);
+
+/* How often a loop of this process stood still, since it began. Any thread. */
+uint64_t ed_monitor_blocked_count(void);
+
+#endif

@@ -1,0 +1,157 @@
+/*
+ * spawn.c - starting another program without copying this one.
+ *
+ * The child borrows the parent's memory, which waits meanwhile, until it
+ * executes the program: no page tables are copied, however large the parent.
+ * Hence the rules of child code here: nothing but system calls and plain
+ * memory, no locks, no allocation; and sanitizers look away, since what they
+ * note about its stack would outlive it.
+ */
+#include "core/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC (1U << 2)
+#endif
+
+/* execvpe() puts paths, and for scripts without #! a copy of the argument
+ * vector, on the stack; 256 KiB are 30,000 arguments, and untouched pages cost
+ * nothing. */
+#define STACK_BYTES (256 * 1024)
+
+#define CHILD __attribute__((no_sanitize("address", "thread", "undefined")))
+
+struct child {
+    const struct ed_spawn *spawn;
+    pid_t parent;
+    int err; /* written by the child when it fails */
+};
+
+extern char **environ;
+
+CHILD static void reset_signals(void)
+{
+    struct sigaction now;
+    struct sigaction fresh = {.sa_handler = SIG_DFL};
+
+    for (int signo = 1; signo < NSIG; signo++) {
+        if (sigaction(signo, NULL, &now) || now.sa_handler == SIG_DFL)
+            continue;
+        if (signo == SIGHUP && now.sa_handler == SIG_IGN)
+            continue;
+        sigaction(signo, &fresh, NULL);
+    }
+}
+
+/* Puts the three descriptors in place. */
+CHILD static int place_fds(const int fds[3])
+{
+    int from[3];
+
+    /* First out of each other's way: above the three. */
+    for (int i = 0; i < 3; i++) {
+        from[i] = fds[i];
+        if (from[i] < 3 && from[i] != i)
+            from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, 3);
+        if (from[i] < 0)
+            return -1;
+    }
+    for (int i = 0; i < 3; i++) {
+        /* dup2() onto itself would leave close-on-exec set. */
+        if (from[i] == i ? fcntl(i, F_SETFD, 0) : dup2(from[i], i) < 0)
+            return -1;
+    }
+    /* Those of libraries that do not set it themselves. Kernels before 5.11
+     * do not know the call; ours all have the flag anyway. */
+    (void)syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
+    return 0;
+}
+
+/* A parent that died before the request was made sends no signal. */
+CHILD static int die_with_parent(const struct child *child)
+{
+    if (prctl(PR_SET_PDEATHSIG, child->spawn->death_signal))
+        return -1;
+    if (getppid() != child->parent) {
+        errno = ESRCH;
+        return -1;
+    }
+    return 0;
+}
+
+CHILD static void become_program(struct child *child)
+{
+    const struct ed_spawn *spawn = child->spawn;
+    const char *const *env = spawn->env;
+    sigset_t none;
+
+    if (spawn->group && setpgid(0, 0))
+        return;
+    if (place_fds(spawn->fds))
+        return;
+    if (spawn->dir && chdir(spawn->dir))
+        return;
+    if (spawn->death_signal && die_with_parent(child))
+        return;
+    reset_signals();
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    execvpe(spawn->argv[0], (char *const *)spawn->argv,
+            env ? (char *const *)env : environ);
+}
+
+CHILD static int child_main(void *arg)
+{
+    struct child *child = arg;
+
+    become_program(child);
+    child->err = errno;
+    _exit(127);
+}
+
+static int spawn_on(char *stack, struct child *child, pid_t *pid, int *pidfd)
+{
+    sigset_t all;
+    sigset_t before;
+    int err;
+
+    /* A handler must not run in the child: it would work on our memory. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    *pid = clone(child_main, stack + STACK_BYTES,
+                 CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, child, pidfd);
+    err = *pid < 0 ? -errno : 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return err;
+}
+
+int ed_spawn(const struct ed_spawn *spawn, pid_t *pid, int *pidfd)
+{
+    struct child child = {.spawn = spawn, .parent = getpid()};
+    char *stack;
+    int err;
+
+    stack =
+        mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
+    if (stack == MAP_FAILED)
+        return -errno;
+    err = spawn_on(stack, &child, pid, pidfd);
+    munmap(stack, STACK_BYTES);
+    if (err || !child.err)
+        return err;
+
+    waitpid(*pid, NULL, 0);
+    close(*pidfd);
+    return -child.err;
+}

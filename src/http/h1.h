@@ -1,0 +1,124 @@
+/*
+ * h1.h - one HTTP/1 connection of a server, for the files that make it up:
+ * h1_conn.c (its life), h1_request.c (reading), h1_reply.c (writing).
+ */
+#ifndef EDDY_HTTP_H1_H
+#define EDDY_HTTP_H1_H
+
+#include "http/message.h"
+#include "http/server_internal.h"
+
+/* Input that came and could not be used at once. */
+struct h1_in {
+    size_t cap;
+    char bytes[];
+};
+
+/* A head of which not all has come, as far as it was read. */
+struct h1_partial {
+    struct ed_http1_head head;
+    struct ed_http1_field fields[];
+};
+
+/*
+ * A connection. Between requests it is this structure and its stream, and
+ * nothing else.
+ */
+struct h1_conn {
+    struct ed_conn base;
+    ed_stream *stream;
+
+    /* Input not used yet: in the loop's scratch memory while that is being
+     * worked on, else in `in`. */
+    char *view;
+    uint32_t view_len;
+    struct h1_in *in;
+    struct h1_partial *partial;
+
+    struct ed_out *out;
+    ed_fiber *fiber;   /* handles requests of this connection */
+    ed_fiber *reader;  /* waits for more of a body */
+    ed_fiber *writer;  /* waits for output to be taken */
+    int broken;        /* why nothing can be written any more */
+    uint32_t lingered; /* bytes thrown away while lingering */
+    uint32_t head_len; /* of the head that was just read */
+
+    bool in_event : 1;  /* the loop is working on it: do not free it yet */
+    bool gone : 1;      /* to be freed when that is done */
+    bool ended : 1;     /* the client has ended its side */
+    bool paused : 1;    /* receiving is off: enough is waiting */
+    bool close : 1;     /* no further request */
+    bool finishing : 1; /* out goes what is left, then it closes */
+};
+
+/* A request on it, in the request's arena. */
+struct h1_exchange {
+    ed_req req;
+    struct h1_conn *conn;
+    uint8_t body; /* enum ed_http1_body */
+    bool keep_alive;
+    bool chunked_reply;
+    bool no_reply_body;
+    bool wants_continue; /* the client waits for 100 Continue */
+    uint64_t body_left;
+    struct ed_http1_chunked chunked;
+    char *peer;
+};
+
+static inline struct h1_exchange *h1_exchange(const ed_req *req)
+{
+    return req->exchange;
+}
+
+extern const struct ed_exchange_ops h1_ops;
+
+/* ---- h1_conn.c ---- */
+
+/* Marks `n` bytes of the view as used. */
+void h1_consume(struct h1_conn *c, size_t n);
+
+/* All output is out. */
+void h1_output_done(struct h1_conn *c);
+
+/* Nothing can be written any more; whoever waits for that hears of it. */
+void h1_break(struct h1_conn *c, int err);
+
+/* ---- h1_request.c ---- */
+
+/*
+ * Reads a head from the view. Returns its length, 0 when more is needed, or
+ * an error, *head then telling what is wrong.
+ */
+ssize_t h1_parse_head(struct h1_conn *c, const struct ed_http1_head **head);
+
+/* Makes a request of a head of `len` bytes and consumes it; NULL: no memory. */
+struct h1_exchange *h1_request_new(struct h1_conn *c,
+                                   const struct ed_http1_head *head,
+                                   size_t len);
+
+ssize_t h1_body_read(ed_req *req, void *buf, size_t len);
+
+/* Whether what is left of the body, if anything, is worth reading so that the
+ * connection can be kept. */
+bool h1_body_is_short(const struct h1_exchange *x);
+
+/* ---- h1_reply.c ---- */
+
+int h1_send(ed_req *req, struct ed_bytes piece, bool end);
+int h1_flush(ed_req *req);
+int h1_upgrade_reply(struct h1_exchange *x, const char *protocol);
+
+/* Adds bytes to the output, waiting for room if need be. Suspends. */
+int h1_put(struct h1_conn *c, struct ed_bytes bytes);
+
+/* Writes what goes without waiting; the rest goes when the client takes it.
+ * 0, or why the connection is broken. */
+int h1_push(struct h1_conn *c);
+
+/* A reply to what is no request; does not wait. */
+void h1_refuse(struct h1_conn *c, int status, const char *why);
+
+/* The client takes output again. */
+void h1_on_writable(ed_stream *stream);
+
+#endif

@@ -1,0 +1,459 @@
+/*
+ * h1_conn.c - the life of an HTTP/1 connection of a server.
+ *
+ * Between requests a connection is a structure, a stream and a place in a list
+ * of those that wait. What arrives lies in the loop's scratch memory. When a
+ * head is whole a fiber is taken, which answers that request and those that
+ * came behind it; what they reply is gathered and leaves in one write. Only
+ * when a handler waits, or input ends in the middle of something, are bytes
+ * kept in memory of the connection's own.
+ */
+#include "http/h1.h"
+
+#include <eddy/log.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    /* Input kept for a busy connection before the client has to wait. */
+    MOST_WAITING = 64 * 1024,
+    LEAST_IN = 2 * 1024,
+    /* What a client may still send to a connection that is about to close. */
+    MOST_LINGERING = 1024 * 1024,
+};
+
+/* Without receiving, nothing about the connection would ever be heard. */
+static void receive(struct h1_conn *c, bool on)
+{
+    c->paused = !on;
+    int err = ed_stream_receive(c->stream, on);
+    if (err)
+        h1_break(c, err);
+}
+
+/* ---- the end ---- */
+
+static void release_in(struct h1_conn *c)
+{
+    free(c->in);
+    c->in = NULL;
+    c->view = NULL;
+    c->view_len = 0;
+}
+
+static void free_conn(struct h1_conn *c)
+{
+    if (c->out) {
+        ed_undefer(c->base.server->loop, &c->out->deferred);
+        ed_server_out_put(c->base.server, c->out);
+    }
+    free(c->partial);
+    free(c->in);
+    ed_conn_gone(&c->base);
+    free(c);
+}
+
+/* Closes the connection; nothing may touch it afterwards but the event that
+ * is at work on it. */
+static void close_conn(struct h1_conn *c)
+{
+    if (c->gone)
+        return;
+    c->gone = true;
+    if (c->stream)
+        ed_stream_close(c->stream);
+    c->stream = NULL;
+    if (!c->in_event)
+        free_conn(c);
+}
+
+void h1_break(struct h1_conn *c, int err)
+{
+    if (!c->broken)
+        c->broken = err;
+    if (c->fiber) {
+        ed_fiber_cancel(c->fiber, err == ED_ETIMEOUT ? err : ED_ECANCELED);
+        return;
+    }
+    close_conn(c);
+}
+
+/* Says that nothing more will come and waits a little for the client to
+ * close: closing over unread input would reset the connection, and with it
+ * the reply (RFC 9112, 9.6). */
+static void linger(struct h1_conn *c)
+{
+    if (c->ended || c->broken || ed_stream_shutdown(c->stream) < 0) {
+        close_conn(c);
+        return;
+    }
+    release_in(c);
+    ed_conn_enter(&c->base, ED_CONN_LINGER);
+    if (c->paused)
+        receive(c, true);
+}
+
+void h1_output_done(struct h1_conn *c)
+{
+    if (c->finishing && !c->fiber)
+        linger(c);
+    else if (!c->fiber && c->base.state == ED_CONN_WRITE)
+        ed_conn_enter(&c->base, c->view_len ? ED_CONN_HEAD : ED_CONN_IDLE);
+    else if (c->base.state == ED_CONN_WRITE)
+        ed_conn_enter(&c->base, ED_CONN_BUSY);
+}
+
+/* No further request: what was replied goes out, then the connection ends. */
+static void finish(struct h1_conn *c)
+{
+    c->finishing = true;
+    int err = h1_push(c);
+    if (err)
+        close_conn(c);
+    else if (!c->out)
+        linger(c);
+}
+
+/* ---- input ---- */
+
+void h1_consume(struct h1_conn *c, size_t n)
+{
+    c->view += n;
+    c->view_len -= (uint32_t)n;
+    if (c->paused && c->view_len <= MOST_WAITING / 2)
+        receive(c, true);
+}
+
+/* Adds what arrived to the input kept, or keeps the view's rest. */
+static int keep(struct h1_conn *c, const char *data, size_t len)
+{
+    size_t have = c->view_len;
+    size_t want = have + len;
+    struct h1_in *in = c->in;
+    if (!in || in->cap < want) {
+        size_t cap = in ? in->cap : LEAST_IN;
+        while (cap < want)
+            cap *= 2;
+        in = malloc(sizeof *in + cap);
+        if (!in)
+            return ED_ENOMEM;
+        in->cap = cap;
+        if (have)
+            memcpy(in->bytes, c->view, have);
+        free(c->in);
+        c->in = in;
+    } else if (have && c->view != in->bytes) {
+        memmove(in->bytes, c->view, have);
+    }
+    if (len)
+        memcpy(in->bytes + have, data, len);
+    c->view = in->bytes;
+    c->view_len = (uint32_t)want;
+    return 0;
+}
+
+/* ---- requests ---- */
+
+static void refuse(struct h1_conn *c, const struct ed_http1_head *head)
+{
+    h1_refuse(c, head->error_status ? head->error_status : 400,
+              head->error ? head->error : "out of memory");
+    c->close = true;
+}
+
+static int run_handler(void *arg)
+{
+    struct h1_exchange *x = arg;
+    return ed_req_run(&x->req, x->conn->base.server->handler);
+}
+
+/* What the handler did not want of the body stands before the next request. */
+static int skip_body(struct h1_exchange *x)
+{
+    char nothing[4096];
+    while (!x->req.body_ended) {
+        ssize_t n = h1_body_read(&x->req, nothing, sizeof nothing);
+        if (n < 0)
+            return (int)n;
+    }
+    return 0;
+}
+
+static void run_request(struct h1_conn *c, struct h1_exchange *x)
+{
+    ed_server *server = c->base.server;
+    ed_fiber *self = c->fiber;
+    self->arena = x->req.arena;
+    self->work = &x->req;
+    server->counts.in_flight++;
+    int64_t limit = server->options.request_timeout;
+    int err = limit == INT64_MAX ? run_handler(x)
+                                 : ed_with_timeout(limit, run_handler, x);
+    if (!err && !x->req.taken && x->keep_alive && !x->req.body_ended)
+        err = skip_body(x);
+    server->counts.in_flight--;
+    if (err || !x->keep_alive || x->req.taken)
+        c->close = true;
+    if (err && !x->req.reply.ended)
+        c->broken = c->broken ? c->broken : err;
+    self->work = NULL;
+    self->arena = NULL;
+    ed_server_arena_put(server, x->req.arena);
+}
+
+/* After the last request at hand. */
+static void settle(struct h1_conn *c)
+{
+    c->fiber = NULL;
+    if (!c->stream || c->broken || c->ended) {
+        if (c->stream && !c->broken)
+            h1_push(c);
+        close_conn(c);
+        return;
+    }
+    if (c->close || (c->base.server->stopping && !c->view_len)) {
+        finish(c);
+        return;
+    }
+    if (!c->view_len && c->in)
+        release_in(c);
+    ed_conn_enter(&c->base, c->view_len ? ED_CONN_HEAD : ED_CONN_IDLE);
+    /* While the loop works on the connection it pushes by itself after. */
+    if (!c->in_event && h1_push(c))
+        close_conn(c);
+}
+
+/* One fiber answers the request whose head was just read, and those that came
+ * behind it. */
+static int answer(void *arg)
+{
+    struct h1_conn *c = arg;
+    const struct ed_http1_head *head =
+        c->partial ? &c->partial->head : &c->base.server->head;
+    ssize_t len = c->head_len;
+    c->fiber = ed_fiber_self();
+    while (len > 0) {
+        if (c->base.state != ED_CONN_WRITE)
+            ed_conn_enter(&c->base, ED_CONN_BUSY);
+        struct h1_exchange *x = h1_request_new(c, head, (size_t)len);
+        if (!x) {
+            h1_refuse(c, 503, "out of memory");
+            c->close = true;
+            break;
+        }
+        run_request(c, x);
+        if (c->close || c->broken || c->ended || !c->view_len)
+            break;
+        len = h1_parse_head(c, &head);
+        if (len < 0)
+            refuse(c, head);
+    }
+    settle(c);
+    return 0;
+}
+
+/* Reads from the view what is there. */
+static void work(struct h1_conn *c)
+{
+    const struct ed_http1_head *head;
+    ssize_t len = h1_parse_head(c, &head);
+    if (len == 0) {
+        if (c->base.state == ED_CONN_IDLE)
+            ed_conn_enter(&c->base, ED_CONN_HEAD);
+        return;
+    }
+    if (len > 0) {
+        c->head_len = (uint32_t)len;
+        if (!ed_fiber_run_now(c->base.server->scope, answer, c, "request",
+                              "server", NULL))
+            return;
+        h1_refuse(c, 503, "out of memory");
+        c->close = true;
+    } else {
+        refuse(c, head);
+    }
+    release_in(c);
+    finish(c);
+}
+
+static void arrived_while_busy(struct h1_conn *c, const char *data, size_t len)
+{
+    if (keep(c, data, len) < 0) {
+        h1_break(c, ED_ENOMEM);
+        return;
+    }
+    if (c->reader) {
+        ed_fiber *reader = c->reader;
+        c->reader = NULL;
+        ed_conn_enter(&c->base, ED_CONN_BUSY);
+        ed_wake(reader, 0);
+    }
+    if (c->view_len > MOST_WAITING)
+        receive(c, false);
+}
+
+static void arrived(struct h1_conn *c, char *data, size_t len)
+{
+    if (c->in) {
+        if (keep(c, data, len) < 0) {
+            close_conn(c);
+            return;
+        }
+    } else {
+        c->view = data;
+        c->view_len = (uint32_t)len;
+    }
+    work(c);
+    if (c->gone)
+        return;
+    /* Scratch memory is the loop's again from here on. */
+    if (c->view_len && !c->in && keep(c, NULL, 0) < 0) {
+        c->view_len = 0;
+        h1_break(c, ED_ENOMEM);
+    } else if (!c->finishing) {
+        int err = h1_push(c);
+        if (err)
+            h1_break(c, err);
+    }
+}
+
+/* The client has ended its side, or the connection broke. */
+static void ended(struct h1_conn *c, ssize_t err)
+{
+    bool half_close = err == 0 && c->base.server->options.half_close;
+    c->ended = true;
+    if (!c->fiber) {
+        if (c->out && err == 0)
+            c->finishing = true; /* it may still read what it asked for */
+        else
+            close_conn(c);
+        return;
+    }
+    if (c->reader) {
+        ed_fiber *reader = c->reader;
+        c->reader = NULL;
+        ed_wake(reader, 0);
+    }
+    if (err < 0)
+        h1_break(c, (int)err);
+    else if (!half_close && !c->view_len)
+        ed_fiber_cancel(c->fiber, ED_ECANCELED);
+}
+
+static void on_data(ed_stream *stream, char *data, ssize_t len)
+{
+    struct h1_conn *c = stream->user;
+    c->in_event = true;
+    if (len <= 0) {
+        ended(c, len);
+    } else if (c->fiber) {
+        arrived_while_busy(c, data, (size_t)len);
+    } else if (c->finishing) {
+        c->lingered += (uint32_t)len;
+        if (c->lingered > MOST_LINGERING)
+            close_conn(c);
+    } else {
+        arrived(c, data, (size_t)len);
+    }
+    c->in_event = false;
+    if (c->gone)
+        free_conn(c);
+}
+
+/* While input is paused the end of the client is told apart from data. */
+static void on_hangup(ed_stream *stream)
+{
+    struct h1_conn *c = stream->user;
+    c->in_event = true;
+    ended(c, 0);
+    c->in_event = false;
+    if (c->gone)
+        free_conn(c);
+}
+
+/* ---- patience ---- */
+
+static void expire(struct ed_conn *base, int err)
+{
+    struct h1_conn *c = ED_CONTAINER(base, struct h1_conn, base);
+    bool between = base->state == ED_CONN_IDLE || base->state == ED_CONN_HEAD;
+    if (c->fiber) {
+        if (base->state == ED_CONN_WRITE)
+            c->broken = c->broken ? c->broken : err;
+        c->close = true;
+        ed_fiber_cancel(c->fiber, err == ED_ETIMEOUT ? err : ED_ECANCELED);
+    } else if (err == ED_ETIMEOUT && base->state == ED_CONN_HEAD &&
+               c->view_len) {
+        h1_refuse(c, 408, "the head of the request took too long");
+        release_in(c);
+        finish(c);
+    } else if (between && c->out) {
+        finish(c);
+    } else {
+        close_conn(c);
+    }
+}
+
+void ed_h1_open(ed_server *server, ed_stream *stream)
+{
+    struct h1_conn *c = calloc(1, sizeof *c);
+    if (!c) {
+        ed_stream_close(stream);
+        return;
+    }
+    c->stream = stream;
+    c->base.expire = expire;
+    stream->user = c;
+    stream->on_data = on_data;
+    stream->on_writable = h1_on_writable;
+    stream->on_hangup = on_hangup;
+    ed_conn_open(server, &c->base);
+    receive(c, true);
+}
+
+/* ---- for handlers ---- */
+
+static const char *peer(ed_req *req)
+{
+    struct h1_exchange *x = h1_exchange(req);
+    if (!x->peer) {
+        char text[ED_ADDR_TEXT] = "";
+        if (x->conn->stream)
+            ed_stream_peer(x->conn->stream, text);
+        x->peer = ed_arena_copy(req->arena, ed_bytes(text));
+    }
+    return x->peer ? x->peer : "";
+}
+
+static int upgrade(ed_req *req, const char *protocol, ed_stream **out)
+{
+    struct h1_exchange *x = h1_exchange(req);
+    struct h1_conn *c = x->conn;
+    int err = h1_upgrade_reply(x, protocol);
+    if (err)
+        return err;
+    ed_stream *stream = c->stream;
+    err = ed_stream_receive(stream, false);
+    if (!err)
+        err = ed_stream_unread(stream, ed_bytes_of(c->view, c->view_len));
+    if (err)
+        return err;
+    stream->user = NULL;
+    stream->on_data = NULL;
+    stream->on_writable = NULL;
+    stream->on_hangup = NULL;
+    c->view_len = 0;
+    c->stream = NULL;
+    req->taken = true;
+    *out = stream;
+    return 0;
+}
+
+const struct ed_exchange_ops h1_ops = {
+    .body_read = h1_body_read,
+    .send = h1_send,
+    .flush = h1_flush,
+    .upgrade = upgrade,
+    .peer = peer,
+};

@@ -1,0 +1,437 @@
+/*
+ * server.c - a server's life: listeners, limits, slow clients, draining.
+ *
+ * Owns what all its connections share (server_internal.h). What happens on a
+ * connection is the version's: h1_conn.c.
+ */
+#include "http/server_internal.h"
+
+#include <eddy/log.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum {
+    FREE_ARENAS = 256,
+    FREE_OUTS = 64,
+};
+
+/* How long a client may take to read our last words before the connection is
+ * closed over it: a few round trips of a bad line. */
+static const int64_t LINGER = 2 * ED_S;
+
+static int64_t or_default(int64_t value, int64_t normal)
+{
+    if (value < 0)
+        return INT64_MAX;
+    return value ? value : normal;
+}
+
+static void apply_defaults(ed_server *server)
+{
+    struct ed_server_options *o = &server->options;
+    if (!o->max_line)
+        o->max_line = 8190;
+    if (!o->max_fields)
+        o->max_fields = 100;
+    if (!o->max_head)
+        o->max_head = 32 * 1024;
+    if (!o->max_body)
+        o->max_body = 1024 * 1024;
+    if (!o->max_memory)
+        o->max_memory = 64 * 1024 * 1024;
+    if (!o->server_name)
+        o->server_name = "eddy";
+    o->request_timeout = or_default(o->request_timeout, INT64_MAX);
+    o->drain_timeout = or_default(o->drain_timeout, 30 * ED_S);
+    server->limits = (struct ed_http1_limits){
+        .max_line = o->max_line,
+        .max_fields = o->max_fields,
+        .max_head = o->max_head,
+    };
+    int64_t *patience = server->patience;
+    patience[ED_CONN_BUSY] = INT64_MAX;
+    patience[ED_CONN_IDLE] = or_default(o->idle_timeout, 75 * ED_S);
+    patience[ED_CONN_HEAD] = or_default(o->head_timeout, 10 * ED_S);
+    patience[ED_CONN_BODY] = or_default(o->body_timeout, 30 * ED_S);
+    patience[ED_CONN_WRITE] = or_default(o->write_timeout, 30 * ED_S);
+    patience[ED_CONN_LINGER] = LINGER;
+}
+
+static void look_for_slow(struct ed_timer *timer);
+
+ed_server *ed_server_new_with(ed_handler *handler,
+                              const struct ed_server_options *options)
+{
+    ed_loop *loop = ed_loop_current();
+    ed_server *server = loop ? calloc(1, sizeof *server) : NULL;
+    if (!server)
+        return NULL;
+    memcpy(&server->options, options,
+           options->size < sizeof *options ? options->size : sizeof *options);
+    apply_defaults(server);
+    server->handler = handler;
+    server->loop = loop;
+    server->timer.fire = look_for_slow;
+    for (int i = 0; i < ED_CONN_STATES; i++)
+        ed_list_init(&server->waiting[i]);
+    server->fields = malloc(server->limits.max_fields * sizeof *server->fields);
+    server->arenas = malloc(FREE_ARENAS * sizeof(ed_arena *));
+    if (!server->fields || !server->arenas) {
+        ed_server_free(server);
+        return NULL;
+    }
+    if (getrandom(&server->seed, sizeof server->seed, GRND_NONBLOCK) < 0)
+        server->seed = (uint32_t)ed_clock_realtime();
+    return server;
+}
+
+uint32_t ed_server_seed(const ed_server *server)
+{
+    return server->seed;
+}
+
+size_t ed_server_max_body(const ed_server *server)
+{
+    return server->options.max_body;
+}
+
+/* ---- lending ---- */
+
+ed_arena *ed_server_arena_get(ed_server *server)
+{
+    if (server->arena_count)
+        return server->arenas[--server->arena_count];
+    return ed_arena_new(server->options.max_memory);
+}
+
+void ed_server_arena_put(ed_server *server, ed_arena *arena)
+{
+    if (server->arena_count == FREE_ARENAS) {
+        ed_arena_free(arena);
+        return;
+    }
+    ed_arena_reset(arena);
+    server->arenas[server->arena_count++] = arena;
+}
+
+struct ed_out *ed_server_out_get(ed_server *server)
+{
+    struct ed_out *out = server->outs;
+    if (out) {
+        server->outs = out->next;
+        server->out_count--;
+    } else {
+        out = malloc(sizeof *out);
+        if (!out)
+            return NULL;
+        out->deferred.queued = false;
+    }
+    out->at = out->len = 0;
+    return out;
+}
+
+void ed_server_out_put(ed_server *server, struct ed_out *out)
+{
+    if (server->out_count == FREE_OUTS) {
+        free(out);
+        return;
+    }
+    out->next = server->outs;
+    server->outs = out;
+    server->out_count++;
+}
+
+static void render_common(ed_server *server)
+{
+    static const char date_name[] = "Date: ";
+    char *at = server->common;
+    const char *name = server->options.server_name;
+    if (*name) {
+        at += snprintf(at, 128, "Server: %.100s\r\n", name);
+        server->server_len = (size_t)(at - server->common);
+    }
+    memcpy(at, date_name, sizeof date_name - 1);
+    at += sizeof date_name - 1;
+    int64_t now = ed_clock_realtime();
+    ed_http_date(at, now / ED_S);
+    at += ED_HTTP_DATE_LEN;
+    *at++ = '\r';
+    *at++ = '\n';
+    server->common_len = (size_t)(at - server->common);
+    server->date_until = ed_now() + ED_S - now % ED_S;
+}
+
+struct ed_bytes ed_server_common(ed_server *server, bool server_line,
+                                 bool date_line)
+{
+    if (ed_now() >= server->date_until || !server->common_len)
+        render_common(server);
+    size_t from = server_line ? 0 : server->server_len;
+    size_t to = date_line ? server->common_len : server->server_len;
+    return ed_bytes_of(server->common + from, to > from ? to - from : 0);
+}
+
+/* ---- connections and their patience ---- */
+
+static void arm(ed_server *server, int64_t at)
+{
+    if (server->timer.index && server->timer.at <= at)
+        return;
+    /* Without memory for the timer the next arming tries again. */
+    if (ed_timer_start(server->loop, &server->timer, at) < 0)
+        ed_log_warn("no memory to watch for slow clients");
+}
+
+void ed_conn_enter(struct ed_conn *conn, enum ed_conn_state state)
+{
+    ed_server *server = conn->server;
+    int64_t patience = server->patience[state];
+    conn->state = (uint8_t)state;
+    conn->since = ed_now();
+    ed_list_remove(&conn->node);
+    ed_list_add_back(&server->waiting[state], &conn->node);
+    if (patience != INT64_MAX)
+        arm(server, conn->since + patience);
+}
+
+static struct ed_conn *longest(ed_server *server, int state)
+{
+    struct ed_list *list = &server->waiting[state];
+    if (ed_list_empty(list))
+        return NULL;
+    return ED_CONTAINER(ed_list_first(list), struct ed_conn, node);
+}
+
+/* A connection that is not gone after it was told to goes to the end of its
+ * line, so that this ends. */
+static void expire_first(ed_server *server, struct ed_conn *conn, int err)
+{
+    ed_list_remove(&conn->node);
+    ed_list_add_back(&server->waiting[conn->state], &conn->node);
+    conn->since = ed_now();
+    conn->expire(conn, err);
+}
+
+static void look_for_slow(struct ed_timer *timer)
+{
+    ed_server *server = ED_CONTAINER(timer, ed_server, timer);
+    int64_t now = ed_now();
+    int64_t next = INT64_MAX;
+    for (int state = 0; state < ED_CONN_STATES; state++) {
+        int64_t patience = server->patience[state];
+        struct ed_conn *conn;
+        if (patience == INT64_MAX)
+            continue;
+        while ((conn = longest(server, state)) && conn->since + patience <= now)
+            expire_first(server, conn, ED_ETIMEOUT);
+        conn = longest(server, state);
+        if (conn && conn->since + patience < next)
+            next = conn->since + patience;
+    }
+    if (next != INT64_MAX)
+        arm(server, next);
+}
+
+static void pause_listeners(ed_server *server, bool pause)
+{
+    server->paused = pause;
+    for (struct ed_server_listener *l = server->listeners; l; l = l->next)
+        ed_listener_pause(l->listener, pause);
+}
+
+void ed_conn_open(ed_server *server, struct ed_conn *conn)
+{
+    conn->server = server;
+    ed_list_init(&conn->node);
+    ed_conn_enter(conn, ED_CONN_IDLE);
+    server->counts.accepted++;
+    server->counts.open++;
+    unsigned most = server->options.max_connections;
+    if (most && server->counts.open >= most && !server->paused)
+        pause_listeners(server, true);
+}
+
+void ed_conn_gone(struct ed_conn *conn)
+{
+    ed_server *server = conn->server;
+    ed_list_remove(&conn->node);
+    server->counts.open--;
+    if (server->paused && !server->stopping)
+        pause_listeners(server, false);
+    if (server->stopping && !server->counts.open && server->runner) {
+        ed_fiber *runner = server->runner;
+        server->runner = NULL;
+        ed_wake(runner, 0);
+    }
+}
+
+/* ---- listening ---- */
+
+static void on_accept(ed_stream *stream, void *arg)
+{
+    ed_server *server = arg;
+    if (server->stopping)
+        ed_stream_close(stream);
+    else
+        ed_h1_open(server, stream);
+}
+
+int ed_server_add(ed_server *server, ed_listener *listener)
+{
+    struct ed_server_listener *l = malloc(sizeof *l);
+    if (!l)
+        return ED_ENOMEM;
+    l->listener = listener;
+    l->next = NULL;
+    ed_listener_local(listener, l->address);
+    struct ed_server_listener **end = &server->listeners;
+    while (*end)
+        end = &(*end)->next;
+    *end = l;
+    if (server->scope)
+        ed_listener_start(listener, on_accept, server);
+    return 0;
+}
+
+int ed_server_listen(ed_server *server, const char *address)
+{
+    ed_listener *listener;
+    int err = ed_listen(&listener, address);
+    if (err)
+        return err;
+    err = ed_server_add(server, listener);
+    if (err)
+        ed_listener_close(listener);
+    return err;
+}
+
+bool ed_server_address(const ed_server *server, size_t i,
+                       char out[ED_ADDR_TEXT])
+{
+    const struct ed_server_listener *l = server->listeners;
+    while (l && i--)
+        l = l->next;
+    if (l)
+        memcpy(out, l->address, ED_ADDR_TEXT);
+    return l != NULL;
+}
+
+/* ---- running and stopping ---- */
+
+static void tell_all(ed_server *server, int state, int err)
+{
+    struct ed_list *list = &server->waiting[state];
+    for (size_t n = server->counts.open; n && !ed_list_empty(list); n--)
+        expire_first(server, longest(server, state), err);
+}
+
+static void cut_off(ed_server *server)
+{
+    for (int state = 0; state < ED_CONN_STATES; state++)
+        tell_all(server, state, ED_ECANCELED);
+}
+
+static void close_listeners(ed_server *server)
+{
+    for (struct ed_server_listener *l = server->listeners; l; l = l->next) {
+        ed_listener_close(l->listener);
+        l->listener = NULL;
+    }
+}
+
+void ed_server_stop(ed_server *server)
+{
+    if (server->stopping) {
+        cut_off(server);
+        return;
+    }
+    server->stopping = true;
+    close_listeners(server);
+    tell_all(server, ED_CONN_IDLE, ED_ECLOSED);
+    if (server->runner) {
+        ed_fiber *runner = server->runner;
+        server->runner = NULL;
+        ed_wake(runner, 0);
+    }
+}
+
+static bool runner_abort(void *arg)
+{
+    ed_server *server = arg;
+    server->runner = NULL;
+    return true;
+}
+
+/* Sleeps until there is something to do about stopping. */
+static int rest(ed_server *server, const char *what)
+{
+    server->runner = ed_fiber_self();
+    int err = ed_park(what, runner_abort, server);
+    server->runner = NULL;
+    return err;
+}
+
+static int serve(ed_server *server)
+{
+    int err = 0;
+    while (!server->stopping && !err)
+        err = rest(server, "requests");
+    if (err)
+        return err;
+    ed_scope(drain, .within = server->options.drain_timeout, .name = "drain");
+    while (server->counts.open && !err)
+        err = rest(server, "the last requests");
+    return err;
+}
+
+int ed_server_run(ed_server *server)
+{
+    if (server->scope)
+        return ED_EUSAGE;
+    ed_scope(requests, .independent = true, .name = "requests");
+    server->scope = requests;
+    for (struct ed_server_listener *l = server->listeners; l; l = l->next)
+        ed_listener_start(l->listener, on_accept, server);
+    int err = serve(server);
+    if (!server->stopping)
+        ed_server_stop(server);
+    ed_cancel(requests);
+    cut_off(server);
+    /* The handlers see their cancellation and end; none is left after this. */
+    int drained = ed_wait(requests);
+    (void)drained;
+    cut_off(server);
+    server->scope = NULL;
+    return err;
+}
+
+void ed_server_counts(const ed_server *server, struct ed_server_counts *counts)
+{
+    *counts = server->counts;
+}
+
+void ed_server_free(ed_server *server)
+{
+    if (!server)
+        return;
+    ed_timer_stop(server->loop, &server->timer);
+    while (server->listeners) {
+        struct ed_server_listener *l = server->listeners;
+        server->listeners = l->next;
+        if (l->listener)
+            ed_listener_close(l->listener);
+        free(l);
+    }
+    while (server->arena_count)
+        ed_arena_free(server->arenas[--server->arena_count]);
+    while (server->outs) {
+        struct ed_out *out = server->outs;
+        server->outs = out->next;
+        free(out);
+    }
+    free(server->arenas);
+    free(server->fields);
+    free(server);
+}

@@ -1,0 +1,240 @@
+/* The monitor of blocked loops. */
+#include "outside.h"
+
+#include <eddy/clock.h>
+#include <pthread.h>
+#include <time.h>
+
+#include "core/monitor.h"
+
+#define LIMIT (20 * ED_MS)
+
+/* Keeps its thread busy. */
+__attribute__((noinline)) static void slow_query(int64_t how_long)
+{
+    int64_t until = ed_clock_monotonic() + how_long;
+
+    while (ed_clock_monotonic() < until)
+        __asm__ volatile("" ::: "memory");
+}
+
+static int report_page(void *arg)
+{
+    (void)arg;
+    slow_query(5 * LIMIT);
+    return 0;
+}
+
+/* The file the log goes to; -1: nobody waits for what it says. */
+static int log_fd = -1;
+
+/* Until the watching thread, which may be busy reading debug information, has
+ * seen that the loop runs again. */
+static int await_end(void)
+{
+    char text[8192] = "";
+    int err = 0;
+
+    while (log_fd >= 0 && !err && !strstr(text, "loop runs again")) {
+        err = ed_sleep(LIMIT / 4);
+        if (pread(log_fd, text, sizeof text - 1, 0) < 0)
+            err = -errno;
+    }
+    return err;
+}
+
+static int block(void *arg)
+{
+    ed_scope(s);
+    ed_go_at_(s, report_page, arg, "report", "app.c:42");
+    int err = ed_wait(s);
+    return err ? err : await_end();
+}
+
+/* Runs fn with a monitor; what it logged, to be freed. */
+static char *run_watched(ed_fn *fn)
+{
+    int err;
+
+    log_fd = capture_log();
+    err = ed_run(fn, NULL, .blocked_after = LIMIT);
+    char *said = captured(log_fd);
+    log_fd = -1;
+    assert_int_equal(err, 0);
+    return said;
+}
+
+static void a_blocked_loop_is_told_with_the_culprit(void **state)
+{
+    uint64_t before = ed_monitor_blocked_count();
+    char *said;
+
+    (void)state;
+    said = run_watched(block);
+    assert_non_null(strstr(said, "loop blocked for "));
+    assert_non_null(strstr(said, " by fiber 'report' (started at app.c:42)"));
+    assert_non_null(strstr(said, "    slow_query at "));
+    assert_non_null(strstr(said, "test_monitor.c:"));
+    assert_non_null(strstr(said, "    report_page at "));
+    assert_non_null(strstr(said, "loop runs again after "));
+    assert_int_equal(ed_monitor_blocked_count() - before, 1);
+    free(said);
+}
+
+static void frames_of_the_runtime_are_left_out(void **state)
+{
+    char *said;
+
+    (void)state;
+    said = run_watched(block);
+    assert_null(strstr(said, "take_sample"));
+    assert_null(strstr(said, "core/monitor.c:"));
+    assert_null(strstr(said, "fiber.c:"));
+    free(said);
+}
+
+static int count_of(const char *text, const char *part)
+{
+    int count = 0;
+
+    while ((text = strstr(text, part))) {
+        count++;
+        text++;
+    }
+    return count;
+}
+
+/* At 1, 2 and 4 limits, and not at every look. */
+static void reports_are_repeated_ever_less_often(void **state)
+{
+    char *said;
+    int count;
+
+    (void)state;
+    said = run_watched(block);
+    count = count_of(said, "loop blocked for ");
+    assert_true(count >= 1 && count <= 3);
+    assert_int_equal(count_of(said, "loop runs again"), 1);
+    free(said);
+}
+
+static int sleep_in_kernel(void *arg)
+{
+    struct timespec left = {0, 3 * LIMIT};
+
+    (void)arg;
+    while (nanosleep(&left, &left))
+        ;
+    return await_end();
+}
+
+static void a_blocking_system_call_is_named(void **state)
+{
+    char *said;
+
+    (void)state;
+    said = run_watched(sleep_in_kernel);
+    assert_non_null(strstr(said, "nanosleep"));
+    assert_non_null(strstr(said, "sleep_in_kernel at "));
+    free(said);
+}
+
+static int take_turns(void *arg)
+{
+    for (int i = 0; i < 20; i++) {
+        slow_query(LIMIT / 5);
+        ed_yield();
+    }
+    return *(int *)arg;
+}
+
+static void a_busy_loop_that_takes_turns_is_not_blocked(void **state)
+{
+    uint64_t before = ed_monitor_blocked_count();
+    int result = 0;
+
+    (void)state;
+    assert_int_equal(ed_run(take_turns, &result, .blocked_after = LIMIT), 0);
+    assert_int_equal(ed_monitor_blocked_count(), before);
+}
+
+static int sleep_long(void *arg)
+{
+    (void)arg;
+    return ed_sleep(3 * LIMIT);
+}
+
+static void a_loop_with_nothing_to_do_is_not_blocked(void **state)
+{
+    uint64_t before = ed_monitor_blocked_count();
+
+    (void)state;
+    assert_int_equal(ed_run(sleep_long, NULL, .blocked_after = LIMIT), 0);
+    assert_int_equal(ed_monitor_blocked_count(), before);
+}
+
+static void it_can_be_turned_off(void **state)
+{
+    uint64_t before = ed_monitor_blocked_count();
+
+    (void)state;
+    assert_int_equal(ed_run(block, NULL, .blocked_after = -1), 0);
+    assert_int_equal(ed_monitor_blocked_count(), before);
+}
+
+static int note_threads(void *arg)
+{
+    *(int *)arg = running_threads();
+    return 0;
+}
+
+static void the_watching_thread_ends_with_the_last_loop(void **state)
+{
+    int before = running_threads();
+    int inside = 0;
+
+    (void)state;
+    assert_int_equal(ed_run(note_threads, &inside), 0);
+    assert_int_equal(inside, before + 1);
+    assert_int_equal(running_threads(), before);
+}
+
+static void *run_loop(void *arg)
+{
+    (void)arg;
+    return ed_run(block, NULL, .blocked_after = LIMIT) ? "failed" : NULL;
+}
+
+static void several_loops_are_watched_at_once(void **state)
+{
+    uint64_t before = ed_monitor_blocked_count();
+    int log = capture_log();
+    pthread_t threads[3];
+    void *failed[3];
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, run_loop, NULL), 0);
+    for (int i = 0; i < 3; i++)
+        pthread_join(threads[i], &failed[i]);
+    free(captured(log));
+    for (int i = 0; i < 3; i++)
+        assert_null(failed[i]);
+    assert_int_equal(ed_monitor_blocked_count() - before, 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_blocked_loop_is_told_with_the_culprit),
+        cmocka_unit_test(frames_of_the_runtime_are_left_out),
+        cmocka_unit_test(reports_are_repeated_ever_less_often),
+        cmocka_unit_test(a_blocking_system_call_is_named),
+        cmocka_unit_test(a_busy_loop_that_takes_turns_is_not_blocked),
+        cmocka_unit_test(a_loop_with_nothing_to_do_is_not_blocked),
+        cmocka_unit_test(it_can_be_turned_off),
+        cmocka_unit_test(the_watching_thread_ends_with_the_last_loop),
+        cmocka_unit_test(several_loops_are_watched_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
