@@ -10,6 +10,7 @@
  * Nothing here blocks but the reading of such small local files, and no thread
  * is started.
  */
+#include "base/options.h"
 #include "core/io.h"
 #include "net/addr.h"
 #include "net/hosts.h"
@@ -623,15 +624,16 @@ static bool is_idle(const struct resolver *r)
     return true;
 }
 
-int ed_dns_configure_with(const struct ed_dns_options *options)
+int ed_dns_configure_with(const struct ed_dns_options *given)
 {
+    ED_OPTIONS_TAKE(struct ed_dns_options, options, given);
     struct resolver *r;
     ed_loop *loop = ed_loop_current();
     int err = loop ? resolver_of(loop, &r) : ED_EUSAGE;
 
     if (err)
         return err;
-    return is_idle(r) ? configure(r, options) : ED_EUSAGE;
+    return is_idle(r) ? configure(r, &options) : ED_EUSAGE;
 }
 
 /* ---- asking ---- */
