@@ -66,7 +66,7 @@ static size_t question_end(const char *query, int *type)
 
     while (query[at])
         at += (size_t)query[at] + 1;
-    *type = query[at + 2];
+    *type = (unsigned char)query[at + 2];
     return at + 5;
 }
 
