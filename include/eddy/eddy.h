@@ -16,13 +16,16 @@
 #include <eddy/dns.h>
 #include <eddy/error.h>
 #include <eddy/fiber.h>
+#include <eddy/file.h>
 #include <eddy/future.h>
 #include <eddy/http.h>
 #include <eddy/log.h>
 #include <eddy/loop.h>
 #include <eddy/map.h>
+#include <eddy/process.h>
 #include <eddy/queue.h>
 #include <eddy/server.h>
+#include <eddy/signal.h>
 #include <eddy/stream.h>
 #include <eddy/sync.h>
 
