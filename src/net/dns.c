@@ -194,10 +194,11 @@ static bool is_half(const struct answer *answer)
     return true;
 }
 
+/* At least one. */
 static unsigned count_nodes(const struct ares_addrinfo *found)
 {
-    unsigned count = 0;
-    const struct ares_addrinfo_node *node = found->nodes;
+    unsigned count = 1;
+    const struct ares_addrinfo_node *node = found->nodes->ai_next;
 
     for (; node && count < ED_ADDRS_MAX; node = node->ai_next)
         count++;
@@ -242,6 +243,8 @@ static void on_found(void *arg, int status, int timeouts,
 
     (void)timeouts;
     query->answer = NULL;
+    if (status == ARES_SUCCESS && !found->nodes)
+        status = ARES_ENODATA;
     if (answer && status == ARES_SUCCESS) {
         ttl = take_nodes(answer, found);
         if (!ttl)
