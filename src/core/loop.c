@@ -236,14 +236,15 @@ static int64_t patience(const ed_loop *loop)
     return left > 0 ? left : 0;
 }
 
-static void advance_clock(ed_loop *loop)
+/* A virtual clock waits for I/O that led to more I/O. */
+static void advance_clock(ed_loop *loop, bool io)
 {
     if (!loop->virtual_clock) {
         loop->now = loop->turn_began = ed_clock_monotonic();
         return;
     }
     int64_t next = ed_timers_next(&loop->timers);
-    if (!loop->ready && !loop->deferred && !loop->expected &&
+    if (!io && !loop->ready && !loop->deferred && !loop->expected &&
         next != INT64_MAX && next > loop->now)
         loop->now = next;
 }
@@ -255,8 +256,8 @@ static void turn(ed_loop *loop)
     if (!loop->fiber_count)
         return;
     loop->immediate = 0;
-    ed_backend_poll(loop, patience(loop));
-    advance_clock(loop);
+    bool io = ed_backend_poll(loop, patience(loop));
+    advance_clock(loop, io);
     ed_timers_fire(loop, loop->now);
 }
 

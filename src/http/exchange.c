@@ -167,7 +167,7 @@ static void finish(struct ed_client_conn *conn, size_t bytes_behind)
     ed_res *res = conn->res;
     bool again = res->sent && !res->last && !bytes_behind;
 
-    res->timing.done = ed_loop_now_exact(conn->client->loop);
+    res->timing.done = ed_res_now(res);
     detach(conn);
     conn->used = true;
     if (again && conn->paused)
@@ -516,7 +516,7 @@ static void on_data(ed_stream *stream, char *data, ssize_t len)
         return;
     }
     if (!res->timing.first_byte)
-        res->timing.first_byte = ed_loop_now_exact(conn->client->loop);
+        res->timing.first_byte = ed_res_now(res);
     if (res->status)
         read_body(conn, data, (size_t)len);
     else
@@ -569,7 +569,7 @@ static void send_on(struct ed_client_conn *conn)
     }
     if (conn->out_end) {
         conn->res->sent = true;
-        conn->res->timing.sent = ed_loop_now_exact(conn->client->loop);
+        conn->res->timing.sent = ed_res_now(conn->res);
     }
 }
 

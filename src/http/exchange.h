@@ -128,6 +128,15 @@ struct ed_res {
     struct ed_res_timing timing;
 };
 
+/* Now, for the timing. The start was read from the clock itself, which may be
+ * ahead of the loop's. */
+static inline int64_t ed_res_now(const ed_res *res)
+{
+    int64_t now = ed_now();
+
+    return now > res->timing.started ? now : res->timing.started;
+}
+
 /* Begins an exchange: what `conn` receives is the response. */
 void ed_exchange_begin(struct ed_client_conn *conn, ed_res *res);
 

@@ -126,8 +126,11 @@ static int open_conn(struct ed_fetch *f, struct ed_client_conn **out)
         return err;
     }
     f->client->connections++;
-    f->res->timing.resolved = *c.to.host ? c.resolved_at : 0;
-    f->res->timing.connected = c.connected_at;
+    f->res->timing.connected = ed_res_now(f->res);
+    if (*c.to.host)
+        f->res->timing.resolved = c.resolved_at > f->res->timing.queued
+                                      ? c.resolved_at
+                                      : f->res->timing.queued;
     return 0;
 }
 
@@ -194,7 +197,6 @@ static void begin_again(struct ed_fetch *f)
 static int take_place(struct ed_fetch *f, struct ed_client_conn **conn)
 {
     struct ed_pooled *pooled;
-    int64_t turn = ed_now();
     int err = ed_pool_take(&f->client->pool,
                            ed_bytes_of(f->key, f->key_len), &f->origin,
                            &pooled);
@@ -203,9 +205,7 @@ static int take_place(struct ed_fetch *f, struct ed_client_conn **conn)
         return ed_fetch_explain(f, err, "no memory for a connection");
     if (err)
         return ed_fetch_explain_end(f, err, "no free connection");
-    f->res->timing.queued = ed_now() == turn
-                                ? f->res->timing.started
-                                : ed_loop_now_exact(f->client->loop);
+    f->res->timing.queued = ed_res_now(f->res);
     if (pooled)
         *conn = ED_CONTAINER(pooled, struct ed_client_conn, pooled);
     return 0;
