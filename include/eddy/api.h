@@ -18,6 +18,9 @@
 #define ED_END_DECLS
 #endif
 
+/* Of the library these headers belong to. */
+#define ED_VERSION "0.1.0"
+
 #define ED_API              __attribute__((visibility("default")))
 #define ED_CHECK            __attribute__((warn_unused_result))
 #define ED_PRINTF(fmt, arg) __attribute__((format(printf, fmt, arg)))

@@ -27,16 +27,21 @@ ED_API ed_app *ed_req_app(const ed_req *req);
  * method), "GET example.org/x" or "GET *.example.org/x" (one host; routes with
  * a host go first).
  *
- *   {name}       one segment, decoded
- *   {name:int}   one segment of digits, with an optional '-'
- *   {rest*}      what is left, slashes included, may be empty; last only
+ *   {name}       one segment, not empty; decoded
+ *   {name:int}   one segment of digits, with an optional '-', that fits
+ *                int64_t
+ *   {rest*}      what is left, slashes included, may be empty; last only. An
+ *                encoded slash in it stays encoded ("%2F")
  *
  * Literal segments win over {name:int}, that over {name}, that over {rest*},
- * whatever the order of registration. GET routes answer HEAD; OPTIONS is
- * answered with Allow, unknown methods with 405 and Allow, unknown paths with
- * 404. A path is matched segment by segment, each decoded after splitting, so
- * an encoded slash never separates. A path with "." or ".." segments is
- * redirected to its normal form.
+ * segment by segment from the left, whatever the order of registration; a
+ * route that does not take the method is passed over for the next that matches.
+ * GET routes answer HEAD; OPTIONS is answered with Allow, unknown methods with
+ * 405 and Allow, unknown paths with 404. A path is matched segment by segment,
+ * each decoded after splitting, so an encoded slash never separates; one that
+ * is not well encoded, or encodes NUL, is answered with 400. A path with "." or
+ * ".." segments, encoded or not, is redirected (308) to its normal form. "/a"
+ * and "/a/" are two paths.
  *
  * Returns the route's number for naming it, or ED_EUSAGE with the reason in
  * the log when the pattern is malformed or taken. Programs may ignore it:
@@ -53,33 +58,44 @@ ED_API int ed_route_name(ed_app *app, const char *name);
  * The path of a named route, its arguments given as name, value pairs ending
  * with NULL and encoded as needed: ed_url_for(req, "hello", "name", "Ada",
  * NULL). In the request's arena; NULL (logged) when the name or an argument
- * is missing.
+ * is missing, or when no path leads to the route with that argument: an empty
+ * {name}, a number that is none, "." and ".." segments, or a {rest*} that would
+ * make the path begin with two slashes, which is another host to a browser.
  */
 ED_API const char *ed_url_for(ed_req *req, const char *name, ...)
     __attribute__((sentinel));
 
-/* An argument of the path, decoded; "" when the route has none of that name.
- * As a number; 0 when it is none. */
+/* An argument of the path, decoded, valid until the handler returns; "" when
+ * the route has none of that name. As a number; 0 when it is none. */
 ED_API const char *ed_arg(const ed_req *req, const char *name);
 ED_API int64_t ed_arg_int(const ed_req *req, const char *name);
 
 /* ---- groups and middleware ---- */
 
-/* Routes below a prefix such as "/api" or "/users/{id}". Groups nest. They
- * belong to the app. */
+/* Routes below a prefix such as "/api" or "/users/{id}", or below none ("") for
+ * the sake of middleware. Groups nest and belong to the app. In a group's
+ * pattern the path may be left out ("GET") for the prefix itself. Never NULL:
+ * a malformed prefix is logged, and ed_main() refuses to start. */
 ED_API ed_group *ed_group_new(ed_app *app, const char *prefix);
 ED_API ed_group *ed_group_in(ed_group *group, const char *prefix);
 
 /*
  * Middleware, of the app (every request, 404 and 405 included) or of a group
- * (its routes). The first added is the outermost. `arg` is given back by
- * ed_middleware_arg() while the middleware runs.
+ * (its routes). The app's is outside of a group's, an outer group's outside of
+ * an inner one's, and of each the first added is the outermost. The order
+ * relative to ed_route() does not matter. All return 0.
  *
  * before: runs ahead; a non-zero result ends the request: a negative one as
- *         an error, a positive one when it has replied itself.
- * after:  runs when the handler has returned, with its result; may still add
- *         fields when the head is not out, and returns the result.
- * around: is given what comes next and calls it, or not.
+ *         an error, a positive one when it has replied itself. What is
+ *         outside sees that as the result (a positive one as 0).
+ * after:  runs when the handler has returned, with its result, and returns
+ *         the result, that one or another. Fields it adds go out with error
+ *         replies, which are made later; a handler's own reply is gone by then
+ *         (ed_reply_began()): add fields for that in `before`.
+ * around: is given what comes next, calls it with ed_next_call(), or not, and
+ *         returns the result.
+ *
+ * The route is chosen before any of it runs, so ed_arg() works.
  */
 typedef struct ed_next ed_next;
 typedef int ed_before_fn(ed_req *req, void *arg);
@@ -96,32 +112,48 @@ ED_API int ed_group_around(ed_group *group, ed_around_fn *fn, void *arg);
 
 /* ---- errors ---- */
 
-/* Makes error replies: called with the status and a text for the client.
- * The default answers HTML, JSON or plain text, as Accept asks; it never
- * shows ed_error(), which is for the log. */
+/*
+ * Makes error replies: called with the status and a sentence for the client,
+ * outside of all middleware, when the error has been logged. When it replies
+ * nothing, the default does, which answers HTML, JSON or plain text, as Accept
+ * asks. That never shows ed_error(), which is for the log; with a 5xx it shows
+ * ed_req_id(), by which the log line is found. NULL takes it away.
+ */
 typedef int ed_error_fn(ed_req *req, int status, const char *text);
 ED_API void ed_on_error(ed_app *app, ed_error_fn *fn);
 
 /* ---- running ---- */
 
 /* Answers a request with the app: the ed_handler of a server of one's own
- * (ed_server_new(ed_app_handle, .user = app)). */
+ * (ed_server_new(ed_app_handle, .user = app)). Background tasks are
+ * ed_main()'s. */
 ED_API int ed_app_handle(ed_req *req);
 
-/* Has fn(arg) run in a fiber of the app's, from before the first request
- * until the app stops, when it is cancelled. A failure is logged. */
-ED_API int ed_app_background(ed_app *app, ed_fn *fn, void *arg);
+/* Has fn(arg) run in a fiber of the app's, from before ed_main() serves the
+ * first request until it has served the last, when it is cancelled. While
+ * ed_main() serves it starts at once. A failure is logged and stops nothing
+ * else. Returns 0, or an error of ed_go() when started at once. */
+#define ed_app_background(app, fn, arg)                                        \
+    ed_app_background_((app), (fn), (arg), #fn, ED_PLACE_)
+ED_API int ed_app_background_(ed_app *app, ed_fn *fn, void *arg,
+                              const char *name, const char *place);
 
 /*
  * Serves the app until SIGINT or SIGTERM: then drains, and a second signal
- * cancels. SIGUSR1 logs the tree of fibers. Options of the command line:
+ * cancels. SIGUSR1 logs the tree of fibers; SIGPIPE is ignored. Each line of
+ * the log that is written for a request carries ed_req_id(). Options of the
+ * command line, as "--name value" or "--name=value":
  *
- *   --listen ADDRESS   where to listen; may be repeated; 127.0.0.1:8080
+ *   --listen ADDRESS      where to listen (stream.h); may be repeated;
+ *                         127.0.0.1:8080 without it
  *   --log LEVEL[,FORMAT]  debug, info, warn, error, off; text, json
  *   --help, --version
  *
  * A program's own options are declared with ed_option() before. Frees the app.
- * Returns the exit status: 0, 1 for a failure, 2 for wrong usage.
+ * Not in a fiber: it runs a loop of its own.
+ *
+ * Returns the exit status: 0, 1 for a failure (a route was refused, an address
+ * is taken), 2 for wrong usage, told in one line on stderr.
  */
 ED_API ED_CHECK int ed_main(ed_app *app, int argc, char **argv);
 

@@ -4,6 +4,7 @@
 #ifndef EDDY_EDDY_H
 #define EDDY_EDDY_H
 
+#include <eddy/addr.h>
 #include <eddy/api.h>
 #include <eddy/app.h>
 #include <eddy/arena.h>
@@ -12,6 +13,7 @@
 #include <eddy/chan.h>
 #include <eddy/client.h>
 #include <eddy/clock.h>
+#include <eddy/dns.h>
 #include <eddy/error.h>
 #include <eddy/fiber.h>
 #include <eddy/file.h>

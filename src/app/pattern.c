@@ -16,7 +16,6 @@ struct reader {
     struct ed_pattern *pattern;
     ed_arena *arena;
     const char **why;
-    size_t args;
 };
 
 /* Writes down what is wrong. */
@@ -154,7 +153,7 @@ static int read_arg(struct reader *r, struct ed_part *part, struct ed_bytes arg,
     if (ed_pattern_arg(r->pattern, name) >= 0)
         return wrong(r, "two arguments are named '%.*s'", (int)name.len,
                      name.ptr);
-    if (++r->args > ED_PATTERN_ARGS)
+    if (++r->pattern->arg_count > ED_PATTERN_ARGS)
         return wrong(r, "more than %d arguments", ED_PATTERN_ARGS);
     return copy(r, name, &part->text);
 }

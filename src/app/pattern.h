@@ -34,6 +34,7 @@ struct ed_pattern {
     bool subdomains;         /* the host was "*.HOST"; `host` is ".HOST" */
     struct ed_part *parts;
     size_t part_count;
+    size_t arg_count; /* parts that are arguments */
 };
 
 /*

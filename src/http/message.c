@@ -544,19 +544,52 @@ int ed_req_upgrade(ed_req *req, const char *protocol, ed_stream **out)
 
 /* ---- running the handler ---- */
 
-int ed_req_error_reply(ed_req *req, int status, const char *text)
+/* Fields that say something of a body, and so nothing true of another. */
+static bool is_about_body(struct ed_bytes name)
+{
+    static const char *const names[] = {
+        "content-encoding", "content-language", "content-disposition",
+        "content-range",    "content-location", "accept-ranges",
+        "cache-control",    "expires",          "etag",
+        "last-modified",
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (is_name(name, names[i]))
+            return true;
+    }
+    return false;
+}
+
+bool ed_req_take_back(ed_req *req)
 {
     if (req->reply.began || req->reply.ended)
-        return ED_EUSAGE;
+        return false;
     req->reply.status = 0;
     req->reply.pieces = false;
+    req->reply.content_type = NULL;
     req->reply.content_type_set = false;
+    req->reply.length = -1;
     req->reply.sent = 0;
+    struct ed_reply_field **at = &req->reply.fields;
+    while (*at) {
+        if (is_about_body((*at)->name))
+            *at = (*at)->next;
+        else
+            at = &(*at)->next;
+    }
+    req->reply.fields_end = at;
+    return true;
+}
+
+int ed_req_error_reply(ed_req *req, int status, const char *text)
+{
+    if (!ed_req_take_back(req))
+        return ED_EUSAGE;
     return ed_reply(req, status, "%d %s\n%s%s", status, ed_http_reason(status),
                     text, *text ? "\n" : "");
 }
 
-static void log_failure(ed_req *req, int err)
+void ed_req_log_failure(const ed_req *req, int err)
 {
     const char *detail = ed_error_of(err);
     if (ed_err_status(err) < 500) {
@@ -597,7 +630,7 @@ int ed_req_run(ed_req *req, ed_handler *handler)
     /* A client that has left gets no reply, and is nobody's failure. */
     if (err == ED_ECANCELED && ed_cancelled())
         return err;
-    log_failure(req, err);
+    ed_req_log_failure(req, err);
     if (req->reply.ended)
         return 0;
     if (req->reply.began)

@@ -97,4 +97,12 @@ int ed_req_run(ed_req *req, ed_handler *handler);
 /* A plain error reply, used when the application makes none. */
 int ed_req_error_reply(ed_req *req, int status, const char *text);
 
+/* Takes back a reply whose head is not out, so that an error reply can take
+ * its place: its status, and the fields that were about its body. False when
+ * it is too late. */
+bool ed_req_take_back(ed_req *req);
+
+/* Logs an error that a handler returned: as the client's, or as our own. */
+void ed_req_log_failure(const ed_req *req, int err);
+
 #endif

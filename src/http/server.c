@@ -4,6 +4,7 @@
  * Owns what all its connections share (server_internal.h). What happens on a
  * connection is the version's: h1_conn.c.
  */
+#include "base/options.h"
 #include "http/server_internal.h"
 
 #include <eddy/log.h>
@@ -62,14 +63,13 @@ static void apply_defaults(ed_server *server)
 static void look_for_slow(struct ed_timer *timer);
 
 ed_server *ed_server_new_with(ed_handler *handler,
-                              const struct ed_server_options *options)
+                              const struct ed_server_options *given)
 {
     ed_loop *loop = ed_loop_current();
     ed_server *server = loop ? calloc(1, sizeof *server) : NULL;
     if (!server)
         return NULL;
-    memcpy(&server->options, options,
-           options->size < sizeof *options ? options->size : sizeof *options);
+    ed_options_take(&server->options, sizeof server->options, given);
     apply_defaults(server);
     server->handler = handler;
     server->loop = loop;

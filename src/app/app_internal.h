@@ -1,0 +1,125 @@
+/*
+ * app_internal.h - an application's inside, for the files of this room.
+ */
+#ifndef EDDY_APP_INTERNAL_H
+#define EDDY_APP_INTERNAL_H
+
+#include "app/router.h"
+#include "http/message.h"
+
+#include <eddy/app.h>
+#include <eddy/map.h>
+
+/* ---- middleware (middleware.c) ---- */
+
+enum ed_layer_kind { ED_LAYER_BEFORE, ED_LAYER_AFTER, ED_LAYER_AROUND };
+
+struct ed_layer {
+    enum ed_layer_kind kind;
+    union {
+        ed_before_fn *before;
+        ed_after_fn *after;
+        ed_around_fn *around;
+    };
+    void *arg;
+};
+
+/* The middleware that was added at one place, in its order. */
+struct ed_layers {
+    struct ed_layer *layers;
+    size_t count;
+    size_t room;
+};
+
+/* Runs a handler inside of layers, the first of which is the outermost. */
+int ed_layers_run(const struct ed_layer *layers, const struct ed_layer *end,
+                  ed_handler *handler, ed_req *req);
+
+/* Works out the layers of every route, when middleware was added. */
+void ed_app_arrange(ed_app *app);
+
+/* ---- the application ---- */
+
+struct ed_group {
+    ed_app *app;
+    const struct ed_group *outer; /* NULL: the app */
+    const char *prefix;           /* that of outer groups included */
+    struct ed_layers layers;
+};
+
+struct ed_background {
+    struct ed_background *next;
+    ed_fn *fn;
+    void *arg;
+    const char *name;
+    const char *place;
+};
+
+struct ed_option {
+    struct ed_option *next;
+    const char *name;
+    const char **value;
+    const char *placeholder;
+    const char *help;
+};
+
+struct ed_app {
+    ed_arena *arena; /* of all below; grows until the app is freed */
+    void *object;
+    struct ed_router router;
+    struct ed_route **routes;
+    size_t route_count;
+    size_t route_room;
+    ed_map *names; /* of routes, to them */
+    struct ed_layers layers;
+    bool arranged;    /* the routes know their layers */
+    unsigned refused; /* routes and groups that were malformed or taken */
+    ed_error_fn *on_error;
+
+    struct ed_background *background;
+    struct ed_background **background_end;
+    struct ed_option *options;
+    struct ed_option **options_end;
+    ed_scope *scope; /* of background tasks, while ed_main() serves */
+};
+
+/* Memory of the app's; aborts when there is none, as starting up may. */
+void *ed_app_alloc(ed_app *app, size_t size);
+const char *ed_app_copy(ed_app *app, struct ed_bytes text);
+
+/* Adds a route; `prefix` and `group` may be NULL. */
+int ed_app_add_route(ed_app *app, const struct ed_group *group,
+                     const char *pattern, ed_handler *handler);
+
+/*
+ * What the app notes about a request while it answers it: req->app. Lies on
+ * the stack of ed_app_handle().
+ */
+struct ed_note {
+    ed_app *app;
+    ed_handler *handler;
+    struct ed_bytes path; /* canonical */
+    struct ed_match match;
+    const char *args[ED_PATTERN_ARGS]; /* as handlers see them, once asked */
+};
+
+/* ---- error replies (error_page.c) ---- */
+
+/* Replies to the error a handler returned, unless that is too late. Returns 0
+ * or what the server is to be told. */
+int ed_app_fail(ed_req *req, int err);
+
+/* The ed_error_fn of apps that have none of their own. */
+int ed_error_page(ed_req *req, int status, const char *text);
+
+/* ---- words (suggest.c) ---- */
+
+/* The word most like `text`, for "did you mean": NULL when none is near. Takes
+ * one word at a time; zero-initialise the state. */
+struct ed_suggestion {
+    const char *word;
+    size_t distance;
+};
+void ed_suggest(struct ed_suggestion *best, const char *text, const char *word);
+
+#endif

@@ -1,0 +1,106 @@
+/*
+ * client.c - clients: their options, their life, their counts.
+ */
+#include "http/exchange.h"
+#include <stdlib.h>
+
+#define DEFAULT_USER_AGENT "eddy/" EDDY_VERSION
+
+static const struct ed_client_options DEFAULTS = {
+    .max_per_origin = 256,
+    .max_idle = 256,
+    .idle_timeout = 15 * ED_S,
+    .connect_timeout = 10 * ED_S,
+    .max_body = 64 * 1024 * 1024,
+    .user_agent = DEFAULT_USER_AGENT,
+};
+
+/* ---- the client ---- */
+
+static void close_pooled(struct ed_pooled *pooled)
+{
+    ed_client_conn_close(ED_CONTAINER(pooled, struct ed_client_conn, pooled));
+}
+
+static void free_client(ed_client *client)
+{
+    if (client->reader)
+        ed_buf_free(&client->reader->bytes);
+    free(client->reader);
+    free(client->user_agent);
+    ED_MAGIC_CLEAR(client);
+    free(client);
+}
+
+ed_client *ed_client_new_with(const struct ed_client_options *options)
+{
+    const struct ed_client_options *d = &DEFAULTS;
+    struct ed_client_options o = {0};
+    ed_client *client = calloc(1, sizeof(*client));
+
+    if (!client)
+        return NULL;
+    memcpy(&o, options, options->size < sizeof(o) ? options->size : sizeof(o));
+    ED_MAGIC_SET(client, ED_CLIENT_MAGIC);
+    client->loop = ed_loop_current();
+    client->connect_timeout =
+        o.connect_timeout ? o.connect_timeout : d->connect_timeout;
+    client->max_body = o.max_body ? o.max_body : d->max_body;
+    client->user_agent = strdup(o.user_agent ? o.user_agent : d->user_agent);
+    client->pool.max_per_origin =
+        o.max_per_origin ? o.max_per_origin : d->max_per_origin;
+    client->pool.max_idle = o.max_idle ? o.max_idle : d->max_idle;
+    client->pool.idle_timeout =
+        o.idle_timeout ? o.idle_timeout : d->idle_timeout;
+    client->pool.close = close_pooled;
+    if (!client->user_agent || ed_pool_open(&client->pool, client->loop)) {
+        free_client(client);
+        return NULL;
+    }
+    client->user_agent_len = strlen(client->user_agent);
+    return client;
+}
+
+void ed_client_free(ed_client *client)
+{
+    if (!client)
+        return;
+    ED_MAGIC_CHECK(client, ED_CLIENT_MAGIC);
+    assert(!client->busy);
+    ed_pool_close(&client->pool);
+    free_client(client);
+}
+
+static void free_loops_own(void *client)
+{
+    ed_client_free(client);
+}
+
+ed_client *ed_client_of_loop(void)
+{
+    static const char key;
+    ed_loop *loop = ed_loop_current();
+    ed_client *client = ed_loop_get(loop, &key);
+
+    if (client)
+        return client;
+    client = ed_client_new();
+    if (client && ed_loop_set(loop, &key, client, free_loops_own)) {
+        ed_client_free(client);
+        return NULL;
+    }
+    return client;
+}
+
+void ed_client_counts(const ed_client *client, struct ed_client_counts *counts)
+{
+    *counts = (struct ed_client_counts){
+        .requests = client->requests,
+        .connections = client->connections,
+        .reused = client->reused,
+        .retried = client->retried,
+        .open = client->pool.places,
+        .idle = client->pool.idle_count,
+        .waiting = client->pool.waiting,
+    };
+}

@@ -1,0 +1,143 @@
+/*
+ * request_head.c - writes the head of a request that a client sends.
+ *
+ * Promises that no text of the caller's can end a line or frame the message:
+ * what would is refused.
+ */
+#include "http/request_head.h"
+#include "wire/http1.h"
+#include <eddy/fiber.h>
+#include <stdio.h>
+
+static const struct ed_bytes VERSION = {" HTTP/1.1\r\n", 11};
+
+/* Room for what is not counted by name: names of fields, line ends, spaces, a
+ * number. */
+enum { FIXED_BYTES = 256, NUMBER_BYTES = 24 };
+
+struct pen {
+    char *at;
+};
+
+static void put(struct pen *pen, struct ed_bytes text)
+{
+    if (text.len)
+        memcpy(pen->at, text.ptr, text.len);
+    pen->at += text.len;
+}
+
+static void put_field(struct pen *pen, struct ed_bytes name_and_colon,
+                      struct ed_bytes value)
+{
+    put(pen, name_and_colon);
+    put(pen, value);
+    put(pen, ED_BYTES("\r\n"));
+}
+
+static void put_number(struct pen *pen, struct ed_bytes name_and_colon,
+                       uint64_t number)
+{
+    char digits[NUMBER_BYTES];
+    size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number);
+    put_field(pen, name_and_colon,
+              ed_bytes_of(digits + at, sizeof(digits) - at));
+}
+
+static bool is(struct ed_bytes name, struct ed_bytes other)
+{
+    return ed_bytes_equal_nocase(name, other);
+}
+
+/* Whether a list of tokens, as in Connection, has one. */
+static bool lists(struct ed_bytes list, struct ed_bytes token)
+{
+    while (list.ptr) {
+        if (is(ed_bytes_trim(ed_bytes_cut(&list, ',')), token))
+            return true;
+    }
+    return false;
+}
+
+/* Checks one of the caller's fields, which may stand for one of ours. */
+static int check_field(struct ed_request_head *head, const char *line)
+{
+    struct ed_bytes value = ed_bytes(line);
+    struct ed_bytes name = ed_bytes_cut(&value, ':');
+
+    if (!value.ptr || !ed_http1_is_token(name) ||
+        !ed_http1_is_value(ed_bytes_trim(value)))
+        return ed_fail(ED_EUSAGE, "'%.80s' is no header field", line);
+    if (is(name, ED_BYTES("Content-Length")) ||
+        is(name, ED_BYTES("Transfer-Encoding")))
+        return ed_fail(ED_EUSAGE, "%.20s is the client's to set", line);
+    if (is(name, ED_BYTES("Host")))
+        head->host.len = 0;
+    else if (is(name, ED_BYTES("User-Agent")))
+        head->user_agent.len = 0;
+    else if (is(name, ED_BYTES("Content-Type")))
+        head->content_type.len = 0;
+    else if (is(name, ED_BYTES("Connection")))
+        head->close |= lists(value, ED_BYTES("close"));
+    return 0;
+}
+
+static int check(struct ed_request_head *head, size_t *bytes)
+{
+    if (!ed_http1_is_token(head->method) ||
+        ed_bytes_equal(head->method, ED_BYTES("CONNECT")))
+        return ed_fail(ED_EUSAGE, "'%.40s' is no method to fetch with",
+                       head->method.ptr);
+    *bytes = FIXED_BYTES + head->method.len + head->target.len +
+             head->host.len + head->user_agent.len + head->content_type.len;
+    for (const char *const *line = head->headers; line && *line; line++) {
+        int err = check_field(head, *line);
+        if (err)
+            return err;
+        *bytes += strlen(*line) + 2;
+    }
+    return 0;
+}
+
+static void write(struct ed_request_head *head, struct pen *pen)
+{
+    put(pen, head->method);
+    put(pen, head->slash ? ED_BYTES(" /") : ED_BYTES(" "));
+    put(pen, head->target);
+    put(pen, VERSION);
+    if (head->host.len)
+        put_field(pen, ED_BYTES("Host: "), head->host);
+    if (head->user_agent.len)
+        put_field(pen, ED_BYTES("User-Agent: "), head->user_agent);
+    for (const char *const *line = head->headers; line && *line; line++)
+        put_field(pen, ed_bytes(*line), ED_BYTES(""));
+    if (head->content_type.len)
+        put_field(pen, ED_BYTES("Content-Type: "), head->content_type);
+    if (head->framing == ED_REQUEST_LENGTH)
+        put_number(pen, ED_BYTES("Content-Length: "), head->length);
+    else if (head->framing == ED_REQUEST_CHUNKED)
+        put(pen, ED_BYTES("Transfer-Encoding: chunked\r\n"));
+    put(pen, ED_BYTES("\r\n"));
+}
+
+int ed_request_head_write(struct ed_request_head *head, ed_arena *arena)
+{
+    size_t bytes;
+    char *room = head->store;
+    int err = check(head, &bytes);
+
+    if (err)
+        return err;
+    if (bytes > sizeof(head->store))
+        room = ed_arena_alloc(arena, bytes);
+    if (!room)
+        return ed_fail(ED_ENOMEM, "no memory for the request head");
+    struct pen pen = {room};
+    write(head, &pen);
+    head->bytes = ed_bytes_of(room, (size_t)(pen.at - room));
+    return 0;
+}

@@ -1,0 +1,148 @@
+/*
+ * response.c - what a client gets: status, fields, body, timing.
+ *
+ * All of it lies in the arena of who asked. A streamed response owns, until it
+ * is closed, the part of the body that was received but not read, and by its
+ * exchange the connection.
+ */
+#include "http/exchange.h"
+#include <jansson.h>
+
+int ed_res_status(const ed_res *res)
+{
+    return res->status;
+}
+
+const char *ed_res_reason(const ed_res *res)
+{
+    return res->reason;
+}
+
+const char *ed_res_header(const ed_res *res, const char *name)
+{
+    struct ed_bytes want = ed_bytes(name);
+
+    for (uint32_t i = 0; i < res->field_count; i++) {
+        const struct ed_http1_field *field = &res->fields[i];
+
+        if (field->name.len == want.len &&
+            ed_bytes_equal_nocase(ed_http1_bytes(res->head, field->name), want))
+            return res->head + field->value.at;
+    }
+    return NULL;
+}
+
+bool ed_res_header_at(const ed_res *res, size_t i, struct ed_bytes *name,
+                      struct ed_bytes *value)
+{
+    if (i >= res->field_count)
+        return false;
+    *name = ed_http1_bytes(res->head, res->fields[i].name);
+    *value = ed_http1_bytes(res->head, res->fields[i].value);
+    return true;
+}
+
+struct ed_bytes ed_res_body(const ed_res *res)
+{
+    return res->body;
+}
+
+const char *ed_res_text(const ed_res *res)
+{
+    return res->body.ptr;
+}
+
+struct json_t *ed_res_json(const ed_res *res)
+{
+    json_error_t error;
+    json_t *json = json_loadb(res->body.ptr, res->body.len, 0, &error);
+
+    if (!json)
+        (void)ed_fail(ED_EPARSE, "body is no JSON: line %d, column %d: %s",
+                      error.line, error.column, error.text);
+    return json;
+}
+
+void ed_res_timing(const ed_res *res, struct ed_res_timing *timing)
+{
+    *timing = res->timing;
+}
+
+/* ---- streamed ---- */
+
+/* Below this the receiving goes on. */
+static const size_t RESUME_BYTES = 32 * 1024;
+
+static size_t left(const ed_res *res)
+{
+    return res->gathered.len - res->gathered_read;
+}
+
+/* Reads of what was received before it was asked for. */
+static size_t take_gathered(ed_res *res, void *buf, size_t len)
+{
+    size_t n = left(res) < len ? left(res) : len;
+
+    memcpy(buf, res->gathered.ptr + res->gathered_read, n);
+    res->gathered_read += n;
+    if (!left(res)) {
+        /* Most of the time nothing is gathered at all. */
+        ed_buf_free(&res->gathered);
+        res->gathered_read = 0;
+    }
+    if (left(res) < RESUME_BYTES)
+        ed_exchange_resume(res);
+    return n;
+}
+
+static int wait_for_data(ed_res *res, void *buf, size_t len)
+{
+    int err = 0;
+
+    res->into = buf;
+    res->into_len = len;
+    while (res->conn && !res->into_got && !err)
+        err = ed_exchange_wait(res, "response body", ED_RES_DATA);
+    res->into = NULL;
+    return err;
+}
+
+static ssize_t fail_read(const ed_res *res)
+{
+    const struct ed_res_failure *failure = &res->failure;
+    const char *why = failure->why;
+
+    if (failure->err == ED_ETIMEOUT)
+        why = "no whole response body within the deadline";
+    else if (!why)
+        why = ed_err_text(failure->err);
+    return ed_fail(failure->err, "%s: %s", res->about, why);
+}
+
+ssize_t ed_res_read(ed_res *res, void *buf, size_t len)
+{
+    if (!res->stream || !len)
+        return ED_EUSAGE;
+    int err = ed_checkpoint();
+    res->into_got = 0;
+    if (!err && left(res))
+        return (ssize_t)take_gathered(res, buf, len);
+    if (!err && res->conn)
+        err = wait_for_data(res, buf, len);
+    if (err)
+        ed_exchange_abandon(res, err);
+    else if (res->into_got)
+        return (ssize_t)res->into_got;
+    return res->failure.err ? fail_read(res) : 0;
+}
+
+void ed_res_close(ed_res *res)
+{
+    if (!res->stream)
+        return;
+    ed_exchange_abandon(res, ED_ECLOSED);
+    ed_buf_free(&res->gathered);
+    res->gathered_read = 0;
+    res->stream = false;
+    res->client->busy--;
+}
