@@ -448,8 +448,8 @@ static void read_head(struct ed_client_conn *conn, char *data, size_t len)
     struct ed_head_reader *reader = take_reader(conn);
     struct ed_bytes in = ed_bytes_of(data, len);
 
-    if (!reader || (reader->bytes.len &&
-                    ed_buf_add(&reader->bytes, data, len))) {
+    if (!reader ||
+        (reader->bytes.len && ed_buf_add(&reader->bytes, data, len))) {
         fail(conn, ED_ENOMEM, "no memory for the response head");
         put_reader(client, reader);
         return;
@@ -553,8 +553,8 @@ static void advance(struct ed_client_conn *conn, size_t sent)
 static void send_on(struct ed_client_conn *conn)
 {
     while (conn->out_count) {
-        ssize_t n = ed_stream_try_writev(conn->stream, conn->out,
-                                         conn->out_count);
+        ssize_t n =
+            ed_stream_try_writev(conn->stream, conn->out, conn->out_count);
         if (n == -EAGAIN) {
             n = ed_stream_want_writable(conn->stream, true);
             if (n == 0)
