@@ -227,6 +227,8 @@ static int gather_piece(ed_res *res, struct ed_bytes piece, bool end)
 {
     if (end && !res->gathered.len)
         return keep_body(res, piece);
+    if (!end && !piece.len)
+        return 0;
     int err = ed_buf_add(&res->gathered, piece.ptr, piece.len);
     if (!err && end) {
         err = keep_body(res, ed_buf_bytes(&res->gathered));
