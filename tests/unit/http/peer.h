@@ -157,9 +157,9 @@ static inline void peer_open(struct peer *p)
                  strrchr(address, '/') + 1);
     else
         snprintf(p->url, sizeof(p->url), "http://%s/", p->host);
-    p->scope = ed_scope_enter_(
-        &p->store, ED_OPTIONS(struct ed_scope_options, .name = "peer",
-                              .independent = true));
+    p->scope = ed_scope_enter_(&p->store,
+                               ED_OPTIONS(struct ed_scope_options,
+                                          .name = "peer", .independent = true));
     ed_go(p->scope, peer_run, p);
 }
 
@@ -176,11 +176,10 @@ static inline const char *peer_seen(const struct peer *p)
     return p->seen.ptr ? p->seen.ptr : "";
 }
 
-/* Lets everything happen that can without time passing. */
+/* Lets everything happen that can happen at once. */
 static inline void settle(void)
 {
-    for (int i = 0; i < 20; i++)
-        check_int(ed_yield(), 0);
+    check_int(ed_sleep(1), 0);
 }
 
 static inline int count_descriptors(void)
