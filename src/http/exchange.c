@@ -227,6 +227,8 @@ static int gather_piece(ed_res *res, struct ed_bytes piece, bool end)
 {
     if (end && !res->gathered.len)
         return keep_body(res, piece);
+    if (!end && !piece.len)
+        return 0;
     int err = ed_buf_add(&res->gathered, piece.ptr, piece.len);
     if (!err && end) {
         err = keep_body(res, ed_buf_bytes(&res->gathered));
@@ -448,8 +450,8 @@ static void read_head(struct ed_client_conn *conn, char *data, size_t len)
     struct ed_head_reader *reader = take_reader(conn);
     struct ed_bytes in = ed_bytes_of(data, len);
 
-    if (!reader || (reader->bytes.len &&
-                    ed_buf_add(&reader->bytes, data, len))) {
+    if (!reader ||
+        (reader->bytes.len && ed_buf_add(&reader->bytes, data, len))) {
         fail(conn, ED_ENOMEM, "no memory for the response head");
         put_reader(client, reader);
         return;
@@ -553,8 +555,8 @@ static void advance(struct ed_client_conn *conn, size_t sent)
 static void send_on(struct ed_client_conn *conn)
 {
     while (conn->out_count) {
-        ssize_t n = ed_stream_try_writev(conn->stream, conn->out,
-                                         conn->out_count);
+        ssize_t n =
+            ed_stream_try_writev(conn->stream, conn->out, conn->out_count);
         if (n == -EAGAIN) {
             n = ed_stream_want_writable(conn->stream, true);
             if (n == 0)

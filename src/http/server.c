@@ -5,6 +5,7 @@
  * connection is the version's: h1_conn.c.
  */
 #include "base/options.h"
+#include "http/message.h"
 #include "http/server_internal.h"
 
 #include <eddy/log.h>
@@ -74,6 +75,7 @@ ed_server *ed_server_new_with(ed_handler *handler,
     server->handler = handler;
     server->loop = loop;
     server->timer.fire = look_for_slow;
+    ed_log_set_context(ed_req_log_context);
     for (int i = 0; i < ED_CONN_STATES; i++)
         ed_list_init(&server->waiting[i]);
     server->fields = malloc(server->limits.max_fields * sizeof *server->fields);
