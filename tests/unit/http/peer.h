@@ -68,7 +68,7 @@ static inline int peer_see(struct peer *p, ed_stream *s, const char *count)
         int err = ed_stream_read_until(s, ED_BYTES("\r\n\r\n"), 65536, &head);
         return err ? err : ed_buf_add(&p->seen, head.ptr, head.len);
     }
-    for (size_t left = (size_t)atol(count); left;) {
+    for (size_t left = (size_t)strtoul(count, NULL, 10); left;) {
         size_t n = left < sizeof(bytes) ? left : sizeof(bytes);
         int err = ed_stream_read_exactly(s, bytes, n);
         if (!err)
@@ -112,7 +112,7 @@ static inline int peer_line(struct peer *p, ed_stream *s, const char *line)
     case '*':
         return peer_dribble(s, line + 1);
     case '~':
-        return ed_sleep(atol(line + 1) * ED_MS);
+        return ed_sleep(strtol(line + 1, NULL, 10) * ED_MS);
     case '|':
         return ed_stream_shutdown(s);
     case '!':
