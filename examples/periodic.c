@@ -6,13 +6,13 @@
  * Prints a line every so often (default 1000). SIGINT and SIGTERM end it in
  * good order; SIGUSR1 prints the tree of fibers.
  */
+#include <eddy/bytes.h>
 #include <eddy/fiber.h>
 #include <eddy/signal.h>
 
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 /* [every] */
 /* At even distances from the start: what one turn takes does not put off the
@@ -52,11 +52,13 @@ static int run(void *arg)
 
 int main(int argc, char **argv)
 {
-    int64_t period = (argc > 1 ? atoll(argv[1]) : 1000) * ED_MS;
+    int64_t ms = 1000;
 
-    if (argc > 2 || period <= 0) {
+    if (argc > 2 ||
+        (argc == 2 && (ed_bytes_int(ed_bytes(argv[1]), &ms) || ms <= 0))) {
         fprintf(stderr, "usage: periodic [MILLISECONDS]\n");
         return 2;
     }
+    int64_t period = ms * ED_MS;
     return ed_run(run, &period) ? 1 : 0;
 }

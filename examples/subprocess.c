@@ -6,11 +6,12 @@
  * Runs every command in a shell and prints what each said. The first to fail
  * ends the others, and so does the time.
  */
+#include <eddy/bytes.h>
+#include <eddy/error.h>
 #include <eddy/fiber.h>
 #include <eddy/process.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 
 struct arguments {
     int64_t within;
@@ -46,10 +47,12 @@ static int run_all(void *arg)
 
 int main(int argc, char **argv)
 {
-    if (argc < 3 || atoll(argv[1]) <= 0) {
+    int64_t ms = 0;
+
+    if (argc < 3 || ed_bytes_int(ed_bytes(argv[1]), &ms) || ms <= 0) {
         fprintf(stderr, "usage: subprocess MILLISECONDS COMMAND...\n");
         return 2;
     }
-    struct arguments arguments = {atoll(argv[1]) * ED_MS, argv + 2};
+    struct arguments arguments = {ms * ED_MS, argv + 2};
     return ed_run(run_all, &arguments) ? 1 : 0;
 }

@@ -11,6 +11,7 @@
  */
 #include "core/loop_internal.h"
 
+#include <eddy/clock.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -393,7 +394,7 @@ static int poll_events(ed_loop *loop, int64_t timeout)
     return epoll_wait(loop->poll_fd, loop->events, EVENTS_A_POLL, ms);
 }
 
-void ed_backend_poll(ed_loop *loop, int64_t timeout)
+bool ed_backend_poll(ed_loop *loop, int64_t timeout)
 {
     struct epoll_event *events = loop->events;
     const int64_t longest = 3600 * ED_S; /* fits every argument type */
@@ -403,7 +404,10 @@ void ed_backend_poll(ed_loop *loop, int64_t timeout)
     int n = poll_events(loop, timeout);
     ed_monitor_busy(&loop->monitor);
     if (n <= 0)
-        return;
+        return false;
+    /* What is done now is not done in the turn before the wait. */
+    if (!loop->virtual_clock)
+        loop->now = ed_clock_monotonic();
     loop->event_count = n;
     for (int i = 0; i < n; i++) {
         loop->event_at = i + 1;
@@ -413,4 +417,5 @@ void ed_backend_poll(ed_loop *loop, int64_t timeout)
     }
     loop->event_at = loop->event_count = 0;
     loop->dispatching = NULL;
+    return true;
 }

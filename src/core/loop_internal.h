@@ -130,7 +130,7 @@ void ed_scope_child_ended(ed_scope *scope, ed_fiber *fiber, int result);
 ED_CHECK int ed_backend_open(ed_loop *loop);
 void ed_backend_close(ed_loop *loop);
 /* Waits at most `timeout` nanoseconds (negative: for ever) for operations to
- * be done and calls their `done`. */
-void ed_backend_poll(ed_loop *loop, int64_t timeout);
+ * be done and calls their `done`. Whether any was. */
+bool ed_backend_poll(ed_loop *loop, int64_t timeout);
 
 #endif

@@ -52,8 +52,6 @@ struct child {
     int err; /* written by the child when it fails */
 };
 
-extern char **environ;
-
 /* As the kernel sees struct sigaction: four words, the first the handler; all
  * zero is the default. */
 struct disposition {

@@ -10,6 +10,7 @@
  * Nothing here blocks but the reading of such small local files, and no thread
  * is started.
  */
+#include "base/options.h"
 #include "core/io.h"
 #include "net/addr.h"
 #include "net/hosts.h"
@@ -193,10 +194,11 @@ static bool is_half(const struct answer *answer)
     return true;
 }
 
+/* At least one. */
 static unsigned count_nodes(const struct ares_addrinfo *found)
 {
-    unsigned count = 0;
-    const struct ares_addrinfo_node *node = found->nodes;
+    unsigned count = 1;
+    const struct ares_addrinfo_node *node = found->nodes->ai_next;
 
     for (; node && count < ED_ADDRS_MAX; node = node->ai_next)
         count++;
@@ -241,6 +243,8 @@ static void on_found(void *arg, int status, int timeouts,
 
     (void)timeouts;
     query->answer = NULL;
+    if (status == ARES_SUCCESS && !found->nodes)
+        status = ARES_ENODATA;
     if (answer && status == ARES_SUCCESS) {
         ttl = take_nodes(answer, found);
         if (!ttl)
@@ -623,15 +627,16 @@ static bool is_idle(const struct resolver *r)
     return true;
 }
 
-int ed_dns_configure_with(const struct ed_dns_options *options)
+int ed_dns_configure_with(const struct ed_dns_options *given)
 {
+    ED_OPTIONS_TAKE(struct ed_dns_options, options, given);
     struct resolver *r;
     ed_loop *loop = ed_loop_current();
     int err = loop ? resolver_of(loop, &r) : ED_EUSAGE;
 
     if (err)
         return err;
-    return is_idle(r) ? configure(r, options) : ED_EUSAGE;
+    return is_idle(r) ? configure(r, &options) : ED_EUSAGE;
 }
 
 /* ---- asking ---- */

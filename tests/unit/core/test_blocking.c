@@ -186,7 +186,6 @@ static int open_soon(void *arg)
 FIBER_TEST(a_call_that_has_begun_is_waited_for)
 {
     struct door door = DOOR;
-    ed_scope(outer);
     ed_scope(inner);
 
     ed_go(inner, note_result, &door);

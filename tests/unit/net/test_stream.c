@@ -123,6 +123,27 @@ NET_TEST(a_delimiter_is_found_in_a_growing_buffer)
     return ed_wait(s);
 }
 
+static int write_in_two_parts(void *arg)
+{
+    check_int(ed_stream_write(arg, "line\r", 5), 0);
+    settle();
+    return ed_stream_write(arg, "\nrest", 5);
+}
+
+NET_TEST(a_delimiter_may_come_in_two_parts)
+{
+    ed_stream *a ED_STREAM_AUTO = NULL;
+    ed_stream *b ED_STREAM_AUTO = NULL;
+    struct ed_bytes line;
+
+    check_int(ed_stream_pair(&a, &b), 0);
+    ed_scope(s, .within = ED_S);
+    ed_go(s, write_in_two_parts, b);
+    check_int(ed_stream_read_until(a, ED_BYTES("\r\n"), 100, &line), 0);
+    check(ed_bytes_equal(line, ED_BYTES("line\r\n")));
+    return ed_wait(s);
+}
+
 NET_TEST(an_end_in_the_middle_is_told)
 {
     ed_stream *a ED_STREAM_AUTO = NULL;
@@ -596,9 +617,10 @@ NET_TEST(a_hangup_is_told_once_while_nothing_is_received)
     check_int(ed_stream_write(b, "request", 7), 0);
     settle();
     check_int(seen.hangups, 0);
-    ed_stream_close(b);
+    check_int(ed_stream_shutdown(b), 0);
     settle();
     check_int(seen.hangups, 1);
+    ed_stream_close(b); /* half a hangup more */
     settle();
     check_int(seen.hangups, 1);
     return 0;
@@ -612,6 +634,7 @@ int main(void)
         cmocka_unit_test(lines_of_a_slow_peer_are_read_whole),
         cmocka_unit_test(a_line_too_long_is_refused_and_can_still_be_read),
         cmocka_unit_test(a_delimiter_is_found_in_a_growing_buffer),
+        cmocka_unit_test(a_delimiter_may_come_in_two_parts),
         cmocka_unit_test(an_end_in_the_middle_is_told),
         cmocka_unit_test(half_a_close_leaves_the_other_half),
         cmocka_unit_test(a_writer_waits_for_a_slow_reader),

@@ -1,0 +1,17 @@
+/*
+ * commands.h - the sub-commands of `eddy`, and what they share.
+ */
+#ifndef EDDY_CLI_COMMANDS_H
+#define EDDY_CLI_COMMANDS_H
+
+#define EXIT_FAILED 1
+#define EXIT_USAGE  2
+
+/* Says on standard error what is wrong with the command line, and where help
+ * is; returns EXIT_USAGE. */
+int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+int demo_main(int argc, char **argv);
+int demo_service_main(int argc, char **argv);
+
+#endif
