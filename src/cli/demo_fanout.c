@@ -49,7 +49,7 @@ static int begin_call(struct demo_call *call)
     return demo_live_call_begins(call);
 }
 
-/* [calls] */
+/* [call] */
 static int make_call(void *arg)
 {
     struct demo_call *call = arg;
@@ -60,7 +60,9 @@ static int make_call(void *arg)
         err = ed_get(&res, call->url);
     return err ? err : note_call(call, res);
 }
+/* [/call] */
 
+/* [in-turn] */
 static int one_after_the_other(void *arg)
 {
     struct demo_run *run = arg;
@@ -70,7 +72,9 @@ static int one_after_the_other(void *arg)
         err = make_call(&run->calls[i]);
     return err;
 }
+/* [/in-turn] */
 
+/* [at-once] */
 static int all_at_once(void *arg)
 {
     struct demo_run *run = arg;
@@ -80,7 +84,7 @@ static int all_at_once(void *arg)
         ed_go(calls, make_call, &run->calls[i]);
     return ed_wait(calls);
 }
-/* [/calls] */
+/* [/at-once] */
 
 static int make_run(void *arg)
 {

@@ -91,7 +91,7 @@ static void draw_bar(char out[3 * BAR_COLUMNS + 4], double start, double end,
 static int write_run(ed_req *req, const struct demo_run *run, double full)
 {
     char bar[3 * BAR_COLUMNS + 4];
-    int err = ed_write(req, "\n%-66s %8.0f ms\n", run->name, total_ms(run));
+    int err = ed_write(req, "\n%-61s %8.0f ms\n", run->name, total_ms(run));
 
     for (int i = 0; i < run->page->calls && !err; i++) {
         const struct demo_call *call = &run->calls[i];
