@@ -4,6 +4,7 @@
 #ifndef EDDY_EDDY_H
 #define EDDY_EDDY_H
 
+#include <eddy/addr.h>
 #include <eddy/api.h>
 #include <eddy/app.h>
 #include <eddy/arena.h>
@@ -12,15 +13,19 @@
 #include <eddy/chan.h>
 #include <eddy/client.h>
 #include <eddy/clock.h>
+#include <eddy/dns.h>
 #include <eddy/error.h>
 #include <eddy/fiber.h>
+#include <eddy/file.h>
 #include <eddy/future.h>
 #include <eddy/http.h>
 #include <eddy/log.h>
 #include <eddy/loop.h>
 #include <eddy/map.h>
+#include <eddy/process.h>
 #include <eddy/queue.h>
 #include <eddy/server.h>
+#include <eddy/signal.h>
 #include <eddy/stream.h>
 #include <eddy/sync.h>
 

@@ -99,7 +99,9 @@ ED_API int64_t ed_body_length(const ed_req *req);
 ED_API ED_CHECK int ed_body(ed_req *req, struct ed_bytes *out);
 
 /* Reads what there is of the body, at least a byte, at most `len`. 0 at its
- * end. The limit does not apply. Suspends; errors as above. */
+ * end. The limit does not apply. Suspends; errors as above. What is the
+ * client's doing (ED_EPROTO, ED_EEOF, its taking too long) is returned again
+ * and, by a handler that returns it, replied with 400 or 408. */
 ED_API ED_CHECK ssize_t ed_body_read(ed_req *req, void *buf, size_t len);
 
 /* ---- the reply ---- */
@@ -165,8 +167,10 @@ ED_API bool ed_reply_began(const ed_req *req);
  * and gives the stream, which belongs to the caller from then on. Bytes that
  * came behind the request are read first.
  *
- * Suspends. Returns 0, or ED_EUSAGE when the request asked for no upgrade or
- * the version of HTTP has none.
+ * Suspends. Returns 0, or
+ *   ED_EBADREQ  the request asks for no upgrade (NULL: is no CONNECT), or its
+ *               body was not read to the end
+ *   ED_EUSAGE   there was a reply already, or the version of HTTP has none
  */
 ED_API ED_CHECK int ed_req_upgrade(ed_req *req, const char *protocol,
                                    ed_stream **out);

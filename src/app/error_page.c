@@ -273,7 +273,7 @@ int ed_app_fail(ed_req *req, int err)
     if (req->taken || left || !ed_req_take_back(req))
         return err;
     ed_req_log_failure(req, err);
-    int status = ed_err_status(err);
+    int status = ed_req_error_status(req, err);
     int made = ed_req_app(req)->on_error(req, status, sentence(status));
     if (made >= 0 && req->reply.status)
         return 0;

@@ -231,7 +231,8 @@ int ed_pattern_parse(struct ed_pattern *pattern, ed_arena *arena,
     if (!pattern->text)
         return ED_ENOMEM;
 
-    struct ed_bytes rest = ed_bytes(text);
+    /* From here on the copy is read, which literals stay pieces of. */
+    struct ed_bytes rest = ed_bytes(pattern->text);
     int err = read_methods(&r, ed_bytes_cut(&rest, ' '));
     if (err)
         return err;

@@ -11,6 +11,7 @@
  */
 #include "core/loop_internal.h"
 
+#include <eddy/clock.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,11 @@ enum {
      * their turn. */
     FILLS_A_TURN = 4,
     ACCEPTS_A_TURN = 64,
+    /* Output is written after so many events. Sending runs through the whole
+     * of TCP and leaves nothing else in the caches: several in a row, after
+     * several requests in a row, cost a tenth less each; more would make the
+     * first wait for the last. */
+    EVENTS_A_WRITE = 16,
 };
 
 static const uint32_t STREAM_IN = EPOLLIN | EPOLLRDHUP | EPOLLET;
@@ -274,9 +280,12 @@ static bool dispatch_receive(ed_loop *loop, struct ed_io *io)
     struct ed_op *op = io->in;
     for (int fills = 0; fills < FILLS_A_TURN; fills++) {
         ssize_t n;
-        do
-            n = recv(io->fd, loop->scratch, ED_SCRATCH_BYTES, 0);
-        while (n < 0 && errno == EINTR);
+        do {
+            if (op->socket)
+                n = recv(io->fd, loop->scratch, ED_SCRATCH_BYTES, 0);
+            else
+                n = read(io->fd, loop->scratch, ED_SCRATCH_BYTES);
+        } while (n < 0 && errno == EINTR);
         if (n < 0 && errno == EAGAIN) {
             io->hints &= (uint8_t)~HINT_IN;
             return true;
@@ -390,7 +399,7 @@ static int poll_events(ed_loop *loop, int64_t timeout)
     return epoll_wait(loop->poll_fd, loop->events, EVENTS_A_POLL, ms);
 }
 
-void ed_backend_poll(ed_loop *loop, int64_t timeout)
+bool ed_backend_poll(ed_loop *loop, int64_t timeout)
 {
     struct epoll_event *events = loop->events;
     const int64_t longest = 3600 * ED_S; /* fits every argument type */
@@ -400,14 +409,21 @@ void ed_backend_poll(ed_loop *loop, int64_t timeout)
     int n = poll_events(loop, timeout);
     ed_monitor_busy(&loop->monitor);
     if (n <= 0)
-        return;
+        return false;
+    /* What is done now is not done in the turn before the wait. */
+    if (!loop->virtual_clock)
+        loop->now = ed_clock_monotonic();
     loop->event_count = n;
     for (int i = 0; i < n; i++) {
         loop->event_at = i + 1;
         struct ed_io *io = events[i].data.ptr;
         if (io)
             dispatch(loop, io, events[i].events);
+        if (i % EVENTS_A_WRITE == EVENTS_A_WRITE - 1)
+            ed_run_deferred(loop);
     }
+    ed_run_deferred(loop);
     loop->event_at = loop->event_count = 0;
     loop->dispatching = NULL;
+    return true;
 }

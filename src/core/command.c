@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include "base/options.h"
 #include "core/io.h"
 #include "core/runtime.h"
 
@@ -221,18 +222,19 @@ static int conclude(struct command *c, struct ed_output *output, int err)
 }
 
 int ed_command_with(struct ed_output *output, const char *const *argv,
-                    const struct ed_command_options *options)
+                    const struct ed_command_options *given)
 {
-    size_t limit = options->limit ? options->limit : ED_COMMAND_LIMIT;
+    ED_OPTIONS_TAKE(struct ed_command_options, options, given);
+    size_t limit = options.limit ? options.limit : ED_COMMAND_LIMIT;
     struct command c = {
-        .feeder.rest = options->input,
+        .feeder.rest = options.input,
         .out.limit = limit,
         .err.limit = limit,
     };
     int err;
 
     *output = (struct ed_output){0};
-    err = conclude(&c, output, run(&c, argv, options));
+    err = conclude(&c, output, run(&c, argv, &options));
     ed_buf_free(&c.out.said);
     ed_buf_free(&c.err.said);
     return err;

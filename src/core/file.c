@@ -6,6 +6,8 @@
  * thread: what a thread reads lies in a buffer of its own until the fiber
  * copies it.
  */
+#include "base/options.h"
+
 #include <eddy/file.h>
 
 #include <errno.h>
@@ -217,13 +219,14 @@ static int write_file(void *arg)
 }
 
 int ed_file_write_with(const char *path, struct ed_bytes bytes,
-                       const struct ed_file_write_options *options)
+                       const struct ed_file_write_options *given)
 {
+    ED_OPTIONS_TAKE(struct ed_file_write_options, options, given);
     struct write_job job = {
         .path = path,
         .bytes = bytes,
-        .mode = options->mode ? options->mode : 0666,
-        .sync = options->sync,
+        .mode = options.mode ? options.mode : 0666,
+        .sync = options.sync,
     };
 
     return (int)explain(ed_blocking(write_file, &job), path);

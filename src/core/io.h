@@ -31,7 +31,7 @@ struct ed_op {
     ed_op_done *done;
     void *user; /* of who starts it; ed_io_await() uses it */
     uint8_t kind;
-    bool socket; /* READ and WRITE: use recvmsg/sendmsg with MSG_NOSIGNAL */
+    bool socket; /* of READ, RECEIVE, WRITE: recv, and send without SIGPIPE */
     int iov_count;
     union {
         const struct iovec *iov;

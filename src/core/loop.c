@@ -4,6 +4,7 @@
  *
  * Owns the loop of a thread from ed_run() to its end.
  */
+#include "base/options.h"
 #include "core/loop_internal.h"
 #include "core/overflow.h"
 #include "core/sanitizer.h"
@@ -116,7 +117,7 @@ void ed_undefer(ed_loop *loop, struct ed_deferred *deferred)
         loop->deferred_end = at;
 }
 
-static void run_deferred(ed_loop *loop)
+void ed_run_deferred(ed_loop *loop)
 {
     while (loop->deferred) {
         struct ed_deferred *d = loop->deferred;
@@ -132,14 +133,14 @@ static void run_deferred(ed_loop *loop)
 
 void ed_loop_post(ed_loop *loop, struct ed_post *post)
 {
-    struct ed_post *first = atomic_load_explicit(&loop->posts,
-                                                 memory_order_relaxed);
+    struct ed_post *first =
+        atomic_load_explicit(&loop->posts, memory_order_relaxed);
     int fd = loop->wake_io.fd;
     do {
         post->next = first;
-    } while (!atomic_compare_exchange_weak_explicit(
-        &loop->posts, &first, post, memory_order_release,
-        memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&loop->posts, &first, post,
+                                                    memory_order_release,
+                                                    memory_order_relaxed));
     if (first)
         return; /* whoever made the list non-empty wakes the loop */
     int saved = errno;
@@ -235,14 +236,15 @@ static int64_t patience(const ed_loop *loop)
     return left > 0 ? left : 0;
 }
 
-static void advance_clock(ed_loop *loop)
+/* A virtual clock waits for I/O that led to more I/O. */
+static void advance_clock(ed_loop *loop, bool io)
 {
     if (!loop->virtual_clock) {
         loop->now = loop->turn_began = ed_clock_monotonic();
         return;
     }
     int64_t next = ed_timers_next(&loop->timers);
-    if (!loop->ready && !loop->deferred && !loop->expected &&
+    if (!io && !loop->ready && !loop->deferred && !loop->expected &&
         next != INT64_MAX && next > loop->now)
         loop->now = next;
 }
@@ -250,12 +252,12 @@ static void advance_clock(ed_loop *loop)
 static void turn(ed_loop *loop)
 {
     run_ready(loop);
-    run_deferred(loop);
+    ed_run_deferred(loop);
     if (!loop->fiber_count)
         return;
     loop->immediate = 0;
-    ed_backend_poll(loop, patience(loop));
-    advance_clock(loop);
+    bool io = ed_backend_poll(loop, patience(loop));
+    advance_clock(loop, io);
     ed_timers_fire(loop, loop->now);
 }
 
@@ -355,8 +357,9 @@ static void loop_close(ed_loop *loop)
     free(loop);
 }
 
-int ed_run_with(ed_fn *fn, void *arg, const struct ed_run_options *options)
+int ed_run_with(ed_fn *fn, void *arg, const struct ed_run_options *given)
 {
+    ED_OPTIONS_TAKE(struct ed_run_options, options, given);
     if (ed_loop_tls)
         return ED_EUSAGE;
     ed_loop *loop = calloc(1, sizeof *loop);
@@ -364,11 +367,11 @@ int ed_run_with(ed_fn *fn, void *arg, const struct ed_run_options *options)
         return ED_ENOMEM;
 
     struct first first = {fn, arg, 0};
-    int err = loop_open(loop, options);
+    int err = loop_open(loop, &options);
     ed_loop_tls = loop;
     if (!err) {
-        ed_fiber *f = ed_fiber_new(loop, &loop->root, run_first, &first,
-                                   "main", "ed_run");
+        ed_fiber *f = ed_fiber_new(loop, &loop->root, run_first, &first, "main",
+                                   "ed_run");
         if (f)
             ed_fiber_ready(f);
         else

@@ -102,6 +102,9 @@ struct ed_loop {
 /* Has unused stacks looked after, some time from now. */
 void ed_loop_trim_later(ed_loop *loop);
 
+/* Runs what was put off. */
+void ed_run_deferred(ed_loop *loop);
+
 /* This thread's loop. Written by ed_run() only. */
 extern _Thread_local ed_loop *ed_loop_tls __attribute__((visibility("hidden")));
 
@@ -130,7 +133,7 @@ void ed_scope_child_ended(ed_scope *scope, ed_fiber *fiber, int result);
 ED_CHECK int ed_backend_open(ed_loop *loop);
 void ed_backend_close(ed_loop *loop);
 /* Waits at most `timeout` nanoseconds (negative: for ever) for operations to
- * be done and calls their `done`. */
-void ed_backend_poll(ed_loop *loop, int64_t timeout);
+ * be done and calls their `done`. Whether any was. */
+bool ed_backend_poll(ed_loop *loop, int64_t timeout);
 
 #endif

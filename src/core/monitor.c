@@ -84,9 +84,10 @@ uint64_t ed_monitor_blocked_count(void)
 
 static void copy_text(char *to, size_t size, const char *from)
 {
-    size_t len = strnlen(from, size - 1);
+    size_t len = 0;
 
-    memcpy(to, from, len);
+    for (; from && from[len] && len < size - 1; len++)
+        to[len] = from[len];
     to[len] = '\0';
 }
 
@@ -107,8 +108,8 @@ static void note_fiber(struct ed_monitor_sample *sample)
     const ed_fiber *fiber = ed_fiber_self();
 
     sample->fn = fiber ? fiber->fn : NULL;
-    copy_text(sample->name, sizeof sample->name, fiber ? fiber->name : "");
-    copy_text(sample->place, sizeof sample->place, fiber ? fiber->place : "");
+    copy_text(sample->name, sizeof sample->name, fiber ? fiber->name : NULL);
+    copy_text(sample->place, sizeof sample->place, fiber ? fiber->place : NULL);
 }
 
 static void take_sample(int signo, siginfo_t *info, void *context)

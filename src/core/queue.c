@@ -8,6 +8,7 @@
  *   - putters stand in line only while it is full
  */
 #include <eddy/queue.h>
+#include "base/options.h"
 #include "base/size.h"
 #include "core/runtime.h"
 
@@ -39,14 +40,15 @@ struct ed_queue {
     struct ed_waitq joiners;
 };
 
-ed_queue *ed_queue_new_with(const struct ed_queue_options *options)
+ed_queue *ed_queue_new_with(const struct ed_queue_options *given)
 {
+    ED_OPTIONS_TAKE(struct ed_queue_options, options, given);
     ed_queue *q = calloc(1, sizeof *q);
     if (!q)
         return NULL;
-    q->max = options->max ? options->max : SIZE_MAX;
-    q->before = options->before;
-    q->lifo = options->lifo;
+    q->max = options.max ? options.max : SIZE_MAX;
+    q->before = options.before;
+    q->lifo = options.lifo;
     return q;
 }
 

@@ -7,6 +7,7 @@
  * cancellation is written into every scope below at once, stopping at shields,
  * so that asking "am I cancelled?" is one load.
  */
+#include "base/options.h"
 #include "core/loop_internal.h"
 
 #include <eddy/clock.h>
@@ -76,16 +77,17 @@ static int64_t from_now(const ed_fiber *f, int64_t within)
 }
 
 ed_scope *ed_scope_enter_(struct ed_scope_store *store,
-                          const struct ed_scope_options *options)
+                          const struct ed_scope_options *given)
 {
+    ED_OPTIONS_TAKE(struct ed_scope_options, options, given);
     ed_fiber *f = fiber_or_die("ed_scope()");
     ed_scope *s = push(store, f);
-    s->name = options->name;
-    s->independent = options->independent;
-    if (options->deadline)
-        bound(s, options->deadline);
-    if (options->within)
-        bound(s, from_now(f, options->within));
+    s->name = options.name;
+    s->independent = options.independent;
+    if (options.deadline)
+        bound(s, options.deadline);
+    if (options.within)
+        bound(s, from_now(f, options.within));
     return s;
 }
 

@@ -4,8 +4,9 @@
  * The child borrows the parent's memory, which waits meanwhile, until it
  * executes the program: no page tables are copied, however large the parent.
  * Hence the rules of child code here: nothing but system calls and plain
- * memory, no locks, no allocation; and sanitizers look away, since what they
- * note about its stack would outlive it.
+ * memory, no locks, no allocation; and sanitizers must look away, since what
+ * they note would outlive the child: calls whose wrappers they replace are
+ * made directly.
  */
 #include "core/spawn.h"
 
@@ -31,26 +32,57 @@
 
 #define CHILD __attribute__((no_sanitize("address", "thread", "undefined")))
 
+#if defined(__SANITIZE_THREAD__)
+#define TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define TSAN 1
+#endif
+#endif
+#ifdef TSAN
+/* ThreadSanitizer's clone() notes in the child, and so in our memory, that
+ * there has been a fork. This is glibc's by its other name. */
+extern int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
+#define clone __clone
+#endif
+
 struct child {
     const struct ed_spawn *spawn;
     pid_t parent;
     int err; /* written by the child when it fails */
 };
 
-extern char **environ;
+/* As the kernel sees struct sigaction: four words, the first the handler; all
+ * zero is the default. */
+struct disposition {
+    uintptr_t words[4];
+};
+#define MASK_BYTES 8 /* of a signal set, to the kernel */
 
 CHILD static void reset_signals(void)
 {
-    struct sigaction now;
-    struct sigaction fresh = {.sa_handler = SIG_DFL};
+    const struct disposition fresh = {{0}};
+    const uint64_t none = 0;
 
-    for (int signo = 1; signo < NSIG; signo++) {
-        if (sigaction(signo, NULL, &now) || now.sa_handler == SIG_DFL)
+    for (long signo = 1; signo < NSIG; signo++) {
+        struct disposition now;
+
+        if (syscall(SYS_rt_sigaction, signo, NULL, &now, MASK_BYTES))
             continue;
-        if (signo == SIGHUP && now.sa_handler == SIG_IGN)
+        if (now.words[0] == (uintptr_t)SIG_DFL)
             continue;
-        sigaction(signo, &fresh, NULL);
+        if (signo == SIGHUP && now.words[0] == (uintptr_t)SIG_IGN)
+            continue;
+        syscall(SYS_rt_sigaction, signo, &fresh, NULL, MASK_BYTES);
     }
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, MASK_BYTES);
+}
+
+/* dup2(), which does nothing when both are the same, close-on-exec flag
+ * included. */
+CHILD static long put_at(int from, int to)
+{
+    return from == to ? fcntl(to, F_SETFD, 0) : syscall(SYS_dup3, from, to, 0);
 }
 
 /* Puts the three descriptors in place. */
@@ -67,8 +99,7 @@ CHILD static int place_fds(const int fds[3])
             return -1;
     }
     for (int i = 0; i < 3; i++) {
-        /* dup2() onto itself would leave close-on-exec set. */
-        if (from[i] == i ? fcntl(i, F_SETFD, 0) : dup2(from[i], i) < 0)
+        if (put_at(from[i], i) < 0)
             return -1;
     }
     /* Those of libraries that do not set it themselves. Kernels before 5.11
@@ -80,7 +111,8 @@ CHILD static int place_fds(const int fds[3])
 /* A parent that died before the request was made sends no signal. */
 CHILD static int die_with_parent(const struct child *child)
 {
-    if (prctl(PR_SET_PDEATHSIG, child->spawn->death_signal))
+    if (syscall(SYS_prctl, PR_SET_PDEATHSIG, child->spawn->death_signal, 0, 0,
+                0))
         return -1;
     if (getppid() != child->parent) {
         errno = ESRCH;
@@ -93,7 +125,6 @@ CHILD static void become_program(struct child *child)
 {
     const struct ed_spawn *spawn = child->spawn;
     const char *const *env = spawn->env;
-    sigset_t none;
 
     if (spawn->group && setpgid(0, 0))
         return;
@@ -104,8 +135,6 @@ CHILD static void become_program(struct child *child)
     if (spawn->death_signal && die_with_parent(child))
         return;
     reset_signals();
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
     execvpe(spawn->argv[0], (char *const *)spawn->argv,
             env ? (char *const *)env : environ);
 }
@@ -116,7 +145,7 @@ CHILD static int child_main(void *arg)
 
     become_program(child);
     child->err = errno;
-    _exit(127);
+    return 127; /* which exits without running anything of ours */
 }
 
 static int spawn_on(char *stack, struct child *child, pid_t *pid, int *pidfd)

@@ -167,7 +167,7 @@ static void finish(struct ed_client_conn *conn, size_t bytes_behind)
     ed_res *res = conn->res;
     bool again = res->sent && !res->last && !bytes_behind;
 
-    res->timing.done = ed_loop_now_exact(conn->client->loop);
+    res->timing.done = ed_res_now(res);
     detach(conn);
     conn->used = true;
     if (again && conn->paused)
@@ -227,6 +227,8 @@ static int gather_piece(ed_res *res, struct ed_bytes piece, bool end)
 {
     if (end && !res->gathered.len)
         return keep_body(res, piece);
+    if (!end && !piece.len)
+        return 0;
     int err = ed_buf_add(&res->gathered, piece.ptr, piece.len);
     if (!err && end) {
         err = keep_body(res, ed_buf_bytes(&res->gathered));
@@ -448,8 +450,8 @@ static void read_head(struct ed_client_conn *conn, char *data, size_t len)
     struct ed_head_reader *reader = take_reader(conn);
     struct ed_bytes in = ed_bytes_of(data, len);
 
-    if (!reader || (reader->bytes.len &&
-                    ed_buf_add(&reader->bytes, data, len))) {
+    if (!reader ||
+        (reader->bytes.len && ed_buf_add(&reader->bytes, data, len))) {
         fail(conn, ED_ENOMEM, "no memory for the response head");
         put_reader(client, reader);
         return;
@@ -516,7 +518,7 @@ static void on_data(ed_stream *stream, char *data, ssize_t len)
         return;
     }
     if (!res->timing.first_byte)
-        res->timing.first_byte = ed_loop_now_exact(conn->client->loop);
+        res->timing.first_byte = ed_res_now(res);
     if (res->status)
         read_body(conn, data, (size_t)len);
     else
@@ -553,8 +555,8 @@ static void advance(struct ed_client_conn *conn, size_t sent)
 static void send_on(struct ed_client_conn *conn)
 {
     while (conn->out_count) {
-        ssize_t n = ed_stream_try_writev(conn->stream, conn->out,
-                                         conn->out_count);
+        ssize_t n =
+            ed_stream_try_writev(conn->stream, conn->out, conn->out_count);
         if (n == -EAGAIN) {
             n = ed_stream_want_writable(conn->stream, true);
             if (n == 0)
@@ -569,7 +571,7 @@ static void send_on(struct ed_client_conn *conn)
     }
     if (conn->out_end) {
         conn->res->sent = true;
-        conn->res->timing.sent = ed_loop_now_exact(conn->client->loop);
+        conn->res->timing.sent = ed_res_now(conn->res);
     }
 }
 

@@ -23,8 +23,9 @@ int ed_fetch_explain_end(const struct ed_fetch *f, int err, const char *missing)
 {
     char text[96];
 
-    snprintf(text, sizeof(text), err == ED_ETIMEOUT ? "%s within the deadline"
-                                                    : "%s when cancelled",
+    snprintf(text, sizeof(text),
+             err == ED_ETIMEOUT ? "%s within the deadline"
+                                : "%s when cancelled",
              missing);
     return ed_fetch_explain(f, err, text);
 }
@@ -59,8 +60,9 @@ static int prepare(struct ed_fetch *f)
     if (!f->client)
         return ed_fetch_explain(f, ED_ENOMEM, "no memory for a client");
     ED_MAGIC_CHECK(f->client, ED_CLIENT_MAGIC);
-    f->head.method = ed_bytes(o->method ? o->method : ed_fetch_has_body(o) ? "POST"
-                                                                  : "GET");
+    f->head.method = ed_bytes(o->method              ? o->method
+                              : ed_fetch_has_body(o) ? "POST"
+                                                     : "GET");
     int err = ed_fetch_read_url(f);
     if (!err)
         err = new_res(f);
@@ -83,8 +85,8 @@ static void leave_place(struct ed_fetch *f)
     ed_pool_leave(&f->client->pool, f->origin);
 }
 
-static int explain_connect(const struct ed_fetch *f, const struct ed_connecting *c,
-                           int err)
+static int explain_connect(const struct ed_fetch *f,
+                           const struct ed_connecting *c, int err)
 {
     const char *missing =
         c->resolved_at ? "not connected" : "name not resolved";
@@ -126,8 +128,11 @@ static int open_conn(struct ed_fetch *f, struct ed_client_conn **out)
         return err;
     }
     f->client->connections++;
-    f->res->timing.resolved = *c.to.host ? c.resolved_at : 0;
-    f->res->timing.connected = c.connected_at;
+    f->res->timing.connected = ed_res_now(f->res);
+    if (*c.to.host)
+        f->res->timing.resolved = c.resolved_at > f->res->timing.queued
+                                      ? c.resolved_at
+                                      : f->res->timing.queued;
     return 0;
 }
 
@@ -138,10 +143,9 @@ static int explain_failure(const struct ed_fetch *f)
     const struct ed_res_failure *failure = &f->res->failure;
     char text[128];
 
-    snprintf(text, sizeof(text), "%s%s%s%s", failure->why,
-             failure->os ? " (" : "",
-             failure->os ? ed_err_text(-failure->os) : "",
-             failure->os ? ")" : "");
+    snprintf(
+        text, sizeof(text), "%s%s%s%s", failure->why, failure->os ? " (" : "",
+        failure->os ? ed_err_text(-failure->os) : "", failure->os ? ")" : "");
     return ed_fetch_explain(f, failure->err, text);
 }
 
@@ -151,14 +155,17 @@ static int await_response(struct ed_fetch *f)
     ed_res *res = f->res;
 
     while (res->conn && !(res->stream && res->status)) {
-        int err = ed_exchange_wait(res, "response",
-                                   res->stream ? ED_RES_HEAD : 0);
+        int err =
+            ed_exchange_wait(res, "response", res->stream ? ED_RES_HEAD : 0);
         if (err)
             return ed_fetch_explain_end(f, err,
                                         res->status ? "no whole response body"
                                                     : "no response head");
     }
-    return res->failure.err ? explain_failure(f) : 0;
+    /* What became of a streamed body is told to who reads it. */
+    if (!res->failure.err || (res->stream && res->status))
+        return 0;
+    return explain_failure(f);
 }
 
 /* Carries the exchange out. When it fails with res->retry set the place is
@@ -194,18 +201,14 @@ static void begin_again(struct ed_fetch *f)
 static int take_place(struct ed_fetch *f, struct ed_client_conn **conn)
 {
     struct ed_pooled *pooled;
-    int64_t turn = ed_now();
-    int err = ed_pool_take(&f->client->pool,
-                           ed_bytes_of(f->key, f->key_len), &f->origin,
-                           &pooled);
+    int err = ed_pool_take(&f->client->pool, ed_bytes_of(f->key, f->key_len),
+                           &f->origin, &pooled);
 
     if (err == ED_ENOMEM)
         return ed_fetch_explain(f, err, "no memory for a connection");
     if (err)
         return ed_fetch_explain_end(f, err, "no free connection");
-    f->res->timing.queued = ed_now() == turn
-                                ? f->res->timing.started
-                                : ed_loop_now_exact(f->client->loop);
+    f->res->timing.queued = ed_res_now(f->res);
     if (pooled)
         *conn = ED_CONTAINER(pooled, struct ed_client_conn, pooled);
     return 0;

@@ -44,12 +44,14 @@ static int place_of_socket(struct ed_fetch *f)
     char path[3 * SOCKET_PATH_MAX]; /* each byte may be encoded */
 
     if (f->url.socket.len > sizeof(path))
-        return ed_fetch_explain(f, ED_EURL, "path of a socket that is too long");
+        return ed_fetch_explain(f, ED_EURL,
+                                "path of a socket that is too long");
     ssize_t len = ed_url_decode(path, f->url.socket, false);
     if (len < 0)
         return ed_fetch_explain(f, ED_EURL, "malformed path of a socket");
     if (len > SOCKET_PATH_MAX)
-        return ed_fetch_explain(f, ED_EURL, "path of a socket that is too long");
+        return ed_fetch_explain(f, ED_EURL,
+                                "path of a socket that is too long");
     static const struct ed_bytes prefix = {"unix:", 5};
     memcpy(f->key + f->key_len, prefix.ptr, prefix.len);
     memcpy(f->key + f->key_len + prefix.len, path, (size_t)len);
@@ -86,8 +88,9 @@ int ed_fetch_read_url(struct ed_fetch *f)
     if (f->url.secure)
         return ed_fetch_explain(f, ED_ECONNECT, "TLS is not built in yet");
     if (f->url.userinfo.ptr)
-        return ed_fetch_explain(f, ED_EURL, "user information in a URL is not sent;"
-                                   " use an Authorization field");
+        return ed_fetch_explain(f, ED_EURL,
+                                "user information in a URL is not sent;"
+                                " use an Authorization field");
     f->head.target = f->url.target;
     f->head.slash = !f->url.path.len;
     add_lower(f, SCHEME);
@@ -140,8 +143,8 @@ int ed_fetch_write_head(struct ed_fetch *f)
 {
     struct ed_request_head *head = &f->head;
 
-    head->user_agent = ed_bytes_of(f->client->user_agent,
-                                   f->client->user_agent_len);
+    head->user_agent =
+        ed_bytes_of(f->client->user_agent, f->client->user_agent_len);
     head->headers = f->options.headers;
     frame_request(f);
     int err = ed_request_head_write(head, f->res->arena);
@@ -173,7 +176,8 @@ static int bad_length(const struct ed_fetch *f, uint64_t sent)
 {
     char text[96];
 
-    snprintf(text, sizeof(text), "send() gave %s than the %llu bytes it told of",
+    snprintf(text, sizeof(text),
+             "send() gave %s than the %llu bytes it told of",
              sent > f->head.length ? "more" : "less",
              (unsigned long long)f->head.length);
     return ed_fetch_explain(f, ED_EUSAGE, text);

@@ -8,6 +8,8 @@
 #include "http/message.h"
 #include "http/server_internal.h"
 
+#include <errno.h>
+
 /* Input that came and could not be used at once. */
 struct h1_in {
     size_t cap;
@@ -49,6 +51,7 @@ struct h1_conn {
     bool paused : 1;    /* receiving is off: enough is waiting */
     bool close : 1;     /* no further request */
     bool finishing : 1; /* out goes what is left, then it closes */
+    bool reset : 1;     /* by a reset, so that the end is no end of a body */
 };
 
 /* A request on it, in the request's arena. */
@@ -59,7 +62,11 @@ struct h1_exchange {
     bool keep_alive;
     bool chunked_reply;
     bool no_reply_body;
-    bool wants_continue; /* the client waits for 100 Continue */
+    bool wants_continue;   /* the client waits for 100 Continue */
+    bool upgrade;          /* the client offers another protocol */
+    bool connect;          /* the method: a tunnel, if the handler makes one */
+    bool sending;          /* a fiber is at work on the reply... */
+    struct ed_waitq turns; /* ...and these wait for their turn */
     uint64_t body_left;
     struct ed_http1_chunked chunked;
     char *peer;
@@ -72,24 +79,29 @@ static inline struct h1_exchange *h1_exchange(const ed_req *req)
 
 extern const struct ed_exchange_ops h1_ops;
 
+/* What wakes the reader of a body whose client takes too long: told apart from
+ * a deadline of the reader's own. */
+#define H1_TOO_SLOW (-ETIME)
+
 /* ---- h1_conn.c ---- */
 
 /* Marks `n` bytes of the view as used. */
 void h1_consume(struct h1_conn *c, size_t n);
 
-/* All output is out. */
+/* All output is out, after it had to wait. May free the connection. */
 void h1_output_done(struct h1_conn *c);
 
-/* Nothing can be written any more; whoever waits for that hears of it. */
+/* Nothing can be written any more: cancels the fiber that handles requests or,
+ * without one, closes the connection, which may free it. */
 void h1_break(struct h1_conn *c, int err);
 
 /* ---- h1_request.c ---- */
 
 /*
  * Reads a head from the view. Returns its length, 0 when more is needed, or
- * an error, *head then telling what is wrong.
+ * an error, *out then telling what is wrong.
  */
-ssize_t h1_parse_head(struct h1_conn *c, const struct ed_http1_head **head);
+ssize_t h1_parse_head(struct h1_conn *c, const struct ed_http1_head **out);
 
 /* Makes a request of a head of `len` bytes and consumes it; NULL: no memory. */
 struct h1_exchange *h1_request_new(struct h1_conn *c,
@@ -112,7 +124,7 @@ int h1_upgrade_reply(struct h1_exchange *x, const char *protocol);
 int h1_put(struct h1_conn *c, struct ed_bytes bytes);
 
 /* Writes what goes without waiting; the rest goes when the client takes it.
- * 0, or why the connection is broken. */
+ * 0, or why the connection is broken, which is the caller's to act upon. */
 int h1_push(struct h1_conn *c);
 
 /* A reply to what is no request; does not wait. */

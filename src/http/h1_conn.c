@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 enum {
     /* Input kept for a busy connection before the client has to wait. */
@@ -79,11 +80,27 @@ void h1_break(struct h1_conn *c, int err)
     close_conn(c);
 }
 
+/* The end of the connection would end the body of a reply that has neither
+ * length nor chunks; a reset does not (RFC 9112, 8). */
+static void reset(struct h1_conn *c)
+{
+    struct linger at_once = {.l_onoff = 1};
+    int fd = c->stream->ops->fd(c->stream);
+    /* Of no effect on a Unix socket, which knows no reset. */
+    if (fd >= 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close_conn(c);
+}
+
 /* Says that nothing more will come and waits a little for the client to
  * close: closing over unread input would reset the connection, and with it
  * the reply (RFC 9112, 9.6). */
 static void linger(struct h1_conn *c)
 {
+    if (c->reset) {
+        reset(c);
+        return;
+    }
     if (c->ended || c->broken || ed_stream_shutdown(c->stream) < 0) {
         close_conn(c);
         return;
@@ -92,16 +109,6 @@ static void linger(struct h1_conn *c)
     ed_conn_enter(&c->base, ED_CONN_LINGER);
     if (c->paused)
         receive(c, true);
-}
-
-void h1_output_done(struct h1_conn *c)
-{
-    if (c->finishing && !c->fiber)
-        linger(c);
-    else if (!c->fiber && c->base.state == ED_CONN_WRITE)
-        ed_conn_enter(&c->base, c->view_len ? ED_CONN_HEAD : ED_CONN_IDLE);
-    else if (c->base.state == ED_CONN_WRITE)
-        ed_conn_enter(&c->base, ED_CONN_BUSY);
 }
 
 /* No further request: what was replied goes out, then the connection ends. */
@@ -113,6 +120,16 @@ static void finish(struct h1_conn *c)
         close_conn(c);
     else if (!c->out)
         linger(c);
+}
+
+void h1_output_done(struct h1_conn *c)
+{
+    if (c->fiber)
+        return;
+    if (c->finishing)
+        linger(c);
+    else if (c->base.server->stopping && !c->view_len)
+        finish(c);
 }
 
 /* ---- input ---- */
@@ -157,8 +174,10 @@ static int keep(struct h1_conn *c, const char *data, size_t len)
 
 static void refuse(struct h1_conn *c, const struct ed_http1_head *head)
 {
-    h1_refuse(c, head->error_status ? head->error_status : 400,
-              head->error ? head->error : "out of memory");
+    if (head->error)
+        h1_refuse(c, head->error_status, head->error);
+    else
+        h1_refuse(c, 503, "out of memory");
     c->close = true;
 }
 
@@ -180,6 +199,14 @@ static int skip_body(struct h1_exchange *x)
     return 0;
 }
 
+/* A reply that began and did not end has to be seen as cut. */
+static void cut_reply(struct h1_conn *c, const struct h1_exchange *x)
+{
+    c->close = true;
+    c->reset = x->req.reply.began && x->req.reply.length < 0 &&
+               !x->chunked_reply && !x->no_reply_body;
+}
+
 static void run_request(struct h1_conn *c, struct h1_exchange *x)
 {
     ed_server *server = c->base.server;
@@ -196,7 +223,7 @@ static void run_request(struct h1_conn *c, struct h1_exchange *x)
     if (err || !x->keep_alive || x->req.taken)
         c->close = true;
     if (err && !x->req.reply.ended)
-        c->broken = c->broken ? c->broken : err;
+        cut_reply(c, x);
     self->work = NULL;
     self->arena = NULL;
     ed_server_arena_put(server, x->req.arena);
@@ -206,22 +233,26 @@ static void run_request(struct h1_conn *c, struct h1_exchange *x)
 static void settle(struct h1_conn *c)
 {
     c->fiber = NULL;
-    if (!c->stream || c->broken || c->ended) {
-        if (c->stream && !c->broken)
-            h1_push(c);
+    if (!c->stream || c->broken) {
         close_conn(c);
         return;
     }
-    if (c->close || (c->base.server->stopping && !c->view_len)) {
+    if (c->close || c->ended || (c->base.server->stopping && !c->view_len)) {
         finish(c);
         return;
     }
     if (!c->view_len && c->in)
         release_in(c);
-    ed_conn_enter(&c->base, c->view_len ? ED_CONN_HEAD : ED_CONN_IDLE);
-    /* While the loop works on the connection it pushes by itself after. */
-    if (!c->in_event && h1_push(c))
-        close_conn(c);
+    if (c->base.state != ED_CONN_WRITE)
+        ed_conn_enter(&c->base, c->view_len ? ED_CONN_HEAD : ED_CONN_IDLE);
+}
+
+/* Whether there may be a further request in the input at hand. */
+static bool goes_on(const struct h1_conn *c)
+{
+    if (c->close || c->broken || !c->view_len)
+        return false;
+    return !c->ended || c->base.server->options.half_close;
 }
 
 /* One fiber answers the request whose head was just read, and those that came
@@ -243,7 +274,7 @@ static int answer(void *arg)
             break;
         }
         run_request(c, x);
-        if (c->close || c->broken || c->ended || !c->view_len)
+        if (!goes_on(c))
             break;
         len = h1_parse_head(c, &head);
         if (len < 0)
@@ -277,18 +308,24 @@ static void work(struct h1_conn *c)
     finish(c);
 }
 
+static void wake_reader(struct h1_conn *c, int result)
+{
+    ed_fiber *reader = c->reader;
+    if (!reader)
+        return;
+    c->reader = NULL;
+    if (c->base.state == ED_CONN_BODY)
+        ed_conn_enter(&c->base, ED_CONN_BUSY);
+    ed_wake(reader, result);
+}
+
 static void arrived_while_busy(struct h1_conn *c, const char *data, size_t len)
 {
     if (keep(c, data, len) < 0) {
         h1_break(c, ED_ENOMEM);
         return;
     }
-    if (c->reader) {
-        ed_fiber *reader = c->reader;
-        c->reader = NULL;
-        ed_conn_enter(&c->base, ED_CONN_BUSY);
-        ed_wake(reader, 0);
-    }
+    wake_reader(c, 0);
     if (c->view_len > MOST_WAITING)
         receive(c, false);
 }
@@ -311,17 +348,12 @@ static void arrived(struct h1_conn *c, char *data, size_t len)
     if (c->view_len && !c->in && keep(c, NULL, 0) < 0) {
         c->view_len = 0;
         h1_break(c, ED_ENOMEM);
-    } else if (!c->finishing) {
-        int err = h1_push(c);
-        if (err)
-            h1_break(c, err);
     }
 }
 
 /* The client has ended its side, or the connection broke. */
 static void ended(struct h1_conn *c, ssize_t err)
 {
-    bool half_close = err == 0 && c->base.server->options.half_close;
     c->ended = true;
     if (!c->fiber) {
         if (c->out && err == 0)
@@ -330,14 +362,12 @@ static void ended(struct h1_conn *c, ssize_t err)
             close_conn(c);
         return;
     }
-    if (c->reader) {
-        ed_fiber *reader = c->reader;
-        c->reader = NULL;
-        ed_wake(reader, 0);
-    }
-    if (err < 0)
+    if (err < 0) {
         h1_break(c, (int)err);
-    else if (!half_close && !c->view_len)
+        return;
+    }
+    wake_reader(c, 0);
+    if (!c->base.server->options.half_close)
         ed_fiber_cancel(c->fiber, ED_ECANCELED);
 }
 
@@ -361,10 +391,14 @@ static void on_data(ed_stream *stream, char *data, ssize_t len)
         free_conn(c);
 }
 
-/* While input is paused the end of the client is told apart from data. */
+/* While input is paused the end of the client is told apart from data. A
+ * client that may end its side is not gone: what it sent before still lies in
+ * the kernel, and its end will be found behind that. */
 static void on_hangup(ed_stream *stream)
 {
     struct h1_conn *c = stream->user;
+    if (c->base.server->options.half_close)
+        return;
     c->in_event = true;
     ended(c, 0);
     c->in_event = false;
@@ -378,7 +412,11 @@ static void expire(struct ed_conn *base, int err)
 {
     struct h1_conn *c = ED_CONTAINER(base, struct h1_conn, base);
     bool between = base->state == ED_CONN_IDLE || base->state == ED_CONN_HEAD;
-    if (c->fiber) {
+    if (c->reader && base->state == ED_CONN_BODY && err == ED_ETIMEOUT) {
+        /* The handler is told by its read, and can still reply. */
+        c->close = true;
+        wake_reader(c, H1_TOO_SLOW);
+    } else if (c->fiber) {
         if (base->state == ED_CONN_WRITE)
             c->broken = c->broken ? c->broken : err;
         c->close = true;
@@ -430,6 +468,10 @@ static int upgrade(ed_req *req, const char *protocol, ed_stream **out)
 {
     struct h1_exchange *x = h1_exchange(req);
     struct h1_conn *c = x->conn;
+    if (protocol ? !x->upgrade : !x->connect)
+        return ed_fail(ED_EBADREQ, "the request asks for no upgrade");
+    if (!req->body_ended)
+        return ed_fail(ED_EBADREQ, "an upgrade in the middle of a body");
     int err = h1_upgrade_reply(x, protocol);
     if (err)
         return err;

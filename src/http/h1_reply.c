@@ -28,6 +28,8 @@ static void deferred_push(struct ed_deferred *deferred)
     int err = h1_push(c);
     if (err)
         h1_break(c, err);
+    else if (!c->out)
+        h1_output_done(c);
 }
 
 static struct ed_out *out_get(struct h1_conn *c)
@@ -40,9 +42,7 @@ static struct ed_out *out_get(struct h1_conn *c)
         return NULL;
     out->owner = c;
     out->deferred.run = deferred_push;
-    /* While the loop works on the connection it pushes by itself after. */
-    if (!c->in_event)
-        ed_defer(server->loop, &out->deferred);
+    ed_defer(server->loop, &out->deferred);
     c->out = out;
     return out;
 }
@@ -55,13 +55,17 @@ static void out_release(struct h1_conn *c)
     c->out = NULL;
 }
 
+/* Tries to write. What was taken is progress, which a client that takes
+ * nothing cannot feign by sending. */
 static ssize_t try_writev(struct h1_conn *c, const struct iovec *iov, int count)
 {
     if (c->broken)
         return c->broken;
     ssize_t n = ed_stream_try_writev(c->stream, iov, count);
+    if (n > 0 && c->base.state == ED_CONN_WRITE)
+        ed_conn_enter(&c->base, ED_CONN_WRITE);
     if (n < 0 && n != -EAGAIN)
-        h1_break(c, (int)n);
+        c->broken = (int)n;
     return n;
 }
 
@@ -76,28 +80,40 @@ static void out_sent(struct h1_conn *c, size_t n)
  * wait so that it is not for ever. */
 static void wait_writable(struct h1_conn *c)
 {
-    ed_conn_enter(&c->base, ED_CONN_WRITE);
+    if (c->base.state != ED_CONN_WRITE)
+        ed_conn_enter(&c->base, ED_CONN_WRITE);
     int err = ed_stream_want_writable(c->stream, true);
     if (err)
-        h1_break(c, err);
+        c->broken = err;
+}
+
+/* Nothing is left to write: the connection waits for something else now. */
+static void stop_waiting(struct h1_conn *c)
+{
+    if (c->base.state != ED_CONN_WRITE || c->writer)
+        return;
+    if (c->fiber)
+        ed_conn_enter(&c->base, c->reader ? ED_CONN_BODY : ED_CONN_BUSY);
+    else
+        ed_conn_enter(&c->base, c->view_len ? ED_CONN_HEAD : ED_CONN_IDLE);
 }
 
 int h1_push(struct h1_conn *c)
 {
-    if (!c->out)
+    if (!c->out || c->broken)
         return c->broken;
     struct iovec iov = {
         .iov_base = c->out->bytes + c->out->at,
         .iov_len = c->out->len - c->out->at,
     };
     ssize_t n = iov.iov_len ? try_writev(c, &iov, 1) : 0;
-    if (n < 0 && n != -EAGAIN)
-        return (int)n;
     if (n >= 0)
         out_sent(c, (size_t)n);
-    if (c->out)
+    if (!c->out)
+        stop_waiting(c);
+    else if (!c->broken)
         wait_writable(c);
-    return 0;
+    return c->broken;
 }
 
 static bool writer_abort(void *arg)
@@ -110,13 +126,12 @@ static bool writer_abort(void *arg)
 /* Waits until the client takes more. Suspends. */
 static int await_writable(struct h1_conn *c)
 {
-    if (c->writer)
-        return ED_EUSAGE;
     wait_writable(c);
+    if (c->broken)
+        return c->broken;
     c->writer = ed_fiber_self();
     int err = ed_park("the client to take the reply", writer_abort, c);
-    if (!err && c->base.state == ED_CONN_WRITE && !c->out)
-        ed_conn_enter(&c->base, ED_CONN_BUSY);
+    c->writer = NULL; /* also when cancelled before it could wait */
     return err ? err : c->broken;
 }
 
@@ -130,42 +145,48 @@ void h1_on_writable(ed_stream *stream)
         return;
     }
     int err = h1_push(c);
-    if (err) {
+    if (err)
         h1_break(c, err);
-        return;
-    }
-    if (!c->out)
+    else if (!c->out)
         h1_output_done(c);
 }
 
-/* Sends what was gathered and then `piece`, without copying it. Suspends. */
+/* Sends a part of what was gathered and then of `piece`, or waits for room.
+ * Suspends. */
+static int send_some(struct h1_conn *c, struct ed_bytes *piece)
+{
+    struct iovec iov[2];
+    int count = 0;
+    size_t gathered = c->out ? c->out->len - c->out->at : 0;
+    if (gathered)
+        iov[count++] = (struct iovec){c->out->bytes + c->out->at, gathered};
+    if (piece->len)
+        iov[count++] = (struct iovec){(char *)piece->ptr, piece->len};
+    ssize_t n = try_writev(c, iov, count);
+    if (n == -EAGAIN)
+        return await_writable(c);
+    if (n < 0)
+        return (int)n;
+    size_t from_out = (size_t)n < gathered ? (size_t)n : gathered;
+    if (c->out)
+        out_sent(c, from_out);
+    piece->ptr += (size_t)n - from_out;
+    piece->len -= (size_t)n - from_out;
+    return 0;
+}
+
+/* Sends what was gathered and then `piece`, without copying it. Lets others
+ * run at times, even if the client takes everything at once. Suspends. */
 static int send_through(struct h1_conn *c, struct ed_bytes piece)
 {
-    while (c->out || piece.len) {
-        struct iovec iov[2];
-        int count = 0;
-        size_t gathered = c->out ? c->out->len - c->out->at : 0;
-        if (gathered)
-            iov[count++] = (struct iovec){c->out->bytes + c->out->at, gathered};
-        if (piece.len)
-            iov[count++] = (struct iovec){(char *)piece.ptr, piece.len};
-        ssize_t n = try_writev(c, iov, count);
-        if (n == -EAGAIN)
-            n = 0;
-        if (n < 0)
-            return (int)n;
-        size_t from_out = (size_t)n < gathered ? (size_t)n : gathered;
-        if (c->out)
-            out_sent(c, from_out);
-        piece.ptr += (size_t)n - from_out;
-        piece.len -= (size_t)n - from_out;
-        if (c->out || piece.len) {
-            int err = await_writable(c);
-            if (err)
-                return err;
-        }
-    }
-    return 0;
+    int err = ed_checkpoint();
+    while (!err && (c->out || piece.len))
+        err = send_some(c, &piece);
+    if (c->broken)
+        h1_break(c, c->broken);
+    else if (!err)
+        stop_waiting(c);
+    return err;
 }
 
 int h1_put(struct h1_conn *c, struct ed_bytes bytes)
@@ -246,19 +267,13 @@ static char *add_fields(char *at, const struct ed_reply_field *f)
     return at;
 }
 
-/* RFC 9110, 6.4.1: replies that have no body whatever the request was. */
-static bool bodiless(int status)
-{
-    return status == 204 || status == 304;
-}
-
 /* Chooses how the body is framed (RFC 9112, 6) and writes the field for it. */
 static char *add_framing(char *at, struct h1_exchange *x)
 {
     const ed_req *req = &x->req;
     int status = req->reply.status;
     int64_t length = req->reply.length;
-    x->no_reply_body = req->is_head || bodiless(status);
+    x->no_reply_body = !ed_req_reply_has_body(req);
     if (status == 204 || (status == 304 && length <= 0))
         return at;
     if (length >= 0) {
@@ -293,7 +308,7 @@ static int put_head(struct h1_exchange *x)
     size_t type_len = type && req->reply.status != 204 ? strlen(type) : 0;
     size_t most = STATUS_LINE + common.len + type_len + 2 * LENGTH_LINE +
                   fields_bytes(req->reply.fields);
-    if (!h1_body_is_short(x))
+    if (!h1_body_is_short(x) || c->close || req->server->stopping)
         x->keep_alive = false;
 
     /* In place, when it fits what is gathered; that saves a copy. */
@@ -348,9 +363,29 @@ static int put_last_chunk(struct h1_exchange *x)
     return err ? err : h1_put(c, ED_BYTES("\r\n"));
 }
 
-int h1_send(ed_req *req, struct ed_bytes piece, bool end)
+/* Fibers that write one reply together take turns, so that a piece of one is
+ * not cut in two by a piece of another. Suspends. */
+static int take_turn(struct h1_exchange *x)
 {
-    struct h1_exchange *x = h1_exchange(req);
+    while (x->sending) {
+        int err = ed_waitq_wait(&x->turns, "another fiber's piece", NULL);
+        if (err)
+            return err;
+    }
+    x->sending = true;
+    return 0;
+}
+
+static int end_turn(struct h1_exchange *x, int err)
+{
+    x->sending = false;
+    ed_waitq_wake(&x->turns, 0);
+    return err;
+}
+
+static int send_piece(struct h1_exchange *x, struct ed_bytes piece, bool end)
+{
+    ed_req *req = &x->req;
     struct h1_conn *c = x->conn;
     int err = 0;
     if (!req->reply.began)
@@ -364,10 +399,21 @@ int h1_send(ed_req *req, struct ed_bytes piece, bool end)
     return err;
 }
 
+int h1_send(ed_req *req, struct ed_bytes piece, bool end)
+{
+    struct h1_exchange *x = h1_exchange(req);
+    int err = take_turn(x);
+    return err ? err : end_turn(x, send_piece(x, piece, end));
+}
+
 int h1_flush(ed_req *req)
 {
-    struct h1_conn *c = h1_exchange(req)->conn;
-    return c->broken ? c->broken : send_through(c, (struct ed_bytes){0});
+    struct h1_exchange *x = h1_exchange(req);
+    struct ed_bytes nothing = {0};
+    if (x->conn->broken)
+        return x->conn->broken;
+    int err = take_turn(x);
+    return err ? err : end_turn(x, send_through(x->conn, nothing));
 }
 
 /* The head that turns the connection over to another protocol; sent whole. */
@@ -384,6 +430,7 @@ int h1_upgrade_reply(struct h1_exchange *x, const char *protocol)
         return ED_ENOMEM;
     req->reply.status = protocol ? 101 : 200;
     req->reply.began = req->reply.ended = true;
+    x->keep_alive = false;
     char *at = add_status_line(head, req->reply.status);
     at = add_bytes(at, common);
     if (protocol) {

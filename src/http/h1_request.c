@@ -142,6 +142,12 @@ struct h1_exchange *h1_request_new(struct h1_conn *c,
     take_body(x, head);
     bool ok = take_texts(req, head, text);
     req->is_head = head->method.len == 4 && !memcmp(req->method, "HEAD", 4);
+    x->upgrade = head->upgrade;
+    x->connect =
+        ed_bytes_equal(ed_http1_bytes(text, head->method), ED_BYTES("CONNECT"));
+    /* A client takes what follows a 2xx for the tunnel's, not for a reply. */
+    if (x->connect)
+        x->keep_alive = false;
 
     /* The head is done with only now: `head` may lie in the partial one. */
     h1_consume(c, len);
@@ -159,8 +165,8 @@ bool h1_body_is_short(const struct h1_exchange *x)
 {
     if (x->req.body_ended)
         return true;
-    if (x->wants_continue)
-        return false; /* it may never come */
+    if (x->req.body_error || x->wants_continue)
+        return false; /* the rest may never come */
     return x->body == ED_BODY_LENGTH && x->body_left <= SHORT_BODY;
 }
 
@@ -168,7 +174,8 @@ static bool reader_abort(void *arg)
 {
     struct h1_conn *c = arg;
     c->reader = NULL;
-    ed_conn_enter(&c->base, ED_CONN_BUSY);
+    if (c->base.state == ED_CONN_BODY)
+        ed_conn_enter(&c->base, ED_CONN_BUSY);
     return true;
 }
 
@@ -180,7 +187,19 @@ static int ask_for_body(struct h1_exchange *x)
     if (x->req.reply.began)
         return 0; /* the final reply has said it */
     int err = h1_put(x->conn, go_on);
-    return err ? err : h1_push(x->conn);
+    if (!err)
+        err = h1_push(x->conn);
+    if (x->conn->broken)
+        h1_break(x->conn, x->conn->broken);
+    return err;
+}
+
+/* Where the next request would begin is not known any more. */
+static int body_fails(struct h1_exchange *x, int err, const char *why)
+{
+    x->keep_alive = false;
+    x->req.body_error = err;
+    return ed_fail(err, "request body: %s", why);
 }
 
 /* Waits until there is input. Suspends. */
@@ -194,13 +213,17 @@ static int more_input(struct h1_exchange *x)
     }
     while (!c->view_len) {
         if (c->ended)
-            return ed_fail(ED_EEOF, "the client left before the end of its "
-                                    "request's body");
+            return body_fails(x, ED_EEOF, "the client left before its end");
         if (c->reader)
             return ed_fail(ED_EUSAGE, "two fibers read one body");
+        if (ed_cancelled())
+            return ed_cancelled();
         c->reader = ed_fiber_self();
         ed_conn_enter(&c->base, ED_CONN_BODY);
         int err = ed_park("the body of the request", reader_abort, c);
+        if (err == H1_TOO_SLOW)
+            return body_fails(x, ED_ETIMEOUT,
+                              "the client took too long to send it");
         if (err)
             return err;
     }
@@ -235,9 +258,9 @@ static ssize_t read_chunked(struct h1_exchange *x, void *buf, size_t len)
             memcpy(buf, out.ptr, out.len);
         h1_consume(c, used);
         if (event < 0)
-            return ed_fail(event, "request body: %s",
-                           x->chunked.error ? x->chunked.error
-                                            : "trailers too large");
+            return body_fails(x, event,
+                              x->chunked.error ? x->chunked.error
+                                               : "trailers too large");
         if (event == ED_CHUNK_DATA)
             return (ssize_t)out.len;
         if (event == ED_CHUNK_END) {
@@ -257,13 +280,7 @@ ssize_t h1_body_read(ed_req *req, void *buf, size_t len)
             return err;
         ssize_t n = x->body == ED_BODY_CHUNKED ? read_chunked(x, buf, len)
                                                : read_length(x, buf, len);
-        if (n != -EAGAIN) {
-            if (n < 0) {
-                /* Where the next request would begin is not known. */
-                x->keep_alive = false;
-                req->body_ended = true;
-            }
+        if (n != -EAGAIN)
             return n;
-        }
     }
 }

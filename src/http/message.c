@@ -157,13 +157,27 @@ const char *ed_req_peer(ed_req *req)
     return req->ops->peer(req);
 }
 
+static void print_id(const ed_req *req, char *out, size_t size)
+{
+    snprintf(out, size, "%08x%06llx", ed_server_seed(req->server),
+             (unsigned long long)req->number);
+}
+
 const char *ed_req_id(ed_req *req)
 {
-    if (!req->id)
-        req->id = ed_arena_printf(req->arena, "%08x%06llx",
-                                  ed_server_seed(req->server),
-                                  (unsigned long long)req->number);
+    char id[32];
+    if (!req->id) {
+        print_id(req, id, sizeof id);
+        req->id = ed_arena_copy(req->arena, ed_bytes(id));
+    }
     return req->id ? req->id : "";
+}
+
+void ed_req_log_context(char *out, size_t size)
+{
+    const ed_fiber *self = ed_fiber_self();
+    if (self && self->work)
+        print_id(self->work, out, size);
 }
 
 ed_arena *ed_req_arena(const ed_req *req)
@@ -190,6 +204,8 @@ int64_t ed_body_length(const ed_req *req)
 
 ssize_t ed_body_read(ed_req *req, void *buf, size_t len)
 {
+    if (req->body_error)
+        return req->body_error;
     if (req->body_ended || !len)
         return 0;
     return req->ops->body_read(req, buf, len);
@@ -369,6 +385,25 @@ bool ed_reply_began(const ed_req *req)
     return req->reply.began;
 }
 
+/* RFC 9110, 6.4.1. */
+bool ed_req_reply_has_body(const ed_req *req)
+{
+    int status = req->reply.status;
+    return !req->is_head && status != 204 && status != 304;
+}
+
+/* A piece that did not get out leaves a hole: whatever the handler makes of
+ * the error, the reply is not whole any more. */
+static int send_on(ed_req *req, struct ed_bytes piece, bool end)
+{
+    if (req->reply.failed)
+        return req->reply.failed;
+    int err = req->ops->send(req, piece, end);
+    if (err && req->reply.began)
+        req->reply.failed = err;
+    return err;
+}
+
 static int choose_status(ed_req *req, int status)
 {
     if (req->reply.status)
@@ -389,7 +424,10 @@ static int reply_whole(ed_req *req, int status, const char *type,
         req->reply.content_type = type;
     req->reply.length = (int64_t)body.len;
     req->reply.sent = (int64_t)body.len;
-    return req->ops->send(req, body, true);
+    err = send_on(req, body, true);
+    if (err && !req->reply.began)
+        req->reply.status = 0; /* as if it had not been tried */
+    return err;
 }
 
 int ed_reply_bytes(ed_req *req, int status, const char *content_type,
@@ -499,7 +537,7 @@ int ed_write_bytes(ed_req *req, struct ed_bytes piece)
     if (!piece.len)
         return 0;
     req->reply.sent += (int64_t)piece.len;
-    return req->ops->send(req, piece, false);
+    return send_on(req, piece, false);
 }
 
 int ed_write(ed_req *req, const char *fmt, ...)
@@ -528,7 +566,7 @@ int ed_flush(ed_req *req)
 {
     /* A head without a piece goes out, too: "I am on it". */
     if (req->reply.pieces && !req->reply.began) {
-        int err = req->ops->send(req, (struct ed_bytes){0}, false);
+        int err = send_on(req, (struct ed_bytes){0}, false);
         if (err)
             return err;
     }
@@ -589,10 +627,20 @@ int ed_req_error_reply(ed_req *req, int status, const char *text)
                     text, *text ? "\n" : "");
 }
 
+int ed_req_error_status(const ed_req *req, int err)
+{
+    int status = ed_err_status(err);
+    if (err != req->body_error)
+        return status;
+    if (err == ED_ETIMEOUT)
+        return 408;
+    return status < 500 ? status : 400;
+}
+
 void ed_req_log_failure(const ed_req *req, int err)
 {
     const char *detail = ed_error_of(err);
-    if (ed_err_status(err) < 500) {
+    if (ed_req_error_status(req, err) < 500) {
         ed_log_debug("%s %s: %s%s%s", req->method, req->target,
                      ed_err_text(err), *detail ? ": " : "", detail);
         return;
@@ -602,18 +650,19 @@ void ed_req_log_failure(const ed_req *req, int err)
                  ed_err_name(err));
 }
 
+/* Ends what the handler replied. */
 static int finish(ed_req *req)
 {
+    if (!req->reply.status)
+        return ed_fail(ED_EUSAGE, "the handler replied nothing");
     if (req->reply.ended)
         return 0;
-    if (req->reply.length >= 0 && req->reply.sent != req->reply.length) {
-        ed_log_error("%s %s: %lld bytes declared, %lld written", req->method,
-                     req->target, (long long)req->reply.length,
-                     (long long)req->reply.sent);
-        if (!req->is_head)
-            return ED_EUSAGE;
-    }
-    return req->ops->send(req, (struct ed_bytes){0}, true);
+    if (req->reply.length >= 0 && req->reply.sent != req->reply.length &&
+        ed_req_reply_has_body(req))
+        return ed_fail(ED_EUSAGE, "%lld bytes declared, %lld written",
+                       (long long)req->reply.length,
+                       (long long)req->reply.sent);
+    return send_on(req, (struct ed_bytes){0}, true);
 }
 
 int ed_req_run(ed_req *req, ed_handler *handler)
@@ -621,11 +670,10 @@ int ed_req_run(ed_req *req, ed_handler *handler)
     int err = handler(req);
     if (req->taken)
         return 0;
-    if (err >= 0 && !req->reply.status) {
-        err = ed_fail(ED_EUSAGE, "the handler replied nothing");
-    }
     if (err >= 0)
-        return finish(req);
+        err = finish(req);
+    if (err >= 0)
+        return 0;
 
     /* A client that has left gets no reply, and is nobody's failure. */
     if (err == ED_ECANCELED && ed_cancelled())
@@ -635,5 +683,5 @@ int ed_req_run(ed_req *req, ed_handler *handler)
         return 0;
     if (req->reply.began)
         return err;
-    return ed_req_error_reply(req, ed_err_status(err), "");
+    return ed_req_error_reply(req, ed_req_error_status(req, err), "");
 }

@@ -62,11 +62,13 @@ struct ed_req {
     size_t max_body;
     struct ed_bytes body; /* once read whole */
     bool body_read_whole;
+    int body_error; /* of reading it: the client's doing, and for good */
 
     struct {
         int status; /* 0: not chosen */
         bool began; /* the head is out, or on its way */
         bool ended;
+        int failed;  /* a piece could not be sent: it can only be cut */
         bool pieces; /* begun in pieces */
         bool content_type_set;
         bool own_date; /* the handler has set these fields itself */
@@ -93,6 +95,16 @@ void ed_req_init(ed_req *req);
  * is cut and the connection must not be used again.
  */
 int ed_req_run(ed_req *req, ed_handler *handler);
+
+/* Whether the reply has a body, by its status and the method. */
+bool ed_req_reply_has_body(const ed_req *req);
+
+/* The status that says an error of a handler: ed_err_status(), except that
+ * what failed with the request's own body is the client's fault. */
+int ed_req_error_status(const ed_req *req, int err);
+
+/* Names the request that the running fiber works on, for its log lines. */
+void ed_req_log_context(char *out, size_t size);
 
 /* A plain error reply, used when the application makes none. */
 int ed_req_error_reply(ed_req *req, int status, const char *text);

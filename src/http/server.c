@@ -4,6 +4,8 @@
  * Owns what all its connections share (server_internal.h). What happens on a
  * connection is the version's: h1_conn.c.
  */
+#include "base/options.h"
+#include "http/message.h"
 #include "http/server_internal.h"
 
 #include <eddy/log.h>
@@ -62,18 +64,18 @@ static void apply_defaults(ed_server *server)
 static void look_for_slow(struct ed_timer *timer);
 
 ed_server *ed_server_new_with(ed_handler *handler,
-                              const struct ed_server_options *options)
+                              const struct ed_server_options *given)
 {
     ed_loop *loop = ed_loop_current();
     ed_server *server = loop ? calloc(1, sizeof *server) : NULL;
     if (!server)
         return NULL;
-    memcpy(&server->options, options,
-           options->size < sizeof *options ? options->size : sizeof *options);
+    ed_options_take(&server->options, sizeof server->options, given);
     apply_defaults(server);
     server->handler = handler;
     server->loop = loop;
     server->timer.fire = look_for_slow;
+    ed_log_set_context(ed_req_log_context);
     for (int i = 0; i < ED_CONN_STATES; i++)
         ed_list_init(&server->waiting[i]);
     server->fields = malloc(server->limits.max_fields * sizeof *server->fields);

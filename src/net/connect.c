@@ -6,6 +6,7 @@
  * its share of what the deadline leaves, and never more than LONGEST_SHARE,
  * since the kernel itself goes on for two minutes.
  */
+#include "base/options.h"
 #include "net/connect.h"
 #include "net/socket.h"
 #include <eddy/dns.h>
@@ -208,17 +209,18 @@ static int parse_local(struct ed_addr *from, const char *text)
 }
 
 int ed_connect_with(ed_stream **out, const char *address,
-                    const struct ed_connect_options *options)
+                    const struct ed_connect_options *given)
 {
+    ED_OPTIONS_TAKE(struct ed_connect_options, options, given);
     struct ed_connecting c = {0};
     int err = ed_endpoint_parse(&c.to, ed_bytes(address));
 
     if (err)
         return ed_fail(err, "connect to %s: %s", address, ed_err_text(err));
-    if (options->local) {
-        err = parse_local(&c.from, options->local);
+    if (options.local) {
+        err = parse_local(&c.from, options.local);
         if (err)
-            return ed_fail(err, "connect from %s: %s", options->local,
+            return ed_fail(err, "connect from %s: %s", options.local,
                            ed_err_text(err));
     }
     err = ed_net_connect(&c);

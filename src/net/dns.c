@@ -10,6 +10,7 @@
  * Nothing here blocks but the reading of such small local files, and no thread
  * is started.
  */
+#include "base/options.h"
 #include "core/io.h"
 #include "net/addr.h"
 #include "net/hosts.h"
@@ -29,6 +30,11 @@
 #define DEFAULT_MIN_TTL       ED_S
 #define DEFAULT_MAX_TTL       (3600 * ED_S)
 #define DEFAULT_NEGATIVE_TTL  (5 * ED_S)
+
+/* Addresses of one kind only may be half an answer: c-ares does not tell a name
+ * without the other kind from a lost reply about it. So they are not believed
+ * for long. */
+#define HALF_ANSWER_TTL (30 * ED_S)
 
 struct resolver {
     ed_loop *loop;
@@ -176,10 +182,23 @@ static int64_t clamp_ttl(const struct resolver *r, int64_t ttl)
     return ttl < r->options.max_ttl ? ttl : r->options.max_ttl;
 }
 
+static bool is_half(const struct answer *answer)
+{
+    int first = answer->list[0].any.sa_family;
+
+    if (answer->family != AF_UNSPEC)
+        return false;
+    for (unsigned i = 1; i < answer->count; i++)
+        if (answer->list[i].any.sa_family != first)
+            return false;
+    return true;
+}
+
+/* At least one. */
 static unsigned count_nodes(const struct ares_addrinfo *found)
 {
-    unsigned count = 0;
-    const struct ares_addrinfo_node *node = found->nodes;
+    unsigned count = 1;
+    const struct ares_addrinfo_node *node = found->nodes->ai_next;
 
     for (; node && count < ED_ADDRS_MAX; node = node->ai_next)
         count++;
@@ -209,7 +228,10 @@ static int64_t take_nodes(struct answer *answer,
             ttl = cname->ttl;
     answer->list = list;
     answer->count = count;
-    return clamp_ttl(answer->resolver, ttl * ED_S);
+    int64_t time = clamp_ttl(answer->resolver, ttl * ED_S);
+    if (is_half(answer) && time > HALF_ANSWER_TTL)
+        time = HALF_ANSWER_TTL;
+    return time;
 }
 
 static void on_found(void *arg, int status, int timeouts,
@@ -221,6 +243,8 @@ static void on_found(void *arg, int status, int timeouts,
 
     (void)timeouts;
     query->answer = NULL;
+    if (status == ARES_SUCCESS && !found->nodes)
+        status = ARES_ENODATA;
     if (answer && status == ARES_SUCCESS) {
         ttl = take_nodes(answer, found);
         if (!ttl)
@@ -603,15 +627,16 @@ static bool is_idle(const struct resolver *r)
     return true;
 }
 
-int ed_dns_configure_with(const struct ed_dns_options *options)
+int ed_dns_configure_with(const struct ed_dns_options *given)
 {
+    ED_OPTIONS_TAKE(struct ed_dns_options, options, given);
     struct resolver *r;
     ed_loop *loop = ed_loop_current();
     int err = loop ? resolver_of(loop, &r) : ED_EUSAGE;
 
     if (err)
         return err;
-    return is_idle(r) ? configure(r, options) : ED_EUSAGE;
+    return is_idle(r) ? configure(r, &options) : ED_EUSAGE;
 }
 
 /* ---- asking ---- */

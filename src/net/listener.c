@@ -6,6 +6,7 @@
  * that waiting peers wait in the kernel's queue. Out of descriptors, accepting
  * stops and is tried again when a stream closes and every RETRY_AFTER.
  */
+#include "base/options.h"
 #include "base/list.h"
 #include "net/addr.h"
 #include "net/socket.h"
@@ -511,11 +512,12 @@ static int listen_at(ed_listener **out, const char *address,
 }
 
 int ed_listen_with(ed_listener **out, const char *address,
-                   const struct ed_listen_options *options)
+                   const struct ed_listen_options *given)
 {
+    ED_OPTIONS_TAKE(struct ed_listen_options, options, given);
     if (!ed_loop_current())
         return ED_EUSAGE;
-    int err = listen_at(out, address, options);
+    int err = listen_at(out, address, &options);
     if (err)
         return ed_fail(err, "listen on %s: %s", address, ed_err_text(err));
     return 0;

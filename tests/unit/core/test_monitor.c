@@ -86,6 +86,9 @@ static void frames_of_the_runtime_are_left_out(void **state)
     char *said;
 
     (void)state;
+#ifdef __SANITIZE_THREAD__
+    skip(); /* it calls handlers later, from places of its own */
+#endif
     said = run_watched(block);
     assert_null(strstr(said, "take_sample"));
     assert_null(strstr(said, "core/monitor.c:"));

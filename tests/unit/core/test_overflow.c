@@ -15,6 +15,9 @@ static char *run_in_child(void (*fn)(void), int *status)
         const struct rlimit none = {0, 0};
         setrlimit(RLIMIT_CORE, &none);
         dup2(fd, 2);
+        /* cmocka has handlers of its own. */
+        signal(SIGSEGV, SIG_DFL);
+        signal(SIGBUS, SIG_DFL);
         fn();
         _exit(0);
     }
@@ -60,12 +63,8 @@ static void an_overflow_names_the_fiber_and_still_kills(void **state)
     said = run_in_child(overflow, &status);
     assert_non_null(strstr(said, "stack overflow in fiber 'greedy' started at "
                                  "here.c:7 (stack of 64 KiB)\n"));
-#if !defined(__SANITIZE_ADDRESS__)
     assert_true(WIFSIGNALED(status));
     assert_true(WTERMSIG(status) == SIGSEGV || WTERMSIG(status) == SIGBUS);
-#else
-    assert_non_null(strstr(said, "AddressSanitizer"));
-#endif
     free(said);
 }
 
@@ -90,7 +89,7 @@ static void fault_with_a_handler(void)
     };
 
     sigaction(SIGSEGV, &action, NULL);
-    (void)!ed_run(touch_nothing, NULL);
+    (void)!ed_run(touch_nothing, NULL, .blocked_after = -1);
 }
 
 static void another_fault_goes_to_the_handler_that_was_there(void **state)
@@ -107,8 +106,7 @@ static void another_fault_goes_to_the_handler_that_was_there(void **state)
 
 static void fault_without_a_handler(void)
 {
-    signal(SIGSEGV, SIG_DFL);
-    (void)!ed_run(touch_nothing, NULL);
+    (void)!ed_run(touch_nothing, NULL, .blocked_after = -1);
 }
 
 static void another_fault_kills_as_ever(void **state)

@@ -233,18 +233,23 @@ REAL_TEST(stopping_without_grace_kills)
     check_int(p.exit_signal, SIGKILL);
 }
 
-/* The sleeping grandchild holds the pipe; its end shows that it is gone. */
+/* The grandchild, which does not listen, holds the pipe; its end shows that it
+ * is gone. */
 REAL_TEST(a_group_goes_down_with_its_leader)
 {
     struct ed_process p;
     char c;
     {
         ed_scope(s);
-        check_int(ed_process_start(&p, s, ED_SHELL("sleep 60 & echo; wait"),
-                                   .out = ED_TO_PIPE, .group = true),
-                  0);
+        check_int(
+            ed_process_start(&p, s,
+                             ED_SHELL("(trap '' TERM; echo; exec sleep 60) &"
+                                      "wait"),
+                             .out = ED_TO_PIPE, .group = true),
+            0);
         await_ready(&p);
     }
+    check_int(p.exit_signal, SIGTERM);
     check_int(read(p.out, &c, 1), 0);
     ed_process_close(&p);
 }
@@ -303,6 +308,44 @@ REAL_TEST(output_goes_to_files_and_is_added_to_them)
     check_text(text, "one\ntwo\nthree\n");
     close(copy);
     unlink(path);
+}
+
+/* What a descriptor of this process is while a test changes it. */
+static void exchange(int fd, int *saved, int other)
+{
+    *saved = fcntl(fd, F_DUPFD_CLOEXEC, 10);
+    dup2(other, fd);
+}
+
+static void check_content(int fd, const char *want)
+{
+    char text[32] = "";
+
+    check(pread(fd, text, sizeof text - 1, 0) >= 0);
+    check_text(text, want);
+    close(fd);
+}
+
+REAL_TEST(the_standard_descriptors_can_be_crossed)
+{
+    int a = memfd_create("a", MFD_CLOEXEC);
+    int b = memfd_create("b", MFD_CLOEXEC);
+    int saved[2];
+    struct ed_process p;
+    ed_scope(s);
+
+    exchange(1, &saved[0], a);
+    exchange(2, &saved[1], b);
+    int err = ed_process_start(&p, s, ED_SHELL("echo out; echo err >&2"),
+                               .out = ED_TO_FD(2), .err = ED_TO_FD(1));
+    dup2(saved[0], 1);
+    dup2(saved[1], 2);
+    close(saved[0]);
+    close(saved[1]);
+    check_int(err, 0);
+    check_int(ed_process_wait(&p), 0);
+    check_content(a, "err\n");
+    check_content(b, "out\n");
 }
 
 REAL_TEST(it_works_when_the_standard_descriptors_are_closed)
@@ -372,6 +415,7 @@ int main(void)
         cmocka_unit_test(a_program_starts_with_fresh_signals),
         cmocka_unit_test(a_program_inherits_no_other_descriptor),
         cmocka_unit_test(output_goes_to_files_and_is_added_to_them),
+        cmocka_unit_test(the_standard_descriptors_can_be_crossed),
         cmocka_unit_test(it_works_when_the_standard_descriptors_are_closed),
         cmocka_unit_test(a_death_signal_is_set),
         cmocka_unit_test(no_argument_is_refused),

@@ -17,12 +17,12 @@ static ed_listener *listen_somewhere(char address[ED_ADDR_TEXT])
 {
     ed_listener *l = NULL;
 
-    CHECK_INT(ed_listen(&l, "127.0.0.1:0"), 0);
+    check_int(ed_listen(&l, "127.0.0.1:0"), 0);
     ed_listener_local(l, address);
     return l;
 }
 
-IN_FIBER(a_connection_is_accepted)
+NET_TEST(a_connection_is_accepted)
 {
     char address[ED_ADDR_TEXT], ours[ED_ADDR_TEXT], theirs[ED_ADDR_TEXT];
     ed_listener *l = listen_somewhere(address);
@@ -32,15 +32,15 @@ IN_FIBER(a_connection_is_accepted)
     socklen_t len = sizeof(on);
     char c;
 
-    CHECK_INT(ed_connect(&client, address), 0);
-    CHECK_INT(ed_accept(l, &server), 0);
-    CHECK_INT(ed_stream_write(client, "x", 1), 0);
-    CHECK_INT(ed_stream_read(server, &c, 1), 1);
+    check_int(ed_connect(&client, address), 0);
+    check_int(ed_accept(l, &server), 0);
+    check_int(ed_stream_write(client, "x", 1), 0);
+    check_int(ed_stream_read(server, &c, 1), 1);
     ed_stream_local(client, ours);
     ed_stream_peer(server, theirs);
-    CHECK(!strcmp(ours, theirs) && *ours);
+    check(!strcmp(ours, theirs) && *ours);
     getsockopt(server->ops->fd(server), IPPROTO_TCP, TCP_NODELAY, &on, &len);
-    CHECK_INT(on, 1);
+    check_int(on, 1);
     ed_listener_close(l);
     return 0;
 }
@@ -56,17 +56,17 @@ static int accept_and_drop(void *arg)
 
 static int accept_until_cancelled(void *arg)
 {
-    CHECK_INT(accept_and_drop(arg), ED_ECANCELED);
+    check_int(accept_and_drop(arg), ED_ECANCELED);
     return 0;
 }
 
 static int accept_until_closed(void *arg)
 {
-    CHECK_INT(accept_and_drop(arg), ED_ECLOSED);
+    check_int(accept_and_drop(arg), ED_ECLOSED);
     return 0;
 }
 
-IN_FIBER(several_fibers_may_accept)
+NET_TEST(several_fibers_may_accept)
 {
     char address[ED_ADDR_TEXT];
     ed_listener *l = listen_somewhere(address);
@@ -77,23 +77,23 @@ IN_FIBER(several_fibers_may_accept)
         ed_go(s, accept_and_drop, l);
     settle();
     for (int i = 0; i < 3; i++)
-        CHECK_INT(ed_connect(&clients[i], address), 0);
-    CHECK_INT(ed_wait(s), 0);
+        check_int(ed_connect(&clients[i], address), 0);
+    check_int(ed_wait(s), 0);
     for (int i = 0; i < 3; i++)
         ed_stream_close(clients[i]);
     ed_listener_close(l);
     return 0;
 }
 
-IN_FIBER(accepting_can_be_cancelled_and_begun_again)
+NET_TEST(accepting_can_be_cancelled_and_begun_again)
 {
     char address[ED_ADDR_TEXT];
     ed_listener *l = listen_somewhere(address);
     ed_stream *client ED_STREAM_AUTO = NULL;
 
-    CHECK_INT(ed_with_timeout(5 * ED_MS, accept_and_drop, l), ED_ETIMEOUT);
-    CHECK_INT(ed_connect(&client, address), 0);
-    CHECK_INT(accept_and_drop(l), 0);
+    check_int(ed_with_timeout(5 * ED_MS, accept_and_drop, l), ED_ETIMEOUT);
+    check_int(ed_connect(&client, address), 0);
+    check_int(accept_and_drop(l), 0);
     ed_listener_close(l);
     return 0;
 }
@@ -107,7 +107,7 @@ static void cancel_on_data(ed_stream *s, char *data, ssize_t len)
 
 /* The connection arrives when the fiber is cancelled but has not run since:
  * both in one turn of the loop. */
-IN_FIBER(a_connection_nobody_took_is_kept_for_the_next)
+NET_TEST(a_connection_nobody_took_is_kept_for_the_next)
 {
     char address[ED_ADDR_TEXT];
     ed_listener *l = listen_somewhere(address);
@@ -116,25 +116,25 @@ IN_FIBER(a_connection_nobody_took_is_kept_for_the_next)
     struct ed_addr to;
     int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    CHECK_INT(ed_addr_parse(&to, ed_bytes(address)), 0);
-    CHECK_INT(ed_stream_pair(&a, &b), 0);
+    check_int(ed_addr_parse(&to, ed_bytes(address)), 0);
+    check_int(ed_stream_pair(&a, &b), 0);
     ed_scope(s);
     a->user = s;
     a->on_data = cancel_on_data;
-    CHECK_INT(ed_stream_receive(a, true), 0);
+    check_int(ed_stream_receive(a, true), 0);
     ed_go(s, accept_until_cancelled, l);
     settle();
-    CHECK_INT(ed_stream_write(b, "x", 1), 0);
-    CHECK_INT(connect(client, &to.any, to.len), 0);
-    CHECK_INT(ed_wait(s), ED_ECANCELED);
-    CHECK_INT(ed_stream_receive(a, false), 0);
-    CHECK_INT(ed_with_timeout(ED_S, accept_and_drop, l), 0);
+    check_int(ed_stream_write(b, "x", 1), 0);
+    check_int(connect(client, &to.any, to.len), 0);
+    check_int(ed_wait(s), ED_ECANCELED);
+    check_int(ed_stream_receive(a, false), 0);
+    check_int(ed_with_timeout(5 * ED_S, accept_and_drop, l), 0);
     close(client);
     ed_listener_close(l);
     return 0;
 }
 
-IN_FIBER(closing_wakes_who_accepts)
+NET_TEST(closing_wakes_who_accepts)
 {
     char address[ED_ADDR_TEXT];
     ed_listener *l = listen_somewhere(address);
@@ -173,22 +173,27 @@ static int serve(void *arg)
 {
     struct service *service = arg;
 
-    CHECK_INT(ed_accept_each(service->l, echo, NULL, service->max),
+    check_int(ed_accept_each(service->l, echo, NULL, service->max),
               service->want);
     return 0;
 }
 
-static bool is_answered(ed_stream *s)
+static bool is_answered_within(ed_stream *s, int64_t time)
 {
     char c = 0;
 
-    ed_scope(within, .within = 30 * ED_MS);
+    ed_scope(patience, .within = time);
     if (ed_stream_write(s, "e", 1) || ed_stream_read(s, &c, 1) != 1)
         return false;
     return c == 'e';
 }
 
-IN_FIBER(each_connection_has_its_fiber)
+static bool is_answered(ed_stream *s)
+{
+    return is_answered_within(s, 5 * ED_S);
+}
+
+NET_TEST(each_connection_has_its_fiber)
 {
     char address[ED_ADDR_TEXT];
     struct service service = {listen_somewhere(address), 0, ED_ECANCELED};
@@ -197,18 +202,18 @@ IN_FIBER(each_connection_has_its_fiber)
     ed_scope(s);
     ed_go(s, serve, &service);
     for (int i = 0; i < 10; i++)
-        CHECK_INT(ed_connect(&clients[i], address), 0);
+        check_int(ed_connect(&clients[i], address), 0);
     for (int i = 9; i >= 0; i--)
-        CHECK(is_answered(clients[i]));
+        check(is_answered(clients[i]));
     for (int i = 0; i < 10; i++)
         ed_stream_close(clients[i]);
     ed_cancel(s);
-    CHECK_INT(ed_wait(s), ED_ECANCELED);
+    check_int(ed_wait(s), ED_ECANCELED);
     ed_listener_close(service.l);
     return 0;
 }
 
-IN_FIBER(no_more_run_at_once_than_allowed)
+NET_TEST(no_more_run_at_once_than_allowed)
 {
     char address[ED_ADDR_TEXT];
     struct service service = {listen_somewhere(address), 2, ED_ECANCELED};
@@ -217,22 +222,22 @@ IN_FIBER(no_more_run_at_once_than_allowed)
     ed_scope(s);
     ed_go(s, serve, &service);
     for (int i = 0; i < 3; i++)
-        CHECK_INT(ed_connect(&clients[i], address), 0);
-    CHECK(is_answered(clients[0]));
-    CHECK(is_answered(clients[1]));
-    CHECK(!is_answered(clients[2]));
+        check_int(ed_connect(&clients[i], address), 0);
+    check(is_answered(clients[0]));
+    check(is_answered(clients[1]));
+    check(!is_answered_within(clients[2], 20 * ED_MS));
     ed_stream_close(clients[0]);
     settle();
-    CHECK(is_answered(clients[2]));
+    check(is_answered(clients[2]));
     ed_stream_close(clients[1]);
     ed_stream_close(clients[2]);
     ed_cancel(s);
-    CHECK_INT(ed_wait(s), ED_ECANCELED);
+    check_int(ed_wait(s), ED_ECANCELED);
     ed_listener_close(service.l);
     return 0;
 }
 
-IN_FIBER(closing_the_listener_lets_connections_finish)
+NET_TEST(closing_the_listener_lets_connections_finish)
 {
     char address[ED_ADDR_TEXT];
     struct service service = {listen_somewhere(address), 1, ED_ECLOSED};
@@ -240,11 +245,11 @@ IN_FIBER(closing_the_listener_lets_connections_finish)
 
     ed_scope(s);
     ed_go(s, serve, &service);
-    CHECK_INT(ed_connect(&client, address), 0);
-    CHECK(is_answered(client));
+    check_int(ed_connect(&client, address), 0);
+    check(is_answered(client));
     ed_listener_close(service.l);
     settle();
-    CHECK(is_answered(client));
+    check(is_answered(client));
     ed_stream_close(client);
     return ed_wait(s);
 }
@@ -260,7 +265,7 @@ static void take(ed_stream *s, void *arg)
     kept[accepted_count++] = s;
 }
 
-IN_FIBER(a_paused_listener_lets_connections_wait)
+NET_TEST(a_paused_listener_lets_connections_wait)
 {
     char address[ED_ADDR_TEXT];
     ed_listener *l = listen_somewhere(address);
@@ -268,17 +273,17 @@ IN_FIBER(a_paused_listener_lets_connections_wait)
 
     accepted_count = 0;
     ed_listener_start(l, take, servers);
-    CHECK_INT(ed_connect(&clients[0], address), 0);
+    check_int(ed_connect(&clients[0], address), 0);
     settle();
-    CHECK_INT(accepted_count, 1);
+    check_int(accepted_count, 1);
     ed_listener_pause(l, true);
-    CHECK_INT(ed_connect(&clients[1], address), 0);
-    CHECK_INT(ed_connect(&clients[2], address), 0);
+    check_int(ed_connect(&clients[1], address), 0);
+    check_int(ed_connect(&clients[2], address), 0);
     settle();
-    CHECK_INT(accepted_count, 1);
+    check_int(accepted_count, 1);
     ed_listener_pause(l, false);
     settle();
-    CHECK_INT(accepted_count, 3);
+    check_int(accepted_count, 3);
     for (int i = 0; i < 3; i++) {
         ed_stream_close(clients[i]);
         ed_stream_close(servers[i]);
@@ -294,24 +299,24 @@ static void take_and_close(ed_stream *s, void *arg)
     accepted_count++;
 }
 
-IN_FIBER(a_listener_may_be_closed_while_it_accepts)
+NET_TEST(a_listener_may_be_closed_while_it_accepts)
 {
     char address[ED_ADDR_TEXT];
     ed_listener *l = listen_somewhere(address);
     ed_stream *clients[2];
 
     accepted_count = 0;
-    CHECK_INT(ed_connect(&clients[0], address), 0);
-    CHECK_INT(ed_connect(&clients[1], address), 0);
+    check_int(ed_connect(&clients[0], address), 0);
+    check_int(ed_connect(&clients[1], address), 0);
     ed_listener_start(l, take_and_close, l);
     settle();
-    CHECK_INT(accepted_count, 1);
+    check_int(accepted_count, 1);
     ed_stream_close(clients[0]);
     ed_stream_close(clients[1]);
     return 0;
 }
 
-IN_FIBER(an_inherited_socket_listens)
+NET_TEST(an_inherited_socket_listens)
 {
     char address[ED_ADDR_TEXT];
     ed_listener *first = listen_somewhere(address);
@@ -321,18 +326,18 @@ IN_FIBER(an_inherited_socket_listens)
 
     /* The first listener owns the first descriptor. */
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK_INT(listen(fd, 8), 0);
-    CHECK_INT(ed_listener_of_fd(&l, fd), 0);
+    check_int(listen(fd, 8), 0);
+    check_int(ed_listener_of_fd(&l, fd), 0);
     ed_listener_local(l, address);
     char *port = strrchr(address, ':');
     char loopback[ED_ADDR_TEXT];
     snprintf(loopback, sizeof(loopback), "127.0.0.1%.10s", port);
-    CHECK_INT(ed_connect(&client, loopback), 0);
-    CHECK_INT(accept_and_drop(l), 0);
+    check_int(ed_connect(&client, loopback), 0);
+    check_int(accept_and_drop(l), 0);
     ed_listener_close(l);
     ed_listener_close(first);
-    CHECK_INT(ed_stream_pair(&pair[0], &pair[1]), 0);
-    CHECK_INT(ed_listener_of_fd(&l, pair[0]->ops->fd(pair[0])), -EINVAL);
+    check_int(ed_stream_pair(&pair[0], &pair[1]), 0);
+    check_int(ed_listener_of_fd(&l, pair[0]->ops->fd(pair[0])), -EINVAL);
     ed_stream_close(pair[0]);
     ed_stream_close(pair[1]);
     return 0;
@@ -346,7 +351,7 @@ static rlim_t set_descriptor_limit(rlim_t limit)
 
     getrlimit(RLIMIT_NOFILE, &now);
     then = (struct rlimit){limit, now.rlim_max};
-    CHECK_INT(setrlimit(RLIMIT_NOFILE, &then), 0);
+    check_int(setrlimit(RLIMIT_NOFILE, &then), 0);
     return now.rlim_cur;
 }
 
@@ -359,27 +364,27 @@ static rlim_t next_descriptor(void)
     return (rlim_t)fd;
 }
 
-IN_FIBER(out_of_descriptors_connections_wait_until_one_closes)
+NET_TEST(out_of_descriptors_connections_wait_until_one_closes)
 {
     char address[ED_ADDR_TEXT];
     ed_listener *l = listen_somewhere(address);
     ed_stream *clients[2], *servers[2], *a, *b;
 
     accepted_count = 0;
-    CHECK_INT(ed_stream_pair(&a, &b), 0);
+    check_int(ed_stream_pair(&a, &b), 0);
     for (int i = 0; i < 2; i++)
-        CHECK_INT(ed_connect(&clients[i], address), 0);
+        check_int(ed_connect(&clients[i], address), 0);
     rlim_t before = set_descriptor_limit(next_descriptor());
     ed_log_set_level(ED_LOG_OFF);
     ed_listener_start(l, take, servers);
     settle();
-    CHECK_INT(accepted_count, 0);
+    check_int(accepted_count, 0);
     ed_stream_close(a);
     settle();
-    CHECK_INT(accepted_count, 1);
+    check_int(accepted_count, 1);
     ed_stream_close(b);
     settle();
-    CHECK_INT(accepted_count, 2);
+    check_int(accepted_count, 2);
     set_descriptor_limit(before);
     ed_log_set_level(ED_LOG_INFO);
     for (int i = 0; i < 2; i++) {
@@ -390,18 +395,18 @@ IN_FIBER(out_of_descriptors_connections_wait_until_one_closes)
     return 0;
 }
 
-IN_FIBER(out_of_descriptors_accepting_is_tried_again)
+NET_TEST(out_of_descriptors_accepting_is_tried_again)
 {
     char address[ED_ADDR_TEXT];
     ed_listener *l = listen_somewhere(address);
     ed_stream *client ED_STREAM_AUTO = NULL;
 
-    CHECK_INT(ed_connect(&client, address), 0);
+    check_int(ed_connect(&client, address), 0);
     rlim_t before = set_descriptor_limit(next_descriptor());
     ed_log_set_level(ED_LOG_OFF);
-    CHECK_INT(ed_with_timeout(20 * ED_MS, accept_and_drop, l), ED_ETIMEOUT);
+    check_int(ed_with_timeout(20 * ED_MS, accept_and_drop, l), ED_ETIMEOUT);
     set_descriptor_limit(before);
-    CHECK_INT(ed_with_timeout(ED_S, accept_and_drop, l), 0);
+    check_int(ed_with_timeout(5 * ED_S, accept_and_drop, l), 0);
     ed_log_set_level(ED_LOG_INFO);
     ed_listener_close(l);
     return 0;
@@ -409,49 +414,49 @@ IN_FIBER(out_of_descriptors_accepting_is_tried_again)
 
 /* ---- addresses ---- */
 
-IN_FIBER(every_interface_takes_both_kinds_of_address)
+NET_TEST(every_interface_takes_both_kinds_of_address)
 {
     ed_listener *l = NULL;
     char address[ED_ADDR_TEXT], loopback[ED_ADDR_TEXT];
     ed_stream *client ED_STREAM_AUTO = NULL;
 
-    CHECK_INT(ed_listen(&l, "*:0"), 0);
+    check_int(ed_listen(&l, "*:0"), 0);
     ed_listener_local(l, address);
     snprintf(loopback, sizeof(loopback), "127.0.0.1%.10s",
              strrchr(address, ':'));
-    CHECK_INT(ed_connect(&client, loopback), 0);
-    CHECK_INT(accept_and_drop(l), 0);
+    check_int(ed_connect(&client, loopback), 0);
+    check_int(accept_and_drop(l), 0);
     ed_listener_close(l);
     return 0;
 }
 
-IN_FIBER(what_cannot_be_listened_on_is_named)
+NET_TEST(what_cannot_be_listened_on_is_named)
 {
     char address[ED_ADDR_TEXT];
     ed_listener *l = listen_somewhere(address);
     ed_listener *other = NULL;
 
-    CHECK_INT(ed_listen(&other, address), -EADDRINUSE);
-    CHECK(strstr(ed_error(), address) != NULL);
-    CHECK_INT(ed_listen(&other, "name.example:80"), ED_EADDR);
-    CHECK_INT(ed_listen(&other, "127.0.0.1"), ED_EADDR);
-    CHECK(strstr(ed_error(), "127.0.0.1") != NULL);
-    CHECK_INT(ed_listen(&other, "unix:/nonexistent/x"), -ENOENT);
-    CHECK_INT(ed_listen(&other, "localhost:0"), 0);
+    check_int(ed_listen(&other, address), -EADDRINUSE);
+    check(strstr(ed_error(), address) != NULL);
+    check_int(ed_listen(&other, "name.example:80"), ED_EADDR);
+    check_int(ed_listen(&other, "127.0.0.1"), ED_EADDR);
+    check(strstr(ed_error(), "127.0.0.1") != NULL);
+    check_int(ed_listen(&other, "unix:/nonexistent/x"), -ENOENT);
+    check_int(ed_listen(&other, "localhost:0"), 0);
     ed_listener_close(other);
     ed_listener_close(l);
     return 0;
 }
 
-IN_FIBER(a_port_may_be_shared)
+NET_TEST(a_port_may_be_shared)
 {
     char address[ED_ADDR_TEXT];
     ed_listener *l = NULL;
     ed_listener *other = NULL;
 
-    CHECK_INT(ed_listen(&l, "127.0.0.1:0", .reuse_port = true), 0);
+    check_int(ed_listen(&l, "127.0.0.1:0", .reuse_port = true), 0);
     ed_listener_local(l, address);
-    CHECK_INT(ed_listen(&other, address, .reuse_port = true), 0);
+    check_int(ed_listen(&other, address, .reuse_port = true), 0);
     ed_listener_close(other);
     ed_listener_close(l);
     return 0;
@@ -467,7 +472,7 @@ static void path_of(const char *name, char path[64], char address[72])
     snprintf(address, 72, "unix:%s", path);
 }
 
-IN_FIBER(a_unix_socket_has_its_permissions_and_goes_with_its_listener)
+NET_TEST(a_unix_socket_has_its_permissions_and_goes_with_its_listener)
 {
     char path[64], address[72], text[ED_ADDR_TEXT];
     struct stat st;
@@ -475,15 +480,15 @@ IN_FIBER(a_unix_socket_has_its_permissions_and_goes_with_its_listener)
     ed_stream *client ED_STREAM_AUTO = NULL;
 
     path_of("modes", path, address);
-    CHECK_INT(ed_listen(&l, address, .unix_mode = 0622), 0);
-    CHECK_INT(stat(path, &st), 0);
-    CHECK_INT(st.st_mode & 0777, 0622);
+    check_int(ed_listen(&l, address, .unix_mode = 0622), 0);
+    check_int(stat(path, &st), 0);
+    check_int(st.st_mode & 0777, 0622);
     ed_listener_local(l, text);
-    CHECK(!strcmp(text, address));
-    CHECK_INT(ed_connect(&client, address), 0);
-    CHECK_INT(accept_and_drop(l), 0);
+    check(!strcmp(text, address));
+    check_int(ed_connect(&client, address), 0);
+    check_int(accept_and_drop(l), 0);
     ed_listener_close(l);
-    CHECK_INT(stat(path, &st), -1);
+    check_int(stat(path, &st), -1);
     return 0;
 }
 
@@ -493,11 +498,11 @@ static void leave_stale_socket(const char *path)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     snprintf(un.sun_path, sizeof(un.sun_path), "%s", path);
-    CHECK_INT(bind(fd, (struct sockaddr *)&un, sizeof(un)), 0);
+    check_int(bind(fd, (struct sockaddr *)&un, sizeof(un)), 0);
     close(fd);
 }
 
-IN_FIBER(only_a_stale_unix_socket_is_replaced)
+NET_TEST(only_a_stale_unix_socket_is_replaced)
 {
     char path[64], address[72];
     struct stat st;
@@ -506,49 +511,49 @@ IN_FIBER(only_a_stale_unix_socket_is_replaced)
 
     path_of("stale", path, address);
     leave_stale_socket(path);
-    CHECK_INT(ed_listen(&l, address), 0);
-    CHECK_INT(ed_listen(&other, address), -EADDRINUSE);
+    check_int(ed_listen(&l, address), 0);
+    check_int(ed_listen(&other, address), -EADDRINUSE);
     ed_listener_close(l);
 
     FILE *file = fopen(path, "w");
     fclose(file);
-    CHECK_INT(ed_listen(&l, address), -EADDRINUSE);
-    CHECK(!stat(path, &st) && S_ISREG(st.st_mode));
+    check_int(ed_listen(&l, address), -EADDRINUSE);
+    check(!stat(path, &st) && S_ISREG(st.st_mode));
     unlink(path);
     return 0;
 }
 
-IN_FIBER(the_socket_of_somebody_else_is_left_alone)
+NET_TEST(the_socket_of_somebody_else_is_left_alone)
 {
     char path[64], address[72];
     struct stat st;
     ed_listener *l = NULL;
 
     path_of("other", path, address);
-    CHECK_INT(ed_listen(&l, address), 0);
+    check_int(ed_listen(&l, address), 0);
     char moved[72];
     snprintf(moved, sizeof(moved), "%s.moved", path);
-    CHECK_INT(rename(path, moved), 0); /* keeps its inode from being reused */
+    check_int(rename(path, moved), 0); /* keeps its inode from being reused */
     leave_stale_socket(path);
     ed_listener_close(l);
-    CHECK_INT(stat(path, &st), 0);
+    check_int(stat(path, &st), 0);
     unlink(path);
     unlink(moved);
     return 0;
 }
 
-IN_FIBER(abstract_names_leave_nothing_behind)
+NET_TEST(abstract_names_leave_nothing_behind)
 {
     char address[64];
     ed_listener *l = NULL;
     ed_stream *client ED_STREAM_AUTO = NULL;
 
     snprintf(address, sizeof(address), "unix:@eddy-test-%d", getpid());
-    CHECK_INT(ed_listen(&l, address), 0);
-    CHECK_INT(ed_connect(&client, address), 0);
-    CHECK_INT(accept_and_drop(l), 0);
+    check_int(ed_listen(&l, address), 0);
+    check_int(ed_connect(&client, address), 0);
+    check_int(accept_and_drop(l), 0);
     ed_listener_close(l);
-    CHECK_INT(ed_listen(&l, address), 0);
+    check_int(ed_listen(&l, address), 0);
     ed_listener_close(l);
     return 0;
 }
