@@ -128,7 +128,8 @@ static int choose_runs(struct demo_page *page, const char *mode)
     }
     if (!any)
         return ed_fail(ED_EBADREQ,
-                       "mode=%s is none of sequential, parallel and both", mode);
+                       "mode=%s is none of sequential, parallel and both",
+                       mode);
     return 0;
 }
 
@@ -136,8 +137,8 @@ static int choose_runs(struct demo_page *page, const char *mode)
 static void plan_call(struct demo_page *page, int i, uint32_t dice)
 {
     int64_t swing = (int64_t)page->ms * page->spread;
-    int64_t delay = page->ms * 100 - swing +
-                    (swing ? dice % (uint64_t)(2 * swing + 1) : 0);
+    int64_t delay =
+        page->ms * 100 - swing + (swing ? dice % (uint64_t)(2 * swing + 1) : 0);
     int delay_ms = (int)((delay + 50) / 100);
     int service = i % page->services->count;
 
@@ -163,8 +164,8 @@ static int plan_page(ed_req *req, struct demo_page *page)
     if (!err)
         err = ed_query_int(req, "ms", MS_MIN, MS_MAX, MS_DEFAULT, &ms);
     if (!err)
-        err = ed_query_int(req, "spread", 0, SPREAD_MAX, SPREAD_DEFAULT,
-                           &spread);
+        err =
+            ed_query_int(req, "spread", 0, SPREAD_MAX, SPREAD_DEFAULT, &spread);
     if (!err)
         err = choose_runs(page, ed_query(req, "mode"));
     if (err)

@@ -69,8 +69,8 @@ static void draw_bar(char out[3 * BAR_COLUMNS + 4], double start, double end,
 {
     /* From nothing to a full block; in the first one a bar begins at its
      * left edge, as no character fills one from the right. */
-    static const char *const blocks[BAR_PARTS + 1] = {
-        "", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"};
+    static const char *const blocks[BAR_PARTS + 1] = {"",  "▏", "▎", "▍", "▌",
+                                                      "▋", "▊", "▉", "█"};
     int from = (int)(start / full * BAR_COLUMNS);
     int to = (int)(end / full * BAR_COLUMNS * BAR_PARTS + 0.5);
     int parts = to - from * BAR_PARTS;
@@ -179,8 +179,8 @@ static int say(struct demo_page *page, const char *event, const char *data)
 int demo_live_plan(struct demo_page *page)
 {
     char data[CALL_TEXT];
-    int err = ed_reply_header_set(page->live, "Content-Type",
-                                  "text/event-stream");
+    int err =
+        ed_reply_header_set(page->live, "Content-Type", "text/event-stream");
 
     if (!err)
         err = ed_reply_header_set(page->live, "Cache-Control", "no-store");
