@@ -24,9 +24,9 @@ struct json_t; /* jansson's */
 
 struct ed_client_options {
     size_t size;
-    unsigned max_per_origin; /* connections at once; 256. Further requests
+    unsigned max_per_origin; /* connections at once; 1024. Further requests
                                 wait in the order they came */
-    unsigned max_idle;       /* kept in all; 256 */
+    unsigned max_idle;       /* kept in all; 1024 */
     int64_t idle_timeout;    /* a connection is kept; 15 s */
     int64_t connect_timeout; /* name and connection; 10 s */
     size_t max_body;         /* of a response read whole; 64 MiB */

@@ -468,7 +468,7 @@ static void tasks_run_and_their_failure_is_logged(void **state)
     printed(&p, "break_down");
     printed(&p, "nothing left to do");
     assert_non_null(strstr(get(port, "/task"), "started"));
-    printed(&p, "task later");
+    printed(&p, "INFO  task later");
     assert_non_null(strstr(get(port, "/"), "hi\n"));
     kill(p.pid, SIGTERM);
     assert_int_equal(status_of(&p), 0);
