@@ -21,8 +21,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 20000 /* for what never takes long but on a busy machine \
-                           */
+#define PATIENCE_MS                                          \
+    20000 /* for what never takes long but on a busy machine \
+           */
 
 /* ---- the program under test ---- */
 
@@ -190,7 +191,8 @@ static uint16_t port_of(struct program *p)
         assert_true(read_more(p));
         at = p->text.ptr + offset;
     }
-    return (uint16_t)atoi(strrchr(strndupa(at, strcspn(at, "\n")), ':') + 1);
+    const char *colon = memrchr(at, ':', strcspn(at, "\n"));
+    return (uint16_t)strtoul(colon + 1, NULL, 10);
 }
 
 /* ---- asking it ---- */
@@ -468,7 +470,7 @@ static void tasks_run_and_their_failure_is_logged(void **state)
     printed(&p, "break_down");
     printed(&p, "nothing left to do");
     assert_non_null(strstr(get(port, "/task"), "started"));
-    printed(&p, "task later");
+    printed(&p, "INFO  task later");
     assert_non_null(strstr(get(port, "/"), "hi\n"));
     kill(p.pid, SIGTERM);
     assert_int_equal(status_of(&p), 0);
