@@ -63,6 +63,7 @@ struct ed_loop {
     int64_t now;
     int64_t turn_began; /* real time, for fairness */
     unsigned immediate; /* waiting calls that needed no wait, this turn */
+    bool turn_over;     /* I/O has waited long enough */
     struct ed_monitor monitor;
 
     struct ed_deferred *deferred;
@@ -82,6 +83,8 @@ struct ed_loop {
     _Atomic(struct ed_post *) posts;
     struct ed_io wake_io;
     struct ed_op wake_op;
+    struct iovec wake_iov;
+    uint64_t wakes; /* read from wake_io */
     int expected;
 
     bool virtual_clock;
@@ -101,6 +104,9 @@ struct ed_loop {
 
 /* Has unused stacks looked after, some time from now. */
 void ed_loop_trim_later(ed_loop *loop);
+
+/* Runs what was put off. */
+void ed_run_deferred(ed_loop *loop);
 
 /* This thread's loop. Written by ed_run() only. */
 extern _Thread_local ed_loop *ed_loop_tls __attribute__((visibility("hidden")));

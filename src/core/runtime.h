@@ -23,7 +23,8 @@ struct ed_timer {
     void (*fire)(struct ed_timer *timer); /* called in the loop */
 };
 
-/* Arms the timer, or moves it; 0 or ED_ENOMEM. */
+/* Arms the timer, or moves it; a time past is now. 0 or ED_ENOMEM (a timer
+ * that is armed already can always be moved). */
 ED_CHECK int ed_timer_start(ed_loop *loop, struct ed_timer *timer, int64_t at);
 void ed_timer_stop(ed_loop *loop, struct ed_timer *timer);
 
@@ -94,6 +95,7 @@ struct ed_fiber {
     struct ed_list sibling; /* in scope->children of the scope it belongs to */
     struct ed_list all;     /* in loop->fibers */
     ed_scope base;          /* cancels and bounds this fiber alone */
+    int cancelled;          /* by ed_fiber_cancel(): for good */
 
     char *stack_low; /* lowest usable byte */
     void *sanitizer; /* ASan fake stack or TSan fiber */

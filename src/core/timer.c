@@ -83,6 +83,10 @@ static int grow(struct ed_timers *t)
 int ed_timer_start(ed_loop *loop, struct ed_timer *timer, int64_t at)
 {
     struct ed_timers *t = &loop->timers;
+    /* A time past is now: one that is armed again and again for a time past
+     * would otherwise come before all others each time. */
+    if (at < loop->now)
+        at = loop->now;
     struct ed_timer_slot slot = {at, timer};
 
     timer->at = at;
