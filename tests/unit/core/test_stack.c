@@ -109,7 +109,8 @@ static int run_into_guard(void)
 static void below_a_stack_is_a_guard(void **state)
 {
     (void)state;
-    assert_true(in_a_child(run_into_guard) < 0);
+    /* By a signal, or as a sanitizer exits when it has caught it. */
+    assert_int_not_equal(in_a_child(run_into_guard), 0);
 }
 
 int main(void)
