@@ -133,9 +133,11 @@ static int answer(void *arg)
 {
     struct ping_pong *p = arg;
     int n;
-    int err;
-    while (!(err = ed_chan_recv(p->there, &n)) && !err)
+    int err = ed_chan_recv(p->there, &n);
+    while (!err) {
         err = ed_chan_send(p->back, &n);
+        err = err ? err : ed_chan_recv(p->there, &n);
+    }
     return err == ED_ECLOSED ? 0 : err;
 }
 
@@ -170,13 +172,15 @@ static int channels(void)
 
 static double resident_bytes(void)
 {
-    long pages = 0, ignored;
+    char line[128] = "";
     FILE *f = fopen("/proc/self/statm", "r");
     if (!f)
         return 0;
-    if (fscanf(f, "%ld %ld", &ignored, &pages) != 2)
-        pages = 0;
+    char *sizes = fgets(line, sizeof line, f);
     fclose(f);
+    /* The whole, then what is resident. */
+    char *resident = sizes ? strchr(sizes, ' ') : NULL;
+    long pages = resident ? strtol(resident, NULL, 10) : 0;
     return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 

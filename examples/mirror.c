@@ -7,6 +7,7 @@
  */
 #include <eddy/app.h>
 
+/* [mirror] */
 /* Sends the body back while it is still coming. */
 static int mirror(ed_req *req)
 {
@@ -26,6 +27,7 @@ static int mirror(ed_req *req)
     }
     return err;
 }
+/* [/mirror] */
 
 /* * /echo */
 static int echo(ed_req *req)

@@ -130,9 +130,9 @@ ED_API void ed_on_error(ed_app *app, ed_error_fn *fn);
 ED_API int ed_app_handle(ed_req *req);
 
 /* Has fn(arg) run in a fiber of the app's, from before ed_main() serves the
- * first request until it has served the last, when it is cancelled. While
- * ed_main() serves it starts at once. A failure is logged and stops nothing
- * else. Returns 0, or an error of ed_go() when started at once. */
+ * first request until it has served the last, when it is cancelled; asked for
+ * by a handler, soon. It inherits nothing from who asks. A failure is logged
+ * and stops nothing else. Does not suspend. Returns 0 or ED_ENOMEM. */
 #define ed_app_background(app, fn, arg)                                        \
     ed_app_background_((app), (fn), (arg), #fn, ED_PLACE_)
 ED_API int ed_app_background_(ed_app *app, ed_fn *fn, void *arg,

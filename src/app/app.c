@@ -47,7 +47,7 @@ ed_app *ed_app_new(void)
         out_of_memory();
     ed_router_init(&app->router, app->arena);
     app->on_error = ed_error_page;
-    app->background_end = &app->background;
+    ed_list_init(&app->tasks);
     app->options_end = &app->options;
     return app;
 }
@@ -56,6 +56,7 @@ void ed_app_free(ed_app *app)
 {
     if (!app)
         return;
+    ed_app_drop_tasks(app);
     ed_map_free(app->names);
     ed_arena_free(app->arena);
     free(app);
@@ -257,9 +258,8 @@ static ed_handler *choose_handler(struct ed_note *note, const ed_req *req)
     return route->handler;
 }
 
-static int answer(struct ed_note *note, ed_req *req)
+static int answer(const ed_app *app, struct ed_note *note, ed_req *req)
 {
-    const ed_app *app = note->app;
     ed_handler *handler = choose_handler(note, req);
     const struct ed_layer *layers = app->layers.layers;
     const struct ed_layer *end = layers + app->layers.count;
@@ -285,25 +285,12 @@ int ed_app_handle(ed_req *req)
     note.app = app;
     void *outer = req->app;
     req->app = &note;
-    int err = answer(&note, req);
+    int err = answer(app, &note, req);
     req->app = outer;
     return err;
 }
 
-/* ---- background tasks and options, for ed_main() ---- */
-
-int ed_app_background_(ed_app *app, ed_fn *fn, void *arg, const char *name,
-                       const char *place)
-{
-    if (app->scope)
-        return ed_go_at_(app->scope, fn, arg, name, place);
-    struct ed_background *task = ed_app_alloc(app, sizeof *task);
-    *task = (struct ed_background){
-        .fn = fn, .arg = arg, .name = name, .place = place};
-    *app->background_end = task;
-    app->background_end = &task->next;
-    return 0;
-}
+/* ---- options, for ed_main() ---- */
 
 void ed_option(ed_app *app, const char *name, const char **value,
                const char *placeholder, const char *help)

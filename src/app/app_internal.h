@@ -5,6 +5,8 @@
 #define EDDY_APP_INTERNAL_H
 
 #include "app/router.h"
+#include "base/list.h"
+#include "core/runtime.h"
 #include "http/message.h"
 
 #include <eddy/app.h>
@@ -47,14 +49,6 @@ struct ed_group {
     struct ed_layers layers;
 };
 
-struct ed_background {
-    struct ed_background *next;
-    ed_fn *fn;
-    void *arg;
-    const char *name;
-    const char *place;
-};
-
 struct ed_option {
     struct ed_option *next;
     const char *name;
@@ -76,11 +70,10 @@ struct ed_app {
     unsigned refused; /* routes and groups that were malformed or taken */
     ed_error_fn *on_error;
 
-    struct ed_background *background;
-    struct ed_background **background_end;
     struct ed_option *options;
     struct ed_option **options_end;
-    ed_scope *scope; /* of background tasks, while ed_main() serves */
+    struct ed_list tasks;         /* not started yet */
+    struct ed_waitq task_starter; /* who starts them, when it waits */
 };
 
 /* Memory of the app's; aborts when there is none, as starting up may. */
@@ -102,6 +95,16 @@ struct ed_note {
     struct ed_match match;
     const char *args[ED_PATTERN_ARGS]; /* as handlers see them, once asked */
 };
+
+/* ---- background tasks (background.c) ---- */
+
+/* Starts the tasks there are; and, until the calling fiber is cancelled, those
+ * to come. The second suspends and returns the cancellation. */
+void ed_app_start_tasks(ed_app *app, ed_scope *scope);
+int ed_app_start_tasks_to_come(ed_app *app, ed_scope *scope);
+
+/* Forgets those that were never started. */
+void ed_app_drop_tasks(ed_app *app);
 
 /* ---- error replies (error_page.c) ---- */
 

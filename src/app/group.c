@@ -6,6 +6,7 @@
  */
 #include "app/app_internal.h"
 
+#include <stdio.h>
 #include <eddy/error.h>
 #include <eddy/log.h>
 
@@ -27,8 +28,9 @@ static ed_group *group_new(ed_app *app, const ed_group *outer,
     check_prefix(app, prefix);
     ed_group *group = ed_app_alloc(app, sizeof *group);
     const char *before = outer ? outer->prefix : "";
-    char *whole = ed_app_alloc(app, strlen(before) + strlen(prefix) + 1);
-    strcpy(stpcpy(whole, before), prefix);
+    size_t room = strlen(before) + strlen(prefix) + 1;
+    char *whole = ed_app_alloc(app, room);
+    snprintf(whole, room, "%s%s", before, prefix);
     *group = (ed_group){.app = app, .outer = outer, .prefix = whole};
     return group;
 }

@@ -7,8 +7,6 @@
  */
 #include "app/app_internal.h"
 
-#include "core/runtime.h"
-
 #include <eddy/log.h>
 #include <eddy/signal.h>
 #include <signal.h>
@@ -27,7 +25,8 @@ struct run {
     size_t address_count;
     ed_server *server;
     ed_signals *signals;
-    int status; /* of the process */
+    ed_scope *scope; /* of tasks and signals, while it serves */
+    int status;      /* of the process */
 };
 
 /* ---- the command line ---- */
@@ -218,16 +217,7 @@ static int read_arguments(struct run *run, int argc, char **argv)
     return GO_ON;
 }
 
-/* ---- signals and the log ---- */
-
-/* Which request a line of the log is about. */
-static void log_context(char *out, size_t size)
-{
-    const ed_fiber *fiber = ed_fiber_self();
-    *out = '\0';
-    if (fiber && fiber->work)
-        snprintf(out, size, "%s", ed_req_id(fiber->work));
-}
+/* ---- signals ---- */
 
 static int watch_signals(void *arg)
 {
@@ -244,7 +234,7 @@ static int watch_signals(void *arg)
         stopping = true;
         ed_server_stop(run->server);
     }
-    return err == ED_ECANCELED ? 0 : err;
+    return err;
 }
 
 /* ---- serving ---- */
@@ -280,19 +270,25 @@ static void tell_addresses(const ed_server *server)
     }
 }
 
+static int start_tasks(void *arg)
+{
+    struct run *run = arg;
+    return ed_app_start_tasks_to_come(run->app, run->scope);
+}
+
 /* Serves with the tasks and the signals in a scope that ends with it. */
 static int serve(struct run *run)
 {
     ed_scope(s, .independent = true, .name = "app");
-    run->app->scope = s;
-    for (struct ed_background *b = run->app->background; b; b = b->next)
-        (void)ed_go_at_(s, b->fn, b->arg, b->name, b->place); /* in the log */
-    int err = ed_go(s, watch_signals, run);
-    tell_addresses(run->server);
+    run->scope = s;
+    ed_app_start_tasks(run->app, s);
+    int err = ed_go(s, start_tasks, run);
     if (!err)
-        err = ed_server_run(run->server);
-    run->app->scope = NULL;
-    return err;
+        err = ed_go(s, watch_signals, run);
+    if (err)
+        return err;
+    tell_addresses(run->server);
+    return ed_server_run(run->server);
 }
 
 static int run_server(void *arg)
@@ -318,9 +314,7 @@ static int run_app(struct run *run)
         return FAILED;
     }
     signal(SIGPIPE, SIG_IGN); /* a write says EPIPE as well */
-    ed_log_set_context(log_context);
     int err = ed_run(run_server, run);
-    ed_log_set_context(NULL);
     if (run->status)
         return run->status;
     if (err == ED_ETIMEOUT) {

@@ -11,7 +11,10 @@
  * is; returns EXIT_USAGE. */
 int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Each is given its own name as argv[0], shows its help for --help, and
+ * returns the exit status. */
 int demo_main(int argc, char **argv);
 int demo_service_main(int argc, char **argv);
+int fetch_main(int argc, char **argv);
 
 #endif

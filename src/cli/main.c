@@ -1,6 +1,7 @@
 /*
  * main.c - the command `eddy`: finds the sub-command and runs it.
  */
+#include "app/app_internal.h"
 #include "commands.h"
 
 #include <stdarg.h>
@@ -13,10 +14,18 @@ struct command {
     const char *help; /* NULL: not for people */
 };
 
+static int help_main(int argc, char **argv);
+static int version_main(int argc, char **argv);
+
 static const struct command commands[] = {
     {"demo", demo_main, "a page built from many slow services"},
     {"demo-service", demo_service_main, NULL},
+    {"fetch", fetch_main, "fetch URLs, all at once, and show the phases"},
+    {"help", help_main, "this, or the help of one command"},
+    {"version", version_main, "the version"},
 };
+
+#define COMMANDS (sizeof(commands) / sizeof(*commands))
 
 int usage_error(const char *fmt, ...)
 {
@@ -30,12 +39,73 @@ int usage_error(const char *fmt, ...)
     return EXIT_USAGE;
 }
 
+static const struct command *find(const char *name)
+{
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (!strcmp(name, commands[i].name))
+            return &commands[i];
+    }
+    return NULL;
+}
+
+static int unknown(const char *name)
+{
+    struct ed_suggestion best = {0};
+
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (commands[i].help)
+            ed_suggest(&best, name, commands[i].name);
+    }
+    if (best.word)
+        return usage_error("has no command '%s' (did you mean '%s'?)", name,
+                           best.word);
+    return usage_error("has no command '%s'", name);
+}
+
+static void show_commands(void)
+{
+    fputs("usage: eddy COMMAND [ARGUMENT...]\n\n", stdout);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (commands[i].help)
+            printf("  %-10s %s\n", commands[i].name, commands[i].help);
+    }
+    fputs("\neddy help COMMAND tells more about one of them.\n", stdout);
+}
+
+static int version_main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "--help"))
+        return usage_error("version: what is '%s'?", argv[1]);
+    puts("eddy " EDDY_VERSION);
+    return 0;
+}
+
+/* `eddy help fetch` is `eddy fetch --help`. */
+static int help_main(int argc, char **argv)
+{
+    char option[] = "--help";
+
+    if (argc < 2 || !strcmp(argv[1], option) || !strcmp(argv[1], "help")) {
+        show_commands();
+        return 0;
+    }
+    const struct command *command = find(argv[1]);
+    if (!command)
+        return unknown(argv[1]);
+    char *its_argv[] = {argv[1], option, NULL};
+    return command->run(2, its_argv);
+}
+
 int main(int argc, char **argv)
 {
-    const char *name = argc > 1 ? argv[1] : "";
+    const char *name = argc > 1 ? argv[1] : "help";
 
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        if (!strcmp(name, commands[i].name))
-            return commands[i].run(argc - 1, argv + 1);
-    return usage_error("no command '%s'", name);
+    if (!strcmp(name, "--help") || !strcmp(name, "-h"))
+        name = "help";
+    else if (!strcmp(name, "--version") || !strcmp(name, "-V"))
+        name = "version";
+    const struct command *command = find(name);
+    if (!command)
+        return unknown(name);
+    return command->run(argc > 1 ? argc - 1 : argc, argc > 1 ? argv + 1 : argv);
 }

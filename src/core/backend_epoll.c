@@ -34,6 +34,11 @@ enum {
      * their turn. */
     FILLS_A_TURN = 4,
     ACCEPTS_A_TURN = 64,
+    /* Output is written after so many events. Sending runs through the whole
+     * of TCP and leaves nothing else in the caches: several in a row, after
+     * several requests in a row, cost a tenth less each; more would make the
+     * first wait for the last. */
+    EVENTS_A_WRITE = 16,
 };
 
 static const uint32_t STREAM_IN = EPOLLIN | EPOLLRDHUP | EPOLLET;
@@ -439,7 +444,10 @@ bool ed_backend_poll(ed_loop *loop, int64_t timeout)
         struct ed_io *io = events[i].data.ptr;
         if (io)
             dispatch(loop, io, events[i].events);
+        if (i % EVENTS_A_WRITE == EVENTS_A_WRITE - 1)
+            ed_run_deferred(loop);
     }
+    ed_run_deferred(loop);
     loop->event_at = loop->event_count = 0;
     loop->dispatching = NULL;
     return true;

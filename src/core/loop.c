@@ -117,7 +117,7 @@ void ed_undefer(ed_loop *loop, struct ed_deferred *deferred)
         loop->deferred_end = at;
 }
 
-static void run_deferred(ed_loop *loop)
+void ed_run_deferred(ed_loop *loop)
 {
     while (loop->deferred) {
         struct ed_deferred *d = loop->deferred;
@@ -264,7 +264,7 @@ static void advance_clock(ed_loop *loop, bool io)
 static void turn(ed_loop *loop)
 {
     run_ready(loop);
-    run_deferred(loop);
+    ed_run_deferred(loop);
     if (!loop->fiber_count)
         return;
     loop->immediate = 0;

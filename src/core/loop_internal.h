@@ -105,6 +105,9 @@ struct ed_loop {
 /* Has unused stacks looked after, some time from now. */
 void ed_loop_trim_later(ed_loop *loop);
 
+/* Runs what was put off. */
+void ed_run_deferred(ed_loop *loop);
+
 /* This thread's loop. Written by ed_run() only. */
 extern _Thread_local ed_loop *ed_loop_tls __attribute__((visibility("hidden")));
 

@@ -5,15 +5,9 @@
 #ifndef EDDY_CORE_SANITIZER_H
 #define EDDY_CORE_SANITIZER_H
 
+#include "base/asan.h"
 #include "core/loop_internal.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define ED_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ED_ASAN 1
-#endif
-#endif
 #if defined(__SANITIZE_THREAD__)
 #define ED_TSAN 1
 #elif defined(__has_feature)
@@ -22,7 +16,7 @@
 #endif
 #endif
 
-#ifdef ED_ASAN
+#if ED_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
@@ -55,7 +49,7 @@ static inline void ed_sanitizer_stack_gone(ed_fiber *fiber)
 #ifdef ED_TSAN
     __tsan_destroy_fiber(fiber->sanitizer);
 #endif
-#ifdef ED_ASAN
+#if ED_ASAN
     /* The frames of its entry function never returned. */
     __asan_unpoison_memory_region(
         fiber->stack_low, (size_t)((char *)(fiber + 1) - fiber->stack_low));
@@ -66,7 +60,7 @@ static inline void ed_sanitizer_stack_gone(ed_fiber *fiber)
 static inline void ed_sanitizer_enter(ed_loop *loop, ed_fiber *fiber)
 {
     (void)loop, (void)fiber;
-#ifdef ED_ASAN
+#if ED_ASAN
     __sanitizer_start_switch_fiber(&loop->sanitizer, fiber->stack_low,
                                    (size_t)((char *)fiber - fiber->stack_low));
 #endif
@@ -79,7 +73,7 @@ static inline void ed_sanitizer_enter(ed_loop *loop, ed_fiber *fiber)
 static inline void ed_sanitizer_entered_loop(ed_loop *loop)
 {
     (void)loop;
-#ifdef ED_ASAN
+#if ED_ASAN
     __sanitizer_finish_switch_fiber(loop->sanitizer, NULL, NULL);
 #endif
 }
@@ -88,7 +82,7 @@ static inline void ed_sanitizer_entered_loop(ed_loop *loop)
 static inline void ed_sanitizer_leave(ed_loop *loop, ed_fiber *fiber)
 {
     (void)loop, (void)fiber;
-#ifdef ED_ASAN
+#if ED_ASAN
     __sanitizer_start_switch_fiber(&fiber->sanitizer, loop->thread_stack,
                                    loop->thread_stack_bytes);
 #endif
@@ -100,7 +94,7 @@ static inline void ed_sanitizer_leave(ed_loop *loop, ed_fiber *fiber)
 static inline void ed_sanitizer_entered_fiber(ed_loop *loop, ed_fiber *fiber)
 {
     (void)loop, (void)fiber;
-#ifdef ED_ASAN
+#if ED_ASAN
     __sanitizer_finish_switch_fiber(fiber->sanitizer, &loop->thread_stack,
                                     &loop->thread_stack_bytes);
 #endif

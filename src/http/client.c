@@ -7,8 +7,8 @@
 #define DEFAULT_USER_AGENT "eddy/" EDDY_VERSION
 
 static const struct ed_client_options DEFAULTS = {
-    .max_per_origin = 256,
-    .max_idle = 256,
+    .max_per_origin = 1024,
+    .max_idle = 1024,
     .idle_timeout = 15 * ED_S,
     .connect_timeout = 10 * ED_S,
     .max_body = 64 * 1024 * 1024,

@@ -227,6 +227,8 @@ static int gather_piece(ed_res *res, struct ed_bytes piece, bool end)
 {
     if (end && !res->gathered.len)
         return keep_body(res, piece);
+    if (!end && !piece.len)
+        return 0;
     int err = ed_buf_add(&res->gathered, piece.ptr, piece.len);
     if (!err && end) {
         err = keep_body(res, ed_buf_bytes(&res->gathered));
@@ -448,8 +450,8 @@ static void read_head(struct ed_client_conn *conn, char *data, size_t len)
     struct ed_head_reader *reader = take_reader(conn);
     struct ed_bytes in = ed_bytes_of(data, len);
 
-    if (!reader || (reader->bytes.len &&
-                    ed_buf_add(&reader->bytes, data, len))) {
+    if (!reader ||
+        (reader->bytes.len && ed_buf_add(&reader->bytes, data, len))) {
         fail(conn, ED_ENOMEM, "no memory for the response head");
         put_reader(client, reader);
         return;
@@ -553,8 +555,8 @@ static void advance(struct ed_client_conn *conn, size_t sent)
 static void send_on(struct ed_client_conn *conn)
 {
     while (conn->out_count) {
-        ssize_t n = ed_stream_try_writev(conn->stream, conn->out,
-                                         conn->out_count);
+        ssize_t n =
+            ed_stream_try_writev(conn->stream, conn->out, conn->out_count);
         if (n == -EAGAIN) {
             n = ed_stream_want_writable(conn->stream, true);
             if (n == 0)
@@ -585,20 +587,16 @@ static void on_writable(ed_stream *stream)
         tell(res, ED_RES_SENT);
 }
 
-int ed_exchange_send(ed_res *res, struct iovec *iov, int count, bool end)
+void ed_exchange_send(ed_res *res, struct iovec *iov, int count, bool end)
 {
-    if (!res->conn || res->conn->refused)
-        return 0;
-    res->conn->out = iov;
-    res->conn->out_count = count;
-    res->conn->out_end = end;
-    send_on(res->conn);
-    while (res->conn && res->conn->out_count) {
-        int err = ed_exchange_wait(res, "request to be sent", ED_RES_SENT);
-        if (err)
-            return err;
-    }
-    return 0;
+    struct ed_client_conn *conn = res->conn;
+
+    if (!conn || conn->refused)
+        return;
+    conn->out = iov;
+    conn->out_count = count;
+    conn->out_end = end;
+    send_on(conn);
 }
 
 void ed_exchange_resume(ed_res *res)

@@ -59,18 +59,18 @@ struct ed_client_conn {
     struct ed_pooled pooled;
     ed_client *client;
     ed_stream *stream;
-    ed_res *res; /* of the exchange under way; NULL: none */
+    ed_res *res;                   /* of the exchange under way; NULL: none */
     struct ed_head_reader *reader; /* of a head that came in part */
-    struct iovec *out; /* what is still to be sent; the fiber's */
+    struct iovec *out;             /* what is still to be sent; the fiber's */
     int out_count;
     bool out_end; /* with it the request is whole */
     struct ed_http1_chunked chunked;
-    uint64_t left;           /* of a body with a length */
-    uint16_t interim;        /* interim responses seen */
-    bool paused;             /* not receiving: the reader is behind */
-    bool refused;            /* takes nothing more */
-    bool used;               /* has answered a request before */
-    bool dead;               /* closed by the peer between two uses */
+    uint64_t left;    /* of a body with a length */
+    uint16_t interim; /* interim responses seen */
+    bool paused;      /* not receiving: the reader is behind */
+    bool refused;     /* takes nothing more */
+    bool used;        /* has answered a request before */
+    bool dead;        /* closed by the peer between two uses */
 };
 
 /* What a waiting fiber wants to hear of; the end and failures it always
@@ -83,8 +83,8 @@ enum ed_res_event {
 
 /* How the connection of a response came to be of no use. */
 struct ed_res_failure {
-    int err; /* ED_E...; 0: none */
-    int os;  /* the system's error behind it, or 0 */
+    int err;         /* ED_E...; 0: none */
+    int os;          /* the system's error behind it, or 0 */
     const char *why; /* static; NULL: `os` says all */
 };
 
@@ -95,14 +95,14 @@ struct ed_res {
     ed_fiber *fiber;             /* that waits for an event */
     uint8_t wanted;              /* enum ed_res_event */
 
-    bool to_head;   /* answers HEAD: without a body, whatever it says */
+    bool to_head; /* answers HEAD: without a body, whatever it says */
     bool stream;
-    bool may_retry; /* as far as the request is concerned */
-    bool retry;     /* failed so that it is to be sent again; the place among
-                       the origin's connections is still held */
-    bool sent;      /* the whole request */
-    bool sent_any;  /* a byte of it */
-    bool last;      /* the connection ends with this exchange */
+    bool may_retry;    /* as far as the request is concerned */
+    bool retry;        /* failed so that it is to be sent again; the place among
+                          the origin's connections is still held */
+    bool sent;         /* the whole request */
+    bool sent_any;     /* a byte of it */
+    bool last;         /* the connection ends with this exchange */
     uint8_t body_kind; /* enum ed_http1_body */
     struct ed_res_failure failure;
 
@@ -124,7 +124,9 @@ struct ed_res {
     size_t into_len;
     size_t into_got;
 
-    const char *about; /* of a streamed one: "GET http://..." */
+    struct iovec out[2];             /* head and body of the request */
+    struct ed_request_body *request; /* given in pieces; or NULL */
+    const char *about; /* "GET http://...", if `stream` or `request` */
     struct ed_res_timing timing;
 };
 
@@ -141,14 +143,17 @@ static inline int64_t ed_res_now(const ed_res *res)
 void ed_exchange_begin(struct ed_client_conn *conn, ed_res *res);
 
 /*
- * Sends a part of the request, the last one if `end`; the bytes are borrowed until it returns, and
- * the vector is changed. When the exchange ends meanwhile, or the connection no longer takes anything,
- * the rest is not sent and `res` tells why, or will: that is no error here.
- *
- * Suspends. Returns 0, ED_ECANCELED or ED_ETIMEOUT.
+ * Begins to send a part of the request, the last one if `end`. The vector is
+ * changed, and it and the bytes stay until ed_exchange_sending() is false;
+ * ED_RES_SENT is told then. When the connection takes nothing more, the rest
+ * is not sent, and `res` tells why, or will. Does not suspend.
  */
-ED_CHECK int ed_exchange_send(ed_res *res, struct iovec *iov, int count,
-                              bool end);
+void ed_exchange_send(ed_res *res, struct iovec *iov, int count, bool end);
+
+static inline bool ed_exchange_sending(const ed_res *res)
+{
+    return res->conn && res->conn->out_count;
+}
 
 /* Waits for the next of the events, or the end of the exchange; not at all
  * when that is over. Suspends. Returns 0, ED_ECANCELED or ED_ETIMEOUT. */

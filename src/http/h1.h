@@ -99,9 +99,9 @@ void h1_break(struct h1_conn *c, int err);
 
 /*
  * Reads a head from the view. Returns its length, 0 when more is needed, or
- * an error, *head then telling what is wrong.
+ * an error, *out then telling what is wrong.
  */
-ssize_t h1_parse_head(struct h1_conn *c, const struct ed_http1_head **head);
+ssize_t h1_parse_head(struct h1_conn *c, const struct ed_http1_head **out);
 
 /* Makes a request of a head of `len` bytes and consumes it; NULL: no memory. */
 struct h1_exchange *h1_request_new(struct h1_conn *c,

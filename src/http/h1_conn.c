@@ -245,9 +245,6 @@ static void settle(struct h1_conn *c)
         release_in(c);
     if (c->base.state != ED_CONN_WRITE)
         ed_conn_enter(&c->base, c->view_len ? ED_CONN_HEAD : ED_CONN_IDLE);
-    /* While the loop works on the connection it pushes by itself after. */
-    if (!c->in_event && h1_push(c))
-        close_conn(c);
 }
 
 /* Whether there may be a further request in the input at hand. */
@@ -351,10 +348,6 @@ static void arrived(struct h1_conn *c, char *data, size_t len)
     if (c->view_len && !c->in && keep(c, NULL, 0) < 0) {
         c->view_len = 0;
         h1_break(c, ED_ENOMEM);
-    } else if (!c->finishing) {
-        int err = h1_push(c);
-        if (err)
-            h1_break(c, err);
     }
 }
 

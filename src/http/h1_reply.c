@@ -42,9 +42,7 @@ static struct ed_out *out_get(struct h1_conn *c)
         return NULL;
     out->owner = c;
     out->deferred.run = deferred_push;
-    /* While the loop works on the connection it pushes by itself after. */
-    if (!c->in_event)
-        ed_defer(server->loop, &out->deferred);
+    ed_defer(server->loop, &out->deferred);
     c->out = out;
     return out;
 }

@@ -126,7 +126,7 @@ static void write(struct ed_request_head *head, struct pen *pen)
 
 int ed_request_head_write(struct ed_request_head *head, ed_arena *arena)
 {
-    size_t bytes;
+    size_t bytes = 0;
     char *room = head->store;
     int err = check(head, &bytes);
 

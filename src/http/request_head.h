@@ -28,7 +28,7 @@ struct ed_request_head {
     uint64_t length;
     const char *const *headers; /* of the caller's; NULL at the end */
 
-    bool close; /* out: a field asks for the connection's end */
+    bool close;            /* out: a field asks for the connection's end */
     struct ed_bytes bytes; /* out: the head */
     char store[ED_REQUEST_HEAD_STORE];
 };

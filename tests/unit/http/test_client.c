@@ -61,8 +61,8 @@ FIBER_TEST(a_plain_request_has_a_host_and_says_who_asks)
 
 FIBER_TEST(fields_of_the_caller_take_the_place_of_the_clients)
 {
-    struct peer p = {.scripts = {SCRIPT("<", "<2",
-                                        ">HTTP/1.1 204 No\r\n\r\n")}};
+    struct peer p = {
+        .scripts = {SCRIPT("<", "<2", ">HTTP/1.1 204 No\r\n\r\n")}};
     static const char *const headers[] = {"host: elsewhere", "USER-AGENT: me",
                                           "Content-type: text/x", "X: y", NULL};
     ed_res *res;
@@ -78,9 +78,13 @@ FIBER_TEST(fields_of_the_caller_take_the_place_of_the_clients)
 
 FIBER_TEST(what_could_split_or_frame_a_request_is_refused)
 {
-    static const char *const bad[] = {
-        "X: a\r\nY: b", "X", "X : y", ": y", "X: \001", "Content-Length: 1",
-        "transfer-encoding: chunked"};
+    static const char *const bad[] = {"X: a\r\nY: b",
+                                      "X",
+                                      "X : y",
+                                      ": y",
+                                      "X: \001",
+                                      "Content-Length: 1",
+                                      "transfer-encoding: chunked"};
     static const char *const methods[] = {"G T", "", "GET\r\n", "CONNECT"};
     ed_res *res;
 
@@ -92,9 +96,8 @@ FIBER_TEST(what_could_split_or_frame_a_request_is_refused)
         check(!res);
     }
     for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
-        check_int(
-            ed_fetch(&res, "http://127.0.0.1:1/", .method = methods[i]),
-            ED_EUSAGE);
+        check_int(ed_fetch(&res, "http://127.0.0.1:1/", .method = methods[i]),
+                  ED_EUSAGE);
 }
 
 FIBER_TEST(a_body_is_sent_with_its_length_and_type)
@@ -192,11 +195,11 @@ FIBER_TEST(a_body_may_last_until_the_connection_ends)
 FIBER_TEST(chunks_are_put_together)
 {
     struct peer p;
-    ed_res *res = get(
-        &p, SCRIPT("<",
-                   ">HTTP/1.1 200 Ok\r\nTransfer-Encoding: chunked\r\n\r\n"
-                   "3\r\none\r\n4;x=y\r\n two\r\n",
-                   "~5", ">6\r\n three\r\n0\r\nX-Sum: 1\r\n\r\n", "="));
+    ed_res *res =
+        get(&p, SCRIPT("<",
+                       ">HTTP/1.1 200 Ok\r\nTransfer-Encoding: chunked\r\n\r\n"
+                       "3\r\none\r\n4;x=y\r\n two\r\n",
+                       "~5", ">6\r\n three\r\n0\r\nX-Sum: 1\r\n\r\n", "="));
 
     check_text(ed_res_text(res), "one two three");
     check(!ed_res_header(res, "X-Sum"));
@@ -211,8 +214,8 @@ static void same_in_bytes(const char *text)
     ed_res *res;
 
     snprintf(slow, sizeof(slow), "*%s", text + 1);
-    struct peer p = {.scripts = {SCRIPT("<", text, "="),
-                                 SCRIPT("<", slow, "=")}};
+    struct peer p = {
+        .scripts = {SCRIPT("<", text, "="), SCRIPT("<", slow, "=")}};
     struct peer q = {.scripts = {SCRIPT("<", slow, "=")}};
     peer_open(&p);
     peer_open(&q);
@@ -243,12 +246,11 @@ FIBER_TEST(responses_mean_the_same_byte_by_byte)
 FIBER_TEST(interim_responses_are_passed_over)
 {
     struct peer p;
-    ed_res *res = get(&p, SCRIPT("<",
-                                 ">HTTP/1.1 100 Continue\r\n\r\n"
-                                 "HTTP/1.1 103 Hints\r\nLink: x\r\n\r\nHTT",
-                                 "~5",
-                                 ">P/1.1 200 Ok\r\nContent-Length: 2\r\n\r\nok",
-                                 "="));
+    ed_res *res = get(
+        &p, SCRIPT("<",
+                   ">HTTP/1.1 100 Continue\r\n\r\n"
+                   "HTTP/1.1 103 Hints\r\nLink: x\r\n\r\nHTT",
+                   "~5", ">P/1.1 200 Ok\r\nContent-Length: 2\r\n\r\nok", "="));
 
     check_int(ed_res_status(res), 200);
     check_text(ed_res_text(res), "ok");

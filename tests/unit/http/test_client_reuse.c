@@ -26,8 +26,8 @@ static int get(ed_client *client, const char *url)
 
 FIBER_TEST(a_connection_is_used_again)
 {
-    struct peer p = {.scripts = {SCRIPT("<", OK_KEPT, "<", OK_KEPT, "<",
-                                        OK_KEPT, "=")}};
+    struct peer p = {
+        .scripts = {SCRIPT("<", OK_KEPT, "<", OK_KEPT, "<", OK_KEPT, "=")}};
     ed_client *client = ed_client_new();
 
     peer_open(&p);
@@ -62,18 +62,22 @@ static void not_kept(const char *const *script)
 
 FIBER_TEST(a_connection_that_either_side_ends_is_not_kept)
 {
-    not_kept(SCRIPT("<", ">HTTP/1.1 200 Ok\r\nConnection: close\r\n"
-                         "Content-Length: 2\r\n\r\nok", "="));
-    not_kept(SCRIPT("<", ">HTTP/1.0 200 Ok\r\nContent-Length: 2\r\n\r\nok",
+    not_kept(SCRIPT("<",
+                    ">HTTP/1.1 200 Ok\r\nConnection: close\r\n"
+                    "Content-Length: 2\r\n\r\nok",
                     "="));
+    not_kept(
+        SCRIPT("<", ">HTTP/1.0 200 Ok\r\nContent-Length: 2\r\n\r\nok", "="));
     not_kept(SCRIPT("<", ">HTTP/1.1 200 Ok\r\n\r\nok"));
 }
 
 FIBER_TEST(a_connection_with_bytes_behind_the_response_is_closed)
 {
     not_kept(SCRIPT("<", OK_KEPT "x", "="));
-    not_kept(SCRIPT("<", ">HTTP/1.1 200 Ok\r\nTransfer-Encoding: chunked\r\n"
-                         "\r\n0\r\n\r\nHTTP/1.1 200 Ok\r\n\r\n", "="));
+    not_kept(SCRIPT("<",
+                    ">HTTP/1.1 200 Ok\r\nTransfer-Encoding: chunked\r\n"
+                    "\r\n0\r\n\r\nHTTP/1.1 200 Ok\r\n\r\n",
+                    "="));
 }
 
 FIBER_TEST(the_caller_may_ask_for_the_end_of_the_connection)
@@ -233,7 +237,7 @@ struct getter {
     int result;
     int64_t at;
     int64_t patience;
-    char detail[200];
+    char detail[300];
 };
 
 static int run_getter(void *arg)
@@ -291,7 +295,7 @@ FIBER_TEST(requests_beyond_the_limit_wait_in_the_order_they_came)
     check_int(p.accepted, 2);
     for (int i = 0; i < 6; i++) {
         check_int(g[i].result, 200);
-        check_int(g[i].at - began, (i / 2 + 1) * 10 * ED_MS);
+        check_int((g[i].at - began) / ED_MS, (i / 2 + 1) * 10);
     }
     ed_client_free(client);
     peer_close(&p);
@@ -299,13 +303,13 @@ FIBER_TEST(requests_beyond_the_limit_wait_in_the_order_they_came)
 
 FIBER_TEST(waiting_for_a_connection_honours_the_deadline)
 {
-    struct peer p = {.scripts = {SCRIPT("<", "~100", OK_KEPT, "<", OK_KEPT,
-                                        "=")}};
+    struct peer p = {
+        .scripts = {SCRIPT("<", "~100", OK_KEPT, "<", OK_KEPT, "=")}};
     ed_client *client = ed_client_new(.max_per_origin = 1);
     struct getter g[3] = {{client, p.url},
                           {client, p.url, .patience = 20 * ED_MS},
                           {client, p.url}};
-    char want[200];
+    char want[300];
 
     peer_open(&p);
     ed_scope(s);
@@ -354,8 +358,7 @@ int main(void)
             an_idempotent_request_is_sent_again_when_a_kept_connection_is_dead),
         cmocka_unit_test(an_unsafe_request_is_not_sent_again),
         cmocka_unit_test(a_body_that_was_asked_for_is_not_sent_again),
-        cmocka_unit_test(
-            a_request_is_not_sent_again_once_a_response_has_begun),
+        cmocka_unit_test(a_request_is_not_sent_again_once_a_response_has_begun),
         cmocka_unit_test(a_request_is_sent_again_once_at_most),
         cmocka_unit_test(a_fresh_connection_that_breaks_is_not_tried_again),
         cmocka_unit_test(a_connection_found_dead_before_use_is_replaced),
