@@ -48,10 +48,14 @@ struct ed_fetch_options {
     /* "Name: value" lines, NULL at the end; they take the place of the
      * client's own of those names. */
     const char *const *headers;
+    /* Borrowed until the fetch returns; with `stream` until ed_res_close(). */
     struct ed_bytes body;
     const char *content_type; /* of the body; application/octet-stream */
     /* Sends a body in pieces: fills `buf` and returns a count, 0 at the end,
-     * or an error, which fails the request. May suspend. */
+     * or an error, which fails the request. May suspend. With `stream` it is
+     * called by ed_res_read(), too, when the server answers before the end of
+     * the request; a server that refuses it (3xx to 5xx) is not sent the
+     * rest. */
     ssize_t (*send)(void *arg, void *buf, size_t len);
     void *send_arg;
     int64_t send_length; /* of what `send` gives; -1 or 0: unknown */
@@ -65,15 +69,20 @@ struct ed_fetch_options {
 };
 
 /*
- * Sends a request and reads the response, whatever its status. A kept
+ * Sends a request and reads the response, whatever its status: redirects are
+ * not followed. URLs are http://HOST[:PORT]/PATH?QUERY or, for Unix sockets,
+ * http+unix://%2Frun%2Fx.sock/PATH?QUERY. A kept
  * connection that the server closed meanwhile is replaced and the request sent
  * again when its method is idempotent and nothing of a response has come.
  *
  * Suspends, under the deadline in force. Returns 0, or, with ed_error() naming
  * the host and the phase,
- *   ED_EURL        the URL is none
+ *   ED_EURL        the URL is none, or has user information in it
+ *   ED_EUSAGE      a method or field that is none, or a field that is the
+ *                  client's to set (Content-Length, Transfer-Encoding)
  *   ED_ERESOLVE    the name has no address
- *   ED_ECONNECT    no address took the connection
+ *   ED_ECONNECT    no address took the connection; https, which is not there
+ *                  yet
  *   ED_ECONNLOST   the connection broke before the response was whole
  *   ED_EPROTO      the response is malformed
  *   ED_EBODYLIMIT  its body is larger than allowed

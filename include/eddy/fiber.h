@@ -80,8 +80,8 @@ struct ed_scope_options {
     size_t size;
     int64_t within;   /* deadline, from now; 0: none of its own */
     int64_t deadline; /* deadline in ed_now() time; 0: none of its own */
-    /* A failed child does not cancel the others; failures are logged unless
-     * ed_wait() returns them. For long-lived scopes such as a server's. */
+    /* A failed child does not cancel the others, nor make ed_wait() fail: its
+     * failure is logged. For long-lived scopes such as a server's. */
     bool independent;
     const char *name; /* for the fiber tree; a literal */
 };
@@ -129,8 +129,8 @@ ED_API void ed_scope_leave_(ed_scope **scope);
  * waits for something. It inherits the caller's arena and fiber-local values
  * marked as inherited.
  *
- * When no fiber can be had the scope remembers that as a child's failure, so
- * that ed_wait() returns it; the result may thus be ignored.
+ * When no fiber can be had that counts as a child's failure, so that ed_wait()
+ * returns it; the result may thus be ignored.
  *
  * Does not suspend. Returns 0, or
  *   ED_ENOMEM              no memory for a stack
@@ -163,9 +163,11 @@ ED_API int ed_go_copy_at_(ed_scope *scope, ed_fn *fn, const void *arg,
  * cancelled at once, and the first failure is returned here; ed_error() then
  * has its detail.
  *
- * Suspends. Returns 0, or the first failure of a child, or
+ * Suspends. Only for the fiber that declared the scope. Returns 0, or the first
+ * failure of a child, or
  *   ED_ETIMEOUT   the scope's deadline passed first
  *   ED_ECANCELED  the scope, or one around it, was cancelled
+ *   ED_EUSAGE     called by another fiber
  */
 ED_API ED_CHECK int ed_wait(ed_scope *scope);
 
@@ -184,17 +186,19 @@ ED_API int ed_cancelled(void);
 /* The deadline in force, in ed_now() time; INT64_MAX when there is none. */
 ED_API int64_t ed_deadline(void);
 
-/* Runs fn(arg) in the calling fiber, in a scope with that deadline.
- * Suspends if fn does. Returns fn's result, or ED_ETIMEOUT when the deadline
- * made it fail with that. */
+/* Runs fn(arg) in the calling fiber, in a scope with that deadline; it has
+ * passed already when `within` is 0 or less. Suspends if fn does. Returns fn's
+ * result: ED_ETIMEOUT when the deadline made it fail. */
 ED_API int ed_with_timeout(int64_t within, ed_fn *fn, void *arg);
 
 /* ---- waiting ---- */
 
-/* Suspends for that long. Returns 0, ED_ECANCELED or ED_ETIMEOUT. */
+/* Suspends for that long. Returns 0, ED_ECANCELED, ED_ETIMEOUT or, when there
+ * is no memory for a timer, ED_ENOMEM. */
 ED_API int ed_sleep(int64_t duration);
 
-/* Lets every other fiber that can run do so, and I/O in. Suspends.
+/* Lets every other fiber that can run do so first. I/O is let in at least
+ * every few hundred times, and every millisecond. Suspends.
  * Returns 0, ED_ECANCELED or ED_ETIMEOUT. */
 ED_API int ed_yield(void);
 

@@ -258,9 +258,8 @@ static ed_handler *choose_handler(struct ed_note *note, const ed_req *req)
     return route->handler;
 }
 
-static int answer(struct ed_note *note, ed_req *req)
+static int answer(const ed_app *app, struct ed_note *note, ed_req *req)
 {
-    const ed_app *app = note->app;
     ed_handler *handler = choose_handler(note, req);
     const struct ed_layer *layers = app->layers.layers;
     const struct ed_layer *end = layers + app->layers.count;
@@ -286,7 +285,7 @@ int ed_app_handle(ed_req *req)
     note.app = app;
     void *outer = req->app;
     req->app = &note;
-    int err = answer(&note, req);
+    int err = answer(app, &note, req);
     req->app = outer;
     return err;
 }

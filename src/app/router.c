@@ -145,26 +145,31 @@ static int compare_labels(struct ed_bytes a, struct ed_bytes b)
     return memcmp(a.ptr, b.ptr, a.len);
 }
 
-/* Where a label stands among the edges, or would stand. */
-static size_t edge_place(const struct node *node, struct ed_bytes label)
+/* Whether an edge has a label, and at which place it stands or would stand. */
+static bool find_place(const struct node *node, struct ed_bytes label,
+                       size_t *place)
 {
     size_t low = 0, high = node->edge_count;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (compare_labels(node->edges[middle].label, label) < 0)
+        int order = compare_labels(node->edges[middle].label, label);
+        if (order == 0) {
+            *place = middle;
+            return true;
+        }
+        if (order < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    return low;
+    *place = low;
+    return false;
 }
 
 static struct node *find_edge(const struct node *node, struct ed_bytes label)
 {
-    size_t at = edge_place(node, label);
-    if (at == node->edge_count || !ed_bytes_equal(node->edges[at].label, label))
-        return NULL;
-    return node->edges[at].to;
+    size_t at;
+    return find_place(node, label, &at) ? node->edges[at].to : NULL;
 }
 
 /* Makes room for one more in an array of the arena's, which leaves the old one
@@ -194,7 +199,8 @@ static struct node *add_edge(ed_arena *arena, struct node *node,
         node->edges = edges;
     if (!to)
         return NULL;
-    size_t at = edge_place(node, label);
+    size_t at;
+    (void)find_place(node, label, &at); /* it is a new one */
     memmove(edges + at + 1, edges + at,
             (node->edge_count - at) * sizeof *edges);
     edges[at] = (struct edge){label, to};

@@ -49,7 +49,7 @@ static int begin_call(struct demo_call *call)
     return demo_live_call_begins(call);
 }
 
-/* [calls] */
+/* [call] */
 static int make_call(void *arg)
 {
     struct demo_call *call = arg;
@@ -60,7 +60,9 @@ static int make_call(void *arg)
         err = ed_get(&res, call->url);
     return err ? err : note_call(call, res);
 }
+/* [/call] */
 
+/* [in-turn] */
 static int one_after_the_other(void *arg)
 {
     struct demo_run *run = arg;
@@ -70,7 +72,9 @@ static int one_after_the_other(void *arg)
         err = make_call(&run->calls[i]);
     return err;
 }
+/* [/in-turn] */
 
+/* [at-once] */
 static int all_at_once(void *arg)
 {
     struct demo_run *run = arg;
@@ -80,7 +84,7 @@ static int all_at_once(void *arg)
         ed_go(calls, make_call, &run->calls[i]);
     return ed_wait(calls);
 }
-/* [/calls] */
+/* [/at-once] */
 
 static int make_run(void *arg)
 {
@@ -124,7 +128,8 @@ static int choose_runs(struct demo_page *page, const char *mode)
     }
     if (!any)
         return ed_fail(ED_EBADREQ,
-                       "mode=%s is none of sequential, parallel and both", mode);
+                       "mode=%s is none of sequential, parallel and both",
+                       mode);
     return 0;
 }
 
@@ -132,8 +137,8 @@ static int choose_runs(struct demo_page *page, const char *mode)
 static void plan_call(struct demo_page *page, int i, uint32_t dice)
 {
     int64_t swing = (int64_t)page->ms * page->spread;
-    int64_t delay = page->ms * 100 - swing +
-                    (swing ? dice % (uint64_t)(2 * swing + 1) : 0);
+    int64_t delay =
+        page->ms * 100 - swing + (swing ? dice % (uint64_t)(2 * swing + 1) : 0);
     int delay_ms = (int)((delay + 50) / 100);
     int service = i % page->services->count;
 
@@ -159,8 +164,8 @@ static int plan_page(ed_req *req, struct demo_page *page)
     if (!err)
         err = ed_query_int(req, "ms", MS_MIN, MS_MAX, MS_DEFAULT, &ms);
     if (!err)
-        err = ed_query_int(req, "spread", 0, SPREAD_MAX, SPREAD_DEFAULT,
-                           &spread);
+        err =
+            ed_query_int(req, "spread", 0, SPREAD_MAX, SPREAD_DEFAULT, &spread);
     if (!err)
         err = choose_runs(page, ed_query(req, "mode"));
     if (err)

@@ -69,8 +69,8 @@ static void draw_bar(char out[3 * BAR_COLUMNS + 4], double start, double end,
 {
     /* From nothing to a full block; in the first one a bar begins at its
      * left edge, as no character fills one from the right. */
-    static const char *const blocks[BAR_PARTS + 1] = {
-        "", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"};
+    static const char *const blocks[BAR_PARTS + 1] = {"",  "▏", "▎", "▍", "▌",
+                                                      "▋", "▊", "▉", "█"};
     int from = (int)(start / full * BAR_COLUMNS);
     int to = (int)(end / full * BAR_COLUMNS * BAR_PARTS + 0.5);
     int parts = to - from * BAR_PARTS;
@@ -91,7 +91,7 @@ static void draw_bar(char out[3 * BAR_COLUMNS + 4], double start, double end,
 static int write_run(ed_req *req, const struct demo_run *run, double full)
 {
     char bar[3 * BAR_COLUMNS + 4];
-    int err = ed_write(req, "\n%-66s %8.0f ms\n", run->name, total_ms(run));
+    int err = ed_write(req, "\n%-61s %8.0f ms\n", run->name, total_ms(run));
 
     for (int i = 0; i < run->page->calls && !err; i++) {
         const struct demo_call *call = &run->calls[i];
@@ -179,8 +179,8 @@ static int say(struct demo_page *page, const char *event, const char *data)
 int demo_live_plan(struct demo_page *page)
 {
     char data[CALL_TEXT];
-    int err = ed_reply_header_set(page->live, "Content-Type",
-                                  "text/event-stream");
+    int err =
+        ed_reply_header_set(page->live, "Content-Type", "text/event-stream");
 
     if (!err)
         err = ed_reply_header_set(page->live, "Cache-Control", "no-store");

@@ -55,8 +55,8 @@ static void show_help(void)
         char left[40];
         const char *value = rows[i].placeholder;
 
-        snprintf(left, sizeof(left), "--%s%s%s", rows[i].name,
-                 value ? " " : "", value ? value : "");
+        snprintf(left, sizeof(left), "--%s%s%s", rows[i].name, value ? " " : "",
+                 value ? value : "");
         if (rows[i].letter < OPTION_JSON)
             printf("  -%c, %-22s %s\n", rows[i].letter, left, rows[i].help);
         else
@@ -213,8 +213,8 @@ static int read_body(struct fetch_job *job, ed_res *res)
     int err = 0;
 
     if (job->path)
-        err = ed_file_open(&file, job->path, O_WRONLY | O_CREAT | O_TRUNC,
-                           0666);
+        err =
+            ed_file_open(&file, job->path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
     while (!err && (n = ed_res_read(res, piece, sizeof(piece))) > 0) {
         err = keep_piece(job, file, piece, (size_t)n);
         job->size += (uint64_t)n;
@@ -229,11 +229,10 @@ static int fetch_one(const struct fetch_run *run, struct fetch_job *job)
 
     ed_scope(s, .within = run->timeout, .name = "fetch");
     (void)s;
-    err = ed_fetch(&res, job->url, .method = run->method,
-                   .headers = run->headers,
-                   .body = run->has_data ? run->data : (struct ed_bytes){0},
-                   .content_type = "application/x-www-form-urlencoded",
-                   .stream = true);
+    err = ed_fetch(
+        &res, job->url, .method = run->method, .headers = run->headers,
+        .body = run->has_data ? run->data : (struct ed_bytes){0},
+        .content_type = "application/x-www-form-urlencoded", .stream = true);
     if (err)
         return err;
     job->status = ed_res_status(res);

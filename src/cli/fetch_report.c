@@ -131,14 +131,14 @@ static json_t *json_job(const struct fetch_job *job)
 {
     struct phases p = phases_of(job);
 
-    return json_pack(
-        "{s:o, s:o, s:I, s:b, s:o, s:o, s:{s:o, s:o, s:o, s:o}}", "url",
-        json_text(job->url), "status",
-        job->status ? json_integer(job->status) : json_null(), "size",
-        (json_int_t)job->size, "reused", job->timing.reused, "file",
-        json_text(job->path), "error", json_text(job->error), "ms", "dns",
-        json_ms(p.dns), "connect", json_ms(p.connect), "first_byte",
-        json_ms(p.first_byte), "total", json_ms(p.total));
+    return json_pack("{s:o, s:o, s:I, s:b, s:o, s:o, s:{s:o, s:o, s:o, s:o}}",
+                     "url", json_text(job->url), "status",
+                     job->status ? json_integer(job->status) : json_null(),
+                     "size", (json_int_t)job->size, "reused",
+                     job->timing.reused, "file", json_text(job->path), "error",
+                     json_text(job->error), "ms", "dns", json_ms(p.dns),
+                     "connect", json_ms(p.connect), "first_byte",
+                     json_ms(p.first_byte), "total", json_ms(p.total));
 }
 
 void fetch_report_json(const struct fetch_run *run, FILE *out)

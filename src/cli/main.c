@@ -107,6 +107,5 @@ int main(int argc, char **argv)
     const struct command *command = find(name);
     if (!command)
         return unknown(name);
-    return command->run(argc > 1 ? argc - 1 : argc,
-                        argc > 1 ? argv + 1 : argv);
+    return command->run(argc > 1 ? argc - 1 : argc, argc > 1 ? argv + 1 : argv);
 }

@@ -5,8 +5,10 @@
  * has to wait: an edge costs the kernel one look where a level costs a second
  * one at the next epoll_wait() to find that nothing is left, and a descriptor
  * nobody reads from costs nothing. What edges need in return is a note of
- * what may still be there: the hints. A short read or write clears a hint
- * without a further call, since anything that comes later is a new edge.
+ * what may still be there: the hints. A short read from a stream socket
+ * clears a hint without a further call, since anything that comes later is a
+ * new edge; others are read until they say EAGAIN, since a terminal gives a
+ * line and a packet socket a packet however much there is.
  * Listeners are level-triggered, so that accepting may stop at any count.
  */
 #include "core/loop_internal.h"
@@ -24,6 +26,8 @@ enum {
     HINT_IN = 1,      /* a read may find something */
     HINT_BLOCKED = 2, /* a write found no room */
     HINT_HUP = 4,     /* the peer has closed or the connection broke */
+    HINT_BROKEN = 8,  /* both directions have ended */
+    HINT_NEWS = 16,   /* one of these two, of which the owner does not know */
 
     EVENTS_A_POLL = 256,
     /* A fast peer may fill the scratch memory this often before others get
@@ -138,6 +142,16 @@ static size_t iov_bytes(const struct ed_op *op)
     return bytes;
 }
 
+/* Whether a read of `n` out of `room` bytes has found all there is. Behind a
+ * hang-up stands an end that gives no edge any more. */
+static bool drained(const struct ed_io *io, const struct ed_op *op, ssize_t n,
+                    size_t room)
+{
+    if (n == -EAGAIN)
+        return true;
+    return n > 0 && (size_t)n < room && op->socket && !(io->hints & HINT_HUP);
+}
+
 static ssize_t read_step(struct ed_io *io, struct ed_op *op)
 {
     ssize_t n;
@@ -148,9 +162,7 @@ static ssize_t read_step(struct ed_io *io, struct ed_op *op)
             n = readv(io->fd, op->iov, op->iov_count);
     } while (n < 0 && errno == EINTR);
     n = result_of(n);
-    /* Behind a hang-up stands an end that gives no edge any more. */
-    if (n == -EAGAIN ||
-        (n > 0 && (size_t)n < iov_bytes(op) && !(io->hints & HINT_HUP)))
+    if (drained(io, op, n, iov_bytes(op)))
         io->hints &= (uint8_t)~HINT_IN;
     return n;
 }
@@ -271,36 +283,42 @@ static bool done_in(ed_loop *loop, struct ed_io *io, ssize_t result)
 {
     struct ed_op *op = io->in;
     io->in = NULL;
+    if (result <= 0)
+        io->hints &= (uint8_t)~HINT_NEWS;
     op->done(op, result);
     return loop->dispatching == io;
+}
+
+static ssize_t receive_step(struct ed_io *io, const struct ed_op *op,
+                            char *scratch)
+{
+    ssize_t n;
+    do {
+        if (op->socket)
+            n = recv(io->fd, scratch, ED_SCRATCH_BYTES, 0);
+        else
+            n = read(io->fd, scratch, ED_SCRATCH_BYTES);
+    } while (n < 0 && errno == EINTR);
+    return result_of(n);
 }
 
 static bool dispatch_receive(ed_loop *loop, struct ed_io *io)
 {
     struct ed_op *op = io->in;
     for (int fills = 0; fills < FILLS_A_TURN; fills++) {
-        ssize_t n;
-        do {
-            if (op->socket)
-                n = recv(io->fd, loop->scratch, ED_SCRATCH_BYTES, 0);
-            else
-                n = read(io->fd, loop->scratch, ED_SCRATCH_BYTES);
-        } while (n < 0 && errno == EINTR);
-        if (n < 0 && errno == EAGAIN) {
+        ssize_t n = receive_step(io, op, loop->scratch);
+        bool all = drained(io, op, n, ED_SCRATCH_BYTES);
+        if (all)
             io->hints &= (uint8_t)~HINT_IN;
+        if (n == -EAGAIN)
             return true;
-        }
-        n = result_of(n);
         if (n <= 0)
             return done_in(loop, io, n);
-        bool full = n == ED_SCRATCH_BYTES || (io->hints & HINT_HUP);
-        if (!full)
-            io->hints &= (uint8_t)~HINT_IN;
         op->buf = loop->scratch;
         op->done(op, n);
         if (loop->dispatching != io)
             return false;
-        if (!full || io->in != op)
+        if (all || io->in != op)
             return true;
     }
     /* Others first; epoll will tell again. */
@@ -345,7 +363,6 @@ static void dispatch_out(struct ed_io *io)
 {
     struct ed_op *op = io->out;
     ssize_t n = 0;
-    io->hints &= (uint8_t)~HINT_BLOCKED;
     if (op->kind == ED_OP_WRITE)
         n = write_step(io, op);
     else if (op->kind == ED_OP_CONNECT)
@@ -356,44 +373,52 @@ static void dispatch_out(struct ed_io *io)
     op->done(op, n);
 }
 
+static void take_hints(struct ed_io *io, uint32_t events)
+{
+    uint8_t ended = 0;
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        ended |= HINT_HUP;
+    if (events & (EPOLLHUP | EPOLLERR))
+        ended |= HINT_BROKEN;
+    if (ended & ~io->hints)
+        io->hints |= ended | HINT_NEWS;
+    if (ended || (events & EPOLLIN))
+        io->hints |= HINT_IN;
+    if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+        io->hints &= (uint8_t)~HINT_BLOCKED;
+}
+
 static void dispatch(ed_loop *loop, struct ed_io *io, uint32_t events)
 {
     loop->dispatching = io;
-    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-        io->hints |= HINT_HUP | HINT_IN;
-    if (events & EPOLLIN)
-        io->hints |= HINT_IN;
-    if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
-        if (io->out) {
-            dispatch_out(io);
-            if (loop->dispatching != io)
-                return;
-        }
-        io->hints &= (uint8_t)~HINT_BLOCKED;
+    take_hints(io, events);
+    if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) && io->out) {
+        dispatch_out(io);
+        if (loop->dispatching != io)
+            return;
     }
     if (!(events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
         return;
-    if (io->in) {
-        if (!dispatch_in(loop, io))
-            return;
-    }
-    if ((io->hints & HINT_HUP) && !io->in && io->hangup &&
-        loop->dispatching == io) {
-        void (*hangup)(struct ed_io *) = io->hangup;
-        hangup(io);
+    if (io->in && !dispatch_in(loop, io))
+        return;
+    if ((io->hints & HINT_NEWS) && !io->in && io->hangup) {
+        io->hints &= (uint8_t)~HINT_NEWS;
+        io->hangup(io);
     }
 }
 
 static int poll_events(ed_loop *loop, int64_t timeout)
 {
     struct timespec limit = {timeout / ED_S, timeout % ED_S};
-    static bool no_pwait2;
-    if (!no_pwait2) {
+    /* Any thread may find out, and finds the same. */
+    static atomic_bool no_pwait2;
+    if (!atomic_load_explicit(&no_pwait2, memory_order_relaxed)) {
         int n = epoll_pwait2(loop->poll_fd, loop->events, EVENTS_A_POLL,
                              timeout < 0 ? NULL : &limit, NULL);
-        if (n >= 0 || errno != ENOSYS)
+        /* EPERM: a seccomp filter older than the call. */
+        if (n >= 0 || (errno != ENOSYS && errno != EPERM))
             return n;
-        no_pwait2 = true;
+        atomic_store_explicit(&no_pwait2, true, memory_order_relaxed);
     }
     int ms = timeout < 0 ? -1 : (int)((timeout + ED_MS - 1) / ED_MS);
     return epoll_wait(loop->poll_fd, loop->events, EVENTS_A_POLL, ms);

@@ -163,6 +163,7 @@ ed_fiber *ed_fiber_new(ed_loop *loop, ed_scope *scope, ed_fn *fn, void *arg,
     f->name = name;
     f->place = place;
     f->trimmed = false;
+    f->cancelled = 0;
     f->arena = from ? from->arena : NULL;
     f->work = from ? from->work : NULL;
     if (from && from->locals && locals_inherit(f, from) < 0) {
@@ -250,8 +251,10 @@ int ed_checkpoint(void)
     if (++loop->immediate >= IMMEDIATE_CALLS) {
         loop->immediate = 0;
         if (!loop->virtual_clock &&
-            ed_clock_monotonic() - loop->turn_began > LONGEST_SLICE)
+            ed_clock_monotonic() - loop->turn_began > LONGEST_SLICE) {
+            loop->turn_over = true;
             return ed_yield();
+        }
     }
     return f->scope->cancelled;
 }

@@ -3,6 +3,8 @@
  */
 #include "core/io.h"
 
+#include <errno.h>
+
 struct await {
     ed_fiber *fiber;
     struct ed_io *io;
@@ -44,5 +46,5 @@ int ed_io_wait_fd(int fd, bool writable, const char *what)
         return err;
     ssize_t n = ed_io_await(&io, &op, what);
     ed_io_release(&io);
-    return (int)n;
+    return n == -EPERM ? 0 : (int)n;
 }

@@ -47,8 +47,8 @@ struct ed_io {
     uint16_t watched;
     struct ed_op *in;  /* the pending READ, RECEIVE, ACCEPT or READABLE */
     struct ed_op *out; /* the pending WRITE, CONNECT or WRITABLE */
-    /* The peer has closed its side or the connection broke while no `in` was
-     * pending; may be NULL. */
+    /* The peer has closed its side, or the connection broke, and no `in` was
+     * pending that could tell: called once for either. May be NULL. */
     void (*hangup)(struct ed_io *io);
 };
 
@@ -80,8 +80,10 @@ void ed_io_stop(struct ed_io *io, struct ed_op *op);
  * ED_ECANCELED or ED_ETIMEOUT. `op->done` is set by the call. */
 ssize_t ed_io_await(struct ed_io *io, struct ed_op *op, const char *what);
 
-/* Waits until a descriptor that is not the loop's is readable or writable.
- * Suspends. Returns 0, -errno, ED_ECANCELED or ED_ETIMEOUT. */
+/* Waits until a descriptor that is not the loop's is readable or writable;
+ * files that epoll does not know, such as regular ones, always are. One fiber
+ * at a time may wait for a descriptor. Suspends. Returns 0, -errno (-EEXIST:
+ * somebody waits for it already), ED_ECANCELED or ED_ETIMEOUT. */
 int ed_io_wait_fd(int fd, bool writable, const char *what);
 
 #endif

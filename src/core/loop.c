@@ -170,15 +170,21 @@ static void run_posts(ed_loop *loop)
     }
 }
 
+static ssize_t await_posts(ed_loop *loop)
+{
+    ssize_t n;
+    do
+        n = ed_io_start(&loop->wake_io, &loop->wake_op);
+    while (n > 0);
+    return n;
+}
+
 static void woken(struct ed_op *op, ssize_t result)
 {
     (void)result;
     ed_loop *loop = op->user;
-    uint64_t count;
-    ssize_t n = read(loop->wake_io.fd, &count, sizeof count);
-    (void)n; /* EAGAIN: an earlier turn has run these posts already */
-    ssize_t pending = ed_io_start(&loop->wake_io, op);
-    (void)pending; /* READABLE is always pending */
+    ssize_t pending = await_posts(loop);
+    (void)pending; /* cannot fail: the descriptor is registered */
     run_posts(loop);
 }
 
@@ -192,9 +198,15 @@ static int open_wake(ed_loop *loop)
         close(fd);
         return err;
     }
-    loop->wake_op =
-        (struct ed_op){.done = woken, .user = loop, .kind = ED_OP_READABLE};
-    ssize_t started = ed_io_start(&loop->wake_io, &loop->wake_op);
+    loop->wake_iov = (struct iovec){&loop->wakes, sizeof loop->wakes};
+    loop->wake_op = (struct ed_op){
+        .done = woken,
+        .user = loop,
+        .kind = ED_OP_READ,
+        .iov = &loop->wake_iov,
+        .iov_count = 1,
+    };
+    ssize_t started = await_posts(loop);
     return started == ED_IO_PENDING ? 0 : (int)started;
 }
 
@@ -214,7 +226,7 @@ static void run_ready(ed_loop *loop)
         if (!loop->ready)
             loop->ready_end = &loop->ready;
         ed_fiber_switch_in(loop, f);
-        if (runs == RUNS_A_TURN)
+        if (runs == RUNS_A_TURN || loop->turn_over)
             return;
         if (runs % RUNS_A_CLOCK == 0 && !loop->virtual_clock &&
             ed_clock_monotonic() - began > LONGEST_TURN)
@@ -256,6 +268,7 @@ static void turn(ed_loop *loop)
     if (!loop->fiber_count)
         return;
     loop->immediate = 0;
+    loop->turn_over = false;
     bool io = ed_backend_poll(loop, patience(loop));
     advance_clock(loop, io);
     ed_timers_fire(loop, loop->now);

@@ -63,6 +63,7 @@ struct ed_loop {
     int64_t now;
     int64_t turn_began; /* real time, for fairness */
     unsigned immediate; /* waiting calls that needed no wait, this turn */
+    bool turn_over;     /* I/O has waited long enough */
     struct ed_monitor monitor;
 
     struct ed_deferred *deferred;
@@ -82,6 +83,8 @@ struct ed_loop {
     _Atomic(struct ed_post *) posts;
     struct ed_io wake_io;
     struct ed_op wake_op;
+    struct iovec wake_iov;
+    uint64_t wakes; /* read from wake_io */
     int expected;
 
     bool virtual_clock;

@@ -130,8 +130,6 @@ static void install(void)
         .sa_flags = SA_SIGINFO | SA_ONSTACK,
     };
 
-    /* Asked for here once, since a handler should not. */
-    (void)ed_stack_guard_bytes();
     for (size_t i = 0; i < FAULTS; i++) {
         if (sigaction(faults[i], &action, &former[i]))
             installed = -errno;

@@ -103,6 +103,11 @@ ed_scope *ed_shield_enter_(struct ed_scope_store *store, int64_t within)
     return s;
 }
 
+static bool is_base(const ed_scope *s)
+{
+    return s->owner && s == &s->owner->base;
+}
+
 static void join(ed_scope *s)
 {
     while (!ed_list_empty(&s->children)) {
@@ -110,7 +115,6 @@ static void join(ed_scope *s)
         /* Not to be disturbed: whoever cancels this scope cancels the
          * children, and their end is what is awaited. */
         ed_park("children", NULL, NULL);
-        s->joining = false;
     }
 }
 
@@ -146,7 +150,9 @@ void ed_scope_leave_(ed_scope **scope)
 
 static int refuse(ed_scope *s, int err, const char *name, const char *place)
 {
-    if (!s->failure && !s->cancelled && !s->ended) {
+    if (s->independent) {
+        ed_log_failure(name, place, err, NULL);
+    } else if (!s->failure && !s->cancelled && !s->ended) {
         s->failure = err;
         s->failed_name = name;
         s->failed_place = place;
@@ -212,6 +218,8 @@ int ed_go_copy_at_(ed_scope *s, ed_fn *fn, const void *arg, size_t len,
 
 int ed_wait(ed_scope *s)
 {
+    if (s->owner != ed_fiber_self())
+        return ED_EUSAGE;
     if (s->ended)
         return s->answer;
     join(s);
@@ -226,15 +234,22 @@ int ed_wait(ed_scope *s)
         s->detail = NULL;
     }
     /* From here on the scope around this one is what counts. */
+    s->shield = false;
     s->cancelled = s->parent->cancelled;
     s->deadline = s->parent->deadline;
+    if (is_base(s) && s->owner->cancelled)
+        s->cancelled = s->owner->cancelled;
     return s->answer;
 }
 
+/* Whether the fiber ended like that because it was told to from outside, and
+ * not by the failure of a child of its own. */
 static bool consequence(const ed_fiber *f, int result)
 {
-    return f->base.cancelled &&
-           (result == ED_ECANCELED || result == ED_ETIMEOUT);
+    if (result != ED_ECANCELED && result != ED_ETIMEOUT)
+        return false;
+    return f->base.parent->cancelled || f->cancelled ||
+           (f->base.cancelled && !f->base.failure);
 }
 
 void ed_scope_child_ended(ed_scope *s, ed_fiber *f, int result)
@@ -254,8 +269,11 @@ void ed_scope_child_ended(ed_scope *s, ed_fiber *f, int result)
             ed_scope_cancel_with(s, ED_ECANCELED);
         }
     }
-    if (s->joining && ed_list_empty(&s->children))
+    if (s->joining && ed_list_empty(&s->children)) {
+        /* Once: another child may come and go before the owner runs. */
+        s->joining = false;
         ed_wake(s->owner, 0);
+    }
 }
 
 /* ---- cancellation ---- */
@@ -272,7 +290,8 @@ static void disturb(ed_fiber *f, int err)
 
 void ed_scope_cancel_with(ed_scope *scope, int err)
 {
-    if (scope->cancelled || scope->ended)
+    /* A fiber that has waited for its first scope goes on running in it. */
+    if (scope->cancelled || (scope->ended && !is_base(scope)))
         return;
     /* A list and not a recursion: trees of fibers can be deeper than a stack
      * is. */
@@ -307,6 +326,8 @@ void ed_cancel(ed_scope *scope)
 
 void ed_fiber_cancel(ed_fiber *f, int err)
 {
+    if (!f->cancelled)
+        f->cancelled = err;
     ed_scope_cancel_with(&f->base, err);
 }
 
@@ -330,7 +351,8 @@ int64_t ed_deadline(void)
 
 int ed_with_timeout(int64_t within, ed_fn *fn, void *arg)
 {
-    ed_scope(s, .within = within, .name = "timeout");
+    /* No time at all is not the same as no limit. */
+    ed_scope(s, .within = within > 0 ? within : -1, .name = "timeout");
     (void)s;
     return fn(arg);
 }

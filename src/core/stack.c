@@ -42,10 +42,7 @@ struct ed_slab {
 
 static size_t page_bytes(void)
 {
-    static size_t bytes;
-    if (!bytes)
-        bytes = (size_t)sysconf(_SC_PAGESIZE);
-    return bytes;
+    return (size_t)sysconf(_SC_PAGESIZE);
 }
 
 size_t ed_stack_guard_bytes(void)

@@ -587,20 +587,16 @@ static void on_writable(ed_stream *stream)
         tell(res, ED_RES_SENT);
 }
 
-int ed_exchange_send(ed_res *res, struct iovec *iov, int count, bool end)
+void ed_exchange_send(ed_res *res, struct iovec *iov, int count, bool end)
 {
-    if (!res->conn || res->conn->refused)
-        return 0;
-    res->conn->out = iov;
-    res->conn->out_count = count;
-    res->conn->out_end = end;
-    send_on(res->conn);
-    while (res->conn && res->conn->out_count) {
-        int err = ed_exchange_wait(res, "request to be sent", ED_RES_SENT);
-        if (err)
-            return err;
-    }
-    return 0;
+    struct ed_client_conn *conn = res->conn;
+
+    if (!conn || conn->refused)
+        return;
+    conn->out = iov;
+    conn->out_count = count;
+    conn->out_end = end;
+    send_on(conn);
 }
 
 void ed_exchange_resume(ed_res *res)

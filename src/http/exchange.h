@@ -124,7 +124,9 @@ struct ed_res {
     size_t into_len;
     size_t into_got;
 
-    const char *about; /* of a streamed one: "GET http://..." */
+    struct iovec out[2];             /* head and body of the request */
+    struct ed_request_body *request; /* given in pieces; or NULL */
+    const char *about; /* "GET http://...", if `stream` or `request` */
     struct ed_res_timing timing;
 };
 
@@ -141,15 +143,17 @@ static inline int64_t ed_res_now(const ed_res *res)
 void ed_exchange_begin(struct ed_client_conn *conn, ed_res *res);
 
 /*
- * Sends a part of the request, the last one if `end`; the bytes are borrowed
- * until it returns, and the vector is changed. When the exchange ends
- * meanwhile, or the connection no longer takes anything, the rest is not sent
- * and `res` tells why, or will: that is no error here.
- *
- * Suspends. Returns 0, ED_ECANCELED or ED_ETIMEOUT.
+ * Begins to send a part of the request, the last one if `end`. The vector is
+ * changed, and it and the bytes stay until ed_exchange_sending() is false;
+ * ED_RES_SENT is told then. When the connection takes nothing more, the rest
+ * is not sent, and `res` tells why, or will. Does not suspend.
  */
-ED_CHECK int ed_exchange_send(ed_res *res, struct iovec *iov, int count,
-                              bool end);
+void ed_exchange_send(ed_res *res, struct iovec *iov, int count, bool end);
+
+static inline bool ed_exchange_sending(const ed_res *res)
+{
+    return res->conn && res->conn->out_count;
+}
 
 /* Waits for the next of the events, or the end of the exchange; not at all
  * when that is over. Suspends. Returns 0, ED_ECANCELED or ED_ETIMEOUT. */

@@ -7,6 +7,7 @@
  * request and the phase.
  */
 #include "http/fetch.h"
+#include "http/request_body.h"
 #include "net/connect.h"
 #include <stdio.h>
 
@@ -71,11 +72,13 @@ static int prepare(struct ed_fetch *f)
     if (err)
         return err;
     f->res->last = f->head.close;
-    if (!o->stream)
+    if (!o->stream && !o->send)
         return 0;
     f->res->about = ed_arena_printf(f->res->arena, "%.20s %.120s",
                                     f->head.method.ptr, f->url_text);
-    return f->res->about ? 0 : ED_ENOMEM;
+    if (!f->res->about)
+        return ED_ENOMEM;
+    return o->send ? ed_request_body_new(f->res, o) : 0;
 }
 
 /* ---- a connection ---- */
@@ -149,18 +152,39 @@ static int explain_failure(const struct ed_fetch *f)
     return ed_fetch_explain(f, failure->err, text);
 }
 
-/* Waits for the end of the response, or for its head if it is streamed. */
+/* What a cancellation or a deadline kept from coming. */
+static const char *missing(const ed_res *res)
+{
+    if (res->status)
+        return "no whole response body";
+    return res->sent ? "no response head" : "request not sent";
+}
+
+/* Whether what was asked for is there. The rest of a body may still be on its
+ * way to a server that answers early, but the head lies on this stack. */
+static bool is_there(const ed_res *res)
+{
+    bool head_sent = !ed_exchange_sending(res) || res->conn->out != res->out;
+
+    return !res->conn || (res->stream && res->status && head_sent);
+}
+
+/* Sends what is still to be sent, and waits for the end of the response, or
+ * for its head if it is streamed. */
 static int await_response(struct ed_fetch *f)
 {
     ed_res *res = f->res;
+    uint8_t events = (res->stream ? ED_RES_HEAD : 0) |
+                     (res->stream || res->request ? ED_RES_SENT : 0);
 
-    while (res->conn && !(res->stream && res->status)) {
-        int err =
-            ed_exchange_wait(res, "response", res->stream ? ED_RES_HEAD : 0);
+    while (!is_there(res)) {
+        int err = 0;
+        if (ed_request_body_ready(res))
+            err = ed_request_body_pump(res);
+        else if ((err = ed_exchange_wait(res, "response", events)))
+            ed_fetch_explain_end(f, err, missing(res));
         if (err)
-            return ed_fetch_explain_end(f, err,
-                                        res->status ? "no whole response body"
-                                                    : "no response head");
+            return err;
     }
     /* What became of a streamed body is told to who reads it. */
     if (!res->failure.err || (res->stream && res->status))
@@ -168,14 +192,25 @@ static int await_response(struct ed_fetch *f)
     return explain_failure(f);
 }
 
+/* Sends the head, and the body if it is given whole. */
+static void send_request(struct ed_fetch *f)
+{
+    struct ed_bytes head = f->head.bytes, body = f->options.body;
+    ed_res *res = f->res;
+
+    res->out[0] = (struct iovec){(char *)head.ptr, head.len};
+    res->out[1] = (struct iovec){(char *)body.ptr, body.len};
+    ed_exchange_send(res, res->out, body.len && !res->request ? 2 : 1,
+                     !res->request);
+}
+
 /* Carries the exchange out. When it fails with res->retry set the place is
  * still held. */
 static int talk(struct ed_fetch *f, struct ed_client_conn *conn)
 {
     ed_exchange_begin(conn, f->res);
-    int err = ed_fetch_send(f);
-    if (!err)
-        err = await_response(f);
+    send_request(f);
+    int err = await_response(f);
     if (err)
         ed_exchange_abandon(f->res, err);
     return err;
@@ -245,10 +280,11 @@ static int fetch(struct ed_fetch *f)
     f->client->requests++;
     f->client->busy++;
     err = course(f);
-    if (err)
-        ed_buf_free(&f->res->gathered);
-    if (err || !f->res->stream)
-        f->client->busy--;
+    if (!err && f->res->stream)
+        return 0;
+    ed_buf_free(&f->res->gathered);
+    ed_request_body_free(f->res);
+    f->client->busy--;
     return err;
 }
 

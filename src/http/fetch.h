@@ -47,8 +47,4 @@ static inline bool ed_fetch_has_body(const struct ed_fetch_options *o)
     return o->body.ptr || o->send;
 }
 
-/* Sends the request, or as much of it as the server wants. Suspends. 0, or an
- * explained error; what the connection has to say is in f->res. */
-ED_CHECK int ed_fetch_send(struct ed_fetch *f);
-
 #endif

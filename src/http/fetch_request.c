@@ -1,14 +1,10 @@
 /*
- * fetch_request.c - the request of a fetch: where it goes, what it says, and
- * the sending of its body.
+ * fetch_request.c - the request of a fetch: where it goes and what it says.
  */
 #include "http/fetch.h"
 #include "net/addr.h"
 #include <stdio.h>
 #include <stdlib.h>
-
-/* What is sent at once of a body given in pieces. */
-#define SEND_BYTES (16 * 1024)
 
 #define SOCKET_PATH_MAX ((ssize_t)sizeof(((struct sockaddr_un *)0)->sun_path))
 
@@ -149,107 +145,4 @@ int ed_fetch_write_head(struct ed_fetch *f)
     frame_request(f);
     int err = ed_request_head_write(head, f->res->arena);
     return err ? ed_fetch_explain(f, err, ed_error()) : 0;
-}
-
-/* ---- sending ---- */
-
-static int send_part(struct ed_fetch *f, const char *ptr, size_t len, bool end)
-{
-    struct iovec iov = {(char *)ptr, len};
-    int err = ed_exchange_send(f->res, &iov, 1, end);
-
-    return err ? ed_fetch_explain_end(f, err, "request not sent") : 0;
-}
-
-static int send_whole(struct ed_fetch *f)
-{
-    struct iovec iov[2] = {
-        {(char *)f->head.bytes.ptr, f->head.bytes.len},
-        {(char *)f->options.body.ptr, f->options.body.len},
-    };
-    int err = ed_exchange_send(f->res, iov, iov[1].iov_len ? 2 : 1, true);
-
-    return err ? ed_fetch_explain_end(f, err, "request not sent") : 0;
-}
-
-static int bad_length(const struct ed_fetch *f, uint64_t sent)
-{
-    char text[96];
-
-    snprintf(text, sizeof(text),
-             "send() gave %s than the %llu bytes it told of",
-             sent > f->head.length ? "more" : "less",
-             (unsigned long long)f->head.length);
-    return ed_fetch_explain(f, ED_EUSAGE, text);
-}
-
-/* Sends a piece, which lies between room for the framing of a chunk. */
-static int send_piece(struct ed_fetch *f, char *piece, size_t len)
-{
-    char line[ED_HTTP1_CHUNK_LINE_MAX];
-    size_t line_len = ed_http1_chunk_line(line, len);
-
-    memcpy(piece - line_len, line, line_len);
-    memcpy(piece + len, "\r\n", 2);
-    return send_part(f, piece - line_len, line_len + len + 2, false);
-}
-
-/* The same for a body whose length the head told; `sent` with this piece. */
-static int send_counted(struct ed_fetch *f, char *piece, size_t len,
-                        uint64_t sent)
-{
-    uint64_t length = f->head.length;
-
-    if (sent > length || (!len && sent < length))
-        return bad_length(f, sent);
-    return len ? send_part(f, piece, len, sent == length) : 0;
-}
-
-/* Whether the rest of the request is not wanted any more. */
-static bool refuses_rest(const ed_res *res)
-{
-    return !res->conn || res->conn->refused ||
-           (res->stream && res->status >= 300);
-}
-
-static int send_pieces(struct ed_fetch *f, char *piece)
-{
-    const struct ed_fetch_options *o = &f->options;
-    uint64_t sent = 0;
-
-    while (!refuses_rest(f->res)) {
-        int err;
-        ssize_t n = o->send(o->send_arg, piece, SEND_BYTES);
-        if (n < 0)
-            return ed_fetch_explain(f, (int)n, "the body to send failed");
-        if (refuses_rest(f->res))
-            break;
-        sent += (uint64_t)n;
-        if (f->head.framing == ED_REQUEST_LENGTH)
-            err = send_counted(f, piece, (size_t)n, sent);
-        else if (n)
-            err = send_piece(f, piece, (size_t)n);
-        else
-            err = send_part(f, "0\r\n\r\n", 5, true);
-        if (err || !n)
-            return err;
-    }
-    return 0;
-}
-
-int ed_fetch_send(struct ed_fetch *f)
-{
-    if (!f->options.send)
-        return send_whole(f);
-
-    char *room = malloc(ED_HTTP1_CHUNK_LINE_MAX + SEND_BYTES + 2);
-    if (!room)
-        return ed_fetch_explain(f, ED_ENOMEM, "no memory for the body to send");
-    int err = send_part(f, f->head.bytes.ptr, f->head.bytes.len, false);
-    if (!err && f->res->conn) {
-        f->res->may_retry = false; /* the body cannot be asked for twice */
-        err = send_pieces(f, room + ED_HTTP1_CHUNK_LINE_MAX);
-    }
-    free(room);
-    return err;
 }

@@ -5,7 +5,7 @@
  * is closed, the part of the body that was received but not read, and by its
  * exchange the connection.
  */
-#include "http/exchange.h"
+#include "http/request_body.h"
 #include <jansson.h>
 
 int ed_res_status(const ed_res *res)
@@ -95,14 +95,27 @@ static size_t take_gathered(ed_res *res, void *buf, size_t len)
     return n;
 }
 
-static int wait_for_data(ed_res *res, void *buf, size_t len)
+/* Waits for a piece, and sends on what is left of the request meanwhile. */
+static int wait_for_data(ed_res *res)
 {
     int err = 0;
 
+    while (res->conn && !res->into_got && !left(res) && !err) {
+        if (ed_request_body_ready(res))
+            err = ed_request_body_pump(res);
+        else
+            err = ed_exchange_wait(res, "response body",
+                                   ED_RES_DATA | ED_RES_SENT);
+    }
+    return err;
+}
+
+/* The same with a buffer for what comes meanwhile to lie in at once. */
+static int wait_with_buffer(ed_res *res, void *buf, size_t len)
+{
     res->into = buf;
     res->into_len = len;
-    while (res->conn && !res->into_got && !err)
-        err = ed_exchange_wait(res, "response body", ED_RES_DATA);
+    int err = wait_for_data(res);
     res->into = NULL;
     return err;
 }
@@ -125,14 +138,16 @@ ssize_t ed_res_read(ed_res *res, void *buf, size_t len)
         return ED_EUSAGE;
     int err = ed_checkpoint();
     res->into_got = 0;
-    if (!err && left(res))
-        return (ssize_t)take_gathered(res, buf, len);
-    if (!err && res->conn)
-        err = wait_for_data(res, buf, len);
-    if (err)
+    if (!err && !left(res) && res->conn)
+        err = wait_with_buffer(res, buf, len);
+    if (err) {
         ed_exchange_abandon(res, err);
-    else if (res->into_got)
+        return fail_read(res);
+    }
+    if (res->into_got)
         return (ssize_t)res->into_got;
+    if (left(res))
+        return (ssize_t)take_gathered(res, buf, len);
     return res->failure.err ? fail_read(res) : 0;
 }
 
@@ -141,6 +156,7 @@ void ed_res_close(ed_res *res)
     if (!res->stream)
         return;
     ed_exchange_abandon(res, ED_ECLOSED);
+    ed_request_body_free(res);
     ed_buf_free(&res->gathered);
     res->gathered_read = 0;
     res->stream = false;

@@ -4,6 +4,7 @@
 #include "fake.h"
 
 #include <eddy/log.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -88,9 +89,10 @@ static char *accept_field(struct fake *f)
 {
     if (!f->accept)
         return NULL;
-    char *head = malloc(sizeof "accept" + strlen(f->accept) + 1);
+    size_t size = sizeof "accept" + strlen(f->accept) + 1;
+    char *head = malloc(size);
     assert_non_null(head);
-    strcpy(stpcpy(head, "accept"), f->accept);
+    snprintf(head, size, "accept%s", f->accept);
     f->field = (struct ed_http1_field){
         .name = {0, 6},
         .value = {6, (uint32_t)strlen(f->accept)},

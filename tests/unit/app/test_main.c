@@ -21,8 +21,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 20000 /* for what never takes long but on a busy machine \
-                           */
+#define PATIENCE_MS                                          \
+    20000 /* for what never takes long but on a busy machine \
+           */
 
 /* ---- the program under test ---- */
 
@@ -190,7 +191,8 @@ static uint16_t port_of(struct program *p)
         assert_true(read_more(p));
         at = p->text.ptr + offset;
     }
-    return (uint16_t)atoi(strrchr(strndupa(at, strcspn(at, "\n")), ':') + 1);
+    const char *colon = memrchr(at, ':', strcspn(at, "\n"));
+    return (uint16_t)strtoul(colon + 1, NULL, 10);
 }
 
 /* ---- asking it ---- */

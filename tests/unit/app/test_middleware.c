@@ -11,7 +11,8 @@ static char trail[256];
 
 static void step(const char *what)
 {
-    strcat(strcat(trail, *trail ? " " : ""), what);
+    size_t len = strlen(trail);
+    snprintf(trail + len, sizeof trail - len, "%s%s", len ? " " : "", what);
 }
 
 static int before(ed_req *req, void *arg)

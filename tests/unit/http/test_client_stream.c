@@ -366,6 +366,81 @@ FIBER_TEST(an_answer_that_comes_before_the_server_hangs_up_is_read)
     peer_close(&p);
 }
 
+/* ---- both at once ---- */
+
+/* Sends back what it gets while it gets it, and more than fits in between. */
+static int run_echo(void *arg)
+{
+    ed_listener *listener = arg;
+    struct ed_bytes head;
+    char bytes[8192];
+    ed_stream *s ED_STREAM_AUTO = NULL;
+
+    int err = ed_accept(listener, &s);
+    if (!err)
+        err = ed_stream_read_until(s, ED_BYTES("\r\n\r\n"), 4096, &head);
+    if (!err)
+        err = ed_stream_printf(
+            s, "HTTP/1.1 200 Ok\r\nContent-Length: %d\r\n\r\n", MANY);
+    for (size_t done = 0; !err && done < MANY; done += sizeof(bytes)) {
+        err = ed_stream_read_exactly(s, bytes, sizeof(bytes));
+        if (!err)
+            err = ed_stream_write(s, bytes, sizeof(bytes));
+    }
+    check_int(err, 0);
+    return 0;
+}
+
+static ssize_t send_counting(void *arg, void *buf, size_t len)
+{
+    size_t *given = arg;
+    size_t n = len < MANY - *given ? len : MANY - *given;
+    char *to = buf;
+
+    for (size_t i = 0; i < n; i++)
+        to[i] = (char)((*given + i) % 251);
+    *given += n;
+    return (ssize_t)n;
+}
+
+static void echo_both_ways(struct ed_bytes body)
+{
+    ed_client *client = ed_client_new();
+    size_t total, given = 0;
+    ed_listener *l;
+    ed_res *res;
+
+    check_int(ed_listen(&l, "unix:/tmp/eddy-test-echo.sock"), 0);
+    ed_scope(s, .within = ED_MIN);
+    ed_go(s, run_echo, l);
+    check_int(ed_fetch(&res, "http+unix://%2Ftmp%2Feddy-test-echo.sock/",
+                       .client = client, .stream = true, .body = body,
+                       .send = body.ptr ? NULL : send_counting,
+                       .send_arg = &given, .send_length = MANY),
+              0);
+    check(read_slowly(res, &total));
+    check_int((long long)total, MANY);
+    ed_res_close(res);
+    check_int(ed_wait(s), 0);
+    ed_client_free(client);
+    ed_listener_close(l);
+}
+
+FIBER_TEST(a_server_may_answer_while_it_is_sent_pieces)
+{
+    echo_both_ways((struct ed_bytes){0});
+}
+
+FIBER_TEST(a_server_may_answer_while_it_is_sent_a_body)
+{
+    char *bytes = malloc(MANY);
+    size_t given = 0;
+
+    check_int(send_counting(&given, bytes, MANY), MANY);
+    echo_both_ways(ed_bytes_of(bytes, MANY));
+    free(bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -384,6 +459,8 @@ int main(void)
         cmocka_unit_test(a_large_body_is_not_pushed_on_after_a_refusal),
         cmocka_unit_test(
             an_answer_that_comes_before_the_server_hangs_up_is_read),
+        cmocka_unit_test(a_server_may_answer_while_it_is_sent_pieces),
+        cmocka_unit_test(a_server_may_answer_while_it_is_sent_a_body),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,189 @@
+#!/usr/bin/env bash
+#
+# demo.sh - eddy demo answers as it says, draws what it measured, and takes its
+# service processes with it however it ends.
+#
+# Nothing here asserts a time: only that calls made at once take less than half
+# of what they take one after the other.
+
+set -uo pipefail
+here=$(dirname "$(readlink -f "$0")")
+eddy=${EDDY_BUILD:?names a build directory}/eddy
+work=$(mktemp -d)
+demo= # its process
+passed=0
+failed=0
+
+# Ends what a failed test may have left.
+finish() {
+    [[ -z $demo ]] || kill -9 "$demo" 2>/dev/null
+    rm -rf "$work"
+}
+trap finish EXIT
+
+check() { # PROMISE COMMAND...
+    if "${@:2}" >"$work/said" 2>&1; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        printf 'failed: %s\n' "$1"
+        cat "$work/said"
+    fi
+}
+
+eventually() { # COMMAND...
+    local i
+    for ((i = 0; i < 100; i++)); do
+        "$@" >/dev/null && return
+        sleep 0.1
+    done
+    echo "never: $*"
+    return 1
+}
+
+start_demo() {
+    "$eddy" demo --listen 127.0.0.1:0 --services 3 >"$work/out" 2>"$work/err" &
+    demo=$!
+    eventually grep -q 'Ctrl-C' "$work/out" || {
+        cat "$work/out" "$work/err"
+        return 1
+    }
+    url=$(grep -o 'http://127.0.0.1:[0-9]*/' "$work/out" | head -n 1)
+    services=$(ps -o pid= --ppid "$demo" | tr -s ' \n' ',' | sed 's/^,\|,$//g')
+}
+
+# What /fanout answers, and an expression over it, as Python.
+fanout() { # QUERY EXPRESSION
+    curl -fsS "${url}fanout?format=json&$1" -o "$work/json" &&
+        python3 - "$work/json" "$2" <<'PYTHON'
+import json
+import sys
+
+page = json.load(open(sys.argv[1]))
+if not eval(f"({sys.argv[2]})", page):
+    sys.exit(f"not {sys.argv[2]}: {json.dumps(page)}")
+PYTHON
+}
+
+# A demo that starts in vain, and what it says.
+complains() { # STATUS TEXT ARGUMENT...
+    local status=0
+    timeout 20 "$eddy" demo "${@:3}" >"$work/body" 2>&1 || status=$?
+    cat "$work/body"
+    [[ $status == "$1" ]] && grep -qF -- "$2" "$work/body"
+}
+
+status_is() { # STATUS CURL-ARGUMENTS...
+    local status
+    status=$(curl -sS -o "$work/body" -w '%{http_code}' "${@:2}") &&
+        [[ $status == "$1" ]] || {
+        echo "status $status"
+        cat "$work/body"
+        return 1
+    }
+}
+
+refuses() { # QUERY WHAT-IT-SAYS
+    status_is 400 "${url}fanout?$1" && grep -qF -- "$2" "$work/body"
+}
+
+says() { # TEXT CURL-ARGUMENTS...
+    curl -fsS "${@:2}" | tee "$work/body" | grep -qF -- "$1" || {
+        cat "$work/body"
+        return 1
+    }
+}
+
+# Every link of the page to this server leads somewhere.
+links_lead_somewhere() {
+    local link count=0
+    for link in $(curl -fsS "$url" | grep -o 'href="/[^"]*"' |
+        sed 's/href="\/\(.*\)"/\1/; s/&amp;/\&/g'); do
+        status_is 200 "$url$link" || return
+        count=$((count + 1))
+    done
+    ((count > 1))
+}
+
+# Without an error on the browser's console.
+draws_bars() { # COUNT
+    local bars
+    bars=$("$here/browser.py" "$url?n=$1&ms=20" \
+        --until "document.querySelector('#verdict').textContent" \
+        --eval "['#sequential .bar', '#parallel .bar', '.bar.open'].map(
+            s => document.querySelectorAll(s).length).join(' ')") &&
+        echo "$bars" && [[ $bars == "\"$1 $1 0\"" ]]
+}
+
+# A zombie has ended, too: whoever adopts it will reap it.
+living_services() { ps -o stat= -p "$services" | grep -cv '^Z'; }
+services_are_gone() { [[ $(living_services) == 0 ]]; }
+runs_services() { [[ $(living_services) == 3 ]]; }
+
+demo_ends() { # STATUS
+    local status=0
+    wait "$demo" || status=$?
+    demo=
+    [[ $status == "$1" ]] || {
+        echo "exit status $status"
+        return 1
+    }
+}
+
+check "the demo starts" start_demo
+check "services are processes of their own" runs_services
+
+check "at once takes less than half of one after the other" fanout \
+    'n=8&ms=60&mode=both' 'parallel["total_ms"] < sequential["total_ms"] / 2'
+check "one after the other, nothing overlaps" fanout 'n=4&ms=10&mode=sequential' \
+    'all(b["start_ms"] >= a["end_ms"] for a, b in
+         zip(sequential["calls"], sequential["calls"][1:]))'
+check "at once, all begin before any ends" fanout 'n=8&ms=100&mode=parallel' \
+    'max(c["start_ms"] for c in parallel["calls"]) <
+     min(c["end_ms"] for c in parallel["calls"])'
+check "only what was asked for is made" fanout 'n=1&ms=1&mode=parallel' \
+    '"sequential" not in globals() and len(parallel["calls"]) == 1'
+check "calls succeed" fanout 'n=50&ms=1&spread=0' \
+    'all(c["status"] == 200 for c in sequential["calls"] + parallel["calls"])'
+check "times are in order" fanout 'n=9&ms=5' \
+    'all(0 <= c["start_ms"] <= c["connected_ms"] <= c["first_byte_ms"] <=
+         c["end_ms"] for c in sequential["calls"] + parallel["calls"])'
+
+check "people get text" says 'All at once is' "${url}fanout?n=2&ms=5"
+check "programs get JSON" says '"speedup":' -H 'Accept: application/json' \
+    "${url}fanout?n=2&ms=5"
+check "pages hear of each call" says 'event: end' \
+    "${url}fanout?n=2&ms=5&format=events"
+
+check "too many calls are refused" refuses 'n=51' 'n=51 is not within 1 to 50'
+check "no calls are refused" refuses 'n=0' 'n=0 is not within'
+check "what is no number is refused" refuses 'n=many' 'n=many is not a whole'
+check "calls too slow are refused" refuses 'ms=1001' 'ms=1001 is not within'
+check "too wide a spread is refused" refuses 'spread=91' 'spread=91 is not'
+check "an unknown mode is refused" refuses 'mode=backwards' 'mode=backwards is'
+check "an unknown form is refused" refuses 'format=xml' 'format=xml is none'
+check "programs are told so in JSON" refuses 'n=0&format=json' '"error":'
+check "there are no other pages" status_is 404 "${url}nothing"
+check "links lead somewhere" links_lead_somewhere
+
+if command -v chromium >/dev/null; then
+    check "both waterfalls have a bar for each call" draws_bars 12
+fi
+
+taken=${url#http://}
+check "a taken port is named" complains 1 "${taken%/}" --listen "${taken%/}"
+check "a wrong option is refused" complains 2 '--services 99' --services 99
+check "a wrong address is refused" complains 1 nowhere --listen nowhere
+
+kill -INT "$demo"
+check "Ctrl-C ends it" demo_ends 0
+check "its services end with it" eventually services_are_gone
+check "it had nothing to complain about" test ! -s "$work/err"
+
+check "it starts again" start_demo
+{ kill -9 "$demo" && wait "$demo"; } 2>/dev/null
+demo=
+check "killed, it takes its services with it" eventually services_are_gone
+
+echo "$passed passed, $failed failed"
+((failed == 0))

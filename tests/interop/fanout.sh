@@ -1,0 +1,69 @@
+#!/bin/bash
+# fanout.sh - the fan-out example before a slow server.
+set -euo pipefail
+
+folder=$(mktemp -d)
+pids=()
+finish() {
+    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+    rm -rf "$folder"
+}
+trap finish EXIT
+
+cat >"$folder/slow.py" <<'PYTHON'
+import http.server, time
+
+class Slow(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        time.sleep(0.2)
+        self.send_response(500 if self.path == "/bad" else 200)
+        self.send_header("Content-Length", "3")
+        self.end_headers()
+        self.wfile.write(b"ok\n")
+    def log_message(self, *args):
+        pass
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+print(server.server_port, flush=True)
+server.serve_forever()
+PYTHON
+python3 "$folder/slow.py" >"$folder/slow.log" &
+pids+=($!)
+
+wait_for() { # FILE PATTERN: prints what matches once it is there
+    for _ in $(seq 100); do
+        grep -o "$2" "$1" 2>/dev/null | head -1 | grep . && return
+        sleep 0.05
+    done
+    cat "$1" >&2
+    exit 1
+}
+slow=$(wait_for "$folder/slow.log" '^[0-9][0-9]*$')
+
+start() { # BACKEND: sets `address`
+    "$EDDY_BUILD/examples/fanout" --listen 127.0.0.1:0 --backend "$1" \
+        >"$folder/fanout.log" 2>&1 &
+    pids+=($!)
+    address=$(wait_for "$folder/fanout.log" '127\.0\.0\.1:[0-9]*')
+}
+status() {
+    curl --silent --max-time 20 --output /dev/null --write-out '%{http_code}' \
+        "$@"
+}
+
+# Twenty calls of 200 ms: four seconds one after the other.
+start "http://127.0.0.1:$slow/"
+began=$(date +%s%N)
+answer=$(curl --silent --max-time 20 "$address/fanout?n=20")
+took=$((($(date +%s%N) - began) / 1000000))
+[ "$(grep -c '^ok$' <<<"$answer")" = 20 ]
+[ "$took" -lt 2000 ]
+
+[ "$(status "$address/fanout")" = 200 ]
+[ "$(status "$address/fanout?n=0")" = 400 ]
+[ "$(status "$address/fanout?n=many")" = 400 ]
+
+# A backend that is not there.
+start http://127.0.0.1:1/
+[ "$(status "$address/fanout?n=5")" = 502 ]

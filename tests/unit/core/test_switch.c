@@ -1,0 +1,186 @@
+/* The switch between stacks: registers, alignment, arguments, depth. Includes
+ * nothing of the library but switch.h, so that it runs on processors for which
+ * only the switch was built. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "core/switch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { STACK_BYTES = 64 * 1024 };
+
+struct side {
+    void *sp;
+    void *main_sp;
+    char *stack;
+    long count;
+    uintptr_t frame;
+    double sum;
+};
+
+static void back(struct side *side)
+{
+    ed_switch(&side->sp, side->main_sp);
+}
+
+static void go(struct side *side)
+{
+    ed_switch(&side->main_sp, side->sp);
+}
+
+static void open_side(struct side *side, void (*entry)(void *arg))
+{
+    memset(side, 0, sizeof *side);
+    side->stack = malloc(STACK_BYTES);
+    assert_non_null(side->stack);
+    side->sp = ed_switch_prepare(side->stack + STACK_BYTES, entry, side);
+}
+
+static void close_side(struct side *side)
+{
+    free(side->stack);
+}
+
+static void count_up(void *arg)
+{
+    struct side *side = arg;
+    for (;;) {
+        side->count++;
+        back(side);
+    }
+}
+
+static void a_stack_goes_on_where_it_was_left(void **state)
+{
+    (void)state;
+    struct side side;
+    open_side(&side, count_up);
+    for (long i = 1; i <= 1000; i++) {
+        go(&side);
+        assert_int_equal(side.count, i);
+    }
+    close_side(&side);
+}
+
+static void note_frame(void *arg)
+{
+    struct side *side = arg;
+    _Alignas(16) volatile char local[16] = {0};
+    side->frame = (uintptr_t)local;
+    for (;;)
+        back(side);
+}
+
+static void a_new_stack_is_used_and_aligned(void **state)
+{
+    (void)state;
+    struct side side;
+    open_side(&side, note_frame);
+    go(&side);
+    assert_int_equal(side.frame % 16, 0);
+    assert_true(side.frame > (uintptr_t)side.stack);
+    assert_true(side.frame < (uintptr_t)side.stack + STACK_BYTES);
+    close_side(&side);
+}
+
+static void an_unaligned_top_is_aligned(void **state)
+{
+    (void)state;
+    struct side side;
+    open_side(&side, note_frame);
+    side.sp =
+        ed_switch_prepare(side.stack + STACK_BYTES - 5, note_frame, &side);
+    go(&side);
+    assert_int_equal(side.frame % 16, 0);
+    close_side(&side);
+}
+
+/* Many values live across a switch fill the registers that must survive it. */
+static void mix(void *arg)
+{
+    struct side *side = arg;
+    for (;;) {
+        volatile long start = side->count;
+        long a = start + 1, b = start + 2, c = start + 3, d = start + 4,
+             e = start + 5, f = start + 6, g = start + 7, h = start + 8;
+        double x = (double)start / 2, y = (double)start / 4;
+        back(side);
+        side->count = a + b + c + d + e + f + g + h;
+        side->sum = x + y;
+        back(side);
+    }
+}
+
+static void values_survive_a_switch(void **state)
+{
+    (void)state;
+    struct side one, two;
+    open_side(&one, mix);
+    open_side(&two, mix);
+    for (volatile long i = 0; i < 100; i++) {
+        long a = i * 3, b = i * 5, c = i * 7, d = i * 11, e = i * 13;
+        double x = (double)i * 1.5, y = (double)i * 2.5;
+        one.count = i;
+        two.count = 1000 + i;
+        go(&one);
+        go(&two);
+        go(&one);
+        go(&two);
+        assert_int_equal(one.count, 8 * i + 36);
+        assert_int_equal(two.count, 8 * (1000 + i) + 36);
+        assert_true(one.sum == (double)i * 0.75);
+        assert_true(two.sum == (double)(1000 + i) * 0.75);
+        assert_int_equal(a + b + c + d + e, i * 39);
+        assert_true(x + y == (double)i * 4);
+    }
+    close_side(&one);
+    close_side(&two);
+}
+
+static long descend(struct side *side, long depth)
+{
+    volatile char room[64];
+    room[0] = (char)depth;
+    if (depth == 0) {
+        back(side);
+        return 0;
+    }
+    return descend(side, depth - 1) + 1 + (room[0] - (char)depth);
+}
+
+static void go_deep(void *arg)
+{
+    struct side *side = arg;
+    side->count = descend(side, 100);
+    for (;;)
+        back(side);
+}
+
+static void a_stack_left_in_a_deep_call_returns_from_it(void **state)
+{
+    (void)state;
+    struct side side;
+    open_side(&side, go_deep);
+    go(&side);
+    assert_int_equal(side.count, 0);
+    go(&side);
+    assert_int_equal(side.count, 100);
+    close_side(&side);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_stack_goes_on_where_it_was_left),
+        cmocka_unit_test(a_new_stack_is_used_and_aligned),
+        cmocka_unit_test(an_unaligned_top_is_aligned),
+        cmocka_unit_test(values_survive_a_switch),
+        cmocka_unit_test(a_stack_left_in_a_deep_call_returns_from_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
