@@ -23,7 +23,7 @@ finish() {
 "$mirror" --listen 127.0.0.1:0 >log 2>&1 &
 pid=$!
 trap finish EXIT
-until grep -q 'listening on' log; do
+until grep -qs 'listening on' log; do
     kill -0 $pid || exit
     sleep 0.01
 done
