@@ -394,6 +394,7 @@ static int serve(ed_server *server)
     if (err)
         return err;
     ed_scope(drain, .within = server->options.drain_timeout, .name = "drain");
+    (void)drain;
     while (server->counts.open && !err)
         err = rest(server, "the last requests");
     return err;
