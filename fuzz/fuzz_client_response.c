@@ -9,9 +9,10 @@
 #include "http/exchange.h"
 #include <eddy/stream.h>
 #include <string.h>
+#include <unistd.h>
 
-static const char ADDRESS[] = "unix:/tmp/eddy-fuzz-client.sock";
-static const char URL[] = "http+unix://%2Ftmp%2Feddy-fuzz-client.sock/";
+/* Of this process alone: fuzzers run side by side. */
+static char address[64], url[80];
 
 struct answer {
     const char *bytes;
@@ -57,7 +58,7 @@ static int fetch(struct answer *a, ed_client *client)
     ssize_t n;
     ed_res *res;
 
-    int err = ed_fetch(&res, URL, .client = client, .method = a->method,
+    int err = ed_fetch(&res, url, .client = client, .method = a->method,
                        .stream = a->stream);
     if (err)
         return err;
@@ -80,7 +81,7 @@ static int run_client(void *arg)
 
     CHECK(arena && client);
     ed_fiber_use_arena(arena);
-    CHECK(ed_listen(&a->listener, ADDRESS) == 0);
+    CHECK(ed_listen(&a->listener, address) == 0);
     {
         ed_scope(s);
         ed_go(s, run_server, a);
@@ -107,6 +108,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (!size)
         return 0;
+    snprintf(address, sizeof address, "unix:/tmp/eddy-fuzz-%d", getpid());
+    snprintf(url, sizeof url, "http+unix://%%2Ftmp%%2Feddy-fuzz-%d/", getpid());
     struct answer a = {
         .bytes = (const char *)data + 1,
         .len = size - 1,
