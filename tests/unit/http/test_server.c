@@ -692,6 +692,18 @@ FIBER_TEST(a_handler_may_stop_its_server)
     check_int(s.result, 0);
 }
 
+FIBER_TEST(a_name_that_could_split_replies_is_not_used)
+{
+    struct served s = {0};
+
+    served_open(&s, by_path, .server_name = "x\r\nSet-Cookie: y");
+    ed_stream *client = served_connect(&s);
+    served_ask(client, "/");
+    check(!strstr(served_heard(client), "Set-Cookie"));
+    ed_stream_close(client);
+    served_close(&s);
+}
+
 /* ---- what the operator sees ---- */
 
 static int reply_with_id(ed_req *req)
@@ -767,6 +779,7 @@ int main(void)
         TEST(a_handler_that_says_goodbye_is_waited_for),
         TEST(a_cancelled_server_cancels_its_requests),
         TEST(a_handler_may_stop_its_server),
+        TEST(a_name_that_could_split_replies_is_not_used),
         TEST(log_lines_carry_the_id_of_their_request),
     };
 
