@@ -130,6 +130,19 @@ static int sleep_then_echo(ed_req *req)
     return err ? err : echo(req);
 }
 
+static int try_body(void *arg)
+{
+    struct ed_bytes body;
+    return ed_body(arg, &body);
+}
+
+/* Gives up once, and then takes what is left for the whole. */
+static int impatient(ed_req *req)
+{
+    int err = ed_with_timeout(10 * ED_MS, try_body, req);
+    return err == ED_ETIMEOUT ? echo(req) : err;
+}
+
 /* ---- waiting ---- */
 
 static int slow(ed_req *req)
@@ -281,6 +294,7 @@ static const struct {
     {"/mirror", mirror},
     {"/three", read_three},
     {"/sleep-then-echo", sleep_then_echo},
+    {"/impatient", impatient},
     {"/sleep", slow},
     {"/wait", wait_long},
     {"/pieces", two_pieces},
