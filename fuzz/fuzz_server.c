@@ -148,7 +148,8 @@ static void make_dates_equal(struct ed_buf *heard)
     ssize_t at;
     while (rest.len && (at = ed_bytes_find(rest, name)) >= 0) {
         size_t skip = (size_t)at + name.len;
-        CHECK(rest.len - skip >= ED_HTTP_DATE_LEN);
+        if (rest.len - skip < ED_HTTP_DATE_LEN)
+            return; /* the client's own words, sent back */
         memset((char *)rest.ptr + skip, 'D', ED_HTTP_DATE_LEN);
         rest.ptr += skip;
         rest.len -= skip;
@@ -223,8 +224,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     ed_log_set_level(ED_LOG_OFF);
     struct ed_bytes input = ed_bytes_of((const char *)data + 1, len - 1);
     run(input, 0, &whole);
-    make_dates_equal(&whole);
     check_replies(ed_buf_bytes(&whole));
+    make_dates_equal(&whole);
     /* Unless the client itself has said it. */
     CHECK(tells_secret(input) || !tells_secret(ed_buf_bytes(&whole)));
     run(input, 1u + data[0], &cut);
