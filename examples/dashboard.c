@@ -4,9 +4,9 @@
  *     dashboard --user http://127.0.0.1:9001/ --shop http://127.0.0.1:9002/ ...
  *     curl 127.0.0.1:8080/dashboard
  */
-/* [dashboard] */
 #include <eddy/eddy.h>
 
+/* [dashboard] */
 static const char *user_url, *shop_url, *reviews_url;
 
 /* GET /dashboard */

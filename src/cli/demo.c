@@ -89,11 +89,12 @@ static void greet(const struct demo *demo)
     for (int i = 0; i < demo->service_count; i++)
         printf("%s%s", i % 3 ? "  " : "\n            ",
                demo->services.each[i].address);
-    printf("\n"
-           "  Code      src/cli/demo_fanout.c, one function for each way\n"
-           "  Next      docs/tutorial.md: a page like this one, in ten minutes\n\n"
-           "  %sCtrl-C ends the demo and its services.%s\n\n",
-           dim, plain);
+    printf(
+        "\n"
+        "  Code      src/cli/demo_fanout.c, one function for each way\n"
+        "  Next      docs/tutorial.md: a page like this one, in ten minutes\n\n"
+        "  %sCtrl-C ends the demo and its services.%s\n\n",
+        dim, plain);
     fflush(stdout);
 }
 

@@ -106,7 +106,7 @@ done
 for file in "$folder"/out/large.bin*; do
     cmp "$folder/www/large.bin" "$file"
 done
-[ "$(ls "$folder/out" | wc -l)" = "${#urls[@]}" ]
+[ "$(find "$folder/out" -type f | wc -l)" = "${#urls[@]}" ]
 
 # ---- a kept connection, a Unix socket, a body ----
 
