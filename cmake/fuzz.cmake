@@ -1,12 +1,18 @@
 # Fuzzers: fuzz/fuzz_X.c becomes build/fuzz/fuzz_X. As a test each one replays
 # fuzz/corpus/X and fuzz/regressions/X; ./dev fuzz lets it search.
 
+# What tests of a server use as well, and needs no test framework.
+add_library(eddy_fuzz_support OBJECT tests/support/http_handlers.c
+  tests/support/memory_stream.c)
+target_include_directories(eddy_fuzz_support PUBLIC tests/support)
+target_link_libraries(eddy_fuzz_support PUBLIC eddy_static)
+
 file(GLOB EDDY_FUZZERS CONFIGURE_DEPENDS fuzz/fuzz_*.c)
 foreach(source IN LISTS EDDY_FUZZERS)
   get_filename_component(program ${source} NAME_WE)
   string(REGEX REPLACE "^fuzz_" "" subject ${program})
   add_executable(${program} ${source})
-  target_link_libraries(${program} PRIVATE eddy_static)
+  target_link_libraries(${program} PRIVATE eddy_static eddy_fuzz_support)
   target_link_options(${program} PRIVATE -fsanitize=fuzzer)
 
   set(inputs)

@@ -55,7 +55,8 @@ struct ed_run_options {
 
 /*
  * Runs `fn(arg)` as the first fiber of a new loop in this thread and returns
- * its result when it and all fibers it started have ended.
+ * its result when it and all fibers it started have ended. Not in a fiber: it
+ * keeps the thread until then.
  *
  * Returns the fiber's own result, or
  *   ED_EUSAGE   this thread already runs a loop
@@ -97,17 +98,21 @@ struct ed_scope_store {
  * Place it after everything its children borrow: leaving the block cancels
  * what still runs, waits for the ends, and only then are variables declared
  * before it gone.
+ *
+ * Entering does not suspend; leaving does while children run. Fibers only:
+ * elsewhere it aborts with a message.
  */
-#define ed_scope(name, ...)                                    \
-    struct ed_scope_store name##_store_;                       \
-    ed_scope *name __attribute__((cleanup(ed_scope_leave_))) = \
-        ed_scope_enter_(&name##_store_,                        \
+#define ed_scope(name, ...)                                            \
+    struct ed_scope_store name##_store_;                               \
+    ed_scope *name __attribute__((cleanup(ed_scope_leave_), unused)) = \
+        ed_scope_enter_(&name##_store_,                                \
                         ED_OPTIONS(struct ed_scope_options, __VA_ARGS__))
 
 /*
  * Declares a scope that the cancellation and the deadlines around it do not
  * reach, for a bounded time to say goodbye: ed_shield(s, 2 * ED_S). Calls
- * that suspend work normally in it until that time has passed.
+ * that suspend work normally in it until that time has passed. Suspends and
+ * aborts as ed_scope() does.
  */
 #define ed_shield(name, time)                                          \
     struct ed_scope_store name##_store_;                               \
@@ -121,21 +126,22 @@ ED_API void ed_scope_leave_(ed_scope **scope);
 
 /*
  * Starts a fiber in the scope; it runs for the first time when the caller
- * waits for something. It inherits the caller's arena and fiber-local values
- * marked as inherited.
+ * waits for something. It inherits the arena of the fiber the scope belongs to,
+ * and its fiber-local values marked as inherited.
  *
  * When no fiber can be had that counts as a child's failure, so that ed_wait()
  * returns it; the result may thus be ignored.
  *
- * Returns 0, or
+ * Does not suspend. Returns 0, or
  *   ED_ENOMEM              no memory for a stack
  *   ED_ECLOSED             ed_wait() was already called
  *   ED_ECANCELED, ED_ETIMEOUT  the scope is cancelled
  */
 #define ed_go(scope, fn, arg) ed_go_at_((scope), (fn), (arg), #fn, ED_PLACE_)
 
-/* The same, with `*arg`, `len` bytes of at most ED_GO_COPY_MAX, copied into
- * the fiber, which is given its copy. */
+/* The same, with `*arg`, `len` bytes, copied for the fiber, which is given its
+ * copy. More than ED_GO_COPY_MAX bytes are ED_EUSAGE, which counts as a
+ * child's failure, too. */
 #define ED_GO_COPY_MAX 512
 #define ed_go_copy(scope, fn, arg, len) \
     ed_go_copy_at_((scope), (fn), (arg), (len), #fn, ED_PLACE_)
@@ -170,7 +176,7 @@ ED_API ED_CHECK int ed_wait(ed_scope *scope);
  * or by leaving the scope. */
 ED_API void ed_cancel(ed_scope *scope);
 
-/* The innermost scope of the running fiber. */
+/* The innermost scope of the running fiber; NULL outside of one. */
 ED_API ed_scope *ed_scope_current(void);
 
 /* 0, ED_ECANCELED or ED_ETIMEOUT: what a call that suspends would return now.
@@ -199,16 +205,21 @@ ED_API int ed_yield(void);
 /* ---- detail of the last failure ---- */
 
 /* Text about the fiber's last failure ("connect to 10.0.0.7:80: connection
- * refused"); "" when there is none. Valid until the fiber fails again. */
+ * refused"); "" when there is none, and outside of a fiber. Valid until the
+ * fiber fails again. Not every failure leaves a text: ask right after one that
+ * says it does, or it may be that of an earlier one. */
 ED_API const char *ed_error(void);
 
-/* Notes such a text and returns `err`: return ed_fail(ED_ECONNECT, ...). */
+/* Notes such a text, of at most 255 bytes, and returns `err`: return
+ * ed_fail(ED_ECONNECT, ...). Arguments may point into the old text. Outside of
+ * a fiber it only returns `err`. */
 ED_API int ed_fail(int err, const char *fmt, ...) ED_PRINTF(2, 3);
 
 /* ---- what a fiber carries ---- */
 
 /* The arena of what the fiber works on: its request's, shared by the fibers
- * it starts; without a request, one that lives as long as the loop. */
+ * it starts; without a request, one that lives as long as the loop. NULL
+ * outside of a fiber. */
 ED_API ed_arena *ed_fiber_arena(void);
 
 /* Makes the running fiber, and those it starts from now on, use an arena the
@@ -226,6 +237,10 @@ ED_API void ed_fiber_name(const char *name);
  * `drop` is called with the value when the fiber ends or the value is
  * replaced; an inherited value is borrowed from the fiber that set it, which
  * must outlive its children, and is not dropped by them.
+ *
+ * Setting does not suspend and returns 0, ED_ENOMEM, or ED_EUSAGE outside of a
+ * fiber, the value then still being the caller's. Getting gives NULL when
+ * there is none.
  */
 struct ed_local {
     void (*drop)(void *value);

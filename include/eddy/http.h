@@ -106,9 +106,13 @@ ED_API ED_CHECK ssize_t ed_body_read(ed_req *req, void *buf, size_t len);
 
 /* ---- the reply ---- */
 
-/* Adds a field to the reply; both are copied. Before the head is out:
- * afterwards, or when it could split the reply or frame it wrongly (line
- * ends; Content-Length, Transfer-Encoding, Connection), ED_EUSAGE. */
+/*
+ * Adds a field to the reply; both texts are copied. Does not suspend. Returns
+ * 0, ED_ENOMEM, or
+ *   ED_EUSAGE  the head is out, or on its way; or the field could split the
+ *              reply or frame it wrongly (line ends; Content-Length,
+ *              Transfer-Encoding, Connection)
+ */
 ED_API int ed_reply_header(ed_req *req, const char *name, const char *value);
 
 /* The same, taking the place of fields of that name. Content-Type is set by
@@ -130,13 +134,15 @@ ED_API int ed_reply(ed_req *req, int status, const char *fmt, ...)
 ED_API int ed_reply_bytes(ed_req *req, int status, const char *content_type,
                           struct ed_bytes body);
 
-/* Replies with what json_pack() (jansson) makes of the format. Values given
- * as "o" are the reply's from then on, whatever happens. */
+/* Replies with what json_pack() (jansson) makes of the format, or with a value.
+ * Values given as "o", and `value`, are the reply's from then on, whatever
+ * happens. As ed_reply(); a format that cannot be packed and a NULL value are
+ * ED_EUSAGE. */
 ED_API int ed_reply_json(ed_req *req, int status, const char *fmt, ...);
 ED_API int ed_reply_json_value(ed_req *req, int status, struct json_t *value);
 
 /* Replies 302 Found, or another 3xx, with a Location, which is escaped as
- * needed. */
+ * needed. As ed_reply(); any other status is ED_EUSAGE. */
 ED_API int ed_redirect(ed_req *req, int status, const char *location);
 
 /*
@@ -145,7 +151,9 @@ ED_API int ed_redirect(ed_req *req, int status, const char *location);
  * -1 the end of the handler ends the body. Pieces are gathered and sent at the
  * end of the loop's turn, when there is enough of them, or by ed_flush().
  *
- * All suspend when the client is slow. Errors as with ed_reply().
+ * All suspend when the client is slow, but for ed_reply_begin(). Errors as with
+ * ed_reply(); more than the length declared is ED_EUSAGE, and less cuts the
+ * connection when the handler has returned.
  */
 ED_API int ed_reply_begin(ed_req *req, int status, int64_t length);
 ED_API int ed_write(ed_req *req, const char *fmt, ...) ED_PRINTF(2, 3);
@@ -153,7 +161,9 @@ ED_API int ed_write_bytes(ed_req *req, struct ed_bytes piece);
 ED_API int ed_flush(ed_req *req);
 
 /* A field behind a body sent in pieces without a length; left out where the
- * version of HTTP has no place for it. */
+ * version of HTTP has no place for it. Both texts are copied. Does not suspend.
+ * 0, ED_ENOMEM, or ED_EUSAGE when the reply has ended or the field may not
+ * stand there. */
 ED_API int ed_reply_trailer(ed_req *req, const char *name, const char *value);
 
 /* What was replied so far: 0, or the status once it is chosen; and whether

@@ -53,7 +53,8 @@ ED_API ed_server *ed_server_new_with(ed_handler *handler,
  * ED_EADDR or -errno, ed_error() naming the address. */
 ED_API ED_CHECK int ed_server_listen(ed_server *server, const char *address);
 
-/* Serves on a listener opened elsewhere, which it owns from then on. */
+/* Serves on a listener opened elsewhere, which it owns from then on. 0, or
+ * ED_ENOMEM, the listener then still being the caller's. */
 ED_API ED_CHECK int ed_server_add(ed_server *server, ed_listener *listener);
 
 /* The address of the i-th listener as text; false when there are no more. */
@@ -65,8 +66,10 @@ ED_API bool ed_server_address(const ed_server *server, size_t i,
  * for at most the drain timeout; what is left then is cancelled. A cancelled
  * fiber stops the same way, but cancels the requests at once.
  *
- * Suspends. Returns 0 after a stop, ED_ETIMEOUT when the drain timeout passed,
- * ED_ECANCELED.
+ * Suspends. Returns 0 after a stop, or
+ *   ED_ETIMEOUT   the drain timeout passed, or the deadline in force
+ *   ED_ECANCELED  the fiber was cancelled
+ *   ED_EUSAGE     it is running already
  */
 ED_API int ed_server_run(ed_server *server);
 

@@ -34,9 +34,6 @@ struct demo_services {
 ED_CHECK int demo_services_start(struct demo_services *services,
                                  ed_scope *scope, int count);
 
-/* `eddy demo-service`: is such a process. */
-int demo_service_main(int argc, char **argv);
-
 /* ---- a page made of calls (demo_fanout.c) ---- */
 
 struct demo_page;

@@ -10,12 +10,21 @@
 
 /* ---- where to ---- */
 
+static void add(struct ed_fetch *f, struct ed_bytes text)
+{
+    memcpy(f->key + f->key_len, text.ptr, text.len);
+    f->key_len += text.len;
+}
+
 static void add_lower(struct ed_fetch *f, struct ed_bytes text)
 {
+    char *to = f->key + f->key_len;
+
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
-        f->key[f->key_len++] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+        to[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
     }
+    f->key_len += text.len;
 }
 
 static void add_port(struct ed_fetch *f, unsigned port)
@@ -28,7 +37,7 @@ static void add_port(struct ed_fetch *f, unsigned port)
         port /= 10;
     } while (port);
     text[--at] = ':';
-    add_lower(f, ed_bytes_of(text + at, sizeof(text) - at));
+    add(f, ed_bytes_of(text + at, sizeof(text) - at));
 }
 
 /* The scheme is part of the key, so that no connection can ever be mistaken
@@ -48,10 +57,8 @@ static int place_of_socket(struct ed_fetch *f)
     if (len > SOCKET_PATH_MAX)
         return ed_fetch_explain(f, ED_EURL,
                                 "path of a socket that is too long");
-    static const struct ed_bytes prefix = {"unix:", 5};
-    memcpy(f->key + f->key_len, prefix.ptr, prefix.len);
-    memcpy(f->key + f->key_len + prefix.len, path, (size_t)len);
-    f->key_len += prefix.len + (size_t)len;
+    add(f, ED_BYTES("unix:"));
+    add(f, ed_bytes_of(path, (size_t)len));
     f->head.host = ED_BYTES("localhost");
     return 0;
 }
@@ -62,10 +69,10 @@ static int place_of_host(struct ed_fetch *f)
         return ed_fetch_explain(f, ED_EURL, "name of a host that is too long");
     size_t host = f->key_len;
     if (f->url.ipv6)
-        add_lower(f, ED_BYTES("["));
+        add(f, ED_BYTES("["));
     add_lower(f, f->url.host);
     if (f->url.ipv6)
-        add_lower(f, ED_BYTES("]"));
+        add(f, ED_BYTES("]"));
     size_t end = f->key_len;
     add_port(f, f->url.port);
     if (f->url.port != 80)
@@ -89,7 +96,7 @@ int ed_fetch_read_url(struct ed_fetch *f)
                                 " use an Authorization field");
     f->head.target = f->url.target;
     f->head.slash = !f->url.path.len;
-    add_lower(f, SCHEME);
+    add(f, SCHEME);
     int err = f->url.socket.len ? place_of_socket(f) : place_of_host(f);
     f->key[f->key_len] = '\0';
     f->address = f->key + SCHEME.len;

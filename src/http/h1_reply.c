@@ -170,8 +170,10 @@ static int send_some(struct h1_conn *c, struct ed_bytes *piece)
     size_t from_out = (size_t)n < gathered ? (size_t)n : gathered;
     if (c->out)
         out_sent(c, from_out);
-    piece->ptr += (size_t)n - from_out;
-    piece->len -= (size_t)n - from_out;
+    if (piece->len) { /* else it may be no memory at all */
+        piece->ptr += (size_t)n - from_out;
+        piece->len -= (size_t)n - from_out;
+    }
     return 0;
 }
 

@@ -140,11 +140,13 @@ FIBER_TEST(a_malformed_response_is_refused)
 
 FIBER_TEST(endless_interim_responses_are_refused)
 {
-    char answer[2048] = ">";
+    struct ed_buf answer = {0};
 
+    check_int(ed_buf_add(&answer, ">", 1), 0);
     for (int i = 0; i < 17; i++)
-        strcat(answer, "HTTP/1.1 102 Wait\r\n\r\n");
-    malformed(answer, ED_EPROTO);
+        check_int(ed_buf_addf(&answer, "HTTP/1.1 102 Wait\r\n\r\n"), 0);
+    malformed(answer.ptr, ED_EPROTO);
+    ed_buf_free(&answer);
 }
 
 FIBER_TEST(a_head_that_is_too_large_is_refused)
@@ -154,11 +156,18 @@ FIBER_TEST(a_head_that_is_too_large_is_refused)
 
     memset(answer + len, 'x', sizeof(answer) - len - 1);
     malformed(answer, ED_EHEADLIMIT);
-    strcpy(answer, ">HTTP/1.1 200 Ok\r\n");
+}
+
+FIBER_TEST(a_head_of_too_many_fields_is_refused)
+{
+    struct ed_buf answer = {0};
+
+    check_int(ed_buf_addf(&answer, ">HTTP/1.1 200 Ok\r\n"), 0);
     for (int i = 0; i < 129; i++)
-        strcat(answer, "X: y\r\n");
-    strcat(answer, "\r\n");
-    malformed(answer, ED_EHEADLIMIT);
+        check_int(ed_buf_addf(&answer, "X: y\r\n"), 0);
+    check_int(ed_buf_addf(&answer, "\r\n"), 0);
+    malformed(answer.ptr, ED_EHEADLIMIT);
+    ed_buf_free(&answer);
 }
 
 FIBER_TEST(trailers_that_are_too_large_are_refused)
@@ -369,6 +378,7 @@ int main(void)
         cmocka_unit_test(a_malformed_response_is_refused),
         cmocka_unit_test(endless_interim_responses_are_refused),
         cmocka_unit_test(a_head_that_is_too_large_is_refused),
+        cmocka_unit_test(a_head_of_too_many_fields_is_refused),
         cmocka_unit_test(trailers_that_are_too_large_are_refused),
         cmocka_unit_test(a_body_that_is_too_large_is_refused),
         cmocka_unit_test(a_body_as_large_as_allowed_is_taken),
