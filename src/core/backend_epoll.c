@@ -433,7 +433,9 @@ bool ed_backend_poll(ed_loop *loop, int64_t timeout)
     ed_monitor_idle(&loop->monitor);
     int n = poll_events(loop, timeout);
     ed_monitor_busy(&loop->monitor);
-    if (n <= 0)
+    if (n < 0)
+        return true; /* a signal: there may be some */
+    if (!n)
         return false;
     /* What is done now is not done in the turn before the wait. */
     if (!loop->virtual_clock)

@@ -346,7 +346,9 @@ static int loop_open(ed_loop *loop, const struct ed_run_options *options)
     loop->scratch = malloc(ED_SCRATCH_BYTES);
     if (!loop->arena || !loop->scratch)
         return ED_ENOMEM;
-    int err = ed_backend_open(loop);
+    int err = ed_timers_open(&loop->timers);
+    if (!err)
+        err = ed_backend_open(loop);
     if (!err)
         err = open_wake(loop);
     if (!err)

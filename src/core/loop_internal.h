@@ -23,6 +23,9 @@ struct ed_timers {
     uint32_t capacity;
     uint64_t seq;
 };
+/* Has room for the first timers, so that small programs never lack it. 0 or
+ * ED_ENOMEM. */
+ED_CHECK int ed_timers_open(struct ed_timers *t);
 /* When the next one is due; INT64_MAX when none is armed. */
 int64_t ed_timers_next(const struct ed_timers *t);
 void ed_timers_fire(ed_loop *loop, int64_t now);

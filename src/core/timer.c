@@ -80,6 +80,11 @@ static int grow(struct ed_timers *t)
     return 0;
 }
 
+int ed_timers_open(struct ed_timers *t)
+{
+    return grow(t);
+}
+
 int ed_timer_start(ed_loop *loop, struct ed_timer *timer, int64_t at)
 {
     struct ed_timers *t = &loop->timers;

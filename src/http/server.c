@@ -407,7 +407,9 @@ int ed_server_run(ed_server *server)
         return ED_EUSAGE;
     ed_scope(requests, .independent = true, .name = "requests");
     server->scope = requests;
-    for (struct ed_server_listener *l = server->listeners; l; l = l->next)
+    /* Somebody may have stopped it before this fiber came to run. */
+    struct ed_server_listener *l = server->stopping ? NULL : server->listeners;
+    for (; l; l = l->next)
         ed_listener_start(l->listener, on_accept, server);
     int err = serve(server);
     if (!server->stopping)
