@@ -133,7 +133,7 @@ ED_API int ed_app_handle(ed_req *req);
  * first request until it has served the last, when it is cancelled; asked for
  * by a handler, soon. It inherits nothing from who asks. A failure is logged
  * and stops nothing else. Does not suspend. Returns 0 or ED_ENOMEM. */
-#define ed_app_background(app, fn, arg)                                        \
+#define ed_app_background(app, fn, arg) \
     ed_app_background_((app), (fn), (arg), #fn, ED_PLACE_)
 ED_API int ed_app_background_(ed_app *app, ed_fn *fn, void *arg,
                               const char *name, const char *place);

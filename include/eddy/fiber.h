@@ -102,10 +102,10 @@ struct ed_scope_store {
  * Entering does not suspend; leaving does while children run. Fibers only:
  * elsewhere it aborts with a message.
  */
-#define ed_scope(name, ...)                                    \
-    struct ed_scope_store name##_store_;                       \
-    ed_scope *name __attribute__((cleanup(ed_scope_leave_))) = \
-        ed_scope_enter_(&name##_store_,                        \
+#define ed_scope(name, ...)                                            \
+    struct ed_scope_store name##_store_;                               \
+    ed_scope *name __attribute__((cleanup(ed_scope_leave_), unused)) = \
+        ed_scope_enter_(&name##_store_,                                \
                         ED_OPTIONS(struct ed_scope_options, __VA_ARGS__))
 
 /*

@@ -228,7 +228,6 @@ static int fetch_one(const struct fetch_run *run, struct fetch_job *job)
     int err;
 
     ed_scope(s, .within = run->timeout, .name = "fetch");
-    (void)s;
     err = ed_fetch(
         &res, job->url, .method = run->method, .headers = run->headers,
         .body = run->has_data ? run->data : (struct ed_bytes){0},

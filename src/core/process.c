@@ -352,7 +352,6 @@ int ed_process_wait(struct ed_process *process)
 static void wait_end_within(struct ed_process *process, int64_t time)
 {
     ed_scope(s, .within = time);
-    (void)s;
     (void)wait_end(process); /* whether it ended is asked of the process */
 }
 

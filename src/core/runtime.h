@@ -44,8 +44,9 @@ struct ed_scope {
     const char *failed_name;
     struct ed_future *futures; /* set by fibers of it; future.h */
     int failure;               /* of the first failed child */
-    int cancelled; /* what waits return: 0, ED_ECANCELED or ED_ETIMEOUT */
-    int answer;    /* of ed_wait(), once ended */
+    int cancelled;  /* what waits return: 0, ED_ECANCELED or ED_ETIMEOUT */
+    int answer;     /* of ed_wait(), once ended */
+    unsigned alike; /* further children that failed like the first */
     bool shield : 1;
     bool independent : 1;
     bool ended : 1;

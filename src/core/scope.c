@@ -126,6 +126,25 @@ void ed_log_failure(const char *name, const char *place, int failure,
                  ed_err_name(failure));
 }
 
+/* A service that is down makes many siblings fail at once: those that failed
+ * like the first are counted and told in one line. */
+static void further_failure(ed_scope *s, ed_fiber *f, int result)
+{
+    if (result == s->failure && f->place == s->failed_place)
+        s->alike++;
+    else
+        ed_log_failure(f->name, f->place, result, f->detail);
+}
+
+static void log_alike(ed_scope *s)
+{
+    if (s->alike)
+        ed_log_error("%u more of fiber '%s' started at %s failed alike (%s)",
+                     s->alike, s->failed_name, s->failed_place,
+                     ed_err_name(s->failure));
+    s->alike = 0;
+}
+
 void ed_scope_close(ed_scope *s)
 {
     if (!ed_list_empty(&s->children)) {
@@ -135,6 +154,7 @@ void ed_scope_close(ed_scope *s)
     ed_timer_stop(s->owner->loop, &s->timer);
     if (s->failure && !s->collected)
         ed_log_failure(s->failed_name, s->failed_place, s->failure, s->detail);
+    log_alike(s);
     free(s->detail);
     if (s->futures)
         ed_futures_leave(s->futures);
@@ -224,6 +244,7 @@ int ed_wait(ed_scope *s)
         return s->answer;
     join(s);
     ed_timer_stop(s->owner->loop, &s->timer);
+    log_alike(s);
     s->answer = s->failure ? s->failure : s->cancelled;
     s->ended = true;
     if (s->failure) {
@@ -258,8 +279,10 @@ void ed_scope_child_ended(ed_scope *s, ed_fiber *f, int result)
         /* The text may be of an earlier failure that the fiber got over. */
         if (f->detail && f->detail_of != result)
             f->detail[0] = '\0';
-        if (s->independent || s->failure) {
+        if (s->independent) {
             ed_log_failure(f->name, f->place, result, f->detail);
+        } else if (s->failure) {
+            further_failure(s, f, result);
         } else {
             s->failure = result;
             s->failed_name = f->name;
@@ -353,6 +376,5 @@ int ed_with_timeout(int64_t within, ed_fn *fn, void *arg)
 {
     /* No time at all is not the same as no limit. */
     ed_scope(s, .within = within > 0 ? within : -1, .name = "timeout");
-    (void)s;
     return fn(arg);
 }

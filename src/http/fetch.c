@@ -107,7 +107,6 @@ static int explain_connect(const struct ed_fetch *f,
 static int connect_within(struct ed_connecting *c, int64_t timeout)
 {
     ed_scope(s, .within = timeout, .name = "connect");
-    (void)s;
     return ed_net_connect(c);
 }
 
