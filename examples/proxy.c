@@ -36,6 +36,7 @@ static bool is_allowed(struct ed_bytes authority)
     return false;
 }
 
+/* [both] */
 /* Gives the client's body on, as it comes. */
 static ssize_t read_request(void *req, void *buf, size_t len)
 {
@@ -77,6 +78,7 @@ static int pass_on(ed_req *req, ed_res *res)
     return err ? err : (int)len;
 }
 
+/* [/both] */
 /* * /?url=URL */
 static int proxy(ed_req *req)
 {

@@ -126,8 +126,8 @@ ED_API void ed_scope_leave_(ed_scope **scope);
 
 /*
  * Starts a fiber in the scope; it runs for the first time when the caller
- * waits for something. It inherits the caller's arena and fiber-local values
- * marked as inherited.
+ * waits for something. It inherits the arena of the fiber the scope belongs to,
+ * and its fiber-local values marked as inherited.
  *
  * When no fiber can be had that counts as a child's failure, so that ed_wait()
  * returns it; the result may thus be ignored.

@@ -102,12 +102,12 @@ static void show_option(int width, const char *name, const char *placeholder,
     int gap = width - option_width(name, placeholder) + 3;
     printf("  --%s%s%s%*s", name, placeholder ? " " : "",
            placeholder ? placeholder : "", gap, "");
-    for (const char *line = help; *line;) {
-        int len = (int)strcspn(line, "\n");
-        printf("%.*s\n", len, line);
-        line += len;
-        if (*line)
-            printf("%*s", width + 7, ""), line++;
+    struct ed_bytes rest = ed_bytes(help);
+    while (rest.ptr) {
+        struct ed_bytes line = ed_bytes_cut(&rest, '\n');
+        printf("%.*s\n", (int)line.len, line.ptr);
+        if (rest.ptr)
+            printf("%*s", width + 7, "");
     }
 }
 

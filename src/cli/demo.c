@@ -70,9 +70,10 @@ static ed_app *make_app(struct demo *demo)
 static void greet(const struct demo *demo)
 {
     const char *bold = "", *dim = "", *plain = "";
+    const char *no_color = getenv("NO_COLOR");
     char address[ED_ADDR_TEXT];
 
-    if (isatty(STDOUT_FILENO) && !getenv("NO_COLOR")) {
+    if (isatty(STDOUT_FILENO) && !(no_color && *no_color)) {
         bold = "\033[1m";
         dim = "\033[2m";
         plain = "\033[0m";
@@ -90,7 +91,7 @@ static void greet(const struct demo *demo)
                demo->services.each[i].address);
     printf("\n"
            "  Code      src/cli/demo_fanout.c, one function for each way\n"
-           "  Next      docs/demo.md\n\n"
+           "  Next      docs/tutorial.md: a page like this one, in ten minutes\n\n"
            "  %sCtrl-C ends the demo and its services.%s\n\n",
            dim, plain);
     fflush(stdout);

@@ -89,7 +89,10 @@ static void put_job(const struct fetch_job *job, FILE *out, bool colour)
     else
         fprintf(out, "%6s", "failed");
     fputs(red ? "\033[0m " : " ", out);
-    put_size(out, job->size);
+    if (job->status)
+        put_size(out, job->size);
+    else
+        fprintf(out, "%7s   ", "-");
     put_ms(out, 11, p.dns);
     put_ms(out, 11, p.connect);
     put_ms(out, 12, p.first_byte);

@@ -152,7 +152,9 @@ ed_fiber *ed_fiber_new(ed_loop *loop, ed_scope *scope, ed_fn *fn, void *arg,
     ed_fiber *f = ed_stack_get(loop);
     if (!f)
         return NULL;
-    ed_fiber *from = loop->current;
+    /* From whose scope it is, and not from who starts it: a request may start
+     * fibers in a scope that outlives it. */
+    ed_fiber *from = scope->owner;
     if (!f->sp) {
         f->sp = ed_switch_prepare(f, entry, f);
         ed_list_init(&f->sibling);

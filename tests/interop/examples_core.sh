@@ -23,6 +23,7 @@ expect() { # PROMISE STATUS PATTERN COMMAND...
 }
 
 interrupted() { # SIGNAL...
+    : >ticks # not those of the run before
     "$examples/periodic" 20 >ticks 2>&1 &
     until grep -q 'tick at [2-9]' ticks; do sleep 0.01; done
     for signal in "$@"; do

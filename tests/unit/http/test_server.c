@@ -1,0 +1,774 @@
+/*
+ * test_server.c - a server's limits, patience, end, and what it holds
+ * meanwhile. What is said on one connection: tests/wire.
+ */
+#include "served.h"
+
+#include <eddy/log.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+static unsigned cancelled;
+static unsigned timed_out;
+static size_t written;
+
+/* ---- handlers ---- */
+
+static int note_end(int err)
+{
+    cancelled += err == ED_ECANCELED;
+    timed_out += err == ED_ETIMEOUT;
+    return err;
+}
+
+static int sleep_long(void *arg)
+{
+    (void)arg;
+    return note_end(ed_sleep(ED_MIN));
+}
+
+static int with_children(ed_req *req)
+{
+    ed_scope(s);
+    ed_go(s, sleep_long, NULL);
+    ed_go(s, sleep_long, NULL);
+    int err = note_end(ed_sleep(ED_MIN));
+    return err ? err : ed_reply(req, 200, "Done\n");
+}
+
+/* Pieces for as long as the client takes them. */
+static int endless(ed_req *req)
+{
+    static const char piece[10000];
+    int err;
+    while (!(err = ed_write_bytes(req, ed_bytes_of(piece, sizeof piece))))
+        written += sizeof piece;
+    return note_end(err);
+}
+
+static int by_path(ed_req *req)
+{
+    const char *path = ed_req_path(req);
+    int err = 0;
+    if (!strcmp(path, "/sleep"))
+        err = note_end(ed_sleep(5 * ED_S));
+    else if (!strcmp(path, "/long"))
+        return with_children(req);
+    else if (!strcmp(path, "/endless"))
+        return endless(req);
+    else if (!strcmp(path, "/shielded")) {
+        ed_shield(s, 3 * ED_S);
+        err = ed_sleep(2 * ED_S);
+    }
+    return err ? err : ed_reply(req, 200, "Hello\n");
+}
+
+static int forget_all(void **state)
+{
+    (void)state;
+    cancelled = timed_out = 0;
+    written = 0;
+    ed_log_set_level(ED_LOG_OFF);
+    return 0;
+}
+
+/* ---- what is held ---- */
+
+static void check_idle(struct ed_list *waiting, unsigned expected)
+{
+    unsigned count = 0;
+    ed_list_each (node, waiting) {
+        struct ed_conn *conn = ED_CONTAINER(node, struct ed_conn, node);
+        struct h1_conn *c = ED_CONTAINER(conn, struct h1_conn, base);
+        check(!c->out && !c->in && !c->partial && !c->fiber);
+        count++;
+    }
+    check_int(count, expected);
+}
+
+FIBER_TEST(an_idle_connection_holds_neither_fiber_nor_buffer)
+{
+    enum { CLIENTS = 50 };
+    struct served s = {0};
+    ed_stream *clients[CLIENTS];
+
+    served_open(&s, by_path);
+    size_t fibers = served_fibers();
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i] = served_connect(&s);
+        served_send(clients[i], "POST / HTTP/1.1\r\nHo");
+        settle();
+        served_send(clients[i], "st: a\r\nContent-Length: 4\r\n\r\nbo");
+        settle();
+        served_send(clients[i], "dy");
+        served_says(clients[i], "Hello");
+    }
+    settle();
+    check_int(served_fibers(), fibers);
+    check_idle(&s.server->waiting[ED_CONN_IDLE], CLIENTS);
+    for (int i = 0; i < CLIENTS; i++)
+        ed_stream_close(clients[i]);
+    served_close(&s);
+}
+
+FIBER_TEST(many_requests_at_once_each_have_their_fiber)
+{
+    enum { CLIENTS = 300 };
+    struct served s = {0};
+    ed_stream *clients[CLIENTS];
+
+    served_open(&s, by_path);
+    size_t fibers = served_fibers();
+    int64_t began = ed_now();
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i] = served_connect(&s);
+        served_ask(clients[i], "/sleep");
+    }
+    settle();
+    check_int(served_fibers(), fibers + CLIENTS);
+    check_int(served_counts(&s).in_flight, CLIENTS);
+    check_int(ed_sleep(5 * ED_S), 0);
+    for (int i = 0; i < CLIENTS; i++) {
+        served_says(clients[i], "Hello");
+        ed_stream_close(clients[i]);
+    }
+    check(ed_now() - began < 6 * ED_S);
+    settle();
+    check_int(served_fibers(), fibers);
+    served_close(&s);
+}
+
+FIBER_TEST(it_counts)
+{
+    struct served s = {0};
+
+    served_open(&s, by_path);
+    ed_stream *one = served_connect(&s);
+    ed_stream *other = served_connect(&s);
+    served_ask(one, "/");
+    served_ask(one, "/");
+    served_ask(one, "/sleep");
+    served_send(other, "nonsense\r\n\r\n");
+    settle();
+    struct ed_server_counts counts = served_counts(&s);
+    check_int(counts.accepted, 2);
+    check_int(counts.requests, 3);
+    check_int(counts.refused, 1);
+    check_int(counts.open, 2);
+    check_int(counts.in_flight, 1);
+    ed_stream_close(one);
+    ed_stream_close(other);
+    settle();
+    counts = served_counts(&s);
+    check_int(counts.open, 0);
+    check_int(counts.in_flight, 0);
+    served_close(&s);
+}
+
+FIBER_TEST(it_serves_on_every_listener)
+{
+    struct served s = {0};
+    char address[ED_ADDR_TEXT];
+    ed_listener *listener = NULL;
+
+    served_open(&s, by_path);
+    check_int(ed_server_listen(s.server, "127.0.0.1:0"), 0);
+    check_int(ed_listen(&listener, "[::1]:0"), 0);
+    check_int(ed_server_add(s.server, listener), 0);
+    for (size_t i = 0; i < 3; i++) {
+        ed_stream *client ED_STREAM_AUTO = NULL;
+        check(ed_server_address(s.server, i, address));
+        check_int(ed_connect(&client, address), 0);
+        served_ask(client, "/");
+        served_says(client, "Hello");
+    }
+    check(!ed_server_address(s.server, 3, address));
+    check_int(ed_server_listen(s.server, "nonsense"), ED_EADDR);
+    served_close(&s);
+}
+
+/* ---- limits ---- */
+
+FIBER_TEST(above_the_most_connections_others_wait)
+{
+    struct served s = {0};
+
+    served_open(&s, by_path, .max_connections = 2);
+    ed_stream *one = served_connect(&s);
+    ed_stream *two = served_connect(&s);
+    ed_stream *three = served_connect(&s);
+    served_ask(one, "/");
+    served_ask(two, "/");
+    served_ask(three, "/");
+    served_says(one, "Hello");
+    served_says(two, "Hello");
+    check_text(served_heard(three), "");
+    check_int(served_counts(&s).accepted, 2);
+    ed_stream_close(one);
+    settle();
+    served_says(three, "Hello");
+    check_int(served_counts(&s).open, 2);
+    ed_stream_close(two);
+    ed_stream_close(three);
+    served_close(&s);
+}
+
+static rlim_t limit_descriptors(rlim_t most)
+{
+    struct rlimit limit;
+    check_int(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = most;
+    check_int(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    return before;
+}
+
+static rlim_t next_descriptor(void)
+{
+    int fd = dup(0);
+    close(fd);
+    return (rlim_t)fd;
+}
+
+FIBER_TEST(out_of_descriptors_it_goes_on_and_recovers)
+{
+    struct served s = {0};
+
+    served_open(&s, by_path);
+    ed_stream *early = served_connect(&s);
+    served_ask(early, "/");
+    served_says(early, "Hello");
+    ed_stream *late = NULL;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    rlim_t before = limit_descriptors(next_descriptor());
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    int len = snprintf(un.sun_path + 1, sizeof un.sun_path - 1, "%s",
+                       s.address + strlen("unix:@"));
+    check_int(connect(fd, (struct sockaddr *)&un,
+                      (socklen_t)(sizeof(sa_family_t) + 1 + (size_t)len)),
+              0);
+    check_int(ed_stream_of_fd(&late, fd), 0);
+    served_ask(late, "/");
+    check_int(ed_sleep(5 * ED_S), 0);
+    check_text(served_heard(late), "");
+    served_ask(early, "/");
+    served_says(early, "Hello");
+    check_int(served_counts(&s).accepted, 1);
+    ed_stream_close(early);
+    settle();
+    settle();
+    served_says(late, "Hello");
+    limit_descriptors(before);
+    ed_stream_close(late);
+    served_close(&s);
+}
+
+FIBER_TEST(a_client_that_does_not_read_bounds_what_is_kept)
+{
+    struct served s = {0};
+
+    served_open(&s, by_path, .write_timeout = -1);
+    ed_stream *client = served_connect(&s);
+    served_ask(client, "/endless");
+    check_int(ed_sleep(60 * ED_S), 0);
+    size_t first = written;
+    check(first < 2 * 1024 * 1024);
+    check_int(ed_sleep(60 * ED_S), 0);
+    check_int(written, first);
+    check_int(served_counts(&s).in_flight, 1);
+    ed_stream_close(client);
+    settle();
+    settle();
+    check_int(served_counts(&s).open, 0);
+    served_close(&s);
+}
+
+static int flood(void *arg)
+{
+    static const char piece[10000];
+    ed_stream *client = arg;
+    int err;
+    while (!(err = ed_stream_write(client, piece, sizeof piece)))
+        written += sizeof piece;
+    return err;
+}
+
+static struct h1_conn *only_connection(const struct served *s)
+{
+    for (int i = 0; i < ED_CONN_STATES; i++) {
+        struct ed_list *list = &s->server->waiting[i];
+        if (!ed_list_empty(list))
+            return ED_CONTAINER(
+                ED_CONTAINER(ed_list_first(list), struct ed_conn, node),
+                struct h1_conn, base);
+    }
+    return NULL;
+}
+
+FIBER_TEST(a_handler_that_does_not_read_bounds_what_is_kept)
+{
+    struct served s = {0};
+
+    served_open(&s, by_path);
+    ed_stream *client = served_connect(&s);
+    served_send(client, "POST /long HTTP/1.1\r\nHost: a\r\n"
+                        "Content-Length: 100000000\r\n\r\n");
+    check_int(ed_with_timeout(30 * ED_S, flood, client), ED_ETIMEOUT);
+    check(written < 2 * 1024 * 1024);
+    struct h1_conn *c = only_connection(&s);
+    check(c && c->view_len <= 128 * 1024 && c->in->cap <= 256 * 1024);
+    ed_stream_close(client);
+    settle();
+    check_int(cancelled, 3);
+    served_close(&s);
+}
+
+/* ---- slow clients ---- */
+
+FIBER_TEST(a_reply_nobody_takes_is_given_up)
+{
+    struct served s = {0};
+
+    served_open(&s, by_path);
+    ed_stream *client = served_connect(&s);
+    served_ask(client, "/endless");
+    check_int(ed_sleep(29 * ED_S), 0);
+    check_int(timed_out, 0);
+    check_int(ed_sleep(2 * ED_S), 0);
+    check_int(timed_out, 1);
+    check_int(served_counts(&s).open, 0);
+    ed_stream_close(client);
+    served_close(&s);
+}
+
+FIBER_TEST(a_reply_taken_slowly_is_not_given_up)
+{
+    struct served s = {0};
+    static char buf[400000]; /* a Unix socket tells of room late */
+
+    served_open(&s, by_path);
+    ed_stream *client = served_connect(&s);
+    served_ask(client, "/endless");
+    for (int i = 0; i < 10; i++) {
+        check_int(ed_sleep(25 * ED_S), 0);
+        check_int(ed_stream_read_exactly(client, buf, sizeof buf), 0);
+    }
+    check_int(timed_out, 0);
+    check_int(served_counts(&s).in_flight, 1);
+    ed_stream_close(client);
+    served_close(&s);
+}
+
+/* Requests are small to send and their replies are not: whoever sends and
+ * never reads must not be waited for either. */
+FIBER_TEST(sending_more_does_not_renew_the_time_to_take_a_reply)
+{
+    struct served s = {0};
+
+    served_open(&s, by_path);
+    ed_stream *client = served_connect(&s);
+    for (int i = 0; i < 1500; i++)
+        served_ask(client, "/");
+    for (int i = 0; i < 50 && served_counts(&s).open; i++) {
+        check(ed_stream_write(client, "G", 1) == 0 || i > 25);
+        check_int(ed_sleep(1 * ED_S), 0);
+    }
+    check_int(served_counts(&s).open, 0);
+    ed_stream_close(client);
+    served_close(&s);
+}
+
+FIBER_TEST(a_handler_may_think_for_long_after_a_slow_reply)
+{
+    struct served s = {0};
+    char buf[65536];
+
+    served_open(&s, by_path);
+    ed_stream *client = served_connect(&s);
+    for (int i = 0; i < 1500; i++)
+        served_ask(client, "/");
+    served_ask(client, "/long");
+    check_int(ed_sleep(10 * ED_S), 0);
+    while (*served_heard(client))
+        ;
+    check_int(ed_sleep(50 * ED_S), 0);
+    check_int(timed_out + cancelled, 0);
+    check_int(ed_sleep(11 * ED_S), 0);
+    check(ed_stream_read(client, buf, sizeof buf) > 0);
+    ed_stream_close(client);
+    served_close(&s);
+}
+
+FIBER_TEST(times_can_be_changed_and_turned_off)
+{
+    struct served s = {0};
+
+    served_open(&s, by_path, .idle_timeout = 2 * ED_S, .head_timeout = -1);
+    ed_stream *idle = served_connect(&s);
+    ed_stream *slow = served_connect(&s);
+    served_send(slow, "GET / HTTP/1.1\r\n");
+    check_int(ed_sleep(3 * ED_S), 0);
+    check(served_ended(idle));
+    check_int(ed_sleep(60 * ED_MIN), 0);
+    served_send(slow, "Host: a\r\n\r\n");
+    served_says(slow, "Hello");
+    ed_stream_close(idle);
+    ed_stream_close(slow);
+    served_close(&s);
+}
+
+/* Writing fails, and nothing else has told that the client is gone. */
+static void stop_reading(ed_stream *client)
+{
+    check_int(shutdown(client->ops->fd(client), SHUT_RD), 0);
+}
+
+FIBER_TEST(last_words_that_cannot_be_said_end_the_connection)
+{
+    struct served s = {0};
+
+    served_open(&s, by_path);
+    ed_stream *client = served_connect(&s);
+    served_send(client, "GET / HTTP/1.1\r\n");
+    stop_reading(client);
+    check_int(ed_sleep(11 * ED_S), 0);
+    check_int(served_counts(&s).open, 0);
+    ed_stream_close(client);
+    served_close(&s);
+}
+
+FIBER_TEST(a_reply_that_cannot_be_sent_ends_the_connection)
+{
+    static const char *const paths[] = {"/", "/sleep", "/endless"};
+    struct served s = {0};
+
+    served_open(&s, by_path);
+    for (size_t i = 0; i < 3; i++) {
+        ed_stream *client = served_connect(&s);
+        settle();
+        stop_reading(client);
+        served_ask(client, paths[i]);
+        check_int(ed_sleep(6 * ED_S), 0);
+        check_int(served_counts(&s).open, 0);
+        ed_stream_close(client);
+    }
+    served_close(&s);
+}
+
+/* ---- clients that leave ---- */
+
+FIBER_TEST(a_client_that_leaves_cancels_its_handler_and_what_it_started)
+{
+    struct served s = {0};
+
+    served_open(&s, by_path);
+    size_t fibers = served_fibers();
+    ed_stream *client = served_connect(&s);
+    served_ask(client, "/long");
+    settle();
+    check_int(served_fibers(), fibers + 3);
+    ed_stream_close(client);
+    settle();
+    check_int(cancelled, 3);
+    check_int(served_fibers(), fibers);
+    check_int(served_counts(&s).open, 0);
+    served_close(&s);
+}
+
+FIBER_TEST(a_client_that_ends_its_side_may_be_let_stay)
+{
+    struct served s = {0};
+
+    served_open(&s, by_path, .half_close = true);
+    ed_stream *client = served_connect(&s);
+    served_ask(client, "/long");
+    settle();
+    check_int(ed_stream_shutdown(client), 0);
+    check_int(ed_sleep(61 * ED_S), 0);
+    check_int(cancelled, 0);
+    served_says(client, "Done");
+    check(served_ended(client));
+    ed_stream_close(client);
+    served_close(&s);
+}
+
+/* Only a reset tells the end of such a body from its loss. */
+static int fail_midway(ed_req *req)
+{
+    int err = ed_write(req, "Part");
+    return err ? err : ED_ECONNLOST;
+}
+
+FIBER_TEST(a_body_ended_by_the_close_is_cut_by_a_reset)
+{
+    struct served s = {0};
+    char address[ED_ADDR_TEXT];
+    char buf[1000];
+    ssize_t n;
+    ed_stream *client ED_STREAM_AUTO = NULL;
+
+    served_open(&s, fail_midway);
+    check_int(ed_server_listen(s.server, "127.0.0.1:0"), 0);
+    check(ed_server_address(s.server, 1, address));
+    check_int(ed_connect(&client, address), 0);
+    served_send(client, "GET / HTTP/1.0\r\n\r\n");
+    while ((n = ed_stream_read(client, buf, sizeof buf)) > 0)
+        ;
+    check_int(n, -ECONNRESET);
+    ed_stream_close(client);
+    client = NULL;
+    served_close(&s);
+}
+
+/* ---- the end ---- */
+
+FIBER_TEST(a_stop_closes_idle_connections_and_listeners_at_once)
+{
+    struct served s = {.clients_left = 1};
+    ed_stream *late = NULL;
+
+    served_open(&s, by_path);
+    ed_stream *client = served_connect(&s);
+    served_ask(client, "/");
+    served_says(client, "Hello");
+    int64_t began = ed_now();
+    ed_server_stop(s.server);
+    check(served_ended(client));
+    check(ed_connect(&late, s.address) != 0);
+    served_join(&s);
+    check(ed_now() - began < ED_S);
+    check_int(s.result, 0);
+    ed_stream_close(client);
+}
+
+FIBER_TEST(a_stop_lets_requests_be_answered_and_says_that_it_closes)
+{
+    struct served s = {0};
+
+    served_open(&s, by_path);
+    ed_stream *client = served_connect(&s);
+    served_ask(client, "/sleep");
+    settle();
+    ed_server_stop(s.server);
+    check_int(ed_sleep(5 * ED_S), 0);
+    served_says(client, "Connection: close\r\n");
+    check(served_ended(client));
+    ed_stream_close(client);
+    served_join(&s);
+    check_int(s.result, 0);
+    check_int(cancelled, 0);
+}
+
+FIBER_TEST(a_head_under_way_at_a_stop_is_still_answered)
+{
+    struct served s = {0};
+
+    served_open(&s, by_path);
+    ed_stream *client = served_connect(&s);
+    served_send(client, "GET / HTTP/1.1\r\n");
+    settle();
+    ed_server_stop(s.server);
+    settle();
+    served_send(client, "Host: a\r\n\r\n");
+    served_says(client, "Connection: close\r\n");
+    ed_stream_close(client);
+    served_join(&s);
+    check_int(s.result, 0);
+}
+
+FIBER_TEST(a_reply_under_way_at_a_stop_is_still_taken)
+{
+    struct served s = {0};
+
+    served_open(&s, by_path);
+    ed_stream *client = served_connect(&s);
+    for (int i = 0; i < 1500; i++)
+        served_ask(client, "/");
+    settle();
+    ed_server_stop(s.server);
+    check_int(ed_sleep(ED_S), 0);
+    while (*served_heard(client))
+        ;
+    ed_stream_close(client);
+    int64_t began = ed_now();
+    served_join(&s);
+    check(ed_now() - began < 5 * ED_S);
+    check_int(s.result, 0);
+}
+
+FIBER_TEST(a_handler_that_does_not_end_is_cancelled_after_the_drain_timeout)
+{
+    struct served s = {.clients_left = 1};
+
+    served_open(&s, by_path, .drain_timeout = 10 * ED_S);
+    ed_stream *client = served_connect(&s);
+    served_ask(client, "/long");
+    settle();
+    int64_t began = ed_now();
+    ed_server_stop(s.server);
+    served_join(&s);
+    check_int(s.result, ED_ETIMEOUT);
+    check_int(ed_now() - began, 10 * ED_S);
+    check_int(cancelled, 3);
+    ed_stream_close(client);
+}
+
+FIBER_TEST(a_second_stop_cancels_at_once)
+{
+    struct served s = {.clients_left = 1};
+
+    served_open(&s, by_path);
+    ed_stream *client = served_connect(&s);
+    served_ask(client, "/long");
+    settle();
+    int64_t began = ed_now();
+    ed_server_stop(s.server);
+    settle();
+    ed_server_stop(s.server);
+    served_join(&s);
+    check(ed_now() - began < 3 * ED_S); /* the client may read to the end */
+    check_int(s.result, 0);
+    check_int(cancelled, 3);
+    ed_stream_close(client);
+}
+
+FIBER_TEST(a_handler_that_says_goodbye_is_waited_for)
+{
+    struct served s = {.clients_left = 1};
+
+    served_open(&s, by_path, .drain_timeout = 1 * ED_S);
+    ed_stream *client = served_connect(&s);
+    served_ask(client, "/shielded");
+    settle();
+    int64_t began = ed_now();
+    ed_server_stop(s.server);
+    served_join(&s);
+    check_int(s.result, ED_ETIMEOUT);
+    check(ed_now() - began >= 1900 * ED_MS);
+    ed_stream_close(client);
+}
+
+FIBER_TEST(a_cancelled_server_cancels_its_requests)
+{
+    struct served s = {.clients_left = 2};
+
+    served_open(&s, by_path);
+    ed_stream *busy = served_connect(&s);
+    ed_stream *idle = served_connect(&s);
+    served_ask(busy, "/long");
+    settle();
+    ed_fiber_cancel(s.server->runner, ED_ECANCELED);
+    int64_t began = ed_now();
+    served_join(&s);
+    check(ed_now() - began < ED_S);
+    check_int(s.result, ED_ECANCELED);
+    check_int(cancelled, 3);
+    ed_stream_close(busy);
+    ed_stream_close(idle);
+}
+
+static ed_server *to_stop;
+
+static int stop_from_within(ed_req *req)
+{
+    ed_server_stop(to_stop);
+    return ed_reply(req, 200, "Bye\n");
+}
+
+FIBER_TEST(a_handler_may_stop_its_server)
+{
+    struct served s = {0};
+
+    served_open(&s, stop_from_within);
+    to_stop = s.server;
+    ed_stream *client = served_connect(&s);
+    served_ask(client, "/");
+    served_says(client, "Connection: close\r\n");
+    ed_stream_close(client);
+    served_join(&s);
+    check_int(s.result, 0);
+}
+
+/* ---- what the operator sees ---- */
+
+static int reply_with_id(ed_req *req)
+{
+    int err = ed_reply_header(req, "X-Request", ed_req_id(req));
+    if (err)
+        return err;
+    ed_log_info("thinking about it");
+    return ed_fail(ED_ECONNECT, "no way to 10.1.2.3");
+}
+
+FIBER_TEST(log_lines_carry_the_id_of_their_request)
+{
+    struct served s = {0};
+    char log[2000];
+    char id[32];
+    int ends[2];
+
+    check_int(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    served_open(&s, reply_with_id);
+    ed_log_set_fd(ends[1]);
+    ed_log_set_level(ED_LOG_INFO);
+    ed_stream *client = served_connect(&s);
+    served_ask(client, "/");
+    const char *text = served_heard(client);
+    ed_log_set_level(ED_LOG_OFF);
+    ed_log_set_fd(2);
+    check(strstr(text, "HTTP/1.1 502 ") == text);
+    check(!strstr(text, "10.1.2.3"));
+    const char *field = strstr(text, "X-Request: ");
+    if (check(field != NULL))
+        snprintf(id, sizeof id, "[%.14s]", field + strlen("X-Request: "));
+    ssize_t n = read(ends[0], log, sizeof log - 1);
+    log[n > 0 ? n : 0] = '\0';
+    const char *first = strstr(log, id);
+    check(first && strstr(first, "thinking about it"));
+    check(first && strstr(first + 1, id) && strstr(log, "no way to 10.1.2.3"));
+    ed_stream_close(client);
+    served_close(&s);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, forget_all)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(an_idle_connection_holds_neither_fiber_nor_buffer),
+        TEST(many_requests_at_once_each_have_their_fiber),
+        TEST(it_counts),
+        TEST(it_serves_on_every_listener),
+        TEST(above_the_most_connections_others_wait),
+        TEST(out_of_descriptors_it_goes_on_and_recovers),
+        TEST(a_client_that_does_not_read_bounds_what_is_kept),
+        TEST(a_handler_that_does_not_read_bounds_what_is_kept),
+        TEST(a_reply_nobody_takes_is_given_up),
+        TEST(a_reply_taken_slowly_is_not_given_up),
+        TEST(sending_more_does_not_renew_the_time_to_take_a_reply),
+        TEST(a_handler_may_think_for_long_after_a_slow_reply),
+        TEST(times_can_be_changed_and_turned_off),
+        TEST(last_words_that_cannot_be_said_end_the_connection),
+        TEST(a_reply_that_cannot_be_sent_ends_the_connection),
+        TEST(a_client_that_leaves_cancels_its_handler_and_what_it_started),
+        TEST(a_client_that_ends_its_side_may_be_let_stay),
+        TEST(a_body_ended_by_the_close_is_cut_by_a_reset),
+        TEST(a_stop_closes_idle_connections_and_listeners_at_once),
+        TEST(a_stop_lets_requests_be_answered_and_says_that_it_closes),
+        TEST(a_head_under_way_at_a_stop_is_still_answered),
+        TEST(a_reply_under_way_at_a_stop_is_still_taken),
+        TEST(a_handler_that_does_not_end_is_cancelled_after_the_drain_timeout),
+        TEST(a_second_stop_cancels_at_once),
+        TEST(a_handler_that_says_goodbye_is_waited_for),
+        TEST(a_cancelled_server_cancels_its_requests),
+        TEST(a_handler_may_stop_its_server),
+        TEST(log_lines_carry_the_id_of_their_request),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
