@@ -33,17 +33,16 @@ struct h1_conn {
     /* Input not used yet: in the loop's scratch memory while that is being
      * worked on, else in `in`. */
     char *view;
-    uint32_t view_len;
     struct h1_in *in;
     struct h1_partial *partial;
 
     struct ed_out *out;
-    ed_fiber *fiber;   /* handles requests of this connection */
-    ed_fiber *reader;  /* waits for more of a body */
-    ed_fiber *writer;  /* waits for output to be taken */
-    int broken;        /* why nothing can be written any more */
+    ed_fiber *fiber;  /* handles requests of this connection */
+    ed_fiber *reader; /* waits for more of a body */
+    ed_fiber *writer; /* waits for output to be taken */
+    int broken;       /* why nothing can be written any more */
+    uint32_t view_len;
     uint32_t lingered; /* bytes thrown away while lingering */
-    uint32_t head_len; /* of the head that was just read */
 
     bool in_event : 1;  /* the loop is working on it: do not free it yet */
     bool gone : 1;      /* to be freed when that is done */

@@ -262,10 +262,10 @@ static int answer(void *arg)
     struct h1_conn *c = arg;
     const struct ed_http1_head *head =
         c->partial ? &c->partial->head : &c->base.server->head;
-    ssize_t len = c->head_len;
+    ssize_t len = (ssize_t)c->base.server->head_len;
     c->fiber = ed_fiber_self();
     while (len > 0) {
-        if (c->base.state != ED_CONN_WRITE)
+        if (c->base.state != ED_CONN_WRITE && c->base.state != ED_CONN_BUSY)
             ed_conn_enter(&c->base, ED_CONN_BUSY);
         struct h1_exchange *x = h1_request_new(c, head, (size_t)len);
         if (!x) {
@@ -295,7 +295,7 @@ static void work(struct h1_conn *c)
         return;
     }
     if (len > 0) {
-        c->head_len = (uint32_t)len;
+        c->base.server->head_len = (size_t)len;
         if (!ed_fiber_run_now(c->base.server->scope, answer, c, "request",
                               "server", NULL))
             return;

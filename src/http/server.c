@@ -186,16 +186,30 @@ static void arm(ed_server *server, int64_t at)
         ed_log_warn("no memory to watch for slow clients");
 }
 
+/* Of its line; its time begins anew. */
+static void to_the_end(struct ed_conn *conn)
+{
+    ed_list_remove(&conn->node);
+    ed_list_add_back(&conn->server->waiting[conn->state], &conn->node);
+    /* Rounded up: never expired too early. */
+    conn->since_us =
+        (uint64_t)((ed_now() + ED_US - 1) / ED_US) & 0xffffffffffffff;
+}
+
+static int64_t patient_until(const struct ed_conn *conn)
+{
+    return (int64_t)conn->since_us * ED_US +
+           conn->server->patience[conn->state];
+}
+
 void ed_conn_enter(struct ed_conn *conn, enum ed_conn_state state)
 {
     ed_server *server = conn->server;
     int64_t patience = server->patience[state];
-    conn->state = (uint8_t)state;
-    conn->since = ed_now();
-    ed_list_remove(&conn->node);
-    ed_list_add_back(&server->waiting[state], &conn->node);
+    conn->state = state & 0xff;
+    to_the_end(conn);
     if (patience != INT64_MAX)
-        arm(server, conn->since + patience);
+        arm(server, patient_until(conn));
 }
 
 static struct ed_conn *longest(ed_server *server, int state)
@@ -208,11 +222,9 @@ static struct ed_conn *longest(ed_server *server, int state)
 
 /* A connection that is not gone after it was told to goes to the end of its
  * line, so that this ends. */
-static void expire_first(ed_server *server, struct ed_conn *conn, int err)
+static void expire_first(struct ed_conn *conn, int err)
 {
-    ed_list_remove(&conn->node);
-    ed_list_add_back(&server->waiting[conn->state], &conn->node);
-    conn->since = ed_now();
+    to_the_end(conn);
     conn->expire(conn, err);
 }
 
@@ -222,15 +234,14 @@ static void look_for_slow(struct ed_timer *timer)
     int64_t now = ed_now();
     int64_t next = INT64_MAX;
     for (int state = 0; state < ED_CONN_STATES; state++) {
-        int64_t patience = server->patience[state];
         struct ed_conn *conn;
-        if (patience == INT64_MAX)
+        if (server->patience[state] == INT64_MAX)
             continue;
-        while ((conn = longest(server, state)) && conn->since + patience <= now)
-            expire_first(server, conn, ED_ETIMEOUT);
+        while ((conn = longest(server, state)) && patient_until(conn) <= now)
+            expire_first(conn, ED_ETIMEOUT);
         conn = longest(server, state);
-        if (conn && conn->since + patience < next)
-            next = conn->since + patience;
+        if (conn && patient_until(conn) < next)
+            next = patient_until(conn);
     }
     if (next != INT64_MAX)
         arm(server, next);
@@ -326,7 +337,7 @@ static void tell_all(ed_server *server, int state, int err)
 {
     struct ed_list *list = &server->waiting[state];
     for (size_t n = server->counts.open; n && !ed_list_empty(list); n--)
-        expire_first(server, longest(server, state), err);
+        expire_first(longest(server, state), err);
 }
 
 static void cut_off(ed_server *server)

@@ -29,12 +29,15 @@ enum ed_conn_state {
 /* The head of every connection, whatever its version of HTTP. */
 struct ed_conn {
     struct ed_list node; /* in server->waiting[state] */
-    int64_t since;       /* it entered the state or made progress in it */
+    /* Microseconds of ed_now() when it entered the state or made progress in
+     * it. An idle connection is little more than these members: they are
+     * packed (`state` is an enum ed_conn_state). */
+    uint64_t since_us : 56;
+    uint64_t state : 8;
     ed_server *server;
     /* Waited too long, or has to go (ED_ETIMEOUT, ED_ECLOSED when the server
      * stops and it is idle, ED_ECANCELED). May free the connection. */
     void (*expire)(struct ed_conn *conn, int err);
-    uint8_t state;
 };
 
 /* Output on its way; from a pool, so that an idle connection has none. */
@@ -86,6 +89,7 @@ struct ed_server {
     /* A head is read into these; taken over before anything can wait. */
     struct ed_http1_head head;
     struct ed_http1_field *fields;
+    size_t head_len;
 };
 
 uint32_t ed_server_seed(const ed_server *server);
