@@ -3,6 +3,7 @@
 #include "core/runtime.h"
 #include "outside.h"
 
+#include <stdio.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/time.h>
@@ -89,7 +90,8 @@ static char closing[8];
 
 static void note_close(void *value)
 {
-    strcat(closing, value);
+    size_t len = strlen(closing);
+    snprintf(closing + len, sizeof closing - len, "%s", (char *)value);
 }
 
 static int keep_two(void *arg)
