@@ -77,7 +77,7 @@ static char take_escape(struct reader *r)
         return meaning[known - letters];
     if (c == 'x' && isxdigit((unsigned char)r->at[0]) &&
         isxdigit((unsigned char)r->at[1])) {
-        char digits[] = {r->at[0], r->at[1], 0};
+        const char digits[] = {r->at[0], r->at[1], '\0'};
         r->at += 2;
         return (char)strtoul(digits, NULL, 16);
     }
