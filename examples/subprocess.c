@@ -27,7 +27,7 @@ static int run_command(void *arg)
     int err = ed_command(&said, ED_SHELL(text), .limit = 64 * 1024);
     if (err)
         return err; /* ed_error(): "sh: exit status 2: no such file" */
-    printf("%s: %s", text, said.out.ptr);
+    printf("%s: %s%s", text, said.out.ptr, said.out.len ? "" : "\n");
     return 0;
 }
 

@@ -33,8 +33,8 @@ check() { # PROMISE COMMAND...
 
 eventually() { # COMMAND...
     local i
-    for ((i = 0; i < 100; i++)); do
-        "$@" >/dev/null && return
+    for ((i = 0; i < 300; i++)); do
+        "$@" >/dev/null 2>&1 && return
         sleep 0.1
     done
     echo "never: $*"
