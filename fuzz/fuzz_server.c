@@ -14,8 +14,8 @@
 
 #include "core/loop_internal.h"
 #include "http/h1.h"
-#include "http_handlers.h"
-#include "memory_stream.h"
+#include "../tests/support/http_handlers.h"
+#include "../tests/support/memory_stream.h"
 
 #include <eddy/log.h>
 
@@ -148,7 +148,8 @@ static void make_dates_equal(struct ed_buf *heard)
     ssize_t at;
     while (rest.len && (at = ed_bytes_find(rest, name)) >= 0) {
         size_t skip = (size_t)at + name.len;
-        CHECK(rest.len - skip >= ED_HTTP_DATE_LEN);
+        if (rest.len - skip < ED_HTTP_DATE_LEN)
+            return; /* the client's own words, sent back */
         memset((char *)rest.ptr + skip, 'D', ED_HTTP_DATE_LEN);
         rest.ptr += skip;
         rest.len -= skip;
@@ -209,6 +210,11 @@ static void check_replies(struct ed_bytes rest)
     CHECK(n <= asked_count + 1); /* and at most one refusal */
 }
 
+static bool tells_secret(struct ed_bytes text)
+{
+    return text.len && ed_bytes_find(text, ed_bytes(TEST_SECRET)) >= 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     struct ed_buf whole = {0};
@@ -218,10 +224,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     ed_log_set_level(ED_LOG_OFF);
     struct ed_bytes input = ed_bytes_of((const char *)data + 1, len - 1);
     run(input, 0, &whole);
-    make_dates_equal(&whole);
     check_replies(ed_buf_bytes(&whole));
-    CHECK(!whole.len ||
-          ed_bytes_find(ed_buf_bytes(&whole), ed_bytes(TEST_SECRET)) < 0);
+    make_dates_equal(&whole);
+    /* Unless the client itself has said it. */
+    CHECK(tells_secret(input) || !tells_secret(ed_buf_bytes(&whole)));
     run(input, 1u + data[0], &cut);
     make_dates_equal(&cut);
     CHECK(ed_bytes_equal(ed_buf_bytes(&whole), ed_buf_bytes(&cut)));

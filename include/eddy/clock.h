@@ -1,5 +1,6 @@
 /*
- * clock.h - monotonic nanoseconds, and wall-clock text.
+ * clock.h - monotonic nanoseconds, and wall-clock text. Nothing here suspends;
+ * any thread.
  */
 #ifndef EDDY_CLOCK_H
 #define EDDY_CLOCK_H

@@ -94,6 +94,7 @@ ED_API int64_t ed_body_length(const ed_req *req);
  *   ED_EPROTO       not well framed
  *   ED_EEOF         the client left before its end
  *   ED_ETIMEOUT     the client took too long, or the deadline passed
+ *   ED_EUSAGE       a part of it was read already and is not here any more
  *   ED_ENOMEM, ED_ECANCELED
  */
 ED_API ED_CHECK int ed_body(ed_req *req, struct ed_bytes *out);

@@ -38,7 +38,8 @@ struct ed_server_options {
      * it counts as gone, and its handler is cancelled. */
     bool half_close;
 
-    const char *server_name; /* of the Server field; NULL: "eddy"; "": none */
+    const char *server_name; /* of the Server field; NULL, or what
+                                cannot stand in one: "eddy"; "": none */
 };
 
 /* A server that answers with `handler`. NULL without memory. Fiber only;

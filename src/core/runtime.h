@@ -163,6 +163,11 @@ int ed_fiber_run_now(ed_scope *scope, ed_fn *fn, void *arg, const char *name,
  * For logs. */
 const char *ed_error_of(int err);
 
+/* Notes that a fiber could not be started in the scope, as a failed child is
+ * noted, so that ed_wait() returns it. Returns `err`. */
+int ed_scope_refuse(ed_scope *scope, int err, const char *name,
+                    const char *place);
+
 /* Cancels one fiber (its base scope) with ED_ECANCELED or ED_ETIMEOUT. */
 void ed_fiber_cancel(ed_fiber *fiber, int err);
 void ed_scope_cancel_with(ed_scope *scope, int err);

@@ -168,7 +168,7 @@ void ed_scope_leave_(ed_scope **scope)
     s->parent->inner = NULL;
 }
 
-static int refuse(ed_scope *s, int err, const char *name, const char *place)
+int ed_scope_refuse(ed_scope *s, int err, const char *name, const char *place)
 {
     if (s->independent) {
         ed_log_failure(name, place, err, NULL);
@@ -189,7 +189,7 @@ static ed_fiber *spawn(ed_scope *s, ed_fn *fn, void *arg, const char *name,
         return NULL;
     ed_fiber *f = ed_fiber_new(ed_loop_tls, s, fn, arg, name, place);
     if (!f)
-        *err = refuse(s, ED_ENOMEM, name, place);
+        *err = ed_scope_refuse(s, ED_ENOMEM, name, place);
     return f;
 }
 
@@ -220,10 +220,10 @@ int ed_go_copy_at_(ed_scope *s, ed_fn *fn, const void *arg, size_t len,
                    const char *name, const char *place)
 {
     if (len > ED_GO_COPY_MAX)
-        return refuse(s, ED_EUSAGE, name, place);
+        return ed_scope_refuse(s, ED_EUSAGE, name, place);
     struct copied *copy = malloc(sizeof *copy);
     if (!copy)
-        return refuse(s, ED_ENOMEM, name, place);
+        return ed_scope_refuse(s, ED_ENOMEM, name, place);
     copy->fn = fn;
     memcpy(copy->arg, arg, len);
     int err;

@@ -1,6 +1,7 @@
 /*
  * client.c - clients: their options, their life, their counts.
  */
+#include "base/options.h"
 #include "http/exchange.h"
 #include <stdlib.h>
 
@@ -35,12 +36,12 @@ static void free_client(ed_client *client)
 ed_client *ed_client_new_with(const struct ed_client_options *options)
 {
     const struct ed_client_options *d = &DEFAULTS;
-    struct ed_client_options o = {0};
+    struct ed_client_options o;
     ed_client *client = calloc(1, sizeof(*client));
 
     if (!client)
         return NULL;
-    memcpy(&o, options, options->size < sizeof(o) ? options->size : sizeof(o));
+    ed_options_take(&o, sizeof(o), options);
     ED_MAGIC_SET(client, ED_CLIENT_MAGIC);
     client->loop = ed_loop_current();
     client->connect_timeout =

@@ -6,6 +6,7 @@
  * turns out to be dead. Every failure ends here with a text that names the
  * request and the phase.
  */
+#include "base/options.h"
 #include "http/fetch.h"
 #include "http/request_body.h"
 #include "net/connect.h"
@@ -297,9 +298,7 @@ int ed_fetch_with(ed_res **out, const char *url,
     memset(&f.head, 0, offsetof(struct ed_request_head, store));
     f.key_len = 0;
     f.url_text = url;
-    memcpy(&f.options, options,
-           options->size < sizeof(f.options) ? options->size
-                                             : sizeof(f.options));
+    ed_options_take(&f.options, sizeof(f.options), options);
     *out = NULL;
     int err = fetch(&f);
     if (!err)
@@ -332,7 +331,7 @@ int ed_go_fetch_at_(ed_scope *scope, ed_res **out, const char *url,
 
     *out = NULL;
     if (!go)
-        return ED_ENOMEM;
+        return ed_scope_refuse(scope, ED_ENOMEM, "fetch", place);
     go->out = out;
     go->options = options;
     memcpy(go->url, url, len);

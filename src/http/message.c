@@ -208,7 +208,9 @@ ssize_t ed_body_read(ed_req *req, void *buf, size_t len)
         return req->body_error;
     if (req->body_ended || !len)
         return 0;
-    return req->ops->body_read(req, buf, len);
+    ssize_t n = req->ops->body_read(req, buf, len);
+    req->body_read_some |= n > 0;
+    return n;
 }
 
 static int too_large(const ed_req *req)
@@ -269,7 +271,11 @@ static int read_unknown(ed_req *req, struct ed_bytes *out)
 
 int ed_body(ed_req *req, struct ed_bytes *out)
 {
+    if (req->body_error)
+        return req->body_error;
     if (!req->body_read_whole) {
+        if (req->body_read_some)
+            return ed_fail(ED_EUSAGE, "a part of the body was read already");
         if (req->body_length > 0 && (size_t)req->body_length > req->max_body)
             return too_large(req);
         int err = req->body_length >= 0 ? read_known(req, &req->body)

@@ -62,6 +62,7 @@ struct ed_req {
     size_t max_body;
     struct ed_bytes body; /* once read whole */
     bool body_read_whole;
+    bool body_read_some;
     int body_error; /* of reading it: the client's doing, and for good */
 
     struct {

@@ -43,7 +43,8 @@ static void apply_defaults(ed_server *server)
         o->max_body = 1024 * 1024;
     if (!o->max_memory)
         o->max_memory = 64 * 1024 * 1024;
-    if (!o->server_name)
+    /* It is part of every head, and must not break one. */
+    if (!o->server_name || !ed_http1_is_value(ed_bytes(o->server_name)))
         o->server_name = "eddy";
     o->request_timeout = or_default(o->request_timeout, INT64_MAX);
     o->drain_timeout = or_default(o->drain_timeout, 30 * ED_S);

@@ -130,6 +130,19 @@ static int sleep_then_echo(ed_req *req)
     return err ? err : echo(req);
 }
 
+static int try_body(void *arg)
+{
+    struct ed_bytes body;
+    return ed_body(arg, &body);
+}
+
+/* Gives up once, and then takes what is left for the whole. */
+static int impatient(ed_req *req)
+{
+    int err = ed_with_timeout(10 * ED_MS, try_body, req);
+    return err == ED_ETIMEOUT ? echo(req) : err;
+}
+
 /* ---- waiting ---- */
 
 static int slow(ed_req *req)
@@ -181,7 +194,7 @@ struct writer {
 static int write_lines(void *arg)
 {
     struct writer *w = arg;
-    char line[9000];
+    char line[90000];
     memset(line, w->letter, sizeof line);
     return ed_write_bytes(w->req, ed_bytes_of(line, sizeof line));
 }
@@ -281,6 +294,7 @@ static const struct {
     {"/mirror", mirror},
     {"/three", read_three},
     {"/sleep-then-echo", sleep_then_echo},
+    {"/impatient", impatient},
     {"/sleep", slow},
     {"/wait", wait_long},
     {"/pieces", two_pieces},
@@ -301,6 +315,8 @@ static const struct {
 int test_handler(ed_req *req)
 {
     const char *path = ed_req_path(req);
+    if (!strncmp(ed_req_target(req), "plain.example:", 14))
+        return hello(req); /* a CONNECT taken for any other request */
     for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++) {
         if (!strcmp(handlers[i].path, path))
             return handlers[i].handler(req);

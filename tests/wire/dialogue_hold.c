@@ -8,7 +8,7 @@
 #include "dialogue.h"
 
 #include "../fiber_test.h"
-#include "http_handlers.h"
+#include "../support/http_handlers.h"
 #include "wire/http1.h"
 
 #include <eddy/clock.h>

@@ -3,6 +3,7 @@
  */
 #include "dialogue.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,12 +73,13 @@ static char take_escape(struct reader *r)
     static const char letters[] = "rnt0\"\\", meaning[] = "\r\n\t\0\"\\";
     char c = *r->at++;
     const char *known = c ? strchr(letters, c) : NULL;
-    unsigned byte;
     if (known)
         return meaning[known - letters];
-    if (c == 'x' && sscanf(r->at, "%2x", &byte) == 1) {
+    if (c == 'x' && isxdigit((unsigned char)r->at[0]) &&
+        isxdigit((unsigned char)r->at[1])) {
+        const char digits[] = {r->at[0], r->at[1], '\0'};
         r->at += 2;
-        return (char)byte;
+        return (char)strtoul(digits, NULL, 16);
     }
     complain(r, "unknown escape");
     return 0;

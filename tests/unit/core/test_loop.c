@@ -3,6 +3,7 @@
 #include "core/runtime.h"
 #include "outside.h"
 
+#include <stdio.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/time.h>
@@ -86,11 +87,11 @@ FIBER_TEST(what_is_put_off_runs_once_at_the_end_of_the_turn)
 /* ---- what lives as long as the loop ---- */
 
 static char closing[8];
-static size_t closed;
 
 static void note_close(void *value)
 {
-    closing[closed++] = *(char *)value;
+    size_t len = strlen(closing);
+    snprintf(closing + len, sizeof closing - len, "%s", (char *)value);
 }
 
 static int keep_two(void *arg)
@@ -110,8 +111,7 @@ static void what_the_loop_keeps_is_closed_last_first(void **state)
     (void)state;
     fiber_test_failures = 0;
     for (int i = 0; i < 2; i++) {
-        memset(closing, 0, sizeof closing);
-        closed = 0;
+        closing[0] = '\0';
         assert_int_equal(ed_run(keep_two, NULL), 0);
         assert_string_equal(closing, "21");
     }
@@ -312,6 +312,31 @@ static void a_forked_child_can_run_a_loop_of_its_own(void **state)
     assert_int_equal(ed_run(run_naps, NULL), 7);
 }
 
+static int block_and_fork(void *arg)
+{
+    (void)arg;
+    int status;
+    usleep(30 * 1000);
+    pid_t child = fork();
+    if (!child)
+        _exit(0);
+    check_int(waitpid(child, &status, 0), child);
+    check_int(status, 0);
+    return 0;
+}
+
+/* The locks of the monitor and of the log are taken in the same order by its
+ * thread and by fork(); ThreadSanitizer tells if they are not. */
+static void a_blocked_loop_can_fork_while_that_is_logged(void **state)
+{
+    (void)state;
+    int log = capture_log();
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(
+            ed_run(block_and_fork, NULL, .blocked_after = 5 * ED_MS), 0);
+    free(captured(log));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +352,7 @@ int main(void)
         cmocka_unit_test(a_signal_handler_may_post),
         cmocka_unit_test(loops_in_several_threads_do_not_disturb_each_other),
         cmocka_unit_test(a_forked_child_can_run_a_loop_of_its_own),
+        cmocka_unit_test(a_blocked_loop_can_fork_while_that_is_logged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -144,19 +144,33 @@ static inline int peer_run(void *arg)
     return ed_accept_each(p->listener, peer_serve, p, 0);
 }
 
+/* The address of a Unix socket of this process, and its URL. */
+struct unix_name {
+    char address[64];
+    char url[80];
+};
+
+static inline struct unix_name unix_name(void)
+{
+    struct unix_name name;
+    static int count;
+
+    snprintf(name.address, sizeof(name.address), "unix:/tmp/eddy-test-%d-%d",
+             getpid(), ++count);
+    snprintf(name.url, sizeof(name.url), "http+unix://%%2Ftmp%%2F%s/",
+             strrchr(name.address, '/') + 1);
+    return name;
+}
+
 static inline void peer_open(struct peer *p)
 {
-    char address[64] = "127.0.0.1:0";
-    if (p->large)
-        snprintf(address, sizeof(address), "unix:/tmp/eddy-test-%d-%p.sock",
-                 getpid(), (void *)p);
-    check_int(ed_listen(&p->listener, address), 0);
+    struct unix_name name = unix_name();
+
+    check_int(ed_listen(&p->listener, p->large ? name.address : "127.0.0.1:0"),
+              0);
     ed_listener_local(p->listener, p->host);
-    if (p->large)
-        snprintf(p->url, sizeof(p->url), "http+unix://%%2Ftmp%%2F%s/",
-                 strrchr(address, '/') + 1);
-    else
-        snprintf(p->url, sizeof(p->url), "http://%s/", p->host);
+    snprintf(p->url, sizeof(p->url), p->large ? "%s" : "http://%s/",
+             p->large ? name.url : p->host);
     p->scope = ed_scope_enter_(&p->store,
                                ED_OPTIONS(struct ed_scope_options,
                                           .name = "peer", .independent = true));

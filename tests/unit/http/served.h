@@ -127,6 +127,19 @@ static inline void served_ask(ed_stream *client, const char *path)
         0);
 }
 
+/* Reads all that comes now, and returns how much that was. */
+static inline size_t served_drain(ed_stream *client)
+{
+    char bytes[4096];
+    size_t len = 0;
+    ssize_t n;
+    ed_scope(soon, .within = 100 * ED_US);
+    (void)soon;
+    while ((n = ed_stream_read(client, bytes, sizeof bytes)) > 0)
+        len += (size_t)n;
+    return len;
+}
+
 /* All that comes now, as text; "" at the end of the stream, too. */
 static inline const char *served_heard(ed_stream *client)
 {

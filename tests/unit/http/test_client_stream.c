@@ -189,16 +189,15 @@ static bool read_slowly(ed_res *res, size_t *total)
 
 FIBER_TEST(a_slow_reader_holds_the_server_back)
 {
+    struct unix_name name = unix_name();
     struct source source = {0};
     size_t total;
     ed_res *res;
 
-    check_int(ed_listen(&source.listener, "unix:/tmp/eddy-test-slow.sock"), 0);
+    check_int(ed_listen(&source.listener, name.address), 0);
     ed_scope(s);
     ed_go(s, run_source, &source);
-    check_int(ed_fetch(&res, "http+unix://%2Ftmp%2Feddy-test-slow.sock/",
-                       .stream = true),
-              0);
+    check_int(ed_fetch(&res, name.url, .stream = true), 0);
     check_int(ed_sleep(ED_S), 0);
     check(source.written < 1024 * 1024);
     check(read_slowly(res, &total));
@@ -405,17 +404,17 @@ static ssize_t send_counting(void *arg, void *buf, size_t len)
 
 static void echo_both_ways(struct ed_bytes body)
 {
+    struct unix_name name = unix_name();
     ed_client *client = ed_client_new();
     size_t total, given = 0;
     ed_listener *l;
     ed_res *res;
 
-    check_int(ed_listen(&l, "unix:/tmp/eddy-test-echo.sock"), 0);
+    check_int(ed_listen(&l, name.address), 0);
     ed_scope(s, .within = ED_MIN);
     ed_go(s, run_echo, l);
-    check_int(ed_fetch(&res, "http+unix://%2Ftmp%2Feddy-test-echo.sock/",
-                       .client = client, .stream = true, .body = body,
-                       .send = body.ptr ? NULL : send_counting,
+    check_int(ed_fetch(&res, name.url, .client = client, .stream = true,
+                       .body = body, .send = body.ptr ? NULL : send_counting,
                        .send_arg = &given, .send_length = MANY),
               0);
     check(read_slowly(res, &total));
