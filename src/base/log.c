@@ -85,10 +85,15 @@ static bool wants_colour(int fd)
 }
 
 /* A child forked while another thread logs would inherit a lock that nobody
- * in it will ever release. */
-static void start(void)
+ * in it will ever release. Whoever logs may hold locks of its own: fork() must
+ * take this one last, so its handler is the first to be registered. */
+__attribute__((constructor)) static void watch_forks(void)
 {
     pthread_atfork(lock_log, unlock_log, unlock_log);
+}
+
+static void start(void)
+{
     colour = wants_colour(log_fd);
 }
 

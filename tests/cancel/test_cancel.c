@@ -20,8 +20,8 @@
 #include <unistd.h>
 #include "core/loop_internal.h"
 #include "core/switch.h"
-#include "held.h"
-#include "scenarios.h"
+#include "../support/held.h"
+#include "../support/scenarios.h"
 
 enum how { SCOPE_CANCELLED, DEADLINE_PASSED, FIBER_CANCELLED, WAYS };
 

@@ -17,8 +17,8 @@
 #include <stdio.h>
 #include <unistd.h>
 #include "faults.h"
-#include "held.h"
-#include "scenarios.h"
+#include "../support/held.h"
+#include "../support/scenarios.h"
 
 /* Virtual: what is not done by then waits for what never comes. */
 static const int64_t PATIENCE = 60 * ED_MIN;

@@ -312,6 +312,31 @@ static void a_forked_child_can_run_a_loop_of_its_own(void **state)
     assert_int_equal(ed_run(run_naps, NULL), 7);
 }
 
+static int block_and_fork(void *arg)
+{
+    (void)arg;
+    int status;
+    usleep(30 * 1000);
+    pid_t child = fork();
+    if (!child)
+        _exit(0);
+    check_int(waitpid(child, &status, 0), child);
+    check_int(status, 0);
+    return 0;
+}
+
+/* The locks of the monitor and of the log are taken in the same order by its
+ * thread and by fork(); ThreadSanitizer tells if they are not. */
+static void a_blocked_loop_can_fork_while_that_is_logged(void **state)
+{
+    (void)state;
+    int log = capture_log();
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(
+            ed_run(block_and_fork, NULL, .blocked_after = 5 * ED_MS), 0);
+    free(captured(log));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +352,7 @@ int main(void)
         cmocka_unit_test(a_signal_handler_may_post),
         cmocka_unit_test(loops_in_several_threads_do_not_disturb_each_other),
         cmocka_unit_test(a_forked_child_can_run_a_loop_of_its_own),
+        cmocka_unit_test(a_blocked_loop_can_fork_while_that_is_logged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
