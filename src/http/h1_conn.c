@@ -265,8 +265,6 @@ static int answer(void *arg)
     ssize_t len = (ssize_t)c->base.server->head_len;
     c->fiber = ed_fiber_self();
     while (len > 0) {
-        if (c->base.state != ED_CONN_WRITE && c->base.state != ED_CONN_BUSY)
-            ed_conn_enter(&c->base, ED_CONN_BUSY);
         struct h1_exchange *x = h1_request_new(c, head, (size_t)len);
         if (!x) {
             h1_refuse(c, 503, "out of memory");
@@ -284,6 +282,11 @@ static int answer(void *arg)
     return 0;
 }
 
+static bool between_requests(const struct h1_conn *c)
+{
+    return c->base.state == ED_CONN_IDLE || c->base.state == ED_CONN_HEAD;
+}
+
 /* Reads from the view what is there. */
 static void work(struct h1_conn *c)
 {
@@ -297,8 +300,12 @@ static void work(struct h1_conn *c)
     if (len > 0) {
         c->base.server->head_len = (size_t)len;
         if (!ed_fiber_run_now(c->base.server->scope, answer, c, "request",
-                              "server", NULL))
+                              "server", NULL)) {
+            /* Most handlers never wait, and are spared the change of lists. */
+            if (c->fiber && between_requests(c))
+                ed_conn_enter(&c->base, ED_CONN_BUSY);
             return;
+        }
         h1_refuse(c, 503, "out of memory");
         c->close = true;
     } else {
@@ -411,11 +418,12 @@ static void on_hangup(ed_stream *stream)
 static void expire(struct ed_conn *base, int err)
 {
     struct h1_conn *c = ED_CONTAINER(base, struct h1_conn, base);
-    bool between = base->state == ED_CONN_IDLE || base->state == ED_CONN_HEAD;
     if (c->reader && base->state == ED_CONN_BODY && err == ED_ETIMEOUT) {
         /* The handler is told by its read, and can still reply. */
         c->close = true;
         wake_reader(c, H1_TOO_SLOW);
+    } else if (c->fiber && err == ED_ECLOSED) {
+        c->close = true; /* a handler stops the server, and has not waited */
     } else if (c->fiber) {
         if (base->state == ED_CONN_WRITE)
             c->broken = c->broken ? c->broken : err;
@@ -426,7 +434,7 @@ static void expire(struct ed_conn *base, int err)
         h1_refuse(c, 408, "the head of the request took too long");
         release_in(c);
         finish(c);
-    } else if (between && c->out) {
+    } else if (between_requests(c) && c->out) {
         finish(c);
     } else {
         close_conn(c);
