@@ -256,6 +256,22 @@ static void check_match(const struct routes *all, const char *method,
         check_args(&match, path);
 }
 
+/* What is found without a walk is what the walk would find. */
+static void check_literal(const struct routes *all, const char *method,
+                          const char *host, const char *path)
+{
+    struct ed_bytes canonical;
+    struct ed_match match;
+    const struct ed_route *literal =
+        ed_router_match_literal(&all->router, method, ed_bytes(path));
+    if (!literal)
+        return;
+    CHECK(!ed_path_decode(all->router.arena, ed_bytes(path), &canonical));
+    CHECK(!ed_path_has_dots(canonical));
+    ed_router_match(&all->router, method, host, canonical, &match);
+    CHECK(match.route == literal);
+}
+
 /* A normal path has no dots, leads to no other host, and is normal. */
 static void check_normal(ed_arena *arena, const char *path)
 {
@@ -279,6 +295,7 @@ static void check_request(const struct routes *all, struct input *in)
     if (!err)
         check_match(all, PICK(asked, kind), PICK(asked_hosts, kind / 8),
                     canonical);
+    check_literal(all, PICK(asked, kind), PICK(asked_hosts, kind / 8), path);
     free(path);
 }
 

@@ -240,8 +240,12 @@ static ed_handler *answer_without_route(struct ed_note *note, const ed_req *req)
 /* Finds the route, or what to answer without one. */
 static ed_handler *choose_handler(struct ed_note *note, const ed_req *req)
 {
-    note->match.route = NULL;
-    int err = ed_path_decode(req->arena, ed_bytes(req->path), &note->path);
+    struct ed_bytes path = ed_bytes(req->path);
+    note->match.route =
+        ed_router_match_literal(&note->app->router, req->method, path);
+    if (note->match.route)
+        return note->match.route->handler;
+    int err = ed_path_decode(req->arena, path, &note->path);
     if (err)
         return err == ED_EPARSE ? badly_encoded : no_memory;
     if (ed_bytes_equal(note->path, ED_BYTES("*")))

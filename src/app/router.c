@@ -36,6 +36,11 @@ struct node {
     const struct ed_route *any; /* ends here and takes every method */
 };
 
+struct ed_router_literal {
+    struct ed_bytes path;
+    const struct node *node; /* NULL: a free place */
+};
+
 struct ed_router_host {
     struct ed_router_host *next;
     struct ed_bytes name;
@@ -292,6 +297,111 @@ static int put_route(struct ed_router *router, struct node *node,
     return 0;
 }
 
+/* ---- paths without arguments ---- */
+
+/* Only the program's own paths are ever kept, so nobody can choose
+ * collisions, and it need not be a strong hash. */
+static size_t hash_path(struct ed_bytes path)
+{
+    const uint64_t odd = 0x9e3779b97f4a7c15u;
+    uint64_t hash = path.len;
+    uint64_t word;
+    for (; path.len >= sizeof word; path.len -= sizeof word) {
+        memcpy(&word, path.ptr, sizeof word);
+        hash = (hash ^ word) * odd;
+        hash ^= hash >> 32;
+        path.ptr += sizeof word;
+    }
+    word = 0;
+    for (size_t i = 0; i < path.len; i++)
+        word = word << 8 | (unsigned char)path.ptr[i];
+    hash = (hash ^ word) * odd;
+    return (size_t)(hash ^ hash >> 32);
+}
+
+/* Where a path stands in the table, or would. */
+static struct ed_router_literal *literal_place(const struct ed_router *router,
+                                               struct ed_bytes path)
+{
+    size_t mask = router->literal_room - 1;
+    size_t i = hash_path(path) & mask;
+    while (router->literals[i].node &&
+           !ed_bytes_equal(router->literals[i].path, path))
+        i = (i + 1) & mask;
+    return &router->literals[i];
+}
+
+static int grow_literals(struct ed_router *router)
+{
+    const struct ed_router_literal *old = router->literals;
+    size_t old_room = router->literal_room;
+    size_t room = old_room ? old_room * 2 : 16;
+    struct ed_router_literal *bigger =
+        ed_arena_zalloc(router->arena, room * sizeof *bigger);
+    if (!bigger)
+        return ED_ENOMEM;
+    router->literals = bigger;
+    router->literal_room = room;
+    for (size_t i = 0; i < old_room; i++) {
+        if (old[i].node)
+            *literal_place(router, old[i].path) = old[i];
+    }
+    return 0;
+}
+
+/* Whether requests may send a literal as it is: what the walk would decode,
+ * or refuse, is left to it. */
+static bool sent_as_is(struct ed_bytes literal)
+{
+    return !literal.len || (!memchr(literal.ptr, '%', literal.len) &&
+                            !memchr(literal.ptr, '\0', literal.len));
+}
+
+/* The path of a pattern of literals; ptr NULL when requests send another. */
+static int literal_path(ed_arena *arena, const struct ed_pattern *p,
+                        struct ed_bytes *path)
+{
+    size_t len = 0;
+    path->ptr = NULL;
+    for (size_t i = 0; i < p->part_count; i++) {
+        if (!sent_as_is(p->parts[i].text))
+            return 0;
+        len += p->parts[i].text.len + 1;
+    }
+    char *at = ed_arena_alloc(arena, len);
+    if (!at)
+        return ED_ENOMEM;
+    *path = ed_bytes_of(at, len);
+    for (size_t i = 0; i < p->part_count; i++) {
+        *at++ = '/';
+        if (p->parts[i].text.len)
+            memcpy(at, p->parts[i].text.ptr, p->parts[i].text.len);
+        at += p->parts[i].text.len;
+    }
+    return 0;
+}
+
+static int keep_literal(struct ed_router *router, const struct ed_pattern *p,
+                        const struct node *node)
+{
+    struct ed_bytes path;
+    if (p->arg_count || p->host.len || !p->part_count)
+        return 0;
+    int err = literal_path(router->arena, p, &path);
+    if (err || !path.ptr)
+        return err;
+    if (router->literal_count * 2 >= router->literal_room) {
+        err = grow_literals(router);
+        if (err)
+            return err;
+    }
+    struct ed_router_literal *place = literal_place(router, path);
+    if (!place->node)
+        router->literal_count++;
+    *place = (struct ed_router_literal){path, node};
+    return 0;
+}
+
 int ed_router_add(struct ed_router *router, struct ed_route *route,
                   const char **why)
 {
@@ -303,7 +413,10 @@ int ed_router_add(struct ed_router *router, struct ed_route *route,
     struct node *node = host ? &host->root : NULL;
     for (size_t i = 0; node && i < p->part_count; i++)
         node = child_for(router->arena, node, &p->parts[i]);
-    return node ? put_route(router, node, route, why) : ED_ENOMEM;
+    if (!node)
+        return ED_ENOMEM;
+    err = keep_literal(router, p, node);
+    return err ? err : put_route(router, node, route, why);
 }
 
 /* ---- matching ---- */
@@ -434,6 +547,23 @@ void ed_router_match(const struct ed_router *router, const char *method,
         if (match->route)
             return;
     }
+}
+
+const struct ed_route *ed_router_match_literal(const struct ed_router *router,
+                                               const char *method,
+                                               struct ed_bytes path)
+{
+    if (!router->literal_count || router->hosts->name.len)
+        return NULL;
+    const struct node *node = literal_place(router, path)->node;
+    if (!node)
+        return NULL;
+    struct ed_match ignored = {0};
+    struct search s = {
+        .method = method_bit(router, method),
+        .match = &ignored,
+    };
+    return route_at(&s, node);
 }
 
 /* ---- paths ---- */

@@ -37,6 +37,13 @@ struct ed_router {
                                      last */
     const char *methods[ED_ROUTER_METHODS];
     unsigned method_count;
+
+    /* Where the paths without arguments end, by their hash, so that most
+     * requests of most programs need no walk. Of every host only; not used
+     * when a route names a host, which goes first. */
+    struct ed_router_literal *literals;
+    size_t literal_count;
+    size_t literal_room; /* a power of two */
 };
 
 struct ed_match {
@@ -70,6 +77,15 @@ ED_CHECK int ed_router_add(struct ed_router *router, struct ed_route *route,
 void ed_router_match(const struct ed_router *router, const char *method,
                      const char *host, struct ed_bytes path,
                      struct ed_match *match);
+
+/*
+ * The same for what needs no walk: a path as it was sent that is, byte for
+ * byte, that of a route without arguments which takes the method. NULL says
+ * nothing: ed_router_match() may find a route.
+ */
+const struct ed_route *ed_router_match_literal(const struct ed_router *router,
+                                               const char *method,
+                                               struct ed_bytes path);
 
 /* The value of the Allow field: these methods, HEAD with GET, and OPTIONS. In
  * the arena; NULL without memory. */
