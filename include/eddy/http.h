@@ -126,7 +126,8 @@ ED_API int ed_reply_header_set(ed_req *req, const char *name,
  * bytes are copied or sent before it returns.
  *
  * Suspends when the client is slow to take a large reply. Returns 0, or
- *   ED_EUSAGE     there was a reply already, or the status is none
+ *   ED_EUSAGE     there was a reply already, the status is none, or the type
+ *                 could split the reply
  *   ED_ECANCELED  the client has left
  *   ED_ETIMEOUT, ED_ENOMEM, -EPIPE, ...
  */

@@ -306,9 +306,10 @@ static int put_head(struct h1_exchange *x)
     struct h1_conn *c = x->conn;
     struct ed_bytes common = ed_server_common(
         req->server, !req->reply.own_server, !req->reply.own_date);
-    const char *type = req->reply.content_type;
-    size_t type_len = type && req->reply.status != 204 ? strlen(type) : 0;
-    size_t most = STATUS_LINE + common.len + type_len + 2 * LENGTH_LINE +
+    struct ed_bytes type = req->reply.content_type;
+    if (req->reply.status == 204)
+        type.len = 0;
+    size_t most = STATUS_LINE + common.len + type.len + 2 * LENGTH_LINE +
                   fields_bytes(req->reply.fields);
     if (!h1_body_is_short(x) || c->close || req->server->stopping)
         x->keep_alive = false;
@@ -323,9 +324,9 @@ static int put_head(struct h1_exchange *x)
         return ED_ENOMEM;
     char *at = add_status_line(head, req->reply.status);
     at = add_bytes(at, common);
-    if (type_len) {
+    if (type.len) {
         at = ADD(at, "Content-Type: ");
-        at = add(at, type, type_len);
+        at = add_bytes(at, type);
         at = ADD(at, "\r\n");
     }
     at = add_framing(at, x);

@@ -20,8 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char TEXT[] = "text/plain; charset=utf-8";
-static const char JSON[] = "application/json";
+#define TEXT ED_BYTES("text/plain; charset=utf-8")
+#define JSON ED_BYTES("application/json")
 
 void ed_req_init(ed_req *req)
 {
@@ -340,9 +340,12 @@ int ed_reply_header(ed_req *req, const char *name, const char *value)
     if (err)
         return err;
     if (is_name(n, "content-type")) {
-        req->reply.content_type = ed_arena_copy(req->arena, v);
+        const char *copy = ed_arena_copy(req->arena, v);
+        if (!copy)
+            return ED_ENOMEM;
+        req->reply.content_type = ed_bytes_of(copy, v.len);
         req->reply.content_type_set = true;
-        return req->reply.content_type ? 0 : ED_ENOMEM;
+        return 0;
     }
     if (is_name(n, "date"))
         req->reply.own_date = true;
@@ -420,7 +423,7 @@ static int choose_status(ed_req *req, int status)
     return 0;
 }
 
-static int reply_whole(ed_req *req, int status, const char *type,
+static int reply_whole(ed_req *req, int status, struct ed_bytes type,
                        struct ed_bytes body)
 {
     int err = choose_status(req, status);
@@ -439,13 +442,18 @@ static int reply_whole(ed_req *req, int status, const char *type,
 int ed_reply_bytes(ed_req *req, int status, const char *content_type,
                    struct ed_bytes body)
 {
-    return reply_whole(req, status, content_type, body);
+    struct ed_bytes type = ed_bytes(content_type);
+    if (type.len && !ed_http1_is_value(type))
+        return ed_fail(ED_EUSAGE, "no type of content: %s", content_type);
+    return reply_whole(req, status, type, body);
 }
 
 int ed_reply(ed_req *req, int status, const char *fmt, ...)
 {
-    if (!strchr(fmt, '%'))
-        return reply_whole(req, status, TEXT, ed_bytes(fmt));
+    const char *end = strchrnul(fmt, '%');
+    if (!*end)
+        return reply_whole(req, status, TEXT,
+                           ed_bytes_of(fmt, (size_t)(end - fmt)));
     char text[512];
     va_list args, again;
     va_start(args, fmt);
@@ -538,7 +546,7 @@ int ed_write_bytes(ed_req *req, struct ed_bytes piece)
     if (req->reply.length >= 0 && (uint64_t)left < piece.len)
         return ed_fail(ED_EUSAGE, "more than the %lld bytes declared",
                        (long long)req->reply.length);
-    if (!req->reply.content_type)
+    if (!req->reply.content_type.len)
         req->reply.content_type = TEXT;
     if (!piece.len)
         return 0;
@@ -610,7 +618,7 @@ bool ed_req_take_back(ed_req *req)
         return false;
     req->reply.status = 0;
     req->reply.pieces = false;
-    req->reply.content_type = NULL;
+    req->reply.content_type = (struct ed_bytes){0};
     req->reply.content_type_set = false;
     req->reply.length = -1;
     req->reply.sent = 0;

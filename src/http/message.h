@@ -74,9 +74,9 @@ struct ed_req {
         bool content_type_set;
         bool own_date; /* the handler has set these fields itself */
         bool own_server;
-        int64_t length; /* declared; -1: not */
-        int64_t sent;   /* bytes of the body so far */
-        const char *content_type;
+        int64_t length;               /* declared; -1: not */
+        int64_t sent;                 /* bytes of the body so far */
+        struct ed_bytes content_type; /* empty: none is said */
         struct ed_reply_field *fields;
         struct ed_reply_field **fields_end;
         struct ed_reply_field *trailers;

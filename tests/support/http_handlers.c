@@ -82,6 +82,14 @@ static int go(ed_req *req)
     return ed_redirect(req, 302, to ? to : "/");
 }
 
+/* /typed?type=TYPE: told with the body, and not as a field. */
+static int typed(ed_req *req)
+{
+    int err =
+        ed_reply_bytes(req, 200, ed_query(req, "type"), ED_BYTES("Typed\n"));
+    return err == ED_EUSAGE ? ed_reply(req, 200, "Refused\n") : err;
+}
+
 /* ---- bodies ---- */
 
 static int echo(ed_req *req)
@@ -289,6 +297,7 @@ static const struct {
     {"/framed", framed},
     {"/field", field},
     {"/go", go},
+    {"/typed", typed},
     {"/echo", echo},
     {"/count", count},
     {"/mirror", mirror},

@@ -97,9 +97,9 @@ static void the_form_is_what_accept_asks_for(void **state)
     for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct fake f;
         request_accepting(&f, app, "/plain", cases[i].accept);
-        if (strcmp(f.req.reply.content_type, cases[i].type) != 0)
+        if (strcmp(f.req.reply.content_type.ptr, cases[i].type) != 0)
             print_error("Accept: %s\n", cases[i].accept);
-        assert_string_equal(f.req.reply.content_type, cases[i].type);
+        assert_string_equal(f.req.reply.content_type.ptr, cases[i].type);
         assert_int_equal(f.req.reply.status, 403);
         assert_string_equal(fake_field(&f, "Vary"), "Accept");
         fake_done(&f);
@@ -188,7 +188,8 @@ static void a_reply_that_is_not_out_gives_way(void **state)
     fake_request(&f, app, "GET", "/chosen");
     assert_int_equal(f.result, 0);
     assert_int_equal(f.req.reply.status, 503);
-    assert_string_equal(f.req.reply.content_type, "text/plain; charset=utf-8");
+    assert_string_equal(f.req.reply.content_type.ptr,
+                        "text/plain; charset=utf-8");
     assert_int_equal(f.req.reply.length, f.body.len);
     fake_done(&f);
     ed_app_free(app);
