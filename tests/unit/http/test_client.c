@@ -98,6 +98,13 @@ FIBER_TEST(what_could_split_or_frame_a_request_is_refused)
     for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
         check_int(ed_fetch(&res, "http://127.0.0.1:1/", .method = methods[i]),
                   ED_EUSAGE);
+    check_int(ed_fetch(&res, "http://127.0.0.1:1/", .body = ED_BYTES("x"),
+                       .content_type = "a/b\r\nX: y"),
+              ED_EUSAGE);
+    ed_client *client = ed_client_new(.user_agent = "me\r\nX: y");
+    check_int(ed_fetch(&res, "http://127.0.0.1:1/", .client = client),
+              ED_EUSAGE);
+    ed_client_free(client);
 }
 
 FIBER_TEST(a_body_is_sent_with_its_length_and_type)
