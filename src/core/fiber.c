@@ -381,12 +381,20 @@ int ed_fail(int err, const char *fmt, ...)
     return err;
 }
 
+static ed_arena *arena_of(const ed_fiber *f)
+{
+    return f->arena ? f->arena : f->loop->arena;
+}
+
 ed_arena *ed_fiber_arena(void)
 {
-    ed_fiber *f = ed_fiber_self();
-    if (!f)
-        return NULL;
-    return f->arena ? f->arena : f->loop->arena;
+    const ed_fiber *f = ed_fiber_self();
+    return f ? arena_of(f) : NULL;
+}
+
+ed_arena *ed_scope_arena(const ed_scope *scope)
+{
+    return arena_of(scope->owner);
 }
 
 ed_arena *ed_fiber_use_arena(ed_arena *arena)
