@@ -439,6 +439,9 @@ static int reply_whole(ed_req *req, int status, const char *type,
 int ed_reply_bytes(ed_req *req, int status, const char *content_type,
                    struct ed_bytes body)
 {
+    if (!ed_http1_is_value(ed_bytes(content_type)))
+        return ed_fail(ED_EUSAGE, "'%s' is not a type of content",
+                       content_type);
     return reply_whole(req, status, content_type, body);
 }
 
@@ -583,6 +586,8 @@ int ed_req_upgrade(ed_req *req, const char *protocol, ed_stream **out)
 {
     if (req->reply.status || !req->ops->upgrade)
         return ed_fail(ED_EUSAGE, "the request cannot be upgraded any more");
+    if (!ed_http1_is_value(ed_bytes(protocol)))
+        return ed_fail(ED_EUSAGE, "'%s' is not a protocol", protocol);
     return req->ops->upgrade(req, protocol, out);
 }
 

@@ -499,6 +499,26 @@ FIBER_TEST(a_name_that_could_split_replies_is_not_used)
     served_close(&s);
 }
 
+static int reply_with_split_type(ed_req *req)
+{
+    check_int(ed_reply_bytes(req, 200, "text/plain\r\nSet-Cookie: y",
+                             ED_BYTES("Hello")),
+              ED_EUSAGE);
+    return ed_reply_bytes(req, 200, NULL, ED_BYTES("Hello"));
+}
+
+FIBER_TEST(a_type_that_could_split_replies_is_refused)
+{
+    struct served s = {0};
+
+    served_open(&s, reply_with_split_type);
+    ed_stream *client = served_connect(&s);
+    served_ask(client, "/");
+    served_says(client, "\r\n\r\nHello");
+    ed_stream_close(client);
+    served_close(&s);
+}
+
 /* ---- what the operator sees ---- */
 
 static int reply_with_id(ed_req *req)
@@ -567,6 +587,7 @@ int main(void)
         TEST(a_client_that_ends_its_side_may_be_let_stay),
         TEST(a_body_ended_by_the_close_is_cut_by_a_reset),
         TEST(a_name_that_could_split_replies_is_not_used),
+        TEST(a_type_that_could_split_replies_is_refused),
         TEST(log_lines_carry_the_id_of_their_request),
     };
 
