@@ -519,6 +519,43 @@ FIBER_TEST(a_type_that_could_split_replies_is_refused)
     served_close(&s);
 }
 
+/* ---- what a handler leaves behind ---- */
+
+static const struct served *straggling;
+
+/* It may still use what is the request's: that has not been answered. */
+static int straggle(void *arg)
+{
+    (void)arg;
+    int err = served_note_end(ed_sleep(ED_MIN));
+    check_int(served_counts(straggling).in_flight, 1);
+    return err;
+}
+
+static int leave_a_straggler(ed_req *req)
+{
+    ed_go(ed_scope_current(), straggle, NULL);
+    return ed_reply(req, 200, "Hello\n");
+}
+
+FIBER_TEST(a_fiber_of_a_request_does_not_outlive_it)
+{
+    struct served s = {0};
+
+    straggling = &s;
+    served_open(&s, leave_a_straggler);
+    size_t fibers = served_fibers();
+    ed_stream *client = served_connect(&s);
+    served_ask(client, "/");
+    served_says(client, "Hello");
+    settle();
+    check_int(served_cancelled, 1);
+    check_int(served_fibers(), fibers);
+    check_int(served_counts(&s).in_flight, 0);
+    ed_stream_close(client);
+    served_close(&s);
+}
+
 /* ---- what the operator sees ---- */
 
 static int reply_with_id(ed_req *req)
@@ -588,6 +625,7 @@ int main(void)
         TEST(a_body_ended_by_the_close_is_cut_by_a_reset),
         TEST(a_name_that_could_split_replies_is_not_used),
         TEST(a_type_that_could_split_replies_is_refused),
+        TEST(a_fiber_of_a_request_does_not_outlive_it),
         TEST(log_lines_carry_the_id_of_their_request),
     };
 
