@@ -676,6 +676,15 @@ static int finish(ed_req *req)
     return send_on(req, (struct ed_bytes){0}, true);
 }
 
+/* A client that has left gets no reply, and is nobody's failure. Whether the
+ * handler hears of it as a cancellation or as a write that failed is chance. */
+static bool has_left(const ed_req *req, int err)
+{
+    bool broke = err == -EPIPE || err == -ECONNRESET;
+    return ed_cancelled() &&
+           (err == ED_ECANCELED || (broke && err == req->reply.failed));
+}
+
 int ed_req_run(ed_req *req, ed_handler *handler)
 {
     int err = handler(req);
@@ -686,8 +695,7 @@ int ed_req_run(ed_req *req, ed_handler *handler)
     if (err >= 0)
         return 0;
 
-    /* A client that has left gets no reply, and is nobody's failure. */
-    if (err == ED_ECANCELED && ed_cancelled())
+    if (has_left(req, err))
         return err;
     ed_req_log_failure(req, err);
     if (req->reply.ended)

@@ -558,6 +558,43 @@ FIBER_TEST(a_fiber_of_a_request_does_not_outlive_it)
 
 /* ---- what the operator sees ---- */
 
+static int log_pipe[2];
+
+static void log_open(void)
+{
+    check_int(pipe2(log_pipe, O_CLOEXEC | O_NONBLOCK), 0);
+    ed_log_set_fd(log_pipe[1]);
+    ed_log_set_level(ED_LOG_INFO);
+}
+
+static const char *log_close(void)
+{
+    static char text[2000];
+    ed_log_set_level(ED_LOG_OFF);
+    ed_log_set_fd(2);
+    ssize_t n = read(log_pipe[0], text, sizeof text - 1);
+    text[n > 0 ? n : 0] = '\0';
+    close(log_pipe[0]);
+    close(log_pipe[1]);
+    return text;
+}
+
+FIBER_TEST(a_client_that_leaves_in_the_middle_of_a_reply_is_no_failure)
+{
+    struct served s = {0};
+
+    log_open();
+    served_open(&s, served_by_path);
+    ed_stream *client = served_connect(&s);
+    served_ask(client, "/endless");
+    settle();
+    ed_stream_close(client);
+    settle();
+    check_int(served_counts(&s).in_flight, 0);
+    served_close(&s);
+    check_text(log_close(), "");
+}
+
 static int reply_with_id(ed_req *req)
 {
     int err = ed_reply_header(req, "X-Request", ed_req_id(req));
@@ -570,33 +607,24 @@ static int reply_with_id(ed_req *req)
 FIBER_TEST(log_lines_carry_the_id_of_their_request)
 {
     struct served s = {0};
-    char log[2000];
     char id[32];
-    int ends[2];
 
-    check_int(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
     served_open(&s, reply_with_id);
-    ed_log_set_fd(ends[1]);
-    ed_log_set_level(ED_LOG_INFO);
+    log_open();
     ed_stream *client = served_connect(&s);
     served_ask(client, "/");
     const char *text = served_heard(client);
-    ed_log_set_level(ED_LOG_OFF);
-    ed_log_set_fd(2);
+    const char *log = log_close();
     check(strstr(text, "HTTP/1.1 502 ") == text);
     check(!strstr(text, "10.1.2.3"));
     const char *field = strstr(text, "X-Request: ");
     if (check(field != NULL))
         snprintf(id, sizeof id, "[%.14s]", field + strlen("X-Request: "));
-    ssize_t n = read(ends[0], log, sizeof log - 1);
-    log[n > 0 ? n : 0] = '\0';
     const char *first = strstr(log, id);
     check(first && strstr(first, "thinking about it"));
     check(first && strstr(first + 1, id) && strstr(log, "no way to 10.1.2.3"));
     ed_stream_close(client);
     served_close(&s);
-    close(ends[0]);
-    close(ends[1]);
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, served_forget)
@@ -626,6 +654,7 @@ int main(void)
         TEST(a_name_that_could_split_replies_is_not_used),
         TEST(a_type_that_could_split_replies_is_refused),
         TEST(a_fiber_of_a_request_does_not_outlive_it),
+        TEST(a_client_that_leaves_in_the_middle_of_a_reply_is_no_failure),
         TEST(log_lines_carry_the_id_of_their_request),
     };
 
