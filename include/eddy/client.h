@@ -78,8 +78,9 @@ struct ed_fetch_options {
  * Suspends, under the deadline in force. Returns 0, or, with ed_error() naming
  * the host and the phase,
  *   ED_EURL        the URL is none, or has user information in it
- *   ED_EUSAGE      a method or field that is none, or a field that is the
- *                  client's to set (Content-Length, Transfer-Encoding)
+ *   ED_EUSAGE      a method, field, content type or user agent that is none,
+ *                  or a field that is the client's to set (Content-Length,
+ *                  Transfer-Encoding)
  *   ED_ERESOLVE    the name has no address
  *   ED_ECONNECT    no address took the connection; https, which is not there
  *                  yet

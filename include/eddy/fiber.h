@@ -194,12 +194,12 @@ ED_API int ed_with_timeout(int64_t within, ed_fn *fn, void *arg);
 /* ---- waiting ---- */
 
 /* Suspends for that long. Returns 0, ED_ECANCELED, ED_ETIMEOUT or, when there
- * is no memory for a timer, ED_ENOMEM. */
+ * is no memory for a timer, ED_ENOMEM; ED_EUSAGE outside of a fiber. */
 ED_API int ed_sleep(int64_t duration);
 
 /* Lets every other fiber that can run do so first. I/O is let in at least
  * every few hundred times, and every millisecond. Suspends.
- * Returns 0, ED_ECANCELED or ED_ETIMEOUT. */
+ * Returns 0, ED_ECANCELED or ED_ETIMEOUT; ED_EUSAGE outside of a fiber. */
 ED_API int ed_yield(void);
 
 /* ---- detail of the last failure ---- */
@@ -223,7 +223,8 @@ ED_API int ed_fail(int err, const char *fmt, ...) ED_PRINTF(2, 3);
 ED_API ed_arena *ed_fiber_arena(void);
 
 /* Makes the running fiber, and those it starts from now on, use an arena the
- * caller owns; NULL goes back to the loop's. Returns the one before. */
+ * caller owns; NULL goes back to the loop's. Returns the one before. Outside of
+ * a fiber it does nothing, as does ed_fiber_name(). */
 ED_API ed_arena *ed_fiber_use_arena(ed_arena *arena);
 
 /* Names the running fiber in trees and logs; the text must outlive it. */

@@ -126,8 +126,8 @@ ED_API int ed_reply_header_set(ed_req *req, const char *name,
  * bytes are copied or sent before it returns.
  *
  * Suspends when the client is slow to take a large reply. Returns 0, or
- *   ED_EUSAGE     there was a reply already, the status is none, or the type
- *                 could split the reply
+ *   ED_EUSAGE     there was a reply already, or the status is none, or the
+ *                 type is not the value of a field
  *   ED_ECANCELED  the client has left
  *   ED_ETIMEOUT, ED_ENOMEM, -EPIPE, ...
  */
@@ -182,7 +182,8 @@ ED_API bool ed_reply_began(const ed_req *req);
  * Suspends. Returns 0, or
  *   ED_EBADREQ  the request asks for no upgrade (NULL: is no CONNECT), or its
  *               body was not read to the end
- *   ED_EUSAGE   there was a reply already, or the version of HTTP has none
+ *   ED_EUSAGE   there was a reply already, or the version of HTTP has none,
+ *               or the protocol is not the value of a field
  */
 ED_API ED_CHECK int ed_req_upgrade(ed_req *req, const char *protocol,
                                    ed_stream **out);

@@ -57,7 +57,7 @@ ED_API ED_CHECK int ed_stream_pair(ed_stream **a, ed_stream **b);
  * program handles it.
  *
  * Returns 0, or ED_EUSAGE for a regular file, a directory or a datagram
- * socket (files: see the executor), or -errno; the descriptor then still is
+ * socket (for files: file.h), or -errno; the descriptor then still is
  * the caller's. Does not suspend.
  */
 ED_API ED_CHECK int ed_stream_of_fd(ed_stream **out, int fd);

@@ -23,6 +23,12 @@
 #include <sanitizer/asan_interface.h>
 #endif
 
+/* GCC takes a pointer to const for a promise to read, and warns of memory that
+ * nobody has written yet. */
+#if ED_ASAN && defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
 static inline void ed_asan_poison(const void *ptr, size_t len)
 {
 #if ED_ASAN

@@ -264,6 +264,8 @@ int ed_checkpoint(void)
 int ed_yield(void)
 {
     ed_fiber *f = ed_fiber_self();
+    if (!f)
+        return ED_EUSAGE;
     if (f->scope->cancelled)
         return f->scope->cancelled;
     f->what = "its turn";
@@ -296,6 +298,8 @@ int ed_sleep(int64_t duration)
     if (duration <= 0)
         return ed_yield();
     ed_fiber *f = ed_fiber_self();
+    if (!f)
+        return ED_EUSAGE;
     if (f->scope->cancelled)
         return f->scope->cancelled;
     struct sleeper s = {.timer.fire = sleeper_fire, .fiber = f};
@@ -381,17 +385,27 @@ int ed_fail(int err, const char *fmt, ...)
     return err;
 }
 
+static ed_arena *arena_of(const ed_fiber *f)
+{
+    return f->arena ? f->arena : f->loop->arena;
+}
+
 ed_arena *ed_fiber_arena(void)
 {
-    ed_fiber *f = ed_fiber_self();
-    if (!f)
-        return NULL;
-    return f->arena ? f->arena : f->loop->arena;
+    const ed_fiber *f = ed_fiber_self();
+    return f ? arena_of(f) : NULL;
+}
+
+ed_arena *ed_scope_arena(const ed_scope *scope)
+{
+    return arena_of(scope->owner);
 }
 
 ed_arena *ed_fiber_use_arena(ed_arena *arena)
 {
     ed_fiber *f = ed_fiber_self();
+    if (!f)
+        return NULL;
     ed_arena *old = f->arena;
     f->arena = arena;
     return old;
@@ -399,5 +413,7 @@ ed_arena *ed_fiber_use_arena(ed_arena *arena)
 
 void ed_fiber_name(const char *name)
 {
-    ed_fiber_self()->name = name;
+    ed_fiber *f = ed_fiber_self();
+    if (f)
+        f->name = name;
 }

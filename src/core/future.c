@@ -124,8 +124,8 @@ static int run_promise(void *arg)
 {
     struct promise *p = arg;
     int result = p->fn(p->arg);
-    if (result < 0 && *ed_error())
-        p->future->detail = strdup(ed_error());
+    if (result < 0 && *ed_error_of(result))
+        p->future->detail = strdup(ed_error_of(result));
     p->future->seen |= is_cancellation(result);
     complete(p->future, result, p->arg);
     return 0;
@@ -287,7 +287,8 @@ static int run_racer(void *arg)
         ed_cancel(race->scope);
     } else if (result < 0 && !race->failure) {
         race->failure = result;
-        race->detail = *ed_error() ? strdup(ed_error()) : NULL;
+        const char *detail = ed_error_of(result);
+        race->detail = *detail ? strdup(detail) : NULL;
     }
     return 0;
 }

@@ -98,9 +98,11 @@ static void reap(struct ed_process *process)
     struct private *private = private_of(process);
     int status = 0;
 
-    if (!waitpid(process->pid, &status, WNOHANG))
+    if (!waitpid(process->pid, &status, WNOHANG)) {
         ed_log_error("process %d (%s) does not die", (int)process->pid,
                      private->name);
+        status = SIGKILL; /* what it will die of; it did not exit with 0 */
+    }
     note_exit(process, status);
     private->running = false;
     close(private->pidfd);

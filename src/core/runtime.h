@@ -168,6 +168,10 @@ const char *ed_error_of(int err);
 int ed_scope_refuse(ed_scope *scope, int err, const char *name,
                     const char *place);
 
+/* The arena of the fibers that are started in a scope: that of the fiber it
+ * belongs to. Not of a loop's root. */
+ed_arena *ed_scope_arena(const ed_scope *scope);
+
 /* Cancels one fiber (its base scope) with ED_ECANCELED or ED_ETIMEOUT. */
 void ed_fiber_cancel(ed_fiber *fiber, int err);
 void ed_scope_cancel_with(ed_scope *scope, int err);

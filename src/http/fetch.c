@@ -327,7 +327,9 @@ int ed_go_fetch_at_(ed_scope *scope, ed_res **out, const char *url,
                     const struct ed_fetch_options *options, const char *place)
 {
     size_t len = strlen(url) + 1;
-    struct go_fetch *go = ed_arena_alloc(ed_fiber_arena(), sizeof(*go) + len);
+    /* The scope may outlive the request that the caller works on. */
+    struct go_fetch *go =
+        ed_arena_alloc(ed_scope_arena(scope), sizeof(*go) + len);
 
     *out = NULL;
     if (!go)

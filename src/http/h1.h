@@ -117,6 +117,11 @@ bool h1_body_is_short(const struct h1_exchange *x);
 
 int h1_send(ed_req *req, struct ed_bytes piece, bool end);
 int h1_flush(ed_req *req);
+
+/* Asks the client for the body it waits to send, unless the final reply has
+ * begun and said it. Suspends. */
+int h1_continue(struct h1_exchange *x);
+
 int h1_upgrade_reply(struct h1_exchange *x, const char *protocol);
 
 /* Adds bytes to the output, waiting for room if need be. Suspends. */

@@ -207,6 +207,24 @@ static void cut_reply(struct h1_conn *c, const struct h1_exchange *x)
                !x->chunked_reply && !x->no_reply_body;
 }
 
+/*
+ * Fibers that the handler started in the scope it was called in, which is this
+ * fiber's own and lasts for further requests: they work on the request, and
+ * must not outlive it. A scope that was cancelled or waited for is of no use
+ * to another request.
+ */
+static void end_stragglers(struct h1_conn *c, ed_scope *scope)
+{
+    c->close = true;
+    if (ed_list_empty(&scope->children))
+        return;
+    ed_cancel(scope);
+    int err = ed_wait(scope);
+    if (err && scope->failure)
+        ed_log_failure(scope->failed_name, scope->failed_place, err,
+                       ed_error_of(err));
+}
+
 static void run_request(struct h1_conn *c, struct h1_exchange *x)
 {
     ed_server *server = c->base.server;
@@ -219,6 +237,9 @@ static void run_request(struct h1_conn *c, struct h1_exchange *x)
                                  : ed_with_timeout(limit, run_handler, x);
     if (!err && !x->req.taken && x->keep_alive && !x->req.body_ended)
         err = skip_body(x);
+    ed_scope *scope = &self->base;
+    if (!ed_list_empty(&scope->children) || scope->cancelled || scope->ended)
+        end_stragglers(c, scope);
     server->counts.in_flight--;
     if (err || !x->keep_alive || x->req.taken)
         c->close = true;

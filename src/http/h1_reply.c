@@ -419,6 +419,27 @@ int h1_flush(ed_req *req)
     return err ? err : end_turn(x, send_through(x->conn, nothing));
 }
 
+static int put_continue(struct h1_conn *c)
+{
+    int err = h1_put(c, ED_BYTES("HTTP/1.1 100 Continue\r\n\r\n"));
+    if (!err)
+        err = h1_push(c);
+    if (c->broken)
+        h1_break(c, c->broken);
+    return err;
+}
+
+int h1_continue(struct h1_exchange *x)
+{
+    if (x->req.reply.began)
+        return 0;
+    int err = take_turn(x);
+    if (err)
+        return err;
+    /* Another fiber may have begun the reply meanwhile. */
+    return end_turn(x, x->req.reply.began ? 0 : put_continue(x->conn));
+}
+
 /* The head that turns the connection over to another protocol; sent whole. */
 int h1_upgrade_reply(struct h1_exchange *x, const char *protocol)
 {

@@ -179,21 +179,6 @@ static bool reader_abort(void *arg)
     return true;
 }
 
-static int ask_for_body(struct h1_exchange *x)
-{
-    static const struct ed_bytes go_on =
-        ED_BYTES("HTTP/1.1 100 Continue\r\n\r\n");
-    x->wants_continue = false;
-    if (x->req.reply.began)
-        return 0; /* the final reply has said it */
-    int err = h1_put(x->conn, go_on);
-    if (!err)
-        err = h1_push(x->conn);
-    if (x->conn->broken)
-        h1_break(x->conn, x->conn->broken);
-    return err;
-}
-
 /* Where the next request would begin is not known any more. */
 static int body_fails(struct h1_exchange *x, int err, const char *why)
 {
@@ -207,7 +192,8 @@ static int more_input(struct h1_exchange *x)
 {
     struct h1_conn *c = x->conn;
     if (x->wants_continue) {
-        int err = ask_for_body(x);
+        x->wants_continue = false;
+        int err = h1_continue(x);
         if (err)
             return err;
     }

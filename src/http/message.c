@@ -444,7 +444,8 @@ int ed_reply_bytes(ed_req *req, int status, const char *content_type,
 {
     struct ed_bytes type = ed_bytes(content_type);
     if (type.len && !ed_http1_is_value(type))
-        return ed_fail(ED_EUSAGE, "no type of content: %s", content_type);
+        return ed_fail(ED_EUSAGE, "'%s' is not a type of content",
+                       content_type);
     return reply_whole(req, status, type, body);
 }
 
@@ -591,6 +592,8 @@ int ed_req_upgrade(ed_req *req, const char *protocol, ed_stream **out)
 {
     if (req->reply.status || !req->ops->upgrade)
         return ed_fail(ED_EUSAGE, "the request cannot be upgraded any more");
+    if (!ed_http1_is_value(ed_bytes(protocol)))
+        return ed_fail(ED_EUSAGE, "'%s' is not a protocol", protocol);
     return req->ops->upgrade(req, protocol, out);
 }
 
@@ -679,6 +682,15 @@ static int finish(ed_req *req)
     return send_on(req, (struct ed_bytes){0}, true);
 }
 
+/* A client that has left gets no reply, and is nobody's failure. Whether the
+ * handler hears of it as a cancellation or as a write that failed is chance. */
+static bool has_left(const ed_req *req, int err)
+{
+    bool broke = err == -EPIPE || err == -ECONNRESET;
+    return ed_cancelled() &&
+           (err == ED_ECANCELED || (broke && err == req->reply.failed));
+}
+
 int ed_req_run(ed_req *req, ed_handler *handler)
 {
     int err = handler(req);
@@ -689,8 +701,7 @@ int ed_req_run(ed_req *req, ed_handler *handler)
     if (err >= 0)
         return 0;
 
-    /* A client that has left gets no reply, and is nobody's failure. */
-    if (err == ED_ECANCELED && ed_cancelled())
+    if (has_left(req, err))
         return err;
     ed_req_log_failure(req, err);
     if (req->reply.ended)

@@ -91,8 +91,11 @@ static void evict_oldest(struct ed_pool *pool)
 
 static int start_timer(struct ed_pool *pool, const struct ed_pooled *oldest)
 {
-    return ed_timer_start(pool->loop, &pool->timer,
-                          oldest->idle_since + pool->idle_timeout);
+    int64_t at;
+
+    if (__builtin_add_overflow(oldest->idle_since, pool->idle_timeout, &at))
+        at = INT64_MAX;
+    return ed_timer_start(pool->loop, &pool->timer, at);
 }
 
 static void expire(struct ed_timer *timer)

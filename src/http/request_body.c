@@ -104,6 +104,9 @@ int ed_request_body_pump(ed_res *res)
     if (n < 0)
         return ed_fail((int)n, "%s: no more of the body to send: %s",
                        res->about, ed_err_text((int)n));
+    if (n > PIECE_BYTES)
+        return ed_fail(ED_EUSAGE, "%s: more of the body than was asked for",
+                       res->about);
     body->given += (uint64_t)n;
     body->ended = n == 0;
     if (body->chunked) {

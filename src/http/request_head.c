@@ -86,16 +86,29 @@ static int check_field(struct ed_request_head *head, const char *line)
     return 0;
 }
 
+/* Checks the values that are given apart from the fields. */
+static int check_value(const char *name, struct ed_bytes value)
+{
+    if (ed_http1_is_value(value))
+        return 0;
+    return ed_fail(ED_EUSAGE, "'%.80s' cannot be a %s", value.ptr, name);
+}
+
 static int check(struct ed_request_head *head, size_t *bytes)
 {
     if (!ed_http1_is_token(head->method) ||
         ed_bytes_equal(head->method, ED_BYTES("CONNECT")))
         return ed_fail(ED_EUSAGE, "'%.40s' is no method to fetch with",
                        head->method.ptr);
+    int err = check_value("Content-Type", head->content_type);
+    if (!err)
+        err = check_value("User-Agent", head->user_agent);
+    if (err)
+        return err;
     *bytes = FIXED_BYTES + head->method.len + head->target.len +
              head->host.len + head->user_agent.len + head->content_type.len;
     for (const char *const *line = head->headers; line && *line; line++) {
-        int err = check_field(head, *line);
+        err = check_field(head, *line);
         if (err)
             return err;
         *bytes += strlen(*line) + 2;

@@ -142,6 +142,9 @@ ssize_t ed_res_read(ed_res *res, void *buf, size_t len)
         err = wait_with_buffer(res, buf, len);
     if (err) {
         ed_exchange_abandon(res, err);
+        /* What has come whole may not seem to end here, either. */
+        if (!res->failure.err)
+            res->failure.err = err;
         return fail_read(res);
     }
     if (res->into_got)

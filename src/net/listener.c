@@ -298,7 +298,8 @@ static int serve_crowd(struct crowd *crowd, unsigned max)
         if (!err)
             continue;
         crowd->running--;
-        ed_log_error("a connection was dropped: %s", ed_err_text(err));
+        if (!ed_cancelled())
+            ed_log_error("a connection was dropped: %s", ed_err_text(err));
         ed_stream_close(connection.stream);
     }
     if (err == ED_ECLOSED) {

@@ -258,6 +258,26 @@ FIBER_TEST(a_fiber_that_cannot_start_fails_its_future)
 
 /* ---- gather ---- */
 
+static int get_over_and_fail(void *arg)
+{
+    (void)arg;
+    (void)ed_fail(ED_ECONNECT, "the first try");
+    return ED_ENOTFOUND; /* without a text of its own */
+}
+
+FIBER_TEST(a_future_has_no_text_of_an_earlier_failure)
+{
+    ed_future f = {0};
+    ed_scope(s);
+    ed_go_future(s, &f, get_over_and_fail, NULL);
+    check_int(ed_future_wait(&f, NULL), ED_ENOTFOUND);
+    check_text(ed_error(), "");
+    const struct ed_call calls[] = {{get_over_and_fail, NULL}};
+    check_int(ed_race_calls(calls, 1), ED_ENOTFOUND);
+    check_text(ed_error(), "");
+    check_int(ed_wait(s), 0);
+}
+
 FIBER_TEST(gather_waits_for_all)
 {
     struct job jobs[6];
@@ -509,6 +529,7 @@ int main(void)
         cmocka_unit_test(a_failure_asked_for_after_the_join_is_not_logged),
         cmocka_unit_test(a_cancelled_fibers_future_is_not_logged),
         cmocka_unit_test(a_fiber_that_cannot_start_fails_its_future),
+        cmocka_unit_test(a_future_has_no_text_of_an_earlier_failure),
         cmocka_unit_test(gather_waits_for_all),
         cmocka_unit_test(
             gather_returns_the_first_failure_at_once_and_the_others_go_on),

@@ -98,6 +98,13 @@ FIBER_TEST(what_could_split_or_frame_a_request_is_refused)
     for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
         check_int(ed_fetch(&res, "http://127.0.0.1:1/", .method = methods[i]),
                   ED_EUSAGE);
+    check_int(ed_fetch(&res, "http://127.0.0.1:1/", .body = ED_BYTES("x"),
+                       .content_type = "a/b\r\nX: y"),
+              ED_EUSAGE);
+    ed_client *client = ed_client_new(.user_agent = "me\r\nX: y");
+    check_int(ed_fetch(&res, "http://127.0.0.1:1/", .client = client),
+              ED_EUSAGE);
+    ed_client_free(client);
 }
 
 FIBER_TEST(a_body_is_sent_with_its_length_and_type)
@@ -277,6 +284,40 @@ FIBER_TEST(several_are_fetched_at_once)
     peer_close(&p);
 }
 
+struct elsewhere {
+    ed_scope *scope;
+    ed_res **res;
+    const char *url;
+};
+
+/* As a request does that leaves a fetch to a scope that outlives it. */
+static int fetch_elsewhere(void *arg)
+{
+    const struct elsewhere *e = arg;
+    ed_arena *request = ed_arena_new(0);
+
+    ed_fiber_use_arena(request);
+    check_int(ed_go_get(e->scope, e->res, e->url), 0);
+    check_int(ed_arena_used(request), 0);
+    ed_fiber_use_arena(NULL);
+    ed_arena_free(request);
+    return 0;
+}
+
+FIBER_TEST(a_fetch_needs_nothing_of_a_starter_that_has_gone)
+{
+    struct peer p = {.scripts = {SCRIPT("<", ">HTTP/1.1 204 No\r\n\r\n")}};
+    ed_res *res;
+
+    peer_open(&p);
+    ed_scope(s);
+    struct elsewhere e = {s, &res, p.url};
+    ed_go(s, fetch_elsewhere, &e);
+    check_int(ed_wait(s), 0);
+    check_int(ed_res_status(res), 204);
+    peer_close(&p);
+}
+
 FIBER_TEST(a_failure_among_several_is_the_scopes)
 {
     const char *const *script = SCRIPT("<", "~100", "!");
@@ -371,6 +412,7 @@ int main(void)
         cmocka_unit_test(responses_mean_the_same_byte_by_byte),
         cmocka_unit_test(interim_responses_are_passed_over),
         cmocka_unit_test(several_are_fetched_at_once),
+        cmocka_unit_test(a_fetch_needs_nothing_of_a_starter_that_has_gone),
         cmocka_unit_test(a_failure_among_several_is_the_scopes),
         cmocka_unit_test(a_body_is_read_as_json),
         cmocka_unit_test(unix_sockets_are_spoken_to),

@@ -135,6 +135,26 @@ FIBER_TEST(reading_honours_the_deadline)
     peer_close(&p);
 }
 
+FIBER_TEST(a_cancelled_reader_is_not_told_that_the_body_has_ended)
+{
+    struct peer p = {
+        .scripts = {SCRIPT("<", CHUNKED "6\r\nonetwo\r\n0\r\n\r\n", "=")}};
+    char piece[10];
+    ed_res *res;
+
+    peer_open(&p);
+    check_int(ed_fetch(&res, p.url, .stream = true), 0);
+    check_int(ed_sleep(ED_MS), 0); /* all has come before it is read */
+    check_int(ed_res_read(res, piece, 3), 3);
+    {
+        ed_scope(s);
+        ed_cancel(s);
+        check_int(ed_res_read(res, piece, 3), ED_ECANCELED);
+    }
+    ed_res_close(res);
+    peer_close(&p);
+}
+
 /* ---- backpressure ---- */
 
 enum { MANY = 16 * 1024 * 1024 };
@@ -449,6 +469,8 @@ int main(void)
         cmocka_unit_test(
             a_streamed_body_that_breaks_gives_what_came_and_the_error),
         cmocka_unit_test(reading_honours_the_deadline),
+        cmocka_unit_test(
+            a_cancelled_reader_is_not_told_that_the_body_has_ended),
         cmocka_unit_test(a_slow_reader_holds_the_server_back),
         cmocka_unit_test(a_body_of_unknown_length_is_sent_in_chunks),
         cmocka_unit_test(a_body_of_known_length_is_sent_as_it_is),

@@ -103,6 +103,19 @@ FIBER_TEST(idle_connections_are_closed_when_their_time_is_over)
     ed_pool_close(&pool);
 }
 
+FIBER_TEST(connections_may_be_kept_for_ever)
+{
+    struct ed_pool pool = pool_of(8, 8);
+
+    pool.idle_timeout = INT64_MAX;
+    check_int(ed_pool_open(&pool, ed_loop_current()), 0);
+    struct card *card = take_new(&pool, "a", 1);
+    ed_pool_give(&pool, &card->pooled);
+    check(pool.timer.at > ed_now() + 1000 * 3600 * ED_S);
+    ed_pool_close(&pool);
+    check_int(closed_count, 1);
+}
+
 FIBER_TEST(the_oldest_gives_way_when_too_many_are_idle)
 {
     struct ed_pool pool = pool_of(8, 2);
@@ -294,6 +307,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_youngest_idle_connection_is_taken_first),
         cmocka_unit_test(idle_connections_are_closed_when_their_time_is_over),
+        cmocka_unit_test(connections_may_be_kept_for_ever),
         cmocka_unit_test(the_oldest_gives_way_when_too_many_are_idle),
         cmocka_unit_test(waiters_are_served_in_the_order_they_came),
         cmocka_unit_test(a_place_that_is_left_goes_to_the_first_waiter),

@@ -499,7 +499,101 @@ FIBER_TEST(a_name_that_could_split_replies_is_not_used)
     served_close(&s);
 }
 
+static int reply_with_split_type(ed_req *req)
+{
+    check_int(ed_reply_bytes(req, 200, "text/plain\r\nSet-Cookie: y",
+                             ED_BYTES("Hello")),
+              ED_EUSAGE);
+    return ed_reply_bytes(req, 200, NULL, ED_BYTES("Hello"));
+}
+
+FIBER_TEST(a_type_that_could_split_replies_is_refused)
+{
+    struct served s = {0};
+
+    served_open(&s, reply_with_split_type);
+    ed_stream *client = served_connect(&s);
+    served_ask(client, "/");
+    served_says(client, "\r\n\r\nHello");
+    ed_stream_close(client);
+    served_close(&s);
+}
+
+/* ---- what a handler leaves behind ---- */
+
+static const struct served *straggling;
+
+/* It may still use what is the request's: that has not been answered. */
+static int straggle(void *arg)
+{
+    (void)arg;
+    int err = served_note_end(ed_sleep(ED_MIN));
+    check_int(served_counts(straggling).in_flight, 1);
+    return err;
+}
+
+static int leave_a_straggler(ed_req *req)
+{
+    ed_go(ed_scope_current(), straggle, NULL);
+    return ed_reply(req, 200, "Hello\n");
+}
+
+FIBER_TEST(a_fiber_of_a_request_does_not_outlive_it)
+{
+    struct served s = {0};
+
+    straggling = &s;
+    served_open(&s, leave_a_straggler);
+    size_t fibers = served_fibers();
+    ed_stream *client = served_connect(&s);
+    served_ask(client, "/");
+    served_says(client, "Hello");
+    settle();
+    check_int(served_cancelled, 1);
+    check_int(served_fibers(), fibers);
+    check_int(served_counts(&s).in_flight, 0);
+    ed_stream_close(client);
+    served_close(&s);
+}
+
 /* ---- what the operator sees ---- */
+
+static int log_pipe[2];
+
+static void log_open(void)
+{
+    check_int(pipe2(log_pipe, O_CLOEXEC | O_NONBLOCK), 0);
+    ed_log_set_fd(log_pipe[1]);
+    ed_log_set_level(ED_LOG_INFO);
+}
+
+static const char *log_close(void)
+{
+    static char text[2000];
+    ed_log_set_level(ED_LOG_OFF);
+    ed_log_set_fd(2);
+    ssize_t n = read(log_pipe[0], text, sizeof text - 1);
+    text[n > 0 ? n : 0] = '\0';
+    close(log_pipe[0]);
+    close(log_pipe[1]);
+    return text;
+}
+
+FIBER_TEST(a_client_that_leaves_in_the_middle_of_a_reply_is_no_failure)
+{
+    struct served s = {0};
+
+    log_open();
+    served_open(&s, served_by_path);
+    ed_stream *client = served_connect(&s);
+    served_ask(client, "/endless");
+    settle();
+    ed_stream_close(client);
+    settle();
+    check_int(served_counts(&s).in_flight, 0);
+    served_close(&s);
+    check_text(log_close(), "");
+}
 
 static int reply_with_id(ed_req *req)
 {
@@ -513,33 +607,24 @@ static int reply_with_id(ed_req *req)
 FIBER_TEST(log_lines_carry_the_id_of_their_request)
 {
     struct served s = {0};
-    char log[2000];
     char id[32];
-    int ends[2];
 
-    check_int(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
     served_open(&s, reply_with_id);
-    ed_log_set_fd(ends[1]);
-    ed_log_set_level(ED_LOG_INFO);
+    log_open();
     ed_stream *client = served_connect(&s);
     served_ask(client, "/");
     const char *text = served_heard(client);
-    ed_log_set_level(ED_LOG_OFF);
-    ed_log_set_fd(2);
+    const char *log = log_close();
     check(strstr(text, "HTTP/1.1 502 ") == text);
     check(!strstr(text, "10.1.2.3"));
     const char *field = strstr(text, "X-Request: ");
     if (check(field != NULL))
         snprintf(id, sizeof id, "[%.14s]", field + strlen("X-Request: "));
-    ssize_t n = read(ends[0], log, sizeof log - 1);
-    log[n > 0 ? n : 0] = '\0';
     const char *first = strstr(log, id);
     check(first && strstr(first, "thinking about it"));
     check(first && strstr(first + 1, id) && strstr(log, "no way to 10.1.2.3"));
     ed_stream_close(client);
     served_close(&s);
-    close(ends[0]);
-    close(ends[1]);
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, served_forget)
@@ -567,6 +652,9 @@ int main(void)
         TEST(a_client_that_ends_its_side_may_be_let_stay),
         TEST(a_body_ended_by_the_close_is_cut_by_a_reset),
         TEST(a_name_that_could_split_replies_is_not_used),
+        TEST(a_type_that_could_split_replies_is_refused),
+        TEST(a_fiber_of_a_request_does_not_outlive_it),
+        TEST(a_client_that_leaves_in_the_middle_of_a_reply_is_no_failure),
         TEST(log_lines_carry_the_id_of_their_request),
     };
 
