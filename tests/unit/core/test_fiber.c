@@ -272,9 +272,20 @@ FIBER_TEST(ended_fibers_are_used_again)
     check_int(count, 20000);
 }
 
+static void nothing_waits_outside_of_a_fiber(void **state)
+{
+    (void)state;
+    assert_int_equal(ed_sleep(ED_MS), ED_EUSAGE);
+    assert_int_equal(ed_yield(), ED_EUSAGE);
+    assert_null(ed_fiber_use_arena(NULL));
+    ed_fiber_name("nobody");
+    assert_false(ed_in_fiber());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_waits_outside_of_a_fiber),
         cmocka_unit_test(fibers_run_in_the_order_they_were_started),
         cmocka_unit_test(sleepers_wake_in_order_of_time_then_of_arrival),
         cmocka_unit_test(a_positive_result_is_success),
