@@ -55,11 +55,6 @@ int64_t ed_loop_now_exact(ed_loop *loop)
     return loop->virtual_clock ? loop->now : ed_clock_monotonic();
 }
 
-char *ed_loop_scratch(ed_loop *loop)
-{
-    return loop->scratch;
-}
-
 /* ---- what lives as long as the loop ---- */
 
 void *ed_loop_get(ed_loop *loop, const void *key)

@@ -189,10 +189,8 @@ void ed_defer(ed_loop *loop, struct ed_deferred *deferred);
 /* Takes it back, if it was put off: for owners that go away. */
 void ed_undefer(ed_loop *loop, struct ed_deferred *deferred);
 
-/* Memory that operations may use until they return to the loop: data just
- * received lies here. ED_SCRATCH_BYTES of it. */
+/* The loop's scratch memory, in which data lies that was just received. */
 #define ED_SCRATCH_BYTES (64 * 1024)
-char *ed_loop_scratch(ed_loop *loop);
 
 /* Reads the clock anew: for deadlines, which should not begin in the past. A
  * virtual clock stands still. */

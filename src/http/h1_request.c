@@ -92,7 +92,6 @@ static void take_body(struct h1_exchange *x, const struct ed_http1_head *head)
     ed_req *req = &x->req;
     x->body = head->body;
     x->wants_continue = head->expect_continue;
-    req->expect_continue = head->expect_continue;
     switch (head->body) {
     case ED_BODY_LENGTH:
         x->body_left = head->content_length;

@@ -79,14 +79,9 @@ static const char *terminated(const ed_req *req, struct ed_http1_span span)
 
 const char *ed_header(const ed_req *req, const char *name)
 {
-    struct ed_bytes wanted = ed_bytes(name);
-    for (uint32_t i = 0; i < req->field_count; i++) {
-        const struct ed_http1_field *f = &req->fields[i];
-        if (f->name.len == wanted.len &&
-            ed_bytes_equal_nocase(ed_http1_bytes(req->head, f->name), wanted))
-            return terminated(req, f->value);
-    }
-    return NULL;
+    const struct ed_http1_field *f =
+        ed_http1_find(req->head, req->fields, req->field_count, ed_bytes(name));
+    return f ? terminated(req, f->value) : NULL;
 }
 
 bool ed_header_at(const ed_req *req, size_t i, struct ed_bytes *name,
@@ -142,12 +137,9 @@ const char *ed_cookie(ed_req *req, const char *name)
         const struct ed_http1_field *f = &req->fields[i];
         if (f->known != ED_FIELD_COOKIE)
             continue;
-        struct ed_bytes rest = ed_http1_bytes(req->head, f->value);
-        struct ed_bytes key, value;
-        while (ed_cookie_next(&rest, &key, &value)) {
-            if (ed_bytes_equal(key, wanted))
-                return ed_arena_copy(req->arena, value);
-        }
+        struct ed_bytes value;
+        if (ed_cookie_find(ed_http1_bytes(req->head, f->value), wanted, &value))
+            return ed_arena_copy(req->arena, value);
     }
     return NULL;
 }

@@ -50,7 +50,6 @@ struct ed_req {
     bool taken;   /* the connection was taken over */
     bool is_head; /* the method: replies have no body */
     bool secure;
-    bool expect_continue;
     bool body_ended;
     const char *method;
     const char *target;

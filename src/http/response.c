@@ -20,16 +20,10 @@ const char *ed_res_reason(const ed_res *res)
 
 const char *ed_res_header(const ed_res *res, const char *name)
 {
-    struct ed_bytes want = ed_bytes(name);
+    const struct ed_http1_field *field =
+        ed_http1_find(res->head, res->fields, res->field_count, ed_bytes(name));
 
-    for (uint32_t i = 0; i < res->field_count; i++) {
-        const struct ed_http1_field *field = &res->fields[i];
-
-        if (field->name.len == want.len &&
-            ed_bytes_equal_nocase(ed_http1_bytes(res->head, field->name), want))
-            return res->head + field->value.at;
-    }
-    return NULL;
+    return field ? res->head + field->value.at : NULL;
 }
 
 bool ed_res_header_at(const ed_res *res, size_t i, struct ed_bytes *name,

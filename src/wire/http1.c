@@ -141,6 +141,18 @@ ssize_t ed_http1_response(struct ed_http1_head *head, const char *buf,
                                                                : failure(head);
 }
 
+const struct ed_http1_field *ed_http1_find(const char *head,
+                                           const struct ed_http1_field *fields,
+                                           uint32_t count, struct ed_bytes name)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (fields[i].name.len == name.len &&
+            ed_bytes_equal_nocase(ed_http1_bytes(head, fields[i].name), name))
+            return &fields[i];
+    }
+    return NULL;
+}
+
 bool ed_http1_is_token(struct ed_bytes b)
 {
     return b.len &&

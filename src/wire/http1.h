@@ -170,6 +170,12 @@ ED_CHECK int ed_http1_trailers(const char *buf, size_t len,
                                struct ed_http1_field *fields,
                                uint32_t max_fields);
 
+/* The first of the fields of a head that has that name (any case), or NULL. */
+const struct ed_http1_field *ed_http1_find(const char *head,
+                                           const struct ed_http1_field *fields,
+                                           uint32_t count,
+                                           struct ed_bytes name);
+
 /* Whether bytes are a token (RFC 9110, 5.6.2), as methods and field names
  * must be, and whether they may stand as a field value: tab, visible ASCII,
  * space and bytes from 0x80, without white space at the ends. For the writing
