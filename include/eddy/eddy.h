@@ -15,10 +15,13 @@
 #include <eddy/clock.h>
 #include <eddy/dns.h>
 #include <eddy/error.h>
+#include <eddy/event_source.h>
 #include <eddy/fiber.h>
 #include <eddy/file.h>
+#include <eddy/form.h>
 #include <eddy/future.h>
 #include <eddy/http.h>
+#include <eddy/jar.h>
 #include <eddy/log.h>
 #include <eddy/loop.h>
 #include <eddy/map.h>
@@ -28,5 +31,7 @@
 #include <eddy/signal.h>
 #include <eddy/stream.h>
 #include <eddy/sync.h>
+#include <eddy/tls.h>
+#include <eddy/trace.h>
 
 #endif

@@ -14,6 +14,7 @@
 #include <eddy/bytes.h>
 #include <eddy/error.h>
 #include <eddy/stream.h>
+#include <eddy/tls.h>
 
 ED_BEGIN_DECLS
 
@@ -68,6 +69,11 @@ ED_API const char *ed_cookie(ed_req *req, const char *name);
 
 /* Address of the client as text; "" over a Unix socket. */
 ED_API const char *ed_req_peer(ed_req *req);
+
+/* What TLS agreed on with the client, and the certificate it showed; false when
+ * the request came in the clear, or it showed none. */
+ED_API bool ed_req_tls(const ed_req *req, struct ed_tls_info *out);
+ED_API bool ed_req_tls_peer(const ed_req *req, struct ed_tls_peer *out);
 
 /* A short id of this request: what its log lines carry. */
 ED_API const char *ed_req_id(ed_req *req);

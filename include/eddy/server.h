@@ -9,6 +9,7 @@
 
 #include <eddy/fiber.h>
 #include <eddy/http.h>
+#include <eddy/tls.h>
 
 ED_BEGIN_DECLS
 
@@ -25,6 +26,9 @@ struct ed_server_options {
     int64_t write_timeout;   /* without any progress of a reply; 30 s */
     int64_t request_timeout; /* deadline of a handler; none */
     int64_t drain_timeout;   /* after ed_server_stop(); 30 s */
+    int64_t tls_timeout;     /* for a handshake; 10 s */
+    unsigned max_handshakes; /* TLS at once; further connections wait in the
+                                kernel's queue; 0: 256 */
 
     /* Against large ones. */
     uint32_t max_line;   /* bytes of the request line, or of a field; 8190 */
@@ -50,13 +54,32 @@ struct ed_server_options {
 ED_API ed_server *ed_server_new_with(ed_handler *handler,
                                      const struct ed_server_options *options);
 
+struct ed_server_listen_options {
+    size_t size;
+    /* Connections there begin with TLS; borrowed until the server is freed.
+     * Of the protocols offered it takes http/1.1. NULL: in the clear. */
+    ed_tls *tls;
+};
+
 /* Listens on an address (stream.h), and on further ones if called again. 0,
  * ED_EADDR or -errno, ed_error() naming the address. */
-ED_API ED_CHECK int ed_server_listen(ed_server *server, const char *address);
+#define ed_server_listen(server, address, ...) \
+    ed_server_listen_with(                     \
+        (server), (address),                   \
+        ED_OPTIONS(struct ed_server_listen_options, __VA_ARGS__))
+ED_API ED_CHECK int ed_server_listen_with(
+    ed_server *server, const char *address,
+    const struct ed_server_listen_options *options);
 
 /* Serves on a listener opened elsewhere, which it owns from then on. 0, or
  * ED_ENOMEM, the listener then still being the caller's. */
-ED_API ED_CHECK int ed_server_add(ed_server *server, ed_listener *listener);
+#define ed_server_add(server, listener, ...) \
+    ed_server_add_with(                      \
+        (server), (listener),                \
+        ED_OPTIONS(struct ed_server_listen_options, __VA_ARGS__))
+ED_API ED_CHECK int ed_server_add_with(
+    ed_server *server, ed_listener *listener,
+    const struct ed_server_listen_options *options);
 
 /* The address of the i-th listener as text; false when there are no more. */
 ED_API bool ed_server_address(const ed_server *server, size_t i,
@@ -79,11 +102,13 @@ ED_API int ed_server_run(ed_server *server);
 ED_API void ed_server_stop(ed_server *server);
 
 struct ed_server_counts {
-    uint64_t accepted;  /* connections, in all */
-    uint64_t requests;  /* in all */
-    uint64_t refused;   /* requests answered 4xx before any handler */
-    unsigned open;      /* connections */
-    unsigned in_flight; /* requests */
+    uint64_t accepted;          /* connections, in all */
+    uint64_t requests;          /* in all */
+    uint64_t refused;           /* requests answered 4xx before any handler */
+    uint64_t handshakes;        /* of TLS, that came to an end */
+    uint64_t handshakes_failed; /* or were given up */
+    unsigned open;              /* connections */
+    unsigned in_flight;         /* requests */
 };
 ED_API void ed_server_counts(const ed_server *server,
                              struct ed_server_counts *counts);

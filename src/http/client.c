@@ -10,7 +10,7 @@
 static const struct ed_client_options DEFAULTS = {
     .max_per_origin = 1024,
     .max_idle = 1024,
-    .idle_timeout = 15 * ED_S,
+    .keep_alive = 15 * ED_S,
     .connect_timeout = 10 * ED_S,
     .max_body = 64 * 1024 * 1024,
     .user_agent = DEFAULT_USER_AGENT,
@@ -51,8 +51,7 @@ ed_client *ed_client_new_with(const struct ed_client_options *options)
     client->pool.max_per_origin =
         o.max_per_origin ? o.max_per_origin : d->max_per_origin;
     client->pool.max_idle = o.max_idle ? o.max_idle : d->max_idle;
-    client->pool.idle_timeout =
-        o.idle_timeout ? o.idle_timeout : d->idle_timeout;
+    client->pool.idle_timeout = o.keep_alive ? o.keep_alive : d->keep_alive;
     client->pool.close = close_pooled;
     if (!client->user_agent || ed_pool_open(&client->pool, client->loop)) {
         free_client(client);
@@ -99,7 +98,7 @@ void ed_client_counts(const ed_client *client, struct ed_client_counts *counts)
         .requests = client->requests,
         .connections = client->connections,
         .reused = client->reused,
-        .retried = client->retried,
+        .replaced = client->replaced,
         .open = client->pool.places,
         .idle = client->pool.idle_count,
         .waiting = client->pool.waiting,

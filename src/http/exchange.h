@@ -48,7 +48,7 @@ struct ed_client {
     uint64_t requests;
     uint64_t connections;
     uint64_t reused;
-    uint64_t retried;
+    uint64_t replaced; /* kept connections that turned out to be dead */
 };
 
 /* The client of those who bring none; NULL without memory. */

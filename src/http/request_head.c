@@ -63,6 +63,19 @@ static bool lists(struct ed_bytes list, struct ed_bytes token)
     return false;
 }
 
+/* Takes out those of our fields that the caller has set. */
+static void give_way(struct ed_request_head *head, struct ed_bytes name)
+{
+    struct ed_request_field **at = &head->fields;
+
+    while (*at) {
+        if (is((*at)->name, name))
+            *at = (*at)->next;
+        else
+            at = &(*at)->next;
+    }
+}
+
 /* Checks one of the caller's fields, which may stand for one of ours. */
 static int check_field(struct ed_request_head *head, const char *line)
 {
@@ -83,6 +96,8 @@ static int check_field(struct ed_request_head *head, const char *line)
         head->content_type.len = 0;
     else if (is(name, ED_BYTES("Connection")))
         head->close |= lists(value, ED_BYTES("close"));
+    else
+        give_way(head, name);
     return 0;
 }
 
@@ -113,6 +128,12 @@ static int check(struct ed_request_head *head, size_t *bytes)
             return err;
         *bytes += strlen(*line) + 2;
     }
+    for (struct ed_request_field *f = head->fields; f; f = f->next) {
+        err = check_value("field", f->value);
+        if (err)
+            return err;
+        *bytes += f->name.len + f->value.len + 4;
+    }
     return 0;
 }
 
@@ -128,6 +149,10 @@ static void write(struct ed_request_head *head, struct pen *pen)
         put_field(pen, ED_BYTES("User-Agent: "), head->user_agent);
     for (const char *const *line = head->headers; line && *line; line++)
         put_field(pen, ed_bytes(*line), ED_BYTES(""));
+    for (struct ed_request_field *f = head->fields; f; f = f->next) {
+        put(pen, f->name);
+        put_field(pen, ED_BYTES(": "), f->value);
+    }
     if (head->content_type.len)
         put_field(pen, ED_BYTES("Content-Type: "), head->content_type);
     if (head->framing == ED_REQUEST_LENGTH)

@@ -17,6 +17,14 @@ enum ed_request_framing {
     ED_REQUEST_CHUNKED,
 };
 
+/* A field of the client's own: it gives way to one of the same name that the
+ * caller sets. */
+struct ed_request_field {
+    struct ed_request_field *next;
+    struct ed_bytes name;
+    struct ed_bytes value;
+};
+
 struct ed_request_head {
     struct ed_bytes method;
     struct ed_bytes target; /* without the '/' it begins with, if `slash` */
@@ -26,7 +34,8 @@ struct ed_request_head {
     struct ed_bytes content_type; /* empty: none */
     enum ed_request_framing framing;
     uint64_t length;
-    const char *const *headers; /* of the caller's; NULL at the end */
+    const char *const *headers;      /* of the caller's; NULL at the end */
+    struct ed_request_field *fields; /* those that give way are taken out */
 
     bool close;            /* out: a field asks for the connection's end */
     struct ed_bytes bytes; /* out: the head */

@@ -285,18 +285,22 @@ void ed_conn_gone(struct ed_conn *conn)
 
 static void on_accept(ed_stream *stream, void *arg)
 {
-    ed_server *server = arg;
-    if (server->stopping)
+    struct ed_server_listener *l = arg;
+    if (l->server->stopping)
         ed_stream_close(stream);
     else
-        ed_h1_open(server, stream);
+        ed_h1_open(l->server, stream);
 }
 
-int ed_server_add(ed_server *server, ed_listener *listener)
+int ed_server_add_with(ed_server *server, ed_listener *listener,
+                       const struct ed_server_listen_options *given)
 {
+    ED_OPTIONS_TAKE(struct ed_server_listen_options, options, given);
     struct ed_server_listener *l = malloc(sizeof *l);
     if (!l)
         return ED_ENOMEM;
+    l->server = server;
+    l->tls = options.tls;
     l->listener = listener;
     l->next = NULL;
     ed_listener_local(listener, l->address);
@@ -305,17 +309,18 @@ int ed_server_add(ed_server *server, ed_listener *listener)
         end = &(*end)->next;
     *end = l;
     if (server->scope)
-        ed_listener_start(listener, on_accept, server);
+        ed_listener_start(listener, on_accept, l);
     return 0;
 }
 
-int ed_server_listen(ed_server *server, const char *address)
+int ed_server_listen_with(ed_server *server, const char *address,
+                          const struct ed_server_listen_options *options)
 {
     ed_listener *listener;
     int err = ed_listen(&listener, address);
     if (err)
         return err;
-    err = ed_server_add(server, listener);
+    err = ed_server_add_with(server, listener, options);
     if (err)
         ed_listener_close(listener);
     return err;
@@ -410,7 +415,7 @@ int ed_server_run(ed_server *server)
     /* Somebody may have stopped it before this fiber came to run. */
     struct ed_server_listener *l = server->stopping ? NULL : server->listeners;
     for (; l; l = l->next)
-        ed_listener_start(l->listener, on_accept, server);
+        ed_listener_start(l->listener, on_accept, l);
     int err = serve(server);
     if (!server->stopping)
         ed_server_stop(server);

@@ -53,7 +53,9 @@ struct ed_out {
 
 struct ed_server_listener {
     struct ed_server_listener *next;
+    ed_server *server;
     ed_listener *listener;
+    ed_tls *tls; /* NULL: in the clear */
     char address[ED_ADDR_TEXT];
 };
 

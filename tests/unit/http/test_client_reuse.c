@@ -123,7 +123,7 @@ FIBER_TEST(an_idle_connection_is_dropped_when_the_server_speaks_unasked)
 FIBER_TEST(idle_connections_are_closed_in_time)
 {
     struct peer p = {.scripts = {SCRIPT("<", OK_KEPT, "=")}};
-    ed_client *client = ed_client_new(.idle_timeout = 3 * ED_S);
+    ed_client *client = ed_client_new(.keep_alive = 3 * ED_S);
 
     peer_open(&p);
     check_int(get(client, p.url), 200);
@@ -153,7 +153,7 @@ static int on_stale(const struct ed_fetch_options *options,
     int err = ed_fetch_with(&res, p.url, &o);
     struct ed_client_counts c = counts_of(client);
     if (!err)
-        err = (int)c.retried;
+        err = (int)c.replaced;
     check_int(c.open, err < 0 ? 0 : 1);
     ed_client_free(client);
     peer_close(&p);
@@ -213,7 +213,7 @@ FIBER_TEST(a_request_is_sent_again_once_at_most)
     check_int(get(client, p.url), 200);
     check_int(get(client, p.url), ED_ECONNLOST);
     check_int(p.accepted, 2);
-    check_int(counts_of(client).retried, 1);
+    check_int(counts_of(client).replaced, 1);
     check_int(counts_of(client).open, 0);
     ed_client_free(client);
     peer_close(&p);

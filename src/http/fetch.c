@@ -1,0 +1,63 @@
+/*
+ * fetch.c - a fetch as it is called: its options, its end, and in a fiber of
+ * its own.
+ */
+#include "base/options.h"
+#include "http/journey.h"
+
+static ed_client *client_of(const struct ed_fetch_options *options)
+{
+    ed_client *client = options->client ? options->client : ed_client_of_loop();
+
+    if (client)
+        ED_MAGIC_CHECK(client, ED_CLIENT_MAGIC);
+    return client;
+}
+
+int ed_fetch_with(ed_res **out, const char *url,
+                  const struct ed_fetch_options *options)
+{
+    struct ed_journey j = {.url = url};
+
+    *out = NULL;
+    ed_options_take(&j.options, sizeof(j.options), options);
+    j.client = client_of(&j.options);
+    if (!j.client)
+        return ed_fail(ED_ENOMEM, "%.120s: no memory for a client", url);
+    j.client->requests++;
+    return ed_journey_run(&j, out);
+}
+
+/* ---- in a fiber of its own ---- */
+
+struct go_fetch {
+    ed_res **out;
+    const struct ed_fetch_options *options;
+    char url[];
+};
+
+static int run_go_fetch(void *arg)
+{
+    static const struct ed_fetch_options defaults = {.size = sizeof(defaults)};
+    struct go_fetch *go = arg;
+
+    return ed_fetch_with(go->out, go->url,
+                         go->options ? go->options : &defaults);
+}
+
+int ed_go_fetch_at_(ed_scope *scope, ed_res **out, const char *url,
+                    const struct ed_fetch_options *options, const char *place)
+{
+    size_t len = strlen(url) + 1;
+    /* The scope may outlive the request that the caller works on. */
+    struct go_fetch *go =
+        ed_arena_alloc(ed_scope_arena(scope), sizeof(*go) + len);
+
+    *out = NULL;
+    if (!go)
+        return ed_scope_refuse(scope, ED_ENOMEM, "fetch", place);
+    go->out = out;
+    go->options = options;
+    memcpy(go->url, url, len);
+    return ed_go_at_(scope, run_go_fetch, go, "fetch", place);
+}
