@@ -6,6 +6,7 @@
  * exchange the connection.
  */
 #include "http/request_body.h"
+#include "http/upstream.h"
 #include "http/watch.h"
 #include <jansson.h>
 
@@ -160,4 +161,6 @@ void ed_res_close(ed_res *res)
     res->gathered_read = 0;
     res->stream = false;
     res->client->busy--;
+    if (res->hold.upstream)
+        ed_upstream_release(&res->hold);
 }
