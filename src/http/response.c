@@ -8,6 +8,7 @@
 #include "http/response.h"
 #include "http/decoding.h"
 #include "http/request_body.h"
+#include "http/upstream.h"
 #include "http/watch.h"
 #include <jansson.h>
 
@@ -177,4 +178,6 @@ void ed_res_close(ed_res *res)
     res->gathered_read = 0;
     res->stream = false;
     res->client->busy--;
+    if (res->hold.upstream)
+        ed_upstream_release(&res->hold);
 }
