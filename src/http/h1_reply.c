@@ -191,7 +191,9 @@ static int send_through(struct h1_conn *c, struct ed_bytes piece)
     return err;
 }
 
-int h1_put(struct h1_conn *c, struct ed_bytes bytes)
+/* What does not simply fit behind what was gathered. Suspends. */
+__attribute__((noinline)) static int put_slow(struct h1_conn *c,
+                                              struct ed_bytes bytes)
 {
     if (c->broken)
         return c->broken;
@@ -207,6 +209,17 @@ int h1_put(struct h1_conn *c, struct ed_bytes bytes)
     struct ed_out *out = out_get(c);
     if (!out)
         return ED_ENOMEM;
+    memcpy(out->bytes + out->len, bytes.ptr, bytes.len);
+    out->len += bytes.len;
+    return 0;
+}
+
+int h1_put(struct h1_conn *c, struct ed_bytes bytes)
+{
+    struct ed_out *out = c->out;
+    if (!out || c->broken || bytes.len > GATHER ||
+        bytes.len > ED_OUT_BYTES - out->len || !bytes.len)
+        return put_slow(c, bytes);
     memcpy(out->bytes + out->len, bytes.ptr, bytes.len);
     out->len += bytes.len;
     return 0;

@@ -146,7 +146,7 @@ void ed_server_out_put(ed_server *server, struct ed_out *out)
     server->out_count++;
 }
 
-static void render_common(ed_server *server)
+__attribute__((noinline)) static void render_common(ed_server *server)
 {
     static const char date_name[] = "Date: ";
     char *at = server->common;
@@ -171,6 +171,8 @@ struct ed_bytes ed_server_common(ed_server *server, bool server_line,
 {
     if (ed_now() >= server->date_until || !server->common_len)
         render_common(server);
+    if (server_line && date_line)
+        return ed_bytes_of(server->common, server->common_len);
     size_t from = server_line ? 0 : server->server_len;
     size_t to = date_line ? server->common_len : server->server_len;
     return ed_bytes_of(server->common + from, to > from ? to - from : 0);
