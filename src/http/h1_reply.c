@@ -19,18 +19,16 @@ enum {
     STATUS_LINE = 128,
 };
 
+/*
+ * For what stands between the loop and send(). The way through the kernel is so
+ * long that the processor has forgotten where to return to: each return that
+ * follows is predicted wrongly, and costs as much as 50 instructions.
+ */
+#define SENDS static inline __attribute__((always_inline))
+
 /* ---- output ---- */
 
-static void deferred_push(struct ed_deferred *deferred)
-{
-    struct ed_out *out = ED_CONTAINER(deferred, struct ed_out, deferred);
-    struct h1_conn *c = out->owner;
-    int err = h1_push(c);
-    if (err)
-        h1_break(c, err);
-    else if (!c->out)
-        h1_output_done(c);
-}
+static void deferred_push(struct ed_deferred *deferred);
 
 static struct ed_out *out_get(struct h1_conn *c)
 {
@@ -57,7 +55,7 @@ static void out_release(struct h1_conn *c)
 
 /* Tries to write. What was taken is progress, which a client that takes
  * nothing cannot feign by sending. */
-static ssize_t try_writev(struct h1_conn *c, const struct iovec *iov, int count)
+SENDS ssize_t try_writev(struct h1_conn *c, const struct iovec *iov, int count)
 {
     if (c->broken)
         return c->broken;
@@ -98,7 +96,7 @@ static void stop_waiting(struct h1_conn *c)
         ed_conn_enter(&c->base, c->view_len ? ED_CONN_HEAD : ED_CONN_IDLE);
 }
 
-int h1_push(struct h1_conn *c)
+SENDS int push(struct h1_conn *c)
 {
     if (!c->out || c->broken)
         return c->broken;
@@ -114,6 +112,22 @@ int h1_push(struct h1_conn *c)
     else if (!c->broken)
         wait_writable(c);
     return c->broken;
+}
+
+int h1_push(struct h1_conn *c)
+{
+    return push(c);
+}
+
+static void deferred_push(struct ed_deferred *deferred)
+{
+    struct ed_out *out = ED_CONTAINER(deferred, struct ed_out, deferred);
+    struct h1_conn *c = out->owner;
+    int err = push(c);
+    if (err)
+        h1_break(c, err);
+    else if (!c->out)
+        h1_output_done(c);
 }
 
 static bool writer_abort(void *arg)
