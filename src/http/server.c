@@ -23,6 +23,11 @@ enum {
  * closed over it: a few round trips of a bad line. */
 static const int64_t LINGER = 2 * ED_S;
 
+/* Patience is measured in steps of this, and lasts at most so much longer. A
+ * busy connection is in the same state again within one: it keeps its place,
+ * and its neighbours in the list need not be fetched from memory. */
+static const int64_t STEP = 4 * ED_MS;
+
 static int64_t or_default(int64_t value, int64_t normal)
 {
     if (value < 0)
@@ -189,24 +194,30 @@ static void arm(ed_server *server, int64_t at)
         ed_log_warn("no memory to watch for slow clients");
 }
 
+/* The time by which patience is measured. Rounded up: nobody is expired too
+ * early. */
+static uint64_t this_step(void)
+{
+    return (uint64_t)((ed_now() + STEP - 1) / STEP) & 0xffffffffffffff;
+}
+
 /* Of its line; its time begins anew. */
 static void to_the_end(struct ed_conn *conn)
 {
     ed_list_remove(&conn->node);
     ed_list_add_back(&conn->server->waiting[conn->state], &conn->node);
-    /* Rounded up: never expired too early. */
-    conn->since_us =
-        (uint64_t)((ed_now() + ED_US - 1) / ED_US) & 0xffffffffffffff;
+    conn->since = this_step();
 }
 
 static int64_t patient_until(const struct ed_conn *conn)
 {
-    return (int64_t)conn->since_us * ED_US +
-           conn->server->patience[conn->state];
+    return (int64_t)conn->since * STEP + conn->server->patience[conn->state];
 }
 
 void ed_conn_enter(struct ed_conn *conn, enum ed_conn_state state)
 {
+    if (conn->state == state && conn->since == this_step())
+        return;
     ed_server *server = conn->server;
     int64_t patience = server->patience[state];
     conn->state = state & 0xff;

@@ -29,10 +29,10 @@ enum ed_conn_state {
 /* The head of every connection, whatever its version of HTTP. */
 struct ed_conn {
     struct ed_list node; /* in server->waiting[state] */
-    /* Microseconds of ed_now() when it entered the state or made progress in
-     * it. An idle connection is little more than these members: they are
-     * packed (`state` is an enum ed_conn_state). */
-    uint64_t since_us : 56;
+    /* When it entered the state or made progress in it, in steps of the
+     * server's own. An idle connection is little more than these members:
+     * they are packed (`state` is an enum ed_conn_state). */
+    uint64_t since : 56;
     uint64_t state : 8;
     ed_server *server;
     /* Waited too long, or has to go (ED_ETIMEOUT, ED_ECLOSED when the server
