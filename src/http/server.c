@@ -86,7 +86,8 @@ ed_server *ed_server_new_with(ed_handler *handler,
         ed_list_init(&server->waiting[i]);
     server->fields = malloc(server->limits.max_fields * sizeof *server->fields);
     server->arenas = malloc(FREE_ARENAS * sizeof(ed_arena *));
-    if (!server->fields || !server->arenas) {
+    server->outs = malloc(FREE_OUTS * sizeof *server->outs);
+    if (!server->fields || !server->arenas || !server->outs) {
         ed_server_free(server);
         return NULL;
     }
@@ -126,10 +127,9 @@ void ed_server_arena_put(ed_server *server, ed_arena *arena)
 
 struct ed_out *ed_server_out_get(ed_server *server)
 {
-    struct ed_out *out = server->outs;
-    if (out) {
-        server->outs = out->next;
-        server->out_count--;
+    struct ed_out *out;
+    if (server->out_count) {
+        out = server->outs[--server->out_count];
     } else {
         out = malloc(sizeof *out);
         if (!out)
@@ -146,9 +146,7 @@ void ed_server_out_put(ed_server *server, struct ed_out *out)
         free(out);
         return;
     }
-    out->next = server->outs;
-    server->outs = out;
-    server->out_count++;
+    server->outs[server->out_count++] = out;
 }
 
 __attribute__((noinline)) static void render_common(ed_server *server)
@@ -456,12 +454,10 @@ void ed_server_free(ed_server *server)
     }
     while (server->arena_count)
         ed_arena_free(server->arenas[--server->arena_count]);
-    while (server->outs) {
-        struct ed_out *out = server->outs;
-        server->outs = out->next;
-        free(out);
-    }
+    while (server->out_count)
+        free(server->outs[--server->out_count]);
     free(server->arenas);
+    free(server->outs);
     free(server->fields);
     free(server);
 }

@@ -43,7 +43,6 @@ struct ed_conn {
 /* Output on its way; from a pool, so that an idle connection has none. */
 #define ED_OUT_BYTES (16 * 1024)
 struct ed_out {
-    struct ed_out *next; /* in the pool */
     struct ed_deferred deferred;
     void *owner;
     size_t at; /* sent so far */
@@ -75,9 +74,11 @@ struct ed_server {
     bool stopping;
     bool paused; /* at max_connections */
 
+    /* Stacks of what is free to be lent. Not lists: what was sent lately has
+     * left the caches, and finding the next one should not wait for it. */
     ed_arena **arenas;
     unsigned arena_count;
-    struct ed_out *outs;
+    struct ed_out **outs;
     unsigned out_count;
 
     /* "Server: ...\r\nDate: ...\r\n", made anew each second. */
