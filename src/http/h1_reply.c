@@ -265,16 +265,21 @@ static char *add_number(char *at, uint64_t n)
     return add(at, digits + i, sizeof digits - i);
 }
 
-static char *add_status_line(char *at, int status)
+static char *add_other_status_line(char *at, int status)
 {
-    if (status == 200)
-        return ADD(at, "HTTP/1.1 200 OK\r\n");
     const char *reason = ed_http_reason(status);
     at = ADD(at, "HTTP/1.1 ");
     at = add_number(at, (uint64_t)status);
     *at++ = ' ';
     at = add(at, reason, strlen(reason));
     return ADD(at, "\r\n");
+}
+
+static inline char *add_status_line(char *at, int status)
+{
+    if (status == 200)
+        return ADD(at, "HTTP/1.1 200 OK\r\n");
+    return add_other_status_line(at, status);
 }
 
 static size_t fields_bytes(const struct ed_reply_field *f)
