@@ -418,41 +418,15 @@ static int check_pins(const struct ed_tls_settings *settings,
     return ED_ECERT;
 }
 
-/* OpenSSL takes whatever protocol a server names (RFC 7301, 3.1: it has to be
- * one of those offered). */
-static int check_protocol(SSL *ssl, struct ed_bytes offered,
-                          char why[ED_TLS_WHY])
-{
-    const unsigned char *chosen;
-    unsigned len;
-
-    SSL_get0_alpn_selected(ssl, &chosen, &len);
-    if (len == 0)
-        return 0;
-    for (size_t at = 0; at < offered.len;) {
-        size_t size = (unsigned char)offered.ptr[at];
-
-        if (size == len && !memcmp(offered.ptr + at + 1, chosen, len))
-            return 0;
-        at += 1 + size;
-    }
-    add(why, "the server chose a protocol that was not offered, ");
-    add_printable(why, ed_bytes_of(chosen, len));
-    return ED_ETLS;
-}
-
 int ed_tls_check(SSL *ssl, char why[ED_TLS_WHY])
 {
-    const struct ed_tls_conn *conn = ed_tls_conn_of(ssl);
-    const struct ed_tls_settings *settings = &conn->set->owner->settings;
-    int err = 0;
+    const struct ed_tls_settings *settings =
+        &ed_tls_conn_of(ssl)->set->owner->settings;
 
     why[0] = '\0';
-    if (settings->server)
+    if (settings->pin_count == 0)
         return 0;
-    if (settings->pin_count)
-        err = check_pins(settings, SSL_get0_peer_certificate(ssl), why);
-    return err ? err : check_protocol(ssl, conn->alpn, why);
+    return check_pins(settings, SSL_get0_peer_certificate(ssl), why);
 }
 
 /* ---- failures ---- */

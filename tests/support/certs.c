@@ -57,6 +57,7 @@ void certs_write(const char *file, const char *text)
     FILE *out = fopen(certs_path(file), "w");
 
     DO(out);
+    DO(fchmod(fileno(out), 0600) == 0);
     DO(fputs(text, out) >= 0);
     DO(fclose(out) == 0);
 }
@@ -68,6 +69,7 @@ void certs_append(const char *file, const char *from)
     int c;
 
     DO(in && out);
+    DO(fchmod(fileno(out), 0600) == 0);
     while ((c = fgetc(in)) != EOF)
         DO(fputc(c, out) != EOF);
     fclose(in);
