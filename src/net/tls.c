@@ -658,7 +658,9 @@ static const char *alpn_text(SSL *ssl, struct ed_tls_conn *conn)
 
     SSL_get0_alpn_selected(ssl, &name, &len);
     if (!conn->alpn_text && len)
-        conn->alpn_text = strndup((const char *)name, len);
+        conn->alpn_text = calloc(1, len + 1);
+    if (conn->alpn_text)
+        memcpy(conn->alpn_text, name, len);
     return conn->alpn_text ? conn->alpn_text : "";
 }
 

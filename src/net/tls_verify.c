@@ -458,7 +458,9 @@ static int say_alert(char why[ED_TLS_WHY], int alert)
     }
     if (!*why)
         add(why, "the peer refused ");
-    add(why, "(alert: %s)", SSL_alert_desc_string_long(alert));
+    const char *name = SSL_alert_desc_string_long(alert);
+    bool known = strcmp(name, "unknown") != 0;
+    add(why, "(alert %d%s%s)", alert, known ? ", " : "", known ? name : "");
     return ED_ETLS;
 }
 

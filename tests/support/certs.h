@@ -57,6 +57,9 @@ void certs_revoke(const char *file, const char *append_to);
 void certs_write(const char *file, const char *text);
 void certs_append(const char *file, const char *from);
 
+/* Leaves nothing but the first certificate in a file: the chain is gone. */
+void certs_cut(const char *file);
+
 /* "sha256//BASE64" of a certificate's key, and "sha256:HEX" of itself; to be
  * freed. */
 char *certs_pin_of_key(const char *file);
