@@ -16,6 +16,8 @@ struct ed_journey {
     struct ed_fetch_options options;
     struct ed_request_field *fields; /* of the client's own */
 
+    /* For the next attempt; NULL unless a policy has one. */
+    struct ed_attempt_plan *plan;
     unsigned attempts; /* begun so far */
     unsigned redirects;
 };
