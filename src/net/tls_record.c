@@ -245,7 +245,7 @@ static int take_alert(struct ed_tls_records *r, const uint8_t *text, size_t len)
         return ED_TLS_END;
     if (text[1] == USER_CANCELED)
         return ED_TLS_NOTHING; /* a close_notify follows */
-    return refuse(r, 0); /* whatever its level says (6.2) */
+    return refuse(r, 0);       /* whatever its level says (6.2) */
 }
 
 /* All that can still come of a handshake's kind is an update of keys, and

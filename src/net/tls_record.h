@@ -53,8 +53,8 @@ struct ed_tls_records {
     struct ed_tls_ciphers *ciphers;
     struct ed_tls_keys read;
     struct ed_tls_keys write;
-    bool owes_update;  /* the peer has asked for new keys of ours */
-    uint8_t no_data;   /* records in a row that held none */
+    bool owes_update;   /* the peer has asked for new keys of ours */
+    uint8_t no_data;    /* records in a row that held none */
     uint8_t last_alert; /* to send after a failure; 0: none */
 };
 
@@ -93,9 +93,9 @@ enum ed_tls_content {
 
 /*
  * Opens a whole record where it lies; *data is the part of it that is data.
- * Returns enum ed_tls_content, or ED_ETLS: the peer broke the protocol, somebody
- * changed its bytes, or it sent an alert. Nothing can be read then, and
- * ed_tls_seal_alert() is to tell the peer.
+ * Returns enum ed_tls_content, or ED_ETLS: the peer broke the protocol,
+ * somebody changed its bytes, or it sent an alert. Nothing can be read then,
+ * and ed_tls_seal_alert() is to tell the peer.
  */
 ED_CHECK int ed_tls_record_open(struct ed_tls_records *r, char *record,
                                 size_t len, struct ed_bytes *data);

@@ -52,6 +52,7 @@ static long wire_ctrl(BIO *bio, int cmd, long num, void *ptr)
 }
 
 static BIO_METHOD *method;
+static int method_type;
 
 static void make_method(void)
 {
@@ -76,10 +77,78 @@ int ed_tls_ssl_attach(struct ssl_st *ssl, struct ed_tls_wire *wire)
     BIO_set_data(bio, wire);
     BIO_set_init(bio, 1);
     SSL_set_bio(ssl, bio, bio);
-    SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE |
-                          SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                          SSL_MODE_RELEASE_BUFFERS);
     return 0;
+}
+
+/* ---- the secrets of a handshake ---- */
+
+/* What a line of a key log is about (NSS key log format); NULL: nothing we
+ * want. */
+static uint8_t *secret_of_line(struct ed_tls_secrets *secrets,
+                               struct ed_bytes label)
+{
+    if (ed_bytes_equal(label, ED_BYTES("CLIENT_TRAFFIC_SECRET_0"))) {
+        secrets->have_client = true;
+        return secrets->client;
+    }
+    if (ed_bytes_equal(label, ED_BYTES("SERVER_TRAFFIC_SECRET_0"))) {
+        secrets->have_server = true;
+        return secrets->server;
+    }
+    return NULL;
+}
+
+/* "LABEL CLIENT_RANDOM SECRET": the only way OpenSSL tells its secrets. */
+static void secret_made(const struct ssl_st *ssl, const char *line)
+{
+    BIO *bio = SSL_get_rbio(ssl);
+    struct ed_tls_wire *wire =
+        bio && BIO_method_type(bio) == method_type ? BIO_get_data(bio) : NULL;
+    struct ed_bytes rest = ed_bytes(line);
+    size_t len;
+
+    if (!wire || !wire->secrets)
+        return;
+    uint8_t *secret = secret_of_line(wire->secrets, ed_bytes_cut(&rest, ' '));
+    ed_bytes_cut(&rest, ' ');
+    if (secret && OPENSSL_hexstr2buf_ex(secret, ED_TLS_SECRET_MAX, &len,
+                                        rest.ptr, '\0') != 1)
+        wire->secrets->have_client = false;
+}
+
+/* Tickets are sealed by the secret that is ours from then on. */
+static void record_passes(int write, int version, int type, const void *bytes,
+                          size_t len, struct ssl_st *ssl, void *arg)
+{
+    struct ed_tls_secrets *secrets = arg;
+
+    (void)version, (void)bytes, (void)len, (void)ssl;
+    if (write && type == SSL3_RT_HEADER && secrets->have_server)
+        secrets->written++;
+}
+
+void ed_tls_ssl_tell_secrets(struct ssl_ctx_st *ctx)
+{
+    SSL_CTX_set_keylog_callback(ctx, secret_made);
+}
+
+void ed_tls_ssl_note_secrets(struct ssl_st *ssl, struct ed_tls_wire *wire,
+                             struct ed_tls_secrets *secrets)
+{
+    *secrets = (struct ed_tls_secrets){0};
+    wire->secrets = secrets;
+    SSL_set_msg_callback(ssl, record_passes);
+    SSL_set_msg_callback_arg(ssl, secrets);
+}
+
+uint32_t ed_tls_ssl_suite(struct ssl_st *ssl, const struct ed_tls_wire *wire)
+{
+    const struct ed_tls_secrets *secrets = wire->secrets;
+
+    if (!secrets || !secrets->have_client || !secrets->have_server ||
+        SSL_version(ssl) != TLS1_3_VERSION || SSL_has_pending(ssl))
+        return 0;
+    return SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl));
 }
 
 /* ---- what streams ask for ---- */

@@ -9,12 +9,16 @@
  * be sent whole are kept, sealed, and count as written only when the stream
  * beneath has taken them: who writes sees the same as without TLS. They are
  * never more than one buffer (tls_wire.h), and go out before anything else.
+ *
+ * A server's connection of TLS 1.3 leaves OpenSSL when its handshake is done,
+ * for tls_record.h: that takes a fiftieth of the memory.
  */
 #include "base/options.h"
 #include "net/tls.h"
 #include "net/tls_ssl.h"
 #include <eddy/log.h>
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +26,15 @@
 struct handshake {
     ed_tls_ready_fn *ready;
     void *arg;
+    struct ed_tls_secrets secrets;
+};
+
+/* What is left of a connection that has left OpenSSL. */
+struct settled {
+    struct ed_tls_records records;
+    struct ed_tls_info info;
+    struct ed_tls_peer *peer; /* NULL: showed no certificate */
+    char texts[];             /* of the info */
 };
 
 /* A fiber inside readv(), on whose stack this lies. */
@@ -34,9 +47,11 @@ struct reader {
 
 struct tls_stream {
     struct ed_stream stream;
-    ed_stream *lower; /* NULL when closed */
-    SSL *ssl;
+    ed_stream *lower;            /* NULL when closed */
+    SSL *ssl;                    /* or... */
+    struct settled *settled;     /* ...this */
     struct handshake *handshake; /* NULL when done */
+    struct ed_tls_kept *plain;   /* opened, and more than a fiber asked for */
     struct ed_tls_wire wire;
     struct ed_deferred deferred; /* goes on with input that was kept */
     struct reader *reader;
@@ -67,11 +82,31 @@ static struct tls_stream *of_stream(ed_stream *s)
     return ED_CONTAINER(s, struct tls_stream, stream);
 }
 
+static void free_handshake(struct tls_stream *t)
+{
+    if (t->handshake)
+        OPENSSL_cleanse(t->handshake, sizeof(*t->handshake));
+    free(t->handshake);
+    t->handshake = NULL;
+    t->wire.secrets = NULL;
+}
+
+static void free_settled(struct settled *settled)
+{
+    if (!settled)
+        return;
+    ed_tls_records_end(&settled->records);
+    free(settled->peer);
+    free(settled);
+}
+
 static void free_stream(struct tls_stream *t)
 {
     SSL_free(t->ssl);
+    free_settled(t->settled);
+    free_handshake(t);
     ed_tls_wire_close(&t->wire);
-    free(t->handshake);
+    free(t->plain);
     free(t);
 }
 
@@ -135,12 +170,66 @@ static int send_out(struct tls_stream *t)
     return t->write_err ? t->write_err : -EAGAIN;
 }
 
+/* New keys of ours, if they are due and the output is not full. */
+static int renew_keys(struct tls_stream *t)
+{
+    struct ed_tls_records *r = &t->settled->records;
+    struct ed_tls_out *out =
+        ed_tls_update_is_due(r) ? ed_tls_wire_out(&t->wire) : NULL;
+
+    if (!ed_tls_update_is_due(r))
+        return 0;
+    if (!out)
+        return ED_ENOMEM;
+    if (sizeof(out->bytes) - out->len < ED_TLS_EXTRA)
+        return 0;
+    size_t len = ed_tls_seal_update(r, out->bytes + out->len);
+    out->len += len;
+    return len ? 0 : ED_ENOMEM;
+}
+
+static int seal_records(struct tls_stream *t, struct ed_tls_cursor *cursor)
+{
+    struct ed_tls_out *out = t->wire.out;
+    int err = renew_keys(t);
+
+    while (!err && ed_tls_cursor_more(cursor) &&
+           ed_tls_wire_has_room(&t->wire)) {
+        size_t len = ed_tls_seal_data(&t->settled->records, cursor,
+                                      out->bytes + out->len);
+        if (!len)
+            return ED_ENOMEM;
+        out->len += len;
+        out->plain += len - ED_TLS_RECORD_EXTRA;
+    }
+    return err;
+}
+
+/* Says that no more comes, or, after a failure, what was wrong. */
+static void say_end(struct tls_stream *t, bool failed)
+{
+    struct ed_tls_out *out = t->wire.out;
+
+    if (t->ssl) {
+        ed_tls_ssl_say_end(t->ssl);
+        return;
+    }
+    out = ed_tls_wire_out(&t->wire);
+    if (!out || sizeof(out->bytes) - out->len < ED_TLS_EXTRA)
+        return;
+    struct ed_tls_records *r = &t->settled->records;
+    char *at = out->bytes + out->len;
+    out->len += failed ? ed_tls_seal_alert(r, at) : ed_tls_seal_end(r, at);
+}
+
 static int seal(struct tls_stream *t, struct ed_tls_cursor *cursor)
 {
     char why[ED_TLS_WHY];
 
     if (!ed_tls_wire_out(&t->wire))
         return ED_ENOMEM;
+    if (t->settled)
+        return seal_records(t, cursor);
     int err = ed_tls_ssl_seal(t->ssl, &t->wire, cursor);
     if (err == ED_ETLS)
         err = ed_tls_failure(t->ssl, why);
@@ -163,7 +252,7 @@ static size_t take_credit(struct tls_stream *t, size_t len)
 static ssize_t push(struct tls_stream *t, const struct iovec *iov, int count)
 {
     struct ed_tls_cursor cursor = {.iov = iov, .count = count};
-    size_t len = ed_tls_iov_bytes(iov, count);
+    size_t len = ed_tls_cursor_bytes(&cursor);
     int err = t->shut ? -EPIPE : send_out(t);
     size_t done = take_credit(t, len);
 
@@ -265,17 +354,23 @@ static void tell_end(struct tls_stream *t)
 }
 
 /* The peer breaks the protocol: it gets the alert that says so, and no more. */
-static void break_off(struct tls_stream *t, int err)
+static int break_off(struct tls_stream *t)
 {
+    char why[ED_TLS_WHY];
+    int err = ED_ETLS;
+
+    if (t->ssl)
+        err = ed_tls_failure(t->ssl, why);
+    else
+        say_end(t, true);
     (void)send_out(t);
     break_writing(t, err);
+    return err;
 }
 
 /* What a failed step comes to. False: it has to wait. */
 static bool take_failure(struct tls_stream *t, int err)
 {
-    char why[ED_TLS_WHY];
-
     if (err == -ENOBUFS) {
         t->input_waits = true;
         return false;
@@ -285,9 +380,74 @@ static bool take_failure(struct tls_stream *t, int err)
     if (err == -EAGAIN)
         err = t->lower_err ? t->lower_err : ED_EEOF;
     else if (err == ED_ETLS)
-        break_off(t, err = ed_tls_failure(t->ssl, why));
+        err = break_off(t);
     end_input(t, err);
     return true;
+}
+
+/* Opens the next record: enum ed_tls_content, -EAGAIN or an error. */
+static int open_record(struct tls_stream *t, struct ed_bytes *data)
+{
+    struct ed_tls_records *r = &t->settled->records;
+    char *bytes;
+    int err = ed_tls_wire_look(&t->wire, ED_TLS_RECORD_HEADER, &bytes);
+
+    if (err)
+        return err;
+    ssize_t len =
+        ed_tls_record_length(r, ed_bytes_of(bytes, ED_TLS_RECORD_HEADER));
+    if (len < 0)
+        return (int)len;
+    err = ed_tls_wire_look(&t->wire, (size_t)len, &bytes);
+    if (err)
+        return err;
+    ed_tls_wire_pass(&t->wire, (size_t)len);
+    return ed_tls_record_open(r, bytes, (size_t)len, data);
+}
+
+/* Reads without a copy: a count, 0 at the end, or an error. The bytes stay
+ * until the next reading. */
+static ssize_t read_piece(struct tls_stream *t, struct ed_bytes *piece)
+{
+    char *plain = t->wire.shared->plain;
+    size_t kept = ed_tls_kept_take(&t->plain, plain, ED_TLS_PLAIN);
+    int content;
+
+    if (kept || t->ssl) {
+        ssize_t n =
+            kept ? (ssize_t)kept : ed_tls_ssl_read(t->ssl, plain, ED_TLS_PLAIN);
+        *piece = ed_bytes_of(plain, n > 0 ? (size_t)n : 0);
+        return n;
+    }
+    while ((content = open_record(t, piece)) == ED_TLS_NOTHING) {
+        int err = renew_keys(t); /* the peer may have asked for it */
+        if (err)
+            return err;
+    }
+    if (content < 0)
+        return content;
+    return content == ED_TLS_DATA ? (ssize_t)piece->len : 0;
+}
+
+static ssize_t read_copy(struct tls_stream *t, char *buf, size_t len)
+{
+    struct ed_bytes piece;
+    size_t kept = ed_tls_kept_take(&t->plain, buf, len);
+
+    if (kept)
+        return (ssize_t)kept;
+    /* OpenSSL copies itself, and keeps the rest. */
+    if (t->ssl)
+        return ed_tls_ssl_read(t->ssl, buf, len);
+    ssize_t n = read_piece(t, &piece);
+    if (n <= 0)
+        return n;
+    if (piece.len < len)
+        len = piece.len;
+    memcpy(buf, piece.ptr, len);
+    if (ed_tls_keep(&t->plain, piece.ptr + len, piece.len - len))
+        return ED_ENOMEM;
+    return (ssize_t)len;
 }
 
 /* Fills what a fiber wants to read into. */
@@ -296,10 +456,8 @@ static ssize_t read_for_fiber(struct tls_stream *t, struct reader *reader)
     ssize_t n = 0;
 
     while (ed_tls_cursor_more(&reader->into)) {
-        const struct iovec *iov = reader->into.iov;
-        size_t at = reader->into.offset;
-        n = ed_tls_ssl_read(t->ssl, (char *)iov->iov_base + at,
-                            iov->iov_len - at);
+        struct ed_bytes room = ed_tls_cursor_piece(&reader->into, SIZE_MAX);
+        n = read_copy(t, (char *)room.ptr, room.len);
         if (n <= 0)
             break;
         reader->got += n;
@@ -308,19 +466,25 @@ static ssize_t read_for_fiber(struct tls_stream *t, struct reader *reader)
     return reader->got ? reader->got : n;
 }
 
+/* Asking OpenSSL in vain is not cheap. */
+static bool has_input(const struct tls_stream *t)
+{
+    return t->plain || ed_tls_wire_has_input(&t->wire) ||
+           (t->ssl && SSL_has_pending(t->ssl));
+}
+
 /* One step of reading. False when there is nothing more to do for now. */
 static bool read_step(struct tls_stream *t)
 {
-    char *plain = t->wire.shared->plain;
+    struct ed_bytes piece;
+    ssize_t n = -EAGAIN;
 
-    if (t->ended) {
+    if (t->ended && !t->plain) {
         tell_end(t);
         return false;
     }
-    ssize_t n = -EAGAIN; /* asking OpenSSL in vain is not cheap */
-    if (ed_tls_wire_has_input(&t->wire) || SSL_has_pending(t->ssl))
-        n = t->reader ? read_for_fiber(t, t->reader)
-                      : ed_tls_ssl_read(t->ssl, plain, ED_TLS_PLAIN);
+    if (has_input(t))
+        n = t->reader ? read_for_fiber(t, t->reader) : read_piece(t, &piece);
     if (n < 0)
         return take_failure(t, (int)n);
     if (n == 0)
@@ -328,21 +492,76 @@ static bool read_step(struct tls_stream *t)
     else if (t->reader)
         give_reader(t, n);
     else
-        t->stream.on_data(&t->stream, plain, n);
+        t->stream.on_data(&t->stream, (char *)piece.ptr, n);
     return true;
+}
+
+/* ---- the handshake ---- */
+
+static struct settled *settled_new(const struct ed_tls_info *info)
+{
+    size_t alpn = strlen(info->alpn) + 1, name = strlen(info->server_name) + 1;
+    struct settled *s = calloc(1, sizeof(*s) + alpn + name);
+
+    if (!s)
+        return NULL;
+    s->info = *info; /* version and cipher are OpenSSL's own constants */
+    s->info.alpn = memcpy(s->texts, info->alpn, alpn);
+    s->info.server_name = memcpy(s->texts + alpn, info->server_name, name);
+    return s;
+}
+
+/* 0, or ED_ENOMEM. */
+static int settle_peer(struct settled *s, SSL *ssl)
+{
+    struct ed_tls_peer peer;
+
+    if (!ed_tls_peer_of(ssl, &peer))
+        return 0;
+    s->peer = malloc(sizeof(peer));
+    if (!s->peer)
+        return ED_ENOMEM;
+    *s->peer = peer;
+    return 0;
+}
+
+/* Leaves OpenSSL, if that can be done. */
+static void settle(struct tls_stream *t)
+{
+    struct ed_tls_info info;
+    uint32_t suite = ed_tls_ssl_suite(t->ssl, &t->wire);
+
+    if (!suite)
+        return;
+    ed_tls_info_of(t->ssl, &info);
+    struct settled *s = settled_new(&info);
+    if (!s)
+        return;
+    if (settle_peer(s, t->ssl) ||
+        ed_tls_records_begin(&s->records, &t->wire.shared->ciphers, suite,
+                             t->wire.secrets)) {
+        free(s->peer);
+        free(s);
+        return;
+    }
+    SSL_free(t->ssl);
+    t->ssl = NULL;
+    t->settled = s;
 }
 
 static void handshake_over(struct tls_stream *t, int err, const char *why)
 {
-    struct handshake handshake = *t->handshake;
+    ed_tls_ready_fn *ready = t->handshake->ready;
+    void *arg = t->handshake->arg;
 
-    free(t->handshake);
-    t->handshake = NULL;
     if (err) {
         end_input(t, err);
         break_writing(t, err);
+    } else {
+        settle(t);
     }
-    handshake.ready(&t->stream, err, why, handshake.arg);
+    free_handshake(t);
+    ready(&t->stream, err, why, arg);
 }
 
 /* One step of the handshake. False when it has to wait. */
@@ -553,8 +772,7 @@ static int tls_receive(ed_stream *s, bool on)
     if (t->handshake || (on && t->reader))
         return ED_EUSAGE;
     t->receiving = on;
-    if (on && (t->ended || t->lower_ended || ed_tls_wire_has_input(&t->wire) ||
-               SSL_has_pending(t->ssl)))
+    if (on && (t->ended || t->lower_ended || has_input(t)))
         ed_defer(ed_loop_current(), &t->deferred);
     return update_receiving(t);
 }
@@ -589,7 +807,7 @@ static int tls_shutdown(ed_stream *s)
     if (t->shut)
         return 0;
     t->shut = true;
-    ed_tls_ssl_say_end(t->ssl);
+    say_end(t, false);
     if (send_out(t) == -EAGAIN)
         return 0; /* the rest follows, and then the end */
     end_output(t);
@@ -615,7 +833,7 @@ static void tls_close(ed_stream *s)
     wake_waiting(t);
     ed_undefer(ed_loop_current(), &t->deferred);
     if (!t->handshake && !t->shut && !t->write_err && !s->reset)
-        ed_tls_ssl_say_end(t->ssl);
+        say_end(t, false);
     if (!s->reset)
         (void)send_out(t); /* as far as it goes */
     t->lower = NULL;
@@ -669,7 +887,7 @@ static int make_stream(struct tls_stream **out, ed_stream *lower, SSL *ssl,
         free(t);
         return err;
     }
-    *handshake = (struct handshake){ready, arg};
+    *handshake = (struct handshake){.ready = ready, .arg = arg};
     t->stream.ops = &tls_ops;
     t->lower = lower;
     t->ssl = ssl;
@@ -691,6 +909,8 @@ static int begin(ed_stream **out, ed_stream *lower, SSL *ssl,
         SSL_free(ssl);
         return err;
     }
+    if (SSL_is_server(ssl))
+        ed_tls_ssl_note_secrets(ssl, &t->wire, &t->handshake->secrets);
     lower->user = t;
     lower->on_data = lower_data;
     lower->on_writable = lower_writable;
@@ -817,7 +1037,10 @@ bool ed_stream_tls(ed_stream *s, struct ed_tls_info *out)
 {
     if (s->ops != &tls_ops || of_stream(s)->handshake)
         return false;
-    ed_tls_info_of(of_stream(s)->ssl, out);
+    if (of_stream(s)->settled)
+        *out = of_stream(s)->settled->info;
+    else
+        ed_tls_info_of(of_stream(s)->ssl, out);
     return true;
 }
 
@@ -825,5 +1048,10 @@ bool ed_stream_tls_peer(ed_stream *s, struct ed_tls_peer *out)
 {
     if (s->ops != &tls_ops || of_stream(s)->handshake)
         return false;
-    return ed_tls_peer_of(of_stream(s)->ssl, out);
+    const struct settled *settled = of_stream(s)->settled;
+    if (!settled)
+        return ed_tls_peer_of(of_stream(s)->ssl, out);
+    if (settled->peer)
+        *out = *settled->peer;
+    return settled->peer;
 }

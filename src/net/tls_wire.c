@@ -7,6 +7,7 @@
 #include "net/tls_wire.h"
 #include "base/size.h"
 #include "core/runtime.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,7 @@ static void leave(struct ed_tls_shared *shared)
         shared->outs = out->next;
         free(out);
     }
+    ed_tls_ciphers_free(&shared->ciphers);
     free(shared);
 }
 
@@ -90,12 +92,14 @@ int ed_tls_keep(struct ed_tls_kept **kept, const char *bytes, size_t len)
         !ed_size_add(sizeof(*k), want, &total))
         return ED_ENOMEM;
     if (!k || k->cap < want) {
-        k = realloc(k, total);
+        /* A record may come in many small pieces. */
+        size_t cap = k && want < 2 * k->cap ? 2 * k->cap : want;
+        k = realloc(k, total + (cap - want));
         if (!k)
             return ED_ENOMEM;
         if (!*kept)
             k->at = k->len = 0;
-        k->cap = want;
+        k->cap = cap;
         *kept = k;
     }
     memcpy(k->bytes + have, bytes, len);
@@ -135,8 +139,48 @@ size_t ed_tls_wire_take(struct ed_tls_wire *wire, char *buf, size_t len)
     return taken + more;
 }
 
+static void let_go_used(struct ed_tls_wire *wire)
+{
+    if (ed_tls_kept_len(wire->in))
+        return;
+    free(wire->in);
+    wire->in = NULL;
+}
+
+int ed_tls_wire_look(struct ed_tls_wire *wire, size_t len, char **bytes)
+{
+    let_go_used(wire);
+    size_t have = ed_tls_kept_len(wire->in);
+    *bytes = wire->view;
+    if (!have)
+        return wire->view_len < len ? -EAGAIN : 0;
+    if (have < len) {
+        size_t more = len - have;
+        if (more > wire->view_len)
+            more = wire->view_len;
+        if (ed_tls_keep(&wire->in, wire->view, more))
+            return ED_ENOMEM;
+        wire->view += more;
+        wire->view_len -= more;
+        have += more;
+    }
+    *bytes = wire->in->bytes + wire->in->at;
+    return have < len ? -EAGAIN : 0;
+}
+
+void ed_tls_wire_pass(struct ed_tls_wire *wire, size_t len)
+{
+    if (wire->in) {
+        wire->in->at += len;
+    } else {
+        wire->view += len;
+        wire->view_len -= len;
+    }
+}
+
 int ed_tls_wire_keep(struct ed_tls_wire *wire)
 {
+    let_go_used(wire);
     int err = ed_tls_keep(&wire->in, wire->view, wire->view_len);
 
     wire->view = NULL;
@@ -180,35 +224,4 @@ void ed_tls_wire_put_out(struct ed_tls_wire *wire)
     out->next = shared->outs;
     shared->outs = out;
     shared->out_count++;
-}
-
-/* ---- vectors ---- */
-
-bool ed_tls_cursor_more(struct ed_tls_cursor *c)
-{
-    while (c->count && c->offset == c->iov->iov_len) {
-        c->iov++;
-        c->count--;
-        c->offset = 0;
-    }
-    return c->count;
-}
-
-void ed_tls_cursor_skip(struct ed_tls_cursor *c, size_t n)
-{
-    while (n && ed_tls_cursor_more(c)) {
-        size_t here = c->iov->iov_len - c->offset;
-        size_t step = n < here ? n : here;
-        c->offset += step;
-        n -= step;
-    }
-}
-
-size_t ed_tls_iov_bytes(const struct iovec *iov, int count)
-{
-    size_t bytes = 0;
-
-    for (int i = 0; i < count; i++)
-        bytes += iov[i].iov_len;
-    return bytes;
 }

@@ -10,16 +10,10 @@
 #ifndef EDDY_NET_TLS_WIRE_H
 #define EDDY_NET_TLS_WIRE_H
 
-#include <eddy/bytes.h>
-#include <eddy/error.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <sys/types.h>
-#include <sys/uio.h>
+#include "net/tls_record.h"
 
-/* The most bytes of a record before it is sealed (RFC 8446, 5.1), and what
- * header, inner type, nonce and tag add with the ciphers in use. */
-#define ED_TLS_PLAIN 16384
+/* What sealing adds at most to a record with the ciphers in use: header, nonce
+ * (1.2) or inner type (1.3), tag. */
 #define ED_TLS_EXTRA 64
 
 /* Records that leave in one system call, and room for what is no data: alerts,
@@ -52,6 +46,7 @@ struct ed_tls_shared {
     size_t users;
     struct ed_tls_out *outs;
     unsigned out_count;
+    struct ed_tls_ciphers ciphers;
     char plain[ED_TLS_PLAIN];  /* opened, while on_data looks at it */
     char gather[ED_TLS_PLAIN]; /* small pieces, to be sealed as one */
 };
@@ -62,13 +57,7 @@ struct ed_tls_wire {
     char *view;             /* during an event of the transport only */
     size_t view_len;
     struct ed_tls_out *out;
-};
-
-/* Where in a vector to go on. */
-struct ed_tls_cursor {
-    const struct iovec *iov;
-    int count;
-    size_t offset; /* in the first piece */
+    struct ed_tls_secrets *secrets; /* where a handshake leaves its own; NULL */
 };
 
 /* In a loop. 0 or ED_ENOMEM. */
@@ -81,16 +70,32 @@ ED_CHECK int ed_tls_keep(struct ed_tls_kept **kept, const char *bytes,
 /* Takes up to `len` bytes of what is kept. */
 size_t ed_tls_kept_take(struct ed_tls_kept **kept, char *buf, size_t len);
 
+static inline size_t ed_tls_kept_len(const struct ed_tls_kept *kept)
+{
+    return kept ? kept->len - kept->at : 0;
+}
+
 /* Whether anything that arrived was not used yet. */
 static inline bool ed_tls_wire_has_input(const struct ed_tls_wire *wire)
 {
-    return wire->in || wire->view_len;
+    return ed_tls_kept_len(wire->in) || wire->view_len;
 }
 
 /* Takes up to `len` bytes of the input. */
 size_t ed_tls_wire_take(struct ed_tls_wire *wire, char *buf, size_t len);
 
-/* Keeps what is left of the view, which is about to vanish. 0 or ED_ENOMEM. */
+/*
+ * The first `len` bytes of the input in one piece: 0, *bytes being valid until
+ * the next look or the end of the event, and free to be overwritten; -EAGAIN
+ * when they are not there yet; or ED_ENOMEM.
+ */
+ED_CHECK int ed_tls_wire_look(struct ed_tls_wire *wire, size_t len,
+                              char **bytes);
+/* Passes bytes that were looked at. */
+void ed_tls_wire_pass(struct ed_tls_wire *wire, size_t len);
+
+/* Keeps what is left of the view, which is about to vanish, and lets go what
+ * was used. 0 or ED_ENOMEM. */
 ED_CHECK int ed_tls_wire_keep(struct ed_tls_wire *wire);
 
 /* The buffer for output, taken from the pool if need be; NULL: no memory. */
@@ -106,10 +111,5 @@ static inline bool ed_tls_wire_has_room(const struct ed_tls_wire *wire)
                ED_TLS_PLAIN + ED_TLS_EXTRA &&
            len <= ED_TLS_OUT_BYTES - ED_TLS_OUT_SPARE;
 }
-
-/* Passes empty pieces; false at the end of the vector. */
-bool ed_tls_cursor_more(struct ed_tls_cursor *c);
-void ed_tls_cursor_skip(struct ed_tls_cursor *c, size_t n);
-size_t ed_tls_iov_bytes(const struct iovec *iov, int count);
 
 #endif
