@@ -86,8 +86,8 @@ struct ed_balance_policy {
 
 /*
  * Leaves an address alone for a while after so many failures in a row (no
- * connection, no response, or 502, 503, 504), or with more than `percent` of
- * its last 100 requests failed. Then one request probes it: it is taken back,
+ * connection, no response in time, or not before a hedged request's; or 502,
+ * 503, 504), or with more than `percent` of its last 100 requests failed. Then one request probes it: it is taken back,
  * or left alone for twice as long. At most half of a name's addresses are left
  * alone at once, so the only one never is. Turns balancing on.
  */
