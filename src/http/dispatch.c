@@ -163,6 +163,8 @@ static int resolve(struct dispatch *d)
         return fail(d, err,
                     err == ED_ETIMEOUT ? "name not resolved in time"
                                        : "name not resolved when cancelled");
+    if (err == ED_EADDR)
+        return fail(d, ED_EURL, "malformed host");
     if (err)
         return fail(d, err, ed_error());
     if (ed_balance_update(d->hold.upstream, &addrs, d->s->port))
