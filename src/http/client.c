@@ -48,6 +48,7 @@ ed_client *ed_client_new_with(const struct ed_client_options *options)
     client->connect_timeout =
         o.connect_timeout ? o.connect_timeout : d->connect_timeout;
     client->max_body = o.max_body ? o.max_body : d->max_body;
+    client->no_decoding = o.no_decoding;
     client->user_agent = strdup(o.user_agent ? o.user_agent : d->user_agent);
     client->hook = o.hook;
     client->hook_arg = o.hook_arg;

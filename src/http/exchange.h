@@ -13,6 +13,7 @@
 #include "base/magic.h"
 #include "http/pool.h"
 #include "net/stream.h"
+#include "wire/coding.h"
 #include "wire/http1.h"
 
 /* The most that a response head may be; more than any server sends. */
@@ -42,6 +43,7 @@ struct ed_client {
     struct ed_head_reader *reader; /* at hand; or NULL */
     int64_t connect_timeout;
     size_t max_body;
+    bool no_decoding;
     char *user_agent; /* "" for none */
     size_t user_agent_len;
     ed_client_hook *hook; /* watch.h */
@@ -107,7 +109,8 @@ struct ed_res {
 
     bool to_head; /* answers HEAD: without a body, whatever it says */
     bool stream;
-    bool may_retry;    /* as far as the request is concerned */
+    bool asks_for_codings; /* those that decoding.c undoes */
+    bool may_retry;        /* as far as the request is concerned */
     bool retry;        /* failed so that it is to be sent again; the place among
                           the origin's connections is still held */
     bool sent;         /* the whole request */
@@ -123,9 +126,11 @@ struct ed_res {
     const char *reason;
 
     size_t max_body;
-    uint64_t received;    /* bytes of the body */
-    uint64_t body_length; /* if told */
-    struct ed_bytes body; /* in the arena; whole at the end */
+    uint64_t received;            /* bytes of the body */
+    uint64_t body_length;         /* if told */
+    struct ed_bytes body;         /* in the arena; whole at the end */
+    struct ed_codings codings;    /* to be undone */
+    struct ed_decoding *decoding; /* of a streamed body; or NULL */
 
     /* A body that is streamed, or of which the length is not known. */
     struct ed_buf gathered;
