@@ -79,15 +79,20 @@ static void a_quiet_time_does_not_pay_for_a_storm(void **state)
     assert_int_equal(taken, 110);
 }
 
-static void retry_after_is_read_in_seconds(void **state)
+static void retry_after_is_seconds_or_a_date(void **state)
 {
     (void)state;
+    const char *date = "Sun, 06 Nov 1994 08:49:37 GMT";
+
     assert_int_equal(ed_retry_after("3", 0), 3 * ED_S);
     assert_int_equal(ed_retry_after(" 0 ", 0), 0);
     assert_int_equal(ed_retry_after(NULL, 0), 0);
     assert_int_equal(ed_retry_after("soon", 0), 0);
     assert_int_equal(ed_retry_after("-3", 0), 0);
     assert_int_equal(ed_retry_after("9223372036854775807", 0), INT64_MAX);
+    assert_int_equal(ed_retry_after(date, 784111777 - 5), 5 * ED_S);
+    assert_int_equal(ed_retry_after(date, 784111777), 0);
+    assert_int_equal(ed_retry_after(date, 784111777 + 5), 0);
 }
 
 /* ---- what is sent again ---- */
@@ -444,7 +449,7 @@ int main(void)
         cmocka_unit_test(the_same_dice_fall_the_same),
         cmocka_unit_test(a_budget_is_a_part_of_the_requests_and_some_a_second),
         cmocka_unit_test(a_quiet_time_does_not_pay_for_a_storm),
-        cmocka_unit_test(retry_after_is_read_in_seconds),
+        cmocka_unit_test(retry_after_is_seconds_or_a_date),
         cmocka_unit_test(a_server_that_is_busy_is_asked_again),
         cmocka_unit_test(an_answer_is_not_asked_for_again),
         cmocka_unit_test(a_lost_connection_is_tried_again),
