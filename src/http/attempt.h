@@ -24,6 +24,7 @@ struct ed_attempt_plan {
     /* What became of it. */
     const ed_res *res; /* from when it is sent; NULL before */
     bool unreached;    /* no connection was to be had */
+    bool outrun;       /* cancelled without a byte, since another was faster */
 };
 
 struct ed_attempt {

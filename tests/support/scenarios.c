@@ -443,11 +443,11 @@ static int serve(void *arg)
 typedef int session(ed_client *client, const char *address);
 
 /* A server, a client, and what the client does. */
-static int with_server(ed_handler *handler, session *use)
+static int with_client(ed_handler *handler, ed_client *made, session *use)
 {
     char address[ED_ADDR_TEXT];
+    ed_client *client CLIENT_AUTO = made;
     ed_server *server SERVER_AUTO = ed_server_new(handler);
-    ed_client *client CLIENT_AUTO = ed_client_new(.max_per_origin = 3);
     if (!server || !client)
         return ED_ENOMEM;
     int err = ed_server_listen(server, "127.0.0.1:0");
@@ -460,6 +460,11 @@ static int with_server(ed_handler *handler, session *use)
     ed_server_stop(server);
     int served = ed_wait(s);
     return err ? err : served;
+}
+
+static int with_server(ed_handler *handler, session *use)
+{
+    return with_client(handler, ed_client_new(.max_per_origin = 3), use);
 }
 
 static int fetch_five(ed_client *client, const char *address)
@@ -537,6 +542,69 @@ static int run_http_stream(void *arg)
     return with_server(mirror, stream_both_ways);
 }
 
+/* ---- policies of a client ---- */
+
+static unsigned asked;
+
+static int busy_at_first(ed_req *req)
+{
+    return asked++ < 5 ? ed_reply(req, 503, "busy") : hello(req);
+}
+
+static int run_retries(void *arg)
+{
+    (void)arg;
+    asked = 0;
+    /* The shortest of pauses, so that each run has the same order. */
+    ed_client *client = ed_client_new(.retry = {.attempts = 3, .backoff = 1},
+                                      .balance = {.on = true});
+    return with_client(busy_at_first, client, fetch_five);
+}
+
+static int slow_at_first(ed_req *req)
+{
+    int err = asked++ < 2 ? ed_sleep(ED_S) : 0;
+    return err ? err : hello(req);
+}
+
+/* Streamed, so that it is the loser's head alone that is too late. */
+static int stream_hedged(ed_client *client, const char *address)
+{
+    char url[100], buf[100];
+    ed_res *res;
+    snprintf(url, sizeof url, "http://%s/hedged", address);
+    int err = ed_fetch(&res, url, .client = client, .stream = true);
+    if (err)
+        return err;
+    ssize_t n = ed_res_read(res, buf, sizeof buf);
+    ed_res_close(res);
+    return n < 0 ? (int)n : expect(n > 0);
+}
+
+static int fetch_hedged(ed_client *client, const char *address)
+{
+    int err = fetch_five(client, address);
+    asked = 0;
+    return err ? err : stream_hedged(client, address);
+}
+
+static int run_hedges(void *arg)
+{
+    (void)arg;
+    asked = 0;
+    ed_client *client =
+        ed_client_new(.hedge = {.after = 50 * ED_MS}, .eject = {.failures = 2},
+                      .limit = {.adaptive = true});
+    return with_client(slow_at_first, client, fetch_hedged);
+}
+
+static int run_limit(void *arg)
+{
+    (void)arg;
+    ed_client *client = ed_client_new(.limit = {.max = 2, .queue = 3});
+    return with_client(hello, client, fetch_twice);
+}
+
 const struct scenario scenarios[] = {
     {"scopes", run_scopes},
     {"channels", run_channels},
@@ -549,5 +617,8 @@ const struct scenario scenarios[] = {
     {"files", run_files},
     {"http", run_http},
     {"http_stream", run_http_stream},
+    {"retries", run_retries},
+    {"hedges", run_hedges},
+    {"limit", run_limit},
     {NULL, NULL},
 };
