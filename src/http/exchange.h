@@ -131,6 +131,7 @@ struct ed_res {
 
     struct iovec out[2];             /* head and body of the request */
     struct ed_request_body *request; /* given in pieces; or NULL */
+    struct ed_payload *payload;      /* that it is made of, if `stream` */
     const char *about; /* "GET http://...", if `stream` or `request` */
     struct ed_res_timing timing;
 };

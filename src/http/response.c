@@ -7,6 +7,7 @@
  */
 #include "http/response.h"
 #include "http/decoding.h"
+#include "http/payload.h"
 #include "http/request_body.h"
 #include <jansson.h>
 
@@ -170,6 +171,7 @@ void ed_res_close(ed_res *res)
         return;
     ed_exchange_abandon(res, ED_ECLOSED);
     ed_request_body_free(res);
+    ed_payload_close(res->payload);
     ed_decoding_free(res);
     ed_buf_free(&res->gathered);
     res->gathered_read = 0;
