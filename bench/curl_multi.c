@@ -2,8 +2,12 @@
  * curl_multi.c - libcurl's multi interface asking a server as fast as it is
  * answered: a peer of the `client` benchmark, with the options of client.c.
  *
+ *     curl_multi [--fresh] [-c CONCURRENCY] [-t SECONDS] [-w SECONDS] URL
+ *
  * The socket interface with epoll is its fastest way (one event costs one
- * call, however many transfers there are); handles and connections are kept.
+ * call, however many transfers there are), and connections are kept. So are
+ * easy handles, with all they are set to; with --fresh every request has a new
+ * one, as in programs that fetch one thing and then another.
  */
 #include "clients.h"
 #include <curl/curl.h>
@@ -13,6 +17,7 @@ static struct {
     CURLM *multi;
     int epoll;
     int64_t timeout_at; /* 0: none */
+    bool fresh;
     struct client_run run;
 } state;
 
@@ -67,6 +72,20 @@ static void add_request(void)
     curl_multi_add_handle(state.multi, easy);
 }
 
+/* Asks once more, with the handle of a request that has ended. */
+static void ask_again(CURL *easy, size_t *got)
+{
+    curl_multi_remove_handle(state.multi, easy);
+    if (state.fresh) {
+        curl_easy_cleanup(easy);
+        free(got);
+        add_request();
+    } else {
+        *got = 0;
+        curl_multi_add_handle(state.multi, easy);
+    }
+}
+
 /* Counts what has ended, and asks again. */
 static void collect(void)
 {
@@ -87,11 +106,9 @@ static void collect(void)
         curl_easy_getinfo(easy, CURLINFO_PRIVATE, &got);
         if (status != 200 || !*got)
             die("answered %ld with %zu bytes", status, *got);
-        *got = 0;
         run_answered(&state.run);
-        curl_multi_remove_handle(state.multi, easy);
         if (!run_ended(&state.run))
-            curl_multi_add_handle(state.multi, easy);
+            ask_again(easy, got);
     }
 }
 
@@ -110,7 +127,8 @@ int main(int argc, char **argv)
     struct epoll_event events[256];
     int running;
 
-    run_options(&state.run, argc, argv);
+    state.fresh = argc > 1 && !strcmp(argv[1], "--fresh");
+    run_options(&state.run, argc - state.fresh, argv + state.fresh);
     curl_global_init(CURL_GLOBAL_DEFAULT);
     state.multi = curl_multi_init();
     state.epoll = must(epoll_create1(0), "epoll_create1");

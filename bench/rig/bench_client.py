@@ -51,25 +51,31 @@ class Client:
         return run
 
 
+def curl_version():
+    return machine.program_version("curl", "--version")
+
+
 def clients():
     c_options = ["-c", "{concurrency}", "-t", "{seconds}", "-w", "{warm_up}"]
     others = ["{concurrency}", "{seconds}", "{warm_up}"]
 
-    def built(name, program, version=None):
+    def built(name, program, *words, version=None):
         return Client(
             name,
-            [f"{{build}}/{program}", *c_options],
+            [f"{{build}}/{program}", *words, *c_options],
             needs=[servers.needs_built(f"bench/{program}")],
             version=version,
         )
 
     return [
         built("raw epoll", "load"),
-        built("eddy", "client", machine.eddy_version),
+        built("eddy", "client", version=machine.eddy_version),
+        built("libcurl multi", "curl_multi", version=curl_version),
         built(
-            "libcurl multi",
+            "libcurl multi, new handles",
             "curl_multi",
-            lambda: machine.program_version("curl", "--version"),
+            "--fresh",
+            version=curl_version,
         ),
         Client(
             "node",
@@ -156,7 +162,12 @@ def add_rows(report, runs):
                 table.number(row["per_second"], 0),
             ]
         )
-    for name, times in (("libcurl multi", 3), ("aiohttp", 10)):
+    bars = (
+        ("libcurl multi", 3),
+        ("libcurl multi, new handles", 3),
+        ("aiohttp", 10),
+    )
+    for name, times in bars:
         if eddy and name in rows:
             report.bar(
                 "CPU per request",

@@ -2,7 +2,7 @@
  * client.c - clients: their options, their life, their counts.
  */
 #include "base/options.h"
-#include "http/exchange.h"
+#include "http/policy.h"
 #include <stdlib.h>
 
 #define DEFAULT_USER_AGENT "eddy/" EDDY_VERSION
@@ -28,6 +28,7 @@ static void free_client(ed_client *client)
     if (client->reader)
         ed_buf_free(&client->reader->bytes);
     free(client->reader);
+    ed_policies_close(client);
     free(client->user_agent);
     ED_MAGIC_CLEAR(client);
     free(client);
@@ -49,12 +50,15 @@ ed_client *ed_client_new_with(const struct ed_client_options *options)
     client->max_body = o.max_body ? o.max_body : d->max_body;
     client->no_decoding = o.no_decoding;
     client->user_agent = strdup(o.user_agent ? o.user_agent : d->user_agent);
+    client->hook = o.hook;
+    client->hook_arg = o.hook_arg;
     client->pool.max_per_origin =
         o.max_per_origin ? o.max_per_origin : d->max_per_origin;
     client->pool.max_idle = o.max_idle ? o.max_idle : d->max_idle;
     client->pool.idle_timeout = o.keep_alive ? o.keep_alive : d->keep_alive;
     client->pool.close = close_pooled;
-    if (!client->user_agent || ed_pool_open(&client->pool, client->loop)) {
+    if (!client->user_agent || ed_policies_open(client, &o) ||
+        ed_pool_open(&client->pool, client->loop)) {
         free_client(client);
         return NULL;
     }
@@ -104,4 +108,5 @@ void ed_client_counts(const ed_client *client, struct ed_client_counts *counts)
         .idle = client->pool.idle_count,
         .waiting = client->pool.waiting,
     };
+    ed_policies_count(client, counts);
 }

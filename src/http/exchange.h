@@ -46,7 +46,10 @@ struct ed_client {
     bool no_decoding;
     char *user_agent; /* "" for none */
     size_t user_agent_len;
-    unsigned busy; /* requests under way */
+    ed_client_hook *hook; /* watch.h */
+    void *hook_arg;
+    struct ed_policies *policies; /* policy.h; NULL: none is on */
+    unsigned busy;                /* requests under way */
     uint64_t requests;
     uint64_t connections;
     uint64_t reused;
@@ -81,6 +84,13 @@ enum ed_res_event {
     ED_RES_SENT = 1,
     ED_RES_HEAD = 2,
     ED_RES_DATA = 4,
+};
+
+/* What a response still occupies of what policies share out (upstream.h), all
+ * NULL for nothing. */
+struct ed_hold {
+    struct ed_upstream *upstream;
+    struct ed_backend *backend;
 };
 
 /* How the connection of a response came to be of no use. */
@@ -131,8 +141,10 @@ struct ed_res {
 
     struct iovec out[2];             /* head and body of the request */
     struct ed_request_body *request; /* given in pieces; or NULL */
-    struct ed_payload *payload;      /* that it is made of, if `stream` */
-    const char *about; /* "GET http://...", if `stream` or `request` */
+    struct ed_payload *payload; /* that it is made of, if `stream` */
+    const char *about;          /* "GET http://...", if `stream` or `request` */
+    struct ed_hold hold;        /* until it is closed, if `stream` */
+    struct ed_watched *watched; /* watch.h; NULL: there is no hook */
     struct ed_res_timing timing;
 };
 

@@ -5,6 +5,7 @@
 #include "base/options.h"
 #include "http/decoding.h"
 #include "http/payload.h"
+#include "http/watch.h"
 
 static ed_client *client_of(const struct ed_fetch_options *options)
 {
@@ -45,7 +46,13 @@ int ed_fetch_with(ed_res **out, const char *url,
     if (!j.client)
         return ed_fail(ED_ENOMEM, "%.120s: no memory for a client", url);
     j.client->requests++;
-    return run(&j, out);
+    int err = run(&j, out);
+    /* The end of a streamed response is told of by ed_res_close(). */
+    if (err)
+        ed_watch(&j, ED_PHASE_DONE, 0, err);
+    else if (!j.options.stream)
+        ed_watch(&j, ED_PHASE_DONE, (*out)->status, 0);
+    return err;
 }
 
 /* ---- in a fiber of its own ---- */

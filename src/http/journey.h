@@ -17,6 +17,8 @@ struct ed_journey {
     struct ed_request_field *fields; /* of the client's own */
     struct ed_payload *payload;      /* a form or file to send; or NULL */
 
+    /* For the next attempt; NULL unless a policy has one. */
+    struct ed_attempt_plan *plan;
     unsigned attempts; /* begun so far */
     unsigned redirects;
 };

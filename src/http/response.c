@@ -9,6 +9,8 @@
 #include "http/decoding.h"
 #include "http/payload.h"
 #include "http/request_body.h"
+#include "http/upstream.h"
+#include "http/watch.h"
 #include <jansson.h>
 
 int ed_res_status(const ed_res *res)
@@ -170,6 +172,7 @@ void ed_res_close(ed_res *res)
     if (!res->stream)
         return;
     ed_exchange_abandon(res, ED_ECLOSED);
+    ed_watch_attempt(res, ED_PHASE_DONE, res->failure.err);
     ed_request_body_free(res);
     ed_payload_close(res->payload);
     ed_decoding_free(res);
@@ -177,4 +180,6 @@ void ed_res_close(ed_res *res)
     res->gathered_read = 0;
     res->stream = false;
     res->client->busy--;
+    if (res->hold.upstream)
+        ed_upstream_release(&res->hold);
 }

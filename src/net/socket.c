@@ -256,6 +256,16 @@ int ed_socket_connected(ed_stream *s)
     return (int)ed_io_await(&of_stream(s)->io, &op, "connect");
 }
 
+ssize_t ed_socket_connecting(ed_stream *s, struct ed_op *op)
+{
+    return ed_io_start(&of_stream(s)->io, op);
+}
+
+void ed_socket_stop_connecting(ed_stream *s, struct ed_op *op)
+{
+    ed_io_stop(&of_stream(s)->io, op);
+}
+
 int ed_stream_pair(ed_stream **a, ed_stream **b)
 {
     int fds[2];
