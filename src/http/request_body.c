@@ -48,7 +48,7 @@ void ed_request_body_free(ed_res *res)
 
 static bool is_wanted(const ed_res *res)
 {
-    return res->conn && !res->conn->refused &&
+    return res->conn && !res->conn->refused && !res->body_held &&
            !(res->stream && res->status >= 300);
 }
 
