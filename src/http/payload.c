@@ -12,13 +12,13 @@
 #include "http/payload.h"
 #include "base/size.h"
 #include "http/form.h"
+#include "net/crypto.h"
 #include "wire/multipart.h"
 #include "wire/url.h"
 #include <errno.h>
 #include <eddy/blocking.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -348,7 +348,7 @@ static const char *new_boundary(ed_arena *arena)
     uint8_t random[ED_MULTIPART_RANDOM];
     char *boundary = ed_arena_alloc(arena, ED_MULTIPART_BOUNDARY + 1);
 
-    if (!boundary || getrandom(random, sizeof(random), 0) != sizeof(random))
+    if (!boundary || ed_random(random, sizeof(random)))
         return NULL;
     ed_multipart_boundary(boundary, random);
     return boundary;
