@@ -2,6 +2,7 @@
  * attempt_request.c - the request of a fetch: where it goes and what it says.
  */
 #include "http/attempt.h"
+#include "http/expect.h"
 #include "net/addr.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,6 +153,7 @@ int ed_attempt_write_head(struct ed_attempt *a)
     head->headers = a->journey->options.headers;
     head->fields = a->journey->fields;
     head->codings = !a->client->no_decoding && !a->journey->options.range;
+    head->expect = ed_expect_asks(&a->journey->options);
     frame_request(a);
     int err = ed_request_head_write(head, a->res->arena);
     a->res->asks_for_codings = head->codings;

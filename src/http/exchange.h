@@ -84,6 +84,7 @@ enum ed_res_event {
     ED_RES_SENT = 1,
     ED_RES_HEAD = 2,
     ED_RES_DATA = 4,
+    ED_RES_CONTINUE = 8, /* the server asks for the body */
 };
 
 /* What a response still occupies of what policies share out (upstream.h), all
@@ -115,6 +116,8 @@ struct ed_res {
                           the origin's connections is still held */
     bool sent;         /* the whole request */
     bool sent_any;     /* a byte of it */
+    bool go_ahead;     /* the server asked for the body (100) */
+    bool body_held;    /* not to be sent: it answered without asking for it */
     bool last;         /* the connection ends with this exchange */
     uint8_t body_kind; /* enum ed_http1_body */
     struct ed_res_failure failure;
@@ -141,6 +144,7 @@ struct ed_res {
 
     struct iovec out[2];             /* head and body of the request */
     struct ed_request_body *request; /* given in pieces; or NULL */
+    struct ed_payload *payload;      /* that it is made of, if `stream` */
     const char *about;          /* "GET http://...", if `stream` or `request` */
     struct ed_hold hold;        /* until it is closed, if `stream` */
     struct ed_watched *watched; /* watch.h; NULL: there is no hook */

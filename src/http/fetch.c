@@ -4,6 +4,7 @@
  */
 #include "base/options.h"
 #include "http/decoding.h"
+#include "http/payload.h"
 #include "http/watch.h"
 
 static ed_client *client_of(const struct ed_fetch_options *options)
@@ -18,10 +19,17 @@ static ed_client *client_of(const struct ed_fetch_options *options)
 static int run(struct ed_journey *j, ed_res **out)
 {
     ed_res *res;
-    int err = ed_journey_run(j, &res);
+    int err = ed_payload_open(j);
 
     if (!err)
+        err = ed_journey_run(j, &res);
+    if (!err)
         err = ed_decoding_begin(j, res);
+    /* With `stream` the rest of it may be sent after the response began. */
+    if (!err && res->stream)
+        res->payload = j->payload;
+    else
+        ed_payload_close(j->payload);
     if (!err)
         *out = res;
     return err;

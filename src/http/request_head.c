@@ -94,6 +94,8 @@ static int check_field(struct ed_request_head *head, const char *line)
         head->user_agent.len = 0;
     else if (is(name, ED_BYTES("Content-Type")))
         head->content_type.len = 0;
+    else if (is(name, ED_BYTES("Expect")))
+        head->expect = false;
     else if (is(name, ED_BYTES("Accept-Encoding")) ||
              is(name, ED_BYTES("Range")))
         head->codings = false;
@@ -158,6 +160,8 @@ static void write(struct ed_request_head *head, struct pen *pen)
     }
     if (head->codings)
         put(pen, ED_BYTES("Accept-Encoding: gzip, br, zstd\r\n"));
+    if (head->expect)
+        put(pen, ED_BYTES("Expect: 100-continue\r\n"));
     if (head->content_type.len)
         put_field(pen, ED_BYTES("Content-Type: "), head->content_type);
     if (head->framing == ED_REQUEST_LENGTH)

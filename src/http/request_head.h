@@ -34,6 +34,7 @@ struct ed_request_head {
     struct ed_bytes content_type; /* empty: none */
     bool codings; /* asks for those that we decode; taken back where the caller
                      asks for others, or for a part */
+    bool expect;  /* asks for 100 Continue; taken back as above */
     enum ed_request_framing framing;
     uint64_t length;
     const char *const *headers;      /* of the caller's; NULL at the end */
