@@ -18,20 +18,19 @@ static ed_client *client_of(const struct ed_fetch_options *options)
 
 static int run(struct ed_journey *j, ed_res **out)
 {
-    ed_res *res;
     int err = ed_payload_open(j);
 
     if (!err)
-        err = ed_journey_run(j, &res);
+        err = ed_journey_run(j, out);
     if (!err)
-        err = ed_decoding_begin(j, res);
+        err = ed_decoding_begin(j, *out);
     /* With `stream` the rest of it may be sent after the response began. */
-    if (!err && res->stream)
-        res->payload = j->payload;
+    if (!err && (*out)->stream)
+        (*out)->payload = j->payload;
     else
         ed_payload_close(j->payload);
-    if (!err)
-        *out = res;
+    if (err)
+        *out = NULL;
     return err;
 }
 

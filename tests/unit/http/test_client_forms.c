@@ -159,7 +159,7 @@ FIBER_TEST(a_form_can_be_sent_again_with_another_boundary)
     begin();
     ed_form_bytes(form, "a", ED_BYTES("b"));
     check_int(ed_fetch(&res, site_url(&site, "/"), .form = form), 0);
-    strcpy(type, got.type);
+    snprintf(type, sizeof(type), "%s", got.type);
     size_t len = got.body.len;
     check_int(ed_fetch(&res, site_url(&site, "/"), .form = form), 0);
     check(strcmp(type, got.type) != 0);
