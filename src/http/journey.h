@@ -16,6 +16,10 @@ struct ed_journey {
     struct ed_fetch_options options;
     struct ed_request_field *fields; /* of the client's own */
 
+    /* When all of it is to be over, and how long that is; 0: whenever. */
+    int64_t deadline;
+    int64_t timeout;
+
     unsigned attempts; /* begun so far */
     unsigned redirects;
 };
