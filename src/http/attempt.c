@@ -63,13 +63,26 @@ static int new_res(struct ed_attempt *a)
     return 0;
 }
 
+/* Connections to an address of its own are not those to the name. */
+static void follow_plan(struct ed_attempt *a, struct ed_attempt_plan *plan)
+{
+    char text[ED_ADDR_TEXT];
+
+    plan->res = a->res;
+    if (!plan->to.len)
+        return;
+    a->route.fixed = plan->to;
+    a->key_len +=
+        (size_t)snprintf(a->key + a->key_len, sizeof(a->key) - a->key_len,
+                         " %s", ed_addr_text(&plan->to, text));
+    a->pool_key.len = a->key_len;
+}
+
 static int prepare(struct ed_attempt *a)
 {
     const struct ed_fetch_options *o = &a->journey->options;
 
-    a->head.method = ed_bytes(o->method                ? o->method
-                              : ed_attempt_has_body(o) ? "POST"
-                                                       : "GET");
+    a->head.method = ed_bytes(ed_attempt_method(o));
     int err = ed_attempt_read_url(a);
     if (!err)
         err = new_res(a);
@@ -77,6 +90,8 @@ static int prepare(struct ed_attempt *a)
         err = ed_attempt_write_head(a);
     if (err)
         return err;
+    if (a->journey->plan)
+        follow_plan(a, a->journey->plan);
     a->res->last = a->head.close;
     if (!o->stream && !o->send)
         return 0;
@@ -100,6 +115,8 @@ static int open_conn(struct ed_attempt *a, struct ed_client_conn **out)
     ed_stream *stream;
     int err = ed_route_open(a, &stream);
 
+    if (err && a->journey->plan)
+        a->journey->plan->unreached = true;
     if (!err &&
         ed_client_conn_new(a->client, a->origin, stream, a->url.secure, out))
         err = ed_attempt_explain(a, ED_ENOMEM, "no memory for a connection");
@@ -273,6 +290,7 @@ int ed_attempt(struct ed_journey *journey, ed_res **out)
     a.key_len = 0;
     a.journey = journey;
     a.client = journey->client;
+    journey->attempts++;
     int err = attempt(&a);
     *out = a.res;
     return err;

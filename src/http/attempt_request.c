@@ -178,7 +178,9 @@ int ed_attempt_write_head(struct ed_attempt *a)
         ed_bytes_of(a->client->user_agent, a->client->user_agent_len);
     head->headers = a->journey->options.headers;
     head->fields = a->journey->fields;
+    head->codings = !a->client->no_decoding && !a->journey->options.range;
     frame_request(a);
     int err = ed_request_head_write(head, a->res->arena);
+    a->res->asks_for_codings = head->codings;
     return err ? ed_attempt_explain(a, err, ed_error()) : 0;
 }

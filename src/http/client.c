@@ -2,7 +2,7 @@
  * client.c - clients: their options, their life, their counts.
  */
 #include "base/options.h"
-#include "http/exchange.h"
+#include "http/policy.h"
 #include <stdlib.h>
 
 #define DEFAULT_USER_AGENT "eddy/" EDDY_VERSION
@@ -26,6 +26,7 @@ static void free_client(ed_client *client)
     if (client->reader)
         ed_buf_free(&client->reader->bytes);
     free(client->reader);
+    ed_policies_close(client);
     free(client->user_agent);
     ed_routes_close(&client->routes);
     ed_timeouts_close(&client->timeouts);
@@ -83,13 +84,18 @@ static int set_up(ed_client *client, const struct ed_client_options *o)
 {
     client->loop = ed_loop_current();
     client->max_body = o->max_body ? o->max_body : DEFAULT_MAX_BODY;
+    client->no_decoding = o->no_decoding;
     client->hook = o->hook;
     client->hook_arg = o->hook_arg;
     set_timeouts(client, o);
     int err = set_user_agent(client, o->user_agent);
     if (!err)
         err = ed_routes_open(&client->routes, o);
-    return err ? err : open_pool(client, o);
+    if (err)
+        return err;
+    return ed_policies_open(client, o)
+               ? ed_fail(ED_ENOMEM, "no memory for a client")
+               : open_pool(client, o);
 }
 
 static int make_client(ed_client **out, const struct ed_client_options *options)
@@ -156,4 +162,5 @@ void ed_client_counts(const ed_client *client, struct ed_client_counts *counts)
         .idle = client->pool.idle_count,
         .waiting = client->pool.waiting,
     };
+    ed_policies_count(client, counts);
 }

@@ -15,6 +15,7 @@
 #include "http/route.h"
 #include "http/secured.h"
 #include "net/stream.h"
+#include "wire/coding.h"
 #include "wire/http1.h"
 
 /* The most that a response head may be; more than any server sends. */
@@ -46,11 +47,13 @@ struct ed_client {
     struct ed_timeouts timeouts;
     int64_t timeout; /* of all of a fetch; 0: none */
     size_t max_body;
+    bool no_decoding;
     char *user_agent; /* "" for none */
     size_t user_agent_len;
     ed_client_hook *hook; /* watch.h */
     void *hook_arg;
-    unsigned busy; /* requests under way */
+    struct ed_policies *policies; /* policy.h; NULL: none is on */
+    unsigned busy;                /* requests under way */
     uint64_t requests;
     uint64_t connections;
     uint64_t reused;
@@ -90,6 +93,13 @@ enum ed_res_event {
     ED_RES_DATA = 4,
 };
 
+/* What a response still occupies of what policies share out (upstream.h), all
+ * NULL for nothing. */
+struct ed_hold {
+    struct ed_upstream *upstream;
+    struct ed_backend *backend;
+};
+
 /* How the connection of a response came to be of no use. */
 struct ed_res_failure {
     int err;         /* ED_E...; 0: none */
@@ -110,7 +120,8 @@ struct ed_res {
 
     bool to_head; /* answers HEAD: without a body, whatever it says */
     bool stream;
-    bool may_retry;    /* as far as the request is concerned */
+    bool asks_for_codings; /* those that decoding.c undoes */
+    bool may_retry;        /* as far as the request is concerned */
     bool retry;        /* failed so that it is to be sent again; the place among
                           the origin's connections is still held */
     bool sent;         /* the whole request */
@@ -133,9 +144,11 @@ struct ed_res {
     bool patient; /* its pauses are not bounded, either */
 
     size_t max_body;
-    uint64_t received;    /* bytes of the body */
-    uint64_t body_length; /* if told */
-    struct ed_bytes body; /* in the arena; whole at the end */
+    uint64_t received;            /* bytes of the body */
+    uint64_t body_length;         /* if told */
+    struct ed_bytes body;         /* in the arena; whole at the end */
+    struct ed_codings codings;    /* to be undone */
+    struct ed_decoding *decoding; /* of a streamed body; or NULL */
 
     /* A body that is streamed, or of which the length is not known. */
     struct ed_buf gathered;
@@ -147,6 +160,7 @@ struct ed_res {
     struct iovec out[2];             /* head and body of the request */
     struct ed_request_body *request; /* given in pieces; or NULL */
     const char *about;          /* "GET http://...", if `stream` or `request` */
+    struct ed_hold hold;        /* until it is closed, if `stream` */
     struct ed_watched *watched; /* watch.h; NULL: there is no hook */
     struct ed_res_timing timing;
 };

@@ -3,22 +3,30 @@
  * its own.
  */
 #include "base/options.h"
+#include "http/decoding.h"
 #include "http/watch.h"
 
 /* All of a journey, within the time that it has. */
 static int run_within(struct ed_journey *j, ed_res **out)
 {
-    ed_scope(s, .within = j->timeout, .name = "fetch");
-    j->deadline = ed_now() + j->timeout;
+    j->deadline = ed_loop_now_exact(j->client->loop) + j->timeout;
+    ed_scope(s, .deadline = j->deadline, .name = "fetch");
     return ed_journey_run(j, out);
 }
 
 static int run(struct ed_journey *j, ed_res **out)
 {
     int64_t timeout = j->options.timeout;
+    ed_res *res;
 
     j->timeout = timeout ? timeout : j->client->timeout;
-    return j->timeout > 0 ? run_within(j, out) : ed_journey_run(j, out);
+    int err = j->timeout > 0 ? run_within(j, &res) : ed_journey_run(j, &res);
+
+    if (!err)
+        err = ed_decoding_begin(j, res);
+    if (!err)
+        *out = res;
+    return err;
 }
 
 int ed_fetch_with(ed_res **out, const char *url,

@@ -20,6 +20,8 @@ struct ed_journey {
     int64_t deadline;
     int64_t timeout;
 
+    /* For the next attempt; NULL unless a policy has one. */
+    struct ed_attempt_plan *plan;
     unsigned attempts; /* begun so far */
     unsigned redirects;
 };

@@ -96,6 +96,9 @@ static int check_field(struct ed_request_head *head, const char *line)
         head->content_type.len = 0;
     else if (is(name, ED_BYTES("Proxy-Authorization")))
         head->proxy_authorization.len = 0;
+    else if (is(name, ED_BYTES("Accept-Encoding")) ||
+             is(name, ED_BYTES("Range")))
+        head->codings = false;
     else if (is(name, ED_BYTES("Connection")))
         head->close |= lists(value, ED_BYTES("close"));
     else
@@ -162,6 +165,8 @@ static void write(struct ed_request_head *head, struct pen *pen)
         put(pen, f->name);
         put_field(pen, ED_BYTES(": "), f->value);
     }
+    if (head->codings)
+        put(pen, ED_BYTES("Accept-Encoding: gzip, br, zstd\r\n"));
     if (head->content_type.len)
         put_field(pen, ED_BYTES("Content-Type: "), head->content_type);
     if (head->framing == ED_REQUEST_LENGTH)

@@ -74,10 +74,19 @@ struct phase {
     const char *missing; /* when it does not come to an end in time */
 };
 
-static int run_within(struct way *way, const struct phase *phase,
-                      int64_t timeout)
+/* A policy that knows of further addresses leaves less time to each. */
+static int64_t timeout_of(const struct way *way, const struct phase *phase)
 {
-    ed_scope(s, .within = timeout == INT64_MAX ? 0 : timeout,
+    const struct ed_attempt_plan *plan = way->attempt->journey->plan;
+
+    if (plan && plan->to.len && phase->timeout == ED_TIMEOUT_CONNECT)
+        return plan->connect_within;
+    return ed_timeout_within(&way->attempt->client->timeouts, phase->timeout);
+}
+
+static int run_within(struct way *way, const struct phase *phase)
+{
+    ed_scope(s, .within = timeout_of(way, phase),
              .name = ed_timeout_name(phase->timeout));
     return phase->run(way);
 }
@@ -89,7 +98,7 @@ static int explain_timeout(const struct way *way, const struct phase *phase)
     char text[320];
 
     ed_timeout_text(text, sizeof(text), phase->missing, phase->timeout,
-                    a->client->timeouts.after[phase->timeout]);
+                    timeout_of(way, phase));
     /* Which addresses were tried, and what they did. */
     size_t at = strlen(text);
     if (phase->timeout == ED_TIMEOUT_CONNECT)
@@ -115,8 +124,7 @@ static int explain(const struct way *way, const struct phase *phase, int err)
 
 static int run(struct way *way, const struct phase *phase)
 {
-    int err = run_within(way, phase,
-                         way->attempt->client->timeouts.after[phase->timeout]);
+    int err = run_within(way, phase);
 
     return err ? explain(way, phase, err) : 0;
 }

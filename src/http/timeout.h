@@ -62,6 +62,13 @@ char *ed_timeout_text(char *out, size_t size, const char *missing,
 /* Arms the timer of a list for the longest in it. 0 or ED_ENOMEM. */
 ED_CHECK int ed_timeout_arm(struct ed_timeout_list *list);
 
+/* How long a phase may take, for a scope's `within`: 0 without a limit. */
+static inline int64_t ed_timeout_within(const struct ed_timeouts *t,
+                                        enum ed_timeout phase)
+{
+    return t->after[phase] == INT64_MAX ? 0 : t->after[phase];
+}
+
 /* The time in no phase begins, or is over. */
 static inline void ed_timeout_end(struct ed_timed *timed)
 {
