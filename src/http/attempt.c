@@ -8,6 +8,7 @@
  */
 #include "http/attempt.h"
 #include "http/request_body.h"
+#include "http/watch.h"
 #include "net/connect.h"
 #include <stdio.h>
 
@@ -51,6 +52,8 @@ static int new_res(struct ed_attempt *a)
     res->body = ED_BYTES("");
     res->timing.started = ed_loop_now_exact(a->client->loop);
     a->res = res;
+    if (a->client->hook && ed_watch_begin(res, a->journey))
+        return ed_attempt_explain(a, ED_ENOMEM, "no memory for the response");
     return 0;
 }
 
@@ -128,11 +131,14 @@ static int open_conn(struct ed_attempt *a, struct ed_client_conn **out)
         return err;
     }
     a->client->connections++;
-    a->res->timing.connected = ed_res_now(a->res);
-    if (*c.to.host)
+    if (*c.to.host) {
         a->res->timing.resolved = c.resolved_at > a->res->timing.queued
                                       ? c.resolved_at
                                       : a->res->timing.queued;
+        ed_watch_attempt(a->res, ED_PHASE_RESOLVED, 0);
+    }
+    a->res->timing.connected = ed_res_now(a->res);
+    ed_watch_attempt(a->res, ED_PHASE_CONNECTED, 0);
     return 0;
 }
 
@@ -241,6 +247,7 @@ static int take_place(struct ed_attempt *a, struct ed_client_conn **conn)
     if (err)
         return ed_attempt_explain_end(a, err, "no free connection");
     a->res->timing.queued = ed_res_now(a->res);
+    ed_watch_attempt(a->res, ED_PHASE_QUEUED, 0);
     if (pooled)
         *conn = ED_CONTAINER(pooled, struct ed_client_conn, pooled);
     return 0;

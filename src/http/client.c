@@ -48,6 +48,8 @@ ed_client *ed_client_new_with(const struct ed_client_options *options)
         o.connect_timeout ? o.connect_timeout : d->connect_timeout;
     client->max_body = o.max_body ? o.max_body : d->max_body;
     client->user_agent = strdup(o.user_agent ? o.user_agent : d->user_agent);
+    client->hook = o.hook;
+    client->hook_arg = o.hook_arg;
     client->pool.max_per_origin =
         o.max_per_origin ? o.max_per_origin : d->max_per_origin;
     client->pool.max_idle = o.max_idle ? o.max_idle : d->max_idle;

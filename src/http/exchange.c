@@ -11,6 +11,7 @@
  * it is closed. The fiber looks only at the response.
  */
 #include "http/exchange.h"
+#include "http/watch.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -517,8 +518,10 @@ static void on_data(ed_stream *stream, char *data, ssize_t len)
         ended(conn, (int)-len);
         return;
     }
-    if (!res->timing.first_byte)
+    if (!res->timing.first_byte) {
         res->timing.first_byte = ed_res_now(res);
+        ed_watch_attempt(res, ED_PHASE_FIRST_BYTE, 0);
+    }
     if (res->status)
         read_body(conn, data, (size_t)len);
     else
@@ -572,6 +575,7 @@ static void send_on(struct ed_client_conn *conn)
     if (conn->out_end) {
         conn->res->sent = true;
         conn->res->timing.sent = ed_res_now(conn->res);
+        ed_watch_attempt(conn->res, ED_PHASE_SENT, 0);
     }
 }
 

@@ -44,6 +44,8 @@ struct ed_client {
     size_t max_body;
     char *user_agent; /* "" for none */
     size_t user_agent_len;
+    ed_client_hook *hook; /* watch.h */
+    void *hook_arg;
     unsigned busy; /* requests under way */
     uint64_t requests;
     uint64_t connections;
@@ -126,7 +128,8 @@ struct ed_res {
 
     struct iovec out[2];             /* head and body of the request */
     struct ed_request_body *request; /* given in pieces; or NULL */
-    const char *about; /* "GET http://...", if `stream` or `request` */
+    const char *about;          /* "GET http://...", if `stream` or `request` */
+    struct ed_watched *watched; /* watch.h; NULL: there is no hook */
     struct ed_res_timing timing;
 };
 

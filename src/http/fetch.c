@@ -3,7 +3,7 @@
  * its own.
  */
 #include "base/options.h"
-#include "http/journey.h"
+#include "http/watch.h"
 
 static ed_client *client_of(const struct ed_fetch_options *options)
 {
@@ -25,7 +25,13 @@ int ed_fetch_with(ed_res **out, const char *url,
     if (!j.client)
         return ed_fail(ED_ENOMEM, "%.120s: no memory for a client", url);
     j.client->requests++;
-    return ed_journey_run(&j, out);
+    int err = ed_journey_run(&j, out);
+    /* The end of a streamed response is told of by ed_res_close(). */
+    if (err)
+        ed_watch(&j, ED_PHASE_DONE, 0, err);
+    else if (!j.options.stream)
+        ed_watch(&j, ED_PHASE_DONE, (*out)->status, 0);
+    return err;
 }
 
 /* ---- in a fiber of its own ---- */

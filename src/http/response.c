@@ -6,6 +6,7 @@
  * exchange the connection.
  */
 #include "http/request_body.h"
+#include "http/watch.h"
 #include <jansson.h>
 
 int ed_res_status(const ed_res *res)
@@ -153,6 +154,7 @@ void ed_res_close(ed_res *res)
     if (!res->stream)
         return;
     ed_exchange_abandon(res, ED_ECLOSED);
+    ed_watch_attempt(res, ED_PHASE_DONE, res->failure.err);
     ed_request_body_free(res);
     ed_buf_free(&res->gathered);
     res->gathered_read = 0;
