@@ -228,10 +228,11 @@ static int fetch_one(const struct fetch_run *run, struct fetch_job *job)
     int err;
 
     ed_scope(s, .within = run->timeout, .name = "fetch");
-    err = ed_fetch(
-        &res, job->url, .method = run->method, .headers = run->headers,
-        .body = run->has_data ? run->data : (struct ed_bytes){0},
-        .content_type = "application/x-www-form-urlencoded", .stream = true);
+    err =
+        ed_fetch(&res, job->url, .method = run->method, .headers = run->headers,
+                 .body = run->has_data ? run->data : (struct ed_bytes){0},
+                 .content_type = "application/x-www-form-urlencoded",
+                 .stream = true, .max_redirects = -1);
     if (err)
         return err;
     job->status = ed_res_status(res);

@@ -61,9 +61,7 @@ static int prepare(struct ed_attempt *a)
 {
     const struct ed_fetch_options *o = &a->journey->options;
 
-    a->head.method = ed_bytes(o->method                ? o->method
-                              : ed_attempt_has_body(o) ? "POST"
-                                                       : "GET");
+    a->head.method = ed_bytes(ed_fetch_method(o));
     int err = ed_attempt_read_url(a);
     if (!err)
         err = new_res(a);
@@ -201,6 +199,8 @@ static void send_request(struct ed_attempt *a)
     struct ed_bytes head = a->head.bytes, body = a->journey->options.body;
     ed_res *res = a->res;
 
+    if (a->carried.deadline.written)
+        ed_carry_renew(&a->carried);
     res->out[0] = (struct iovec){(char *)head.ptr, head.len};
     res->out[1] = (struct iovec){(char *)body.ptr, body.len};
     ed_exchange_send(res, res->out, body.len && !res->request ? 2 : 1,

@@ -25,6 +25,7 @@ struct ed_attempt {
     const char *address; /* where to connect: a part of the key */
     size_t key_len;
     char key[ED_ATTEMPT_KEY_MAX]; /* of the origin in the pool */
+    struct ed_carried carried;
 };
 
 /* Gives a failure the text that names the request, and returns it. */

@@ -91,10 +91,6 @@ int ed_attempt_read_url(struct ed_attempt *a)
         return ed_attempt_explain(a, ED_EURL, why);
     if (a->url.secure)
         return ed_attempt_explain(a, ED_ECONNECT, "TLS is not built in yet");
-    if (a->url.userinfo.ptr)
-        return ed_attempt_explain(a, ED_EURL,
-                                  "user information in a URL is not sent;"
-                                  " use an Authorization field");
     a->head.target = a->url.target;
     a->head.slash = !a->url.path.len;
     add(a, SCHEME);
@@ -152,6 +148,10 @@ int ed_attempt_write_head(struct ed_attempt *a)
     head->headers = a->journey->options.headers;
     head->fields = a->journey->fields;
     frame_request(a);
+    a->carried.deadline.written = NULL;
+    if (ed_propagates(&a->client->propagated) &&
+        ed_carry(&a->carried, &a->client->propagated, &head->fields))
+        return ed_attempt_explain_end(a, ED_ETIMEOUT, "request not sent");
     int err = ed_request_head_write(head, a->res->arena);
     return err ? ed_attempt_explain(a, err, ed_error()) : 0;
 }

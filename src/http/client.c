@@ -2,7 +2,7 @@
  * client.c - clients: their options, their life, their counts.
  */
 #include "base/options.h"
-#include "http/exchange.h"
+#include "http/auth.h"
 #include <stdlib.h>
 
 #define DEFAULT_USER_AGENT "eddy/" EDDY_VERSION
@@ -14,6 +14,7 @@ static const struct ed_client_options DEFAULTS = {
     .connect_timeout = 10 * ED_S,
     .max_body = 64 * 1024 * 1024,
     .user_agent = DEFAULT_USER_AGENT,
+    .max_redirects = 10,
 };
 
 /* ---- the client ---- */
@@ -25,12 +26,44 @@ static void close_pooled(struct ed_pooled *pooled)
 
 static void free_client(ed_client *client)
 {
+    ed_auth_forget(client);
+    free((char *)client->propagated.deadline.ptr);
+    free((char *)client->propagated.trace.ptr);
     if (client->reader)
         ed_buf_free(&client->reader->bytes);
     free(client->reader);
     free(client->user_agent);
     ED_MAGIC_CLEAR(client);
     free(client);
+}
+
+/* Names of fields are copied, and must be some. */
+static int copy_name(struct ed_bytes *name)
+{
+    if (!name->len) {
+        name->ptr = NULL;
+        return 0;
+    }
+    if (!ed_http1_is_token(*name)) {
+        int err =
+            ed_fail(ED_EUSAGE, "'%.80s' is no name of a field", name->ptr);
+        name->ptr = NULL;
+        return err;
+    }
+    name->ptr = strdup(name->ptr);
+    return name->ptr ? 0 : ED_ENOMEM;
+}
+
+static int set_propagation(ed_client *client, const struct ed_client_options *o)
+{
+    struct ed_propagation_names *names = &client->propagated;
+
+    *names = ed_propagation_names(o->no_propagation, o->deadline_header,
+                                  o->trace_header);
+    int err = copy_name(&names->deadline);
+    if (err)
+        names->trace.ptr = NULL;
+    return err ? err : copy_name(&names->trace);
 }
 
 ed_client *ed_client_new_with(const struct ed_client_options *options)
@@ -55,7 +88,13 @@ ed_client *ed_client_new_with(const struct ed_client_options *options)
     client->pool.max_idle = o.max_idle ? o.max_idle : d->max_idle;
     client->pool.idle_timeout = o.keep_alive ? o.keep_alive : d->keep_alive;
     client->pool.close = close_pooled;
-    if (!client->user_agent || ed_pool_open(&client->pool, client->loop)) {
+    client->max_redirects =
+        (unsigned)(o.max_redirects > 0   ? o.max_redirects
+                   : o.max_redirects < 0 ? 0
+                                         : d->max_redirects);
+    client->jar = o.jar;
+    if (set_propagation(client, &o) || !client->user_agent ||
+        ed_pool_open(&client->pool, client->loop)) {
         free_client(client);
         return NULL;
     }
@@ -101,6 +140,7 @@ void ed_client_counts(const ed_client *client, struct ed_client_counts *counts)
         .connections = client->connections,
         .reused = client->reused,
         .replaced = client->replaced,
+        .redirects = client->redirects,
         .open = client->pool.places,
         .idle = client->pool.idle_count,
         .waiting = client->pool.waiting,

@@ -12,6 +12,7 @@
 #include <eddy/client.h>
 #include "base/magic.h"
 #include "http/pool.h"
+#include "http/trace.h"
 #include "net/stream.h"
 #include "wire/http1.h"
 
@@ -46,8 +47,13 @@ struct ed_client {
     size_t user_agent_len;
     ed_client_hook *hook; /* watch.h */
     void *hook_arg;
+    unsigned max_redirects;
+    ed_jar *jar;
+    struct ed_auth_memory *auth; /* auth.h; NULL: nothing so far */
+    struct ed_propagation_names propagated;
     unsigned busy; /* requests under way */
     uint64_t requests;
+    uint64_t redirects;
     uint64_t connections;
     uint64_t reused;
     uint64_t replaced; /* kept connections that turned out to be dead */
@@ -99,13 +105,14 @@ struct ed_res {
 
     bool to_head; /* answers HEAD: without a body, whatever it says */
     bool stream;
-    bool may_retry;    /* as far as the request is concerned */
-    bool retry;        /* failed so that it is to be sent again; the place among
-                          the origin's connections is still held */
-    bool sent;         /* the whole request */
-    bool sent_any;     /* a byte of it */
-    bool last;         /* the connection ends with this exchange */
-    uint8_t body_kind; /* enum ed_http1_body */
+    bool may_retry; /* as far as the request is concerned */
+    bool retry;     /* failed so that it is to be sent again; the place among
+                       the origin's connections is still held */
+    bool sent;      /* the whole request */
+    bool sent_any;  /* a byte of it */
+    bool body_was_asked; /* of who gives the request's in pieces */
+    bool last;           /* the connection ends with this exchange */
+    uint8_t body_kind;   /* enum ed_http1_body */
     struct ed_res_failure failure;
 
     uint16_t status; /* 0: the head has not come */
@@ -113,6 +120,9 @@ struct ed_res {
     char *head; /* what the fields are spans of; values end with NUL */
     struct ed_http1_field *fields;
     const char *reason;
+
+    const char *url; /* where it came from, once it is the caller's */
+    unsigned redirects;
 
     size_t max_body;
     uint64_t received;    /* bytes of the body */

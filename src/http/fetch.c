@@ -23,7 +23,7 @@ int ed_fetch_with(ed_res **out, const char *url,
     ed_options_take(&j.options, sizeof(j.options), options);
     j.client = client_of(&j.options);
     if (!j.client)
-        return ed_fail(ED_ENOMEM, "%.120s: no memory for a client", url);
+        return ed_fail(ED_ENOMEM, "no memory for a client");
     j.client->requests++;
     int err = ed_journey_run(&j, out);
     /* The end of a streamed response is told of by ed_res_close(). */

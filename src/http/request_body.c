@@ -100,6 +100,7 @@ int ed_request_body_pump(ed_res *res)
     struct ed_request_body *body = res->request;
 
     res->may_retry = false; /* the caller cannot be asked twice */
+    res->body_was_asked = true;
     ssize_t n = body->send(body->arg, body->piece, PIECE_BYTES);
     if (n < 0)
         return ed_fail((int)n, "%s: no more of the body to send: %s",

@@ -63,6 +63,16 @@ void ed_res_timing(const ed_res *res, struct ed_res_timing *timing)
     *timing = res->timing;
 }
 
+const char *ed_res_url(const ed_res *res)
+{
+    return res->url;
+}
+
+unsigned ed_res_redirects(const ed_res *res)
+{
+    return res->redirects;
+}
+
 /* ---- streamed ---- */
 
 /* Below this the receiving goes on. */

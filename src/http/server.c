@@ -46,6 +46,8 @@ static void apply_defaults(ed_server *server)
     /* It is part of every head, and must not break one. */
     if (!o->server_name || !ed_http1_is_value(ed_bytes(o->server_name)))
         o->server_name = "eddy";
+    server->propagated = ed_propagation_names(
+        o->no_propagation, o->deadline_header, o->trace_header);
     o->request_timeout = or_default(o->request_timeout, INT64_MAX);
     o->drain_timeout = or_default(o->drain_timeout, 30 * ED_S);
     server->limits = (struct ed_http1_limits){
