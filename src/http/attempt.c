@@ -57,11 +57,24 @@ static int new_res(struct ed_attempt *a)
     return 0;
 }
 
+/* Connections to an address of its own are not those to the name. */
+static void follow_plan(struct ed_attempt *a, struct ed_attempt_plan *plan)
+{
+    char text[ED_ADDR_TEXT];
+
+    plan->res = a->res;
+    if (!plan->to.len)
+        return;
+    a->key_len +=
+        (size_t)snprintf(a->key + a->key_len, sizeof(a->key) - a->key_len,
+                         " %s", ed_addr_text(&plan->to, text));
+}
+
 static int prepare(struct ed_attempt *a)
 {
     const struct ed_fetch_options *o = &a->journey->options;
 
-    a->head.method = ed_bytes(ed_fetch_method(o));
+    a->head.method = ed_bytes(ed_attempt_method(o));
     int err = ed_attempt_read_url(a);
     if (!err)
         err = new_res(a);
@@ -69,6 +82,8 @@ static int prepare(struct ed_attempt *a)
         err = ed_attempt_write_head(a);
     if (err)
         return err;
+    if (a->journey->plan)
+        follow_plan(a, a->journey->plan);
     a->res->last = a->head.close;
     if (!o->stream && !o->send)
         return 0;
@@ -87,7 +102,8 @@ static void leave_place(struct ed_attempt *a)
 }
 
 static int explain_connect(const struct ed_attempt *a,
-                           const struct ed_connecting *c, int err)
+                           const struct ed_connecting *c, int err,
+                           int64_t timeout)
 {
     const char *missing =
         c->resolved_at ? "not connected" : "name not resolved";
@@ -98,7 +114,7 @@ static int explain_connect(const struct ed_attempt *a,
         return ed_attempt_explain_end(a, err, missing);
     char text[96];
     snprintf(text, sizeof(text), "%s within the connect timeout of %.3g s",
-             missing, (double)a->client->connect_timeout / ED_S);
+             missing, (double)timeout / ED_S);
     return ed_attempt_explain(a, err, text);
 }
 
@@ -108,18 +124,34 @@ static int connect_within(struct ed_connecting *c, int64_t timeout)
     return ed_net_connect(c);
 }
 
+/* Where to, and for how long at most. */
+static int aim(struct ed_attempt *a, struct ed_connecting *c, int64_t *timeout)
+{
+    const struct ed_attempt_plan *plan = a->journey->plan;
+
+    *timeout = a->client->connect_timeout;
+    if (!plan || !plan->to.len)
+        return ed_endpoint_parse(&c->to, ed_bytes(a->address));
+    *timeout = plan->connect_within;
+    c->to.addr = plan->to;
+    return 0;
+}
+
 /* Opens a connection in the place that is held, or gives that up. */
 static int open_conn(struct ed_attempt *a, struct ed_client_conn **out)
 {
     struct ed_connecting c = {0};
-    int err = ed_endpoint_parse(&c.to, ed_bytes(a->address));
+    int64_t timeout;
+    int err = aim(a, &c, &timeout);
 
     if (err) {
         err = ed_attempt_explain(a, ED_EURL, "malformed host");
     } else {
-        err = connect_within(&c, a->client->connect_timeout);
+        err = connect_within(&c, timeout);
+        if (err && a->journey->plan)
+            a->journey->plan->unreached = true;
         if (err)
-            err = explain_connect(a, &c, err);
+            err = explain_connect(a, &c, err, timeout);
         else if (ed_client_conn_new(a->client, a->origin, c.stream, out))
             err =
                 ed_attempt_explain(a, ED_ENOMEM, "no memory for a connection");
@@ -301,6 +333,7 @@ int ed_attempt(struct ed_journey *journey, ed_res **out)
     a.key_len = 0;
     a.journey = journey;
     a.client = journey->client;
+    journey->attempts++;
     int err = attempt(&a);
     *out = a.res;
     return err;

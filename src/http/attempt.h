@@ -7,13 +7,24 @@
 #ifndef EDDY_HTTP_ATTEMPT_H
 #define EDDY_HTTP_ATTEMPT_H
 
+#include <eddy/addr.h>
 #include "http/journey.h"
 #include "http/request_head.h"
 #include "wire/url.h"
 
 /* Room for the scheme and an address of the pool: a name of 253 characters
  * and a port, or the longest path of a Unix socket. */
-#define ED_ATTEMPT_KEY_MAX 288
+#define ED_ATTEMPT_KEY_MAX (288 + ED_ADDR_TEXT)
+
+/* What a policy decides about an attempt, and what it has to know of it. */
+struct ed_attempt_plan {
+    struct ed_addr to;      /* connect there; len 0: where the URL says */
+    int64_t connect_within; /* if `to` is given */
+
+    /* What became of it. */
+    const ed_res *res; /* from when it is sent; NULL before */
+    bool unreached;    /* no connection was to be had */
+};
 
 struct ed_attempt {
     struct ed_journey *journey;
@@ -46,13 +57,21 @@ ED_CHECK int ed_attempt_write_head(struct ed_attempt *a);
 bool ed_method_is_idempotent(struct ed_bytes method);
 
 /* Sends what the journey asks for next, and waits for the response, or for its
- * head if that is streamed. What is in *out on failure is of no use. Suspends.
- * Errors as ed_fetch(), explained. */
+ * head if that is streamed. On failure *out is NULL, or tells how much of the
+ * request was sent, and is of no other use. Suspends. Errors as ed_fetch(),
+ * explained. */
 ED_CHECK int ed_attempt(struct ed_journey *journey, ed_res **out);
 
 static inline bool ed_attempt_has_body(const struct ed_fetch_options *o)
 {
     return o->body.ptr || o->send;
+}
+
+static inline const char *ed_attempt_method(const struct ed_fetch_options *o)
+{
+    if (o->method)
+        return o->method;
+    return ed_attempt_has_body(o) ? "POST" : "GET";
 }
 
 #endif

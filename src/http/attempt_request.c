@@ -147,11 +147,13 @@ int ed_attempt_write_head(struct ed_attempt *a)
         ed_bytes_of(a->client->user_agent, a->client->user_agent_len);
     head->headers = a->journey->options.headers;
     head->fields = a->journey->fields;
+    head->codings = !a->client->no_decoding && !a->journey->options.range;
     frame_request(a);
     a->carried.deadline.written = NULL;
     if (ed_propagates(&a->client->propagated) &&
         ed_carry(&a->carried, &a->client->propagated, &head->fields))
         return ed_attempt_explain_end(a, ED_ETIMEOUT, "request not sent");
     int err = ed_request_head_write(head, a->res->arena);
+    a->res->asks_for_codings = head->codings;
     return err ? ed_attempt_explain(a, err, ed_error()) : 0;
 }

@@ -6,6 +6,7 @@
  * callers' and are not kept.
  */
 #include "http/auth.h"
+#include "http/attempt.h"
 #include "base/base64.h"
 #include "base/list.h"
 #include "http/digest.h"
@@ -193,7 +194,7 @@ static int add_digest(struct ed_journey *j, const struct where *w,
         target = ed_bytes(text);
     }
     struct ed_digest_request request = {
-        .method = ed_bytes(ed_fetch_method(o)),
+        .method = ed_bytes(ed_attempt_method(o)),
         .target = target,
         .user = ed_bytes(o->user),
         .password = ed_bytes(o->password),

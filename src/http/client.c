@@ -3,6 +3,7 @@
  */
 #include "base/options.h"
 #include "http/auth.h"
+#include "http/policy.h"
 #include <stdlib.h>
 
 #define DEFAULT_USER_AGENT "eddy/" EDDY_VERSION
@@ -32,6 +33,7 @@ static void free_client(ed_client *client)
     if (client->reader)
         ed_buf_free(&client->reader->bytes);
     free(client->reader);
+    ed_policies_close(client);
     free(client->user_agent);
     ED_MAGIC_CLEAR(client);
     free(client);
@@ -80,6 +82,7 @@ ed_client *ed_client_new_with(const struct ed_client_options *options)
     client->connect_timeout =
         o.connect_timeout ? o.connect_timeout : d->connect_timeout;
     client->max_body = o.max_body ? o.max_body : d->max_body;
+    client->no_decoding = o.no_decoding;
     client->user_agent = strdup(o.user_agent ? o.user_agent : d->user_agent);
     client->hook = o.hook;
     client->hook_arg = o.hook_arg;
@@ -94,6 +97,7 @@ ed_client *ed_client_new_with(const struct ed_client_options *options)
                                          : d->max_redirects);
     client->jar = o.jar;
     if (set_propagation(client, &o) || !client->user_agent ||
+        ed_policies_open(client, &o) ||
         ed_pool_open(&client->pool, client->loop)) {
         free_client(client);
         return NULL;
@@ -145,4 +149,5 @@ void ed_client_counts(const ed_client *client, struct ed_client_counts *counts)
         .idle = client->pool.idle_count,
         .waiting = client->pool.waiting,
     };
+    ed_policies_count(client, counts);
 }

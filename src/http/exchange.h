@@ -14,6 +14,7 @@
 #include "http/pool.h"
 #include "http/trace.h"
 #include "net/stream.h"
+#include "wire/coding.h"
 #include "wire/http1.h"
 
 /* The most that a response head may be; more than any server sends. */
@@ -43,6 +44,7 @@ struct ed_client {
     struct ed_head_reader *reader; /* at hand; or NULL */
     int64_t connect_timeout;
     size_t max_body;
+    bool no_decoding;
     char *user_agent; /* "" for none */
     size_t user_agent_len;
     ed_client_hook *hook; /* watch.h */
@@ -51,7 +53,8 @@ struct ed_client {
     ed_jar *jar;
     struct ed_auth_memory *auth; /* auth.h; NULL: nothing so far */
     struct ed_propagation_names propagated;
-    unsigned busy; /* requests under way */
+    struct ed_policies *policies; /* policy.h; NULL: none is on */
+    unsigned busy;                /* requests under way */
     uint64_t requests;
     uint64_t redirects;
     uint64_t connections;
@@ -89,6 +92,13 @@ enum ed_res_event {
     ED_RES_DATA = 4,
 };
 
+/* What a response still occupies of what policies share out (upstream.h), all
+ * NULL for nothing. */
+struct ed_hold {
+    struct ed_upstream *upstream;
+    struct ed_backend *backend;
+};
+
 /* How the connection of a response came to be of no use. */
 struct ed_res_failure {
     int err;         /* ED_E...; 0: none */
@@ -105,11 +115,12 @@ struct ed_res {
 
     bool to_head; /* answers HEAD: without a body, whatever it says */
     bool stream;
-    bool may_retry; /* as far as the request is concerned */
-    bool retry;     /* failed so that it is to be sent again; the place among
-                       the origin's connections is still held */
-    bool sent;      /* the whole request */
-    bool sent_any;  /* a byte of it */
+    bool asks_for_codings; /* those that decoding.c undoes */
+    bool may_retry;        /* as far as the request is concerned */
+    bool retry;    /* failed so that it is to be sent again; the place among
+                      the origin's connections is still held */
+    bool sent;     /* the whole request */
+    bool sent_any; /* a byte of it */
     bool body_was_asked; /* of who gives the request's in pieces */
     bool last;           /* the connection ends with this exchange */
     uint8_t body_kind;   /* enum ed_http1_body */
@@ -125,9 +136,11 @@ struct ed_res {
     unsigned redirects;
 
     size_t max_body;
-    uint64_t received;    /* bytes of the body */
-    uint64_t body_length; /* if told */
-    struct ed_bytes body; /* in the arena; whole at the end */
+    uint64_t received;            /* bytes of the body */
+    uint64_t body_length;         /* if told */
+    struct ed_bytes body;         /* in the arena; whole at the end */
+    struct ed_codings codings;    /* to be undone */
+    struct ed_decoding *decoding; /* of a streamed body; or NULL */
 
     /* A body that is streamed, or of which the length is not known. */
     struct ed_buf gathered;
@@ -139,6 +152,7 @@ struct ed_res {
     struct iovec out[2];             /* head and body of the request */
     struct ed_request_body *request; /* given in pieces; or NULL */
     const char *about;          /* "GET http://...", if `stream` or `request` */
+    struct ed_hold hold;        /* until it is closed, if `stream` */
     struct ed_watched *watched; /* watch.h; NULL: there is no hook */
     struct ed_res_timing timing;
 };

@@ -3,6 +3,7 @@
  * its own.
  */
 #include "base/options.h"
+#include "http/decoding.h"
 #include "http/watch.h"
 
 static ed_client *client_of(const struct ed_fetch_options *options)
@@ -12,6 +13,18 @@ static ed_client *client_of(const struct ed_fetch_options *options)
     if (client)
         ED_MAGIC_CHECK(client, ED_CLIENT_MAGIC);
     return client;
+}
+
+static int run(struct ed_journey *j, ed_res **out)
+{
+    ed_res *res;
+    int err = ed_journey_run(j, &res);
+
+    if (!err)
+        err = ed_decoding_begin(j, res);
+    if (!err)
+        *out = res;
+    return err;
 }
 
 int ed_fetch_with(ed_res **out, const char *url,
@@ -25,7 +38,7 @@ int ed_fetch_with(ed_res **out, const char *url,
     if (!j.client)
         return ed_fail(ED_ENOMEM, "no memory for a client");
     j.client->requests++;
-    int err = ed_journey_run(&j, out);
+    int err = run(&j, out);
     /* The end of a streamed response is told of by ed_res_close(). */
     if (err)
         ed_watch(&j, ED_PHASE_DONE, 0, err);

@@ -36,8 +36,8 @@ int ed_journey_field(struct ed_journey *journey, struct ed_bytes name,
 int ed_journey_explain(const struct ed_journey *journey, int err,
                        const char *what)
 {
-    return ed_fail(err, "%.20s %.120s: %s", ed_fetch_method(&journey->options),
-                   journey->url, what);
+    return ed_fail(err, "%.20s %.120s: %s",
+                   ed_attempt_method(&journey->options), journey->url, what);
 }
 
 int ed_journey_rewind(struct ed_journey *journey, const char *why)
@@ -50,11 +50,11 @@ int ed_journey_rewind(struct ed_journey *journey, const char *why)
         return ed_fail(ED_EUSAGE,
                        "%.20s %.120s: %s, but the body cannot be sent again"
                        " without .rewind",
-                       ed_fetch_method(o), journey->url, why);
+                       ed_attempt_method(o), journey->url, why);
     int err = o->rewind(o->send_arg);
     if (err < 0)
         return ed_fail(err, "%.20s %.120s: the body cannot be sent again: %s",
-                       ed_fetch_method(o), journey->url, ed_err_text(err));
+                       ed_attempt_method(o), journey->url, ed_err_text(err));
     journey->body_was_asked = false;
     return 0;
 }

@@ -16,6 +16,8 @@ struct ed_journey {
     struct ed_fetch_options options;
     struct ed_request_field *fields; /* of the client's own */
 
+    /* For the next attempt; NULL unless a policy has one. */
+    struct ed_attempt_plan *plan;
     unsigned attempts; /* begun so far */
     unsigned redirects;
     unsigned max_redirects;
@@ -41,13 +43,5 @@ int ed_journey_explain(const struct ed_journey *journey, int err,
  * the caller's `rewind`, explained; `why` it has to be sent again. May suspend
  * if that does. */
 ED_CHECK int ed_journey_rewind(struct ed_journey *journey, const char *why);
-
-/* Of the options: what is asked for, by default by whether there is a body. */
-static inline const char *ed_fetch_method(const struct ed_fetch_options *o)
-{
-    if (o->method)
-        return o->method;
-    return o->body.ptr || o->send ? "POST" : "GET";
-}
 
 #endif

@@ -6,6 +6,7 @@
  * caller's own. From https to http the origin is another one, too.
  */
 #include "http/redirect.h"
+#include "http/attempt.h"
 #include "wire/url.h"
 #include "http/watch.h"
 #include <stdio.h>
@@ -140,7 +141,7 @@ int ed_redirect_take_userinfo(struct ed_journey *journey)
                                 : 0;
     /* Who knows what of it is a password: only what is behind is told. */
     return ed_fail(ED_EURL, "%.20s ...%.120s: %s",
-                   ed_fetch_method(&journey->options),
+                   ed_attempt_method(&journey->options),
                    strrchr(journey->url, '@'), why);
 }
 
@@ -230,7 +231,7 @@ static int change_request(struct ed_journey *j, int status)
     struct ed_fetch_options *o = &j->options;
     char why[32];
 
-    o->method = ed_fetch_method(o);
+    o->method = ed_attempt_method(o);
     if (becomes_get(status, o->method)) {
         o->method = "GET";
         return drop_body(j);

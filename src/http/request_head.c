@@ -94,10 +94,14 @@ static int check_field(struct ed_request_head *head, const char *line)
         head->user_agent.len = 0;
     else if (is(name, ED_BYTES("Content-Type")))
         head->content_type.len = 0;
+    else if (is(name, ED_BYTES("Accept-Encoding")))
+        head->codings = false;
     else if (is(name, ED_BYTES("Connection")))
         head->close |= lists(value, ED_BYTES("close"));
     else
         give_way(head, name);
+    if (is(name, ED_BYTES("Range")))
+        head->codings = false;
     return 0;
 }
 
@@ -156,6 +160,8 @@ static void write(struct ed_request_head *head, struct pen *pen)
         f->written = pen->at;
         put_field(pen, f->value, ED_BYTES(""));
     }
+    if (head->codings)
+        put(pen, ED_BYTES("Accept-Encoding: gzip, br, zstd\r\n"));
     if (head->content_type.len)
         put_field(pen, ED_BYTES("Content-Type: "), head->content_type);
     if (head->framing == ED_REQUEST_LENGTH)

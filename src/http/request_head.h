@@ -34,6 +34,8 @@ struct ed_request_head {
     struct ed_bytes host;
     struct ed_bytes user_agent;   /* empty: none */
     struct ed_bytes content_type; /* empty: none */
+    bool codings; /* asks for those that we decode; taken back where the caller
+                     asks for others, or for a part */
     enum ed_request_framing framing;
     uint64_t length;
     const char *const *headers;      /* of the caller's; NULL at the end */

@@ -5,7 +5,10 @@
  * is closed, the part of the body that was received but not read, and by its
  * exchange the connection.
  */
+#include "http/response.h"
+#include "http/decoding.h"
 #include "http/request_body.h"
+#include "http/upstream.h"
 #include "http/watch.h"
 #include <jansson.h>
 
@@ -125,7 +128,7 @@ static int wait_with_buffer(ed_res *res, void *buf, size_t len)
     return err;
 }
 
-static ssize_t fail_read(const ed_res *res)
+static ssize_t explain_read(const ed_res *res)
 {
     const struct ed_res_failure *failure = &res->failure;
     const char *why = failure->why;
@@ -137,11 +140,17 @@ static ssize_t fail_read(const ed_res *res)
     return ed_fail(failure->err, "%s: %s", res->about, why);
 }
 
-ssize_t ed_res_read(ed_res *res, void *buf, size_t len)
+ssize_t ed_res_fail_read(ed_res *res, int err, const char *why)
 {
-    if (!res->stream || !len)
-        return ED_EUSAGE;
+    ed_exchange_abandon(res, err);
+    res->failure = (struct ed_res_failure){.err = err, .why = why};
+    return explain_read(res);
+}
+
+ssize_t ed_res_read_raw(ed_res *res, void *buf, size_t len)
+{
     int err = ed_checkpoint();
+
     res->into_got = 0;
     if (!err && !left(res) && res->conn)
         err = wait_with_buffer(res, buf, len);
@@ -150,13 +159,21 @@ ssize_t ed_res_read(ed_res *res, void *buf, size_t len)
         /* What has come whole may not seem to end here, either. */
         if (!res->failure.err)
             res->failure.err = err;
-        return fail_read(res);
+        return explain_read(res);
     }
     if (res->into_got)
         return (ssize_t)res->into_got;
     if (left(res))
         return (ssize_t)take_gathered(res, buf, len);
-    return res->failure.err ? fail_read(res) : 0;
+    return res->failure.err ? explain_read(res) : 0;
+}
+
+ssize_t ed_res_read(ed_res *res, void *buf, size_t len)
+{
+    if (!res->stream || !len)
+        return ED_EUSAGE;
+    return res->codings.count ? ed_decoding_read(res, buf, len)
+                              : ed_res_read_raw(res, buf, len);
 }
 
 void ed_res_close(ed_res *res)
@@ -166,8 +183,11 @@ void ed_res_close(ed_res *res)
     ed_exchange_abandon(res, ED_ECLOSED);
     ed_watch_attempt(res, ED_PHASE_DONE, res->failure.err);
     ed_request_body_free(res);
+    ed_decoding_free(res);
     ed_buf_free(&res->gathered);
     res->gathered_read = 0;
     res->stream = false;
     res->client->busy--;
+    if (res->hold.upstream)
+        ed_upstream_release(&res->hold);
 }
