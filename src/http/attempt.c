@@ -207,6 +207,8 @@ static int send_request(struct ed_attempt *a)
     struct ed_bytes head = a->head.bytes, body = a->journey->options.body;
     ed_res *res = a->res;
 
+    if (a->carried.deadline.written)
+        ed_carry_renew(&a->carried);
     res->out[0] = (struct iovec){(char *)head.ptr, head.len};
     res->out[1] = (struct iovec){(char *)body.ptr, body.len};
     if (ed_expect_asks(&a->journey->options))

@@ -46,7 +46,7 @@ int ed_fetch_with(ed_res **out, const char *url,
     j.client = j.options.client;
     int err = j.client ? 0 : ed_client_of_loop(&j.client);
     if (err)
-        return ed_fail(err, "%.120s: no client: %s", url, ed_error());
+        return ed_fail(err, "no client: %s", ed_error());
     ED_MAGIC_CHECK(j.client, ED_CLIENT_MAGIC);
     j.client->requests++;
     err = run(&j, out);

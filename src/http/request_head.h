@@ -23,6 +23,8 @@ struct ed_request_field {
     struct ed_request_field *next;
     struct ed_bytes name;
     struct ed_bytes value;
+    char *written; /* out: where the value stands in the head, unless the field
+                      gave way */
 };
 
 struct ed_request_head {

@@ -77,6 +77,16 @@ const struct ed_tls_peer *ed_res_tls_peer(const ed_res *res)
     return res->secured && res->secured->has_peer ? &res->secured->peer : NULL;
 }
 
+const char *ed_res_url(const ed_res *res)
+{
+    return res->url;
+}
+
+unsigned ed_res_redirects(const ed_res *res)
+{
+    return res->redirects;
+}
+
 /* ---- streamed ---- */
 
 /* Below this the receiving goes on. */
