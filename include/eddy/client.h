@@ -159,7 +159,8 @@ struct ed_client_options {
      * "unix:/path"; "name=ip" for every port. NULL at the end. Such a name is
      * not resolved; TLS and Host keep it. */
     const char *const *hosts;
-    ed_tls *tls; /* NULL: the system's trusted issuers, names checked */
+    ed_tls *tls;       /* NULL: the system's trusted issuers, names checked */
+    ed_tls *proxy_tls; /* of an https:// proxy; NULL: as `tls` */
 
     /*
      * "http://[user:password@]host:port" (https there is asked for by CONNECT),
@@ -280,6 +281,7 @@ struct ed_fetch_options {
     int64_t timeout; /* 0: the client's */
     /* A request that is not safe to send twice (POST, ...) may be. */
     bool retry_unsafe;
+    int max_redirects; /* followed; 0: the client's, negative: none */
 };
 
 /*

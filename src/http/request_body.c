@@ -99,7 +99,8 @@ int ed_request_body_pump(ed_res *res)
 {
     struct ed_request_body *body = res->request;
 
-    res->may_retry = false;     /* the caller cannot be asked twice */
+    res->may_retry = false; /* the caller cannot be asked twice */
+    res->body_was_asked = true;
     (void)ed_fail(0, "%s", ""); /* so that its own text can be told */
     ssize_t n = body->send(body->arg, body->piece, PIECE_BYTES);
     if (n < 0)

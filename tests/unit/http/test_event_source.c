@@ -259,6 +259,23 @@ FIBER_TEST(a_silent_connection_is_replaced_when_asked_to)
     peer_close(&p);
 }
 
+FIBER_TEST(the_times_of_the_client_do_not_end_a_silent_connection)
+{
+    struct peer p = {
+        .scripts = {SCRIPT("<", EVENTS, "~600000", ">data: a\n\n", "=")}};
+    ed_client *client =
+        ed_client_new(.idle_timeout = ED_S, .timeout = 5 * ED_S);
+    ed_event_source *source;
+
+    peer_open(&p);
+    check_int(ed_event_source_open(&source, p.url, .client = client), 0);
+    next_is(source, "message//a");
+    check_int(p.accepted, 1);
+    ed_event_source_close(source);
+    ed_client_free(client);
+    peer_close(&p);
+}
+
 FIBER_TEST(a_deadline_ends_the_waiting_and_not_the_source)
 {
     struct peer p = {.scripts = {SCRIPT("<", EVENTS, "="),
@@ -419,6 +436,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(fields_of_the_caller_are_sent_each_time),
         cmocka_unit_test(an_id_that_no_field_can_hold_is_not_sent),
         cmocka_unit_test(a_silent_connection_is_replaced_when_asked_to),
+        cmocka_unit_test(
+            the_times_of_the_client_do_not_end_a_silent_connection),
         cmocka_unit_test(a_deadline_ends_the_waiting_and_not_the_source),
         cmocka_unit_test(an_event_that_is_too_large_ends_it),
         cmocka_unit_test(a_source_does_not_grow),
