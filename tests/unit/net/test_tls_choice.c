@@ -58,6 +58,26 @@ static void the_name_asked_for_chooses_the_certificate(void **state)
     ed_tls_free(server);
 }
 
+/* Clients that send what ours would not. */
+static void a_final_dot_in_the_name_asked_for_does_not_count(void **state)
+{
+    ed_tls *server = server_of("site"), *client = trusting_client();
+    struct tls_pair p;
+    char name[64];
+
+    (void)state;
+    add_to(server, "b");
+    tls_pair_open(&p, client, "b.org", server);
+    assert_true(SSL_set_tlsext_host_name(p.client.ssl, "b.org."));
+    tls_pair_shake(&p);
+    well(&p);
+    name_of(&p, name);
+    assert_string_equal(name, "b");
+    tls_pair_close(&p);
+    ed_tls_free(client);
+    ed_tls_free(server);
+}
+
 static void assert_kind(ed_tls *server, const char *name, const char *sigalgs,
                         int kind)
 {
@@ -88,6 +108,24 @@ static void of_two_kinds_of_keys_the_client_chooses(void **state)
     assert_kind(server, "b.org", "RSA-PSS+SHA256", EVP_PKEY_RSA);
     /* For every other name, too. */
     assert_kind(server, "127.0.0.1", "RSA-PSS+SHA256", EVP_PKEY_RSA);
+    ed_tls_free(server);
+}
+
+static void no_kind_is_taken_from_another_name(void **state)
+{
+    ed_tls *server = server_of("site"), *client = trusting_client();
+    struct tls_pair p;
+
+    (void)state;
+    add_to(server, "site_rsa");
+    add_to(server, "b");
+    tls_pair_open(&p, client, "b.org", server);
+    assert_true(SSL_set1_sigalgs_list(p.client.ssl, "RSA-PSS+SHA256"));
+    tls_pair_shake(&p);
+    assert_int_equal(p.server.err, ED_ETLS);
+    assert_string_equal(p.server.why, "no kind of signature both sides know");
+    tls_pair_close(&p);
+    ed_tls_free(client);
     ed_tls_free(server);
 }
 
@@ -405,7 +443,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_name_asked_for_chooses_the_certificate),
+        cmocka_unit_test(a_final_dot_in_the_name_asked_for_does_not_count),
         cmocka_unit_test(of_two_kinds_of_keys_the_client_chooses),
+        cmocka_unit_test(no_kind_is_taken_from_another_name),
         cmocka_unit_test(a_certificate_that_would_never_be_shown_is_refused),
         cmocka_unit_test(a_server_needs_a_certificate),
         cmocka_unit_test(the_chain_is_sent_as_the_file_has_it),

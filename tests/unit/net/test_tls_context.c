@@ -171,22 +171,54 @@ static void ciphers_and_groups_of_ones_own_count(void **state)
     ed_tls_free(server);
 }
 
+/* One end begins anew, and hears that the other does not want to. */
+static void assert_refused_anew(SSL *who, SSL *other)
+{
+    char byte;
+
+    SSL_clear_options(who, SSL_OP_NO_RENEGOTIATION);
+    assert_true(SSL_renegotiate(who));
+    SSL_do_handshake(who);
+    assert_true(SSL_read(other, &byte, 1) <= 0);
+    ERR_clear_error();
+    assert_true(SSL_read(who, &byte, 1) <= 0);
+    assert_int_equal(ERR_GET_REASON(ERR_peek_error()), SSL_R_NO_RENEGOTIATION);
+}
+
 static void renegotiation_is_refused(void **state)
 {
     ed_tls *server = server_of("site"), *client = client_of();
     struct tls_pair p;
-    char byte;
 
     (void)state;
-    open_1_2(&p, client, server);
-    SSL_clear_options(p.client.ssl, SSL_OP_NO_RENEGOTIATION);
+    for (int i = 0; i < 2; i++) {
+        open_1_2(&p, client, server);
+        tls_pair_shake(&p);
+        well(&p);
+        if (i == 0)
+            assert_refused_anew(p.client.ssl, p.server.ssl);
+        else
+            assert_refused_anew(p.server.ssl, p.client.ssl);
+        p.client.err = p.server.err = ED_ETLS;
+        tls_pair_close(&p);
+    }
+    ed_tls_free(client);
+    ed_tls_free(server);
+}
+
+/* RFC 6066, 3: names are sent without one. */
+static void a_final_dot_is_not_asked_for(void **state)
+{
+    ed_tls *server = server_of("site"), *client = client_of();
+    struct ed_tls_info info;
+    struct tls_pair p;
+
+    (void)state;
+    tls_pair_open(&p, client, "a.org.", server);
     tls_pair_shake(&p);
     well(&p);
-    assert_true(SSL_renegotiate(p.client.ssl));
-    SSL_do_handshake(p.client.ssl);
-    assert_true(SSL_read(p.server.ssl, &byte, 1) <= 0);
-    assert_int_equal(SSL_do_handshake(p.client.ssl), -1);
-    assert_int_equal(ERR_GET_REASON(ERR_peek_error()), SSL_R_NO_RENEGOTIATION);
+    ed_tls_info_of(p.server.ssl, &info);
+    assert_string_equal(info.server_name, "a.org");
     tls_pair_close(&p);
     ed_tls_free(client);
     ed_tls_free(server);
@@ -405,6 +437,7 @@ int main(void)
         cmocka_unit_test(a_least_version_is_kept_to),
         cmocka_unit_test(ciphers_and_groups_of_ones_own_count),
         cmocka_unit_test(renegotiation_is_refused),
+        cmocka_unit_test(a_final_dot_is_not_asked_for),
         cmocka_unit_test(a_reload_is_for_what_begins_later),
         cmocka_unit_test(a_reload_that_fails_changes_nothing),
         cmocka_unit_test(what_was_added_is_read_again_too),
