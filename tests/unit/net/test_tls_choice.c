@@ -4,6 +4,8 @@
  */
 #include "tls_pair.h"
 #include "../../fiber_test.h"
+#include "net/tls_context.h"
+#include <time.h>
 
 /* ---- certificates by name ---- */
 
@@ -389,6 +391,24 @@ static void a_response_without_an_end_is_stapled_for_good(void **state)
     ed_tls_free(server);
 }
 
+static void a_response_that_runs_out_is_stapled_no_more(void **state)
+{
+    SSL *ssl;
+
+    (void)state;
+    certs_ocsp("site", false, 1);
+    ed_tls *server = stapling_server("site.pem", "site.key", "site.ocsp");
+    assert_true(stapled(server, "ECDSA+SHA256") > 0);
+    /* Time flies. */
+    assert_int_equal(ed_tls_connection(server, NULL, NULL, &ssl), 0);
+    struct ed_tls_identity *id = ed_tls_conn_of(ssl)->set->names.all[0];
+    assert_in_range(id->ocsp_until, time(NULL) + 80000, time(NULL) + 90000);
+    id->ocsp_until = time(NULL) - 1;
+    SSL_free(ssl);
+    assert_int_equal(stapled(server, "ECDSA+SHA256"), -1);
+    ed_tls_free(server);
+}
+
 static void a_useless_response_is_left_out_with_a_warning(void **state)
 {
     static const struct {
@@ -456,6 +476,7 @@ int main(void)
         cmocka_unit_test(a_malformed_list_of_protocols_is_refused),
         cmocka_unit_test(a_response_is_stapled_for_those_who_ask),
         cmocka_unit_test(a_response_without_an_end_is_stapled_for_good),
+        cmocka_unit_test(a_response_that_runs_out_is_stapled_no_more),
         cmocka_unit_test(a_useless_response_is_left_out_with_a_warning),
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);
