@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 enum {
     /* Input kept for a busy connection before the client has to wait. */
@@ -62,7 +61,11 @@ static void close_conn(struct h1_conn *c)
     if (c->gone)
         return;
     c->gone = true;
-    if (c->stream)
+    /* The end of the connection would end the body of a reply that has neither
+     * length nor chunks; a reset does not (RFC 9112, 8). */
+    if (c->stream && c->reset)
+        ed_stream_reset(c->stream);
+    else
         ed_stream_close(c->stream);
     c->stream = NULL;
     if (!c->in_event)
@@ -80,28 +83,13 @@ void h1_break(struct h1_conn *c, int err)
     close_conn(c);
 }
 
-/* The end of the connection would end the body of a reply that has neither
- * length nor chunks; a reset does not (RFC 9112, 8). */
-static void reset(struct h1_conn *c)
-{
-    struct linger at_once = {.l_onoff = 1};
-    int fd = c->stream->ops->fd(c->stream);
-    /* Of no effect on a Unix socket, which knows no reset. */
-    if (fd >= 0)
-        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    close_conn(c);
-}
-
 /* Says that nothing more will come and waits a little for the client to
  * close: closing over unread input would reset the connection, and with it
  * the reply (RFC 9112, 9.6). */
 static void linger(struct h1_conn *c)
 {
-    if (c->reset) {
-        reset(c);
-        return;
-    }
-    if (c->ended || c->broken || ed_stream_shutdown(c->stream) < 0) {
+    if (c->reset || c->ended || c->broken ||
+        ed_stream_shutdown(c->stream) < 0) {
         close_conn(c);
         return;
     }
@@ -225,6 +213,24 @@ static void end_stragglers(struct h1_conn *c, ed_scope *scope)
                        ed_error_of(err));
 }
 
+/* How long the handler may take: as long as the server says, or whoever asks,
+ * if that is shorter. Names are looked at only if they are of that length:
+ * every request comes through here. */
+static int64_t time_limit(const ed_req *req)
+{
+    int64_t limit = req->server->options.request_timeout;
+    size_t wanted = req->server->propagated.deadline.len;
+
+    for (uint32_t i = 0; i < req->field_count; i++) {
+        if (req->fields[i].name.len != wanted)
+            continue;
+        int64_t patience = ed_req_patience_of(req, i);
+        if (patience < limit)
+            limit = patience;
+    }
+    return limit;
+}
+
 static void run_request(struct h1_conn *c, struct h1_exchange *x)
 {
     ed_server *server = c->base.server;
@@ -232,7 +238,7 @@ static void run_request(struct h1_conn *c, struct h1_exchange *x)
     self->arena = x->req.arena;
     self->work = &x->req;
     server->counts.in_flight++;
-    int64_t limit = server->options.request_timeout;
+    int64_t limit = time_limit(&x->req);
     int err = limit == INT64_MAX ? run_handler(x)
                                  : ed_with_timeout(limit, run_handler, x);
     if (!err && !x->req.taken && x->keep_alive && !x->req.body_ended)
@@ -464,12 +470,14 @@ static void expire(struct ed_conn *base, int err)
 
 void ed_h1_open(ed_server *server, ed_stream *stream)
 {
+    struct ed_tls_info info;
     struct h1_conn *c = calloc(1, sizeof *c);
     if (!c) {
         ed_stream_close(stream);
         return;
     }
     c->stream = stream;
+    c->secure = ed_stream_tls(stream, &info);
     c->base.expire = expire;
     stream->user = c;
     stream->on_data = on_data;
@@ -491,6 +499,11 @@ static const char *peer(ed_req *req)
         x->peer = ed_arena_copy(req->arena, ed_bytes(text));
     }
     return x->peer ? x->peer : "";
+}
+
+static ed_stream *transport(const ed_req *req)
+{
+    return h1_exchange(req)->conn->stream;
 }
 
 static int upgrade(ed_req *req, const char *protocol, ed_stream **out)
@@ -527,4 +540,5 @@ const struct ed_exchange_ops h1_ops = {
     .flush = h1_flush,
     .upgrade = upgrade,
     .peer = peer,
+    .transport = transport,
 };
