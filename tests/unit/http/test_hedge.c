@@ -150,6 +150,28 @@ FIBER_TEST(a_refusal_does_not_win_while_the_other_may_do_better)
     fleet_close(&f);
 }
 
+FIBER_TEST(a_streamed_refusal_that_lost_is_given_up)
+{
+    struct fleet f = {0};
+
+    open_two(&f);
+    f.members[0].status = 503;
+    f.members[0].delay = AFTER + 10 * ED_MS;
+    f.members[1].delay = AFTER + 30 * ED_MS;
+    for (int i = 0; i < 8; i++) {
+        struct ed_endpoint_counts endpoint;
+        ed_client *client = HEDGING();
+        ed_res *res;
+        check_int(ed_fetch(&res, f.url, .client = client, .stream = true), 0);
+        check_int(ed_res_status(res), 200);
+        ed_res_close(res);
+        for (size_t j = 0; ed_client_endpoint(client, j, &endpoint); j++)
+            check_int(endpoint.in_flight, 0);
+        ed_client_free(client);
+    }
+    fleet_close(&f);
+}
+
 FIBER_TEST(a_failure_waits_for_what_the_other_says)
 {
     struct fleet f = {0};
@@ -290,6 +312,7 @@ int main(void)
         cmocka_unit_test(the_second_is_sent_to_the_other_address),
         cmocka_unit_test(a_streamed_response_may_be_the_second_ones),
         cmocka_unit_test(a_refusal_does_not_win_while_the_other_may_do_better),
+        cmocka_unit_test(a_streamed_refusal_that_lost_is_given_up),
         cmocka_unit_test(a_failure_waits_for_what_the_other_says),
         cmocka_unit_test(two_failures_are_one),
         cmocka_unit_test(a_response_that_has_begun_is_waited_for),
