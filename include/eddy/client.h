@@ -159,7 +159,8 @@ struct ed_client_options {
      * "unix:/path"; "name=ip" for every port. NULL at the end. Such a name is
      * not resolved; TLS and Host keep it. */
     const char *const *hosts;
-    ed_tls *tls; /* NULL: the system's trusted issuers, names checked */
+    ed_tls *tls;       /* NULL: the system's trusted issuers, names checked */
+    ed_tls *proxy_tls; /* of an https:// proxy; NULL: as `tls` */
 
     /*
      * "http://[user:password@]host:port" (https there is asked for by CONNECT),

@@ -9,7 +9,6 @@
 #include "http/attempt.h"
 #include "http/request_body.h"
 #include "http/watch.h"
-#include "net/connect.h"
 #include <stdio.h>
 
 /* ---- what went wrong ---- */
@@ -26,10 +25,15 @@ int ed_attempt_explain_end(const struct ed_attempt *a, int err,
 {
     char text[96];
 
-    snprintf(text, sizeof(text),
-             err == ED_ETIMEOUT ? "%s within the deadline"
-                                : "%s when cancelled",
-             missing);
+    const struct ed_journey *j = a->journey;
+    if (err == ED_ETIMEOUT && j->deadline && ed_deadline() == j->deadline)
+        ed_timeout_text(text, sizeof(text), missing, ED_TIMEOUT_NONE,
+                        j->timeout);
+    else
+        snprintf(text, sizeof(text),
+                 err == ED_ETIMEOUT ? "%s within the deadline"
+                                    : "%s when cancelled",
+                 missing);
     return ed_attempt_explain(a, err, text);
 }
 
@@ -50,6 +54,8 @@ static int new_res(struct ed_attempt *a)
     res->to_head = ed_bytes_equal(a->head.method, ED_BYTES("HEAD"));
     res->may_retry = o->retry_unsafe || ed_method_is_idempotent(a->head.method);
     res->body = ED_BYTES("");
+    res->deadline = a->journey->deadline;
+    res->timeout = a->journey->timeout;
     res->timing.started = ed_loop_now_exact(a->client->loop);
     a->res = res;
     if (a->client->hook && ed_watch_begin(res, a->journey))
@@ -65,9 +71,11 @@ static void follow_plan(struct ed_attempt *a, struct ed_attempt_plan *plan)
     plan->res = a->res;
     if (!plan->to.len)
         return;
+    a->route.fixed = plan->to;
     a->key_len +=
         (size_t)snprintf(a->key + a->key_len, sizeof(a->key) - a->key_len,
                          " %s", ed_addr_text(&plan->to, text));
+    a->pool_key.len = a->key_len;
 }
 
 static int prepare(struct ed_attempt *a)
@@ -101,75 +109,22 @@ static void leave_place(struct ed_attempt *a)
     ed_pool_leave(&a->client->pool, a->origin);
 }
 
-static int explain_connect(const struct ed_attempt *a,
-                           const struct ed_connecting *c, int err,
-                           int64_t timeout)
-{
-    const char *missing =
-        c->resolved_at ? "not connected" : "name not resolved";
-
-    if (err != ED_ETIMEOUT && err != ED_ECANCELED)
-        return ed_attempt_explain(a, err, ed_error());
-    if (ed_cancelled())
-        return ed_attempt_explain_end(a, err, missing);
-    char text[96];
-    snprintf(text, sizeof(text), "%s within the connect timeout of %.3g s",
-             missing, (double)timeout / ED_S);
-    return ed_attempt_explain(a, err, text);
-}
-
-static int connect_within(struct ed_connecting *c, int64_t timeout)
-{
-    ed_scope(s, .within = timeout, .name = "connect");
-    return ed_net_connect(c);
-}
-
-/* Where to, and for how long at most. */
-static int aim(struct ed_attempt *a, struct ed_connecting *c, int64_t *timeout)
-{
-    const struct ed_attempt_plan *plan = a->journey->plan;
-
-    *timeout = a->client->connect_timeout;
-    if (!plan || !plan->to.len)
-        return ed_endpoint_parse(&c->to, ed_bytes(a->address));
-    *timeout = plan->connect_within;
-    c->to.addr = plan->to;
-    return 0;
-}
-
 /* Opens a connection in the place that is held, or gives that up. */
 static int open_conn(struct ed_attempt *a, struct ed_client_conn **out)
 {
-    struct ed_connecting c = {0};
-    int64_t timeout;
-    int err = aim(a, &c, &timeout);
+    ed_stream *stream;
+    int err = ed_route_open(a, &stream);
 
-    if (err) {
-        err = ed_attempt_explain(a, ED_EURL, "malformed host");
-    } else {
-        err = connect_within(&c, timeout);
-        if (err && a->journey->plan)
-            a->journey->plan->unreached = true;
-        if (err)
-            err = explain_connect(a, &c, err, timeout);
-        else if (ed_client_conn_new(a->client, a->origin, c.stream, out))
-            err =
-                ed_attempt_explain(a, ED_ENOMEM, "no memory for a connection");
-    }
-    if (err) {
+    if (err && a->journey->plan)
+        a->journey->plan->unreached = true;
+    if (!err &&
+        ed_client_conn_new(a->client, a->origin, stream, a->url.secure, out))
+        err = ed_attempt_explain(a, ED_ENOMEM, "no memory for a connection");
+    if (err)
         leave_place(a);
-        return err;
-    }
-    a->client->connections++;
-    if (*c.to.host) {
-        a->res->timing.resolved = c.resolved_at > a->res->timing.queued
-                                      ? c.resolved_at
-                                      : a->res->timing.queued;
-        ed_watch_attempt(a->res, ED_PHASE_RESOLVED, 0);
-    }
-    a->res->timing.connected = ed_res_now(a->res);
-    ed_watch_attempt(a->res, ED_PHASE_CONNECTED, 0);
-    return 0;
+    else
+        a->client->connections++;
+    return err;
 }
 
 /* ---- request and response ---- */
@@ -179,9 +134,14 @@ static int explain_failure(const struct ed_attempt *a)
     const struct ed_res_failure *failure = &a->res->failure;
     char text[128];
 
-    snprintf(
-        text, sizeof(text), "%s%s%s%s", failure->why, failure->os ? " (" : "",
-        failure->os ? ed_err_text(-failure->os) : "", failure->os ? ")" : "");
+    if (failure->after)
+        ed_timeout_text(text, sizeof(text), failure->why,
+                        (enum ed_timeout)failure->timeout, failure->after);
+    else
+        snprintf(text, sizeof(text), "%s%s%s%s", failure->why,
+                 failure->os ? " (" : "",
+                 failure->os ? ed_err_text(-failure->os) : "",
+                 failure->os ? ")" : "");
     return ed_attempt_explain(a, failure->err, text);
 }
 
@@ -269,8 +229,7 @@ static void begin_again(struct ed_attempt *a)
 static int take_place(struct ed_attempt *a, struct ed_client_conn **conn)
 {
     struct ed_pooled *pooled;
-    int err = ed_pool_take(&a->client->pool, ed_bytes_of(a->key, a->key_len),
-                           &a->origin, &pooled);
+    int err = ed_pool_take(&a->client->pool, a->pool_key, &a->origin, &pooled);
 
     if (err == ED_ENOMEM)
         return ed_attempt_explain(a, err, "no memory for a connection");

@@ -148,7 +148,7 @@ static int fail(const struct dispatch *d, int err, const char *what)
 static int resolve_within(const char *host, int64_t timeout,
                           struct ed_addrs *addrs)
 {
-    ed_scope(s, .within = timeout > 0 ? timeout : 0, .name = "resolve");
+    ed_scope(s, .within = timeout, .name = "resolve");
     (void)s;
     return ed_resolve(host, AF_UNSPEC, addrs);
 }
@@ -156,8 +156,9 @@ static int resolve_within(const char *host, int64_t timeout,
 static int resolve(struct dispatch *d)
 {
     struct ed_addrs addrs;
-    int err =
-        resolve_within(d->s->host, d->journey->client->connect_timeout, &addrs);
+    int64_t timeout =
+        ed_timeout_within(&d->journey->client->timeouts, ED_TIMEOUT_RESOLVE);
+    int err = resolve_within(d->s->host, timeout, &addrs);
 
     if (err == ED_ETIMEOUT || err == ED_ECANCELED)
         return fail(d, err,
@@ -203,7 +204,8 @@ static bool passes_over(const struct dispatch *d, int err)
 
 static int send_to_any(struct dispatch *d, ed_res **out)
 {
-    int64_t timeout = d->journey->client->connect_timeout;
+    int64_t timeout =
+        ed_timeout_within(&d->journey->client->timeouts, ED_TIMEOUT_CONNECT);
     int64_t until = timeout > 0 ? ed_now() + timeout : INT64_MAX;
     int err = resolve(d);
     struct ed_backend *backend = err ? NULL : pick(d, false);

@@ -6,19 +6,21 @@
 #include "http/decoding.h"
 #include "http/watch.h"
 
-static ed_client *client_of(const struct ed_fetch_options *options)
+/* All of a journey, within the time that it has. */
+static int run_within(struct ed_journey *j, ed_res **out)
 {
-    ed_client *client = options->client ? options->client : ed_client_of_loop();
-
-    if (client)
-        ED_MAGIC_CHECK(client, ED_CLIENT_MAGIC);
-    return client;
+    j->deadline = ed_loop_now_exact(j->client->loop) + j->timeout;
+    ed_scope(s, .deadline = j->deadline, .name = "fetch");
+    return ed_journey_run(j, out);
 }
 
 static int run(struct ed_journey *j, ed_res **out)
 {
+    int64_t timeout = j->options.timeout;
     ed_res *res;
-    int err = ed_journey_run(j, &res);
+
+    j->timeout = timeout ? timeout : j->client->timeout;
+    int err = j->timeout > 0 ? run_within(j, &res) : ed_journey_run(j, &res);
 
     if (!err)
         err = ed_decoding_begin(j, res);
@@ -34,11 +36,13 @@ int ed_fetch_with(ed_res **out, const char *url,
 
     *out = NULL;
     ed_options_take(&j.options, sizeof(j.options), options);
-    j.client = client_of(&j.options);
-    if (!j.client)
-        return ed_fail(ED_ENOMEM, "%.120s: no memory for a client", url);
+    j.client = j.options.client;
+    int err = j.client ? 0 : ed_client_of_loop(&j.client);
+    if (err)
+        return ed_fail(err, "%.120s: no client: %s", url, ed_error());
+    ED_MAGIC_CHECK(j.client, ED_CLIENT_MAGIC);
     j.client->requests++;
-    int err = run(&j, out);
+    err = run(&j, out);
     /* The end of a streamed response is told of by ed_res_close(). */
     if (err)
         ed_watch(&j, ED_PHASE_DONE, 0, err);

@@ -16,6 +16,10 @@ struct ed_journey {
     struct ed_fetch_options options;
     struct ed_request_field *fields; /* of the client's own */
 
+    /* When all of it is to be over, and how long that is; 0: whenever. */
+    int64_t deadline;
+    int64_t timeout;
+
     /* For the next attempt; NULL unless a policy has one. */
     struct ed_attempt_plan *plan;
     unsigned attempts; /* begun so far */

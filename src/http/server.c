@@ -23,6 +23,11 @@ enum {
  * closed over it: a few round trips of a bad line. */
 static const int64_t LINGER = 2 * ED_S;
 
+/* Patience is measured in steps of this, and lasts at most so much longer. A
+ * busy connection is in the same state again within one: it keeps its place,
+ * and its neighbours in the list need not be fetched from memory. */
+static const int64_t STEP = 4 * ED_MS;
+
 static int64_t or_default(int64_t value, int64_t normal)
 {
     if (value < 0)
@@ -46,6 +51,8 @@ static void apply_defaults(ed_server *server)
     /* It is part of every head, and must not break one. */
     if (!o->server_name || !ed_http1_is_value(ed_bytes(o->server_name)))
         o->server_name = "eddy";
+    if (!o->max_handshakes)
+        o->max_handshakes = 256;
     o->request_timeout = or_default(o->request_timeout, INT64_MAX);
     o->drain_timeout = or_default(o->drain_timeout, 30 * ED_S);
     server->limits = (struct ed_http1_limits){
@@ -54,6 +61,7 @@ static void apply_defaults(ed_server *server)
         .max_head = o->max_head,
     };
     int64_t *patience = server->patience;
+    patience[ED_CONN_TLS] = or_default(o->tls_timeout, 10 * ED_S);
     patience[ED_CONN_BUSY] = INT64_MAX;
     patience[ED_CONN_IDLE] = or_default(o->idle_timeout, 75 * ED_S);
     patience[ED_CONN_HEAD] = or_default(o->head_timeout, 10 * ED_S);
@@ -81,7 +89,8 @@ ed_server *ed_server_new_with(ed_handler *handler,
         ed_list_init(&server->waiting[i]);
     server->fields = malloc(server->limits.max_fields * sizeof *server->fields);
     server->arenas = malloc(FREE_ARENAS * sizeof(ed_arena *));
-    if (!server->fields || !server->arenas) {
+    server->outs = malloc(FREE_OUTS * sizeof *server->outs);
+    if (!server->fields || !server->arenas || !server->outs) {
         ed_server_free(server);
         return NULL;
     }
@@ -121,10 +130,9 @@ void ed_server_arena_put(ed_server *server, ed_arena *arena)
 
 struct ed_out *ed_server_out_get(ed_server *server)
 {
-    struct ed_out *out = server->outs;
-    if (out) {
-        server->outs = out->next;
-        server->out_count--;
+    struct ed_out *out;
+    if (server->out_count) {
+        out = server->outs[--server->out_count];
     } else {
         out = malloc(sizeof *out);
         if (!out)
@@ -141,12 +149,10 @@ void ed_server_out_put(ed_server *server, struct ed_out *out)
         free(out);
         return;
     }
-    out->next = server->outs;
-    server->outs = out;
-    server->out_count++;
+    server->outs[server->out_count++] = out;
 }
 
-static void render_common(ed_server *server)
+__attribute__((noinline)) static void render_common(ed_server *server)
 {
     static const char date_name[] = "Date: ";
     char *at = server->common;
@@ -171,6 +177,8 @@ struct ed_bytes ed_server_common(ed_server *server, bool server_line,
 {
     if (ed_now() >= server->date_until || !server->common_len)
         render_common(server);
+    if (server_line && date_line)
+        return ed_bytes_of(server->common, server->common_len);
     size_t from = server_line ? 0 : server->server_len;
     size_t to = date_line ? server->common_len : server->server_len;
     return ed_bytes_of(server->common + from, to > from ? to - from : 0);
@@ -187,24 +195,30 @@ static void arm(ed_server *server, int64_t at)
         ed_log_warn("no memory to watch for slow clients");
 }
 
+/* The time by which patience is measured. Rounded up: nobody is expired too
+ * early. */
+static uint64_t this_step(void)
+{
+    return (uint64_t)((ed_now() + STEP - 1) / STEP) & 0xffffffffffffff;
+}
+
 /* Of its line; its time begins anew. */
 static void to_the_end(struct ed_conn *conn)
 {
     ed_list_remove(&conn->node);
     ed_list_add_back(&conn->server->waiting[conn->state], &conn->node);
-    /* Rounded up: never expired too early. */
-    conn->since_us =
-        (uint64_t)((ed_now() + ED_US - 1) / ED_US) & 0xffffffffffffff;
+    conn->since = this_step();
 }
 
 static int64_t patient_until(const struct ed_conn *conn)
 {
-    return (int64_t)conn->since_us * ED_US +
-           conn->server->patience[conn->state];
+    return (int64_t)conn->since * STEP + conn->server->patience[conn->state];
 }
 
 void ed_conn_enter(struct ed_conn *conn, enum ed_conn_state state)
 {
+    if (conn->state == state && conn->since == this_step())
+        return;
     ed_server *server = conn->server;
     int64_t patience = server->patience[state];
     conn->state = state & 0xff;
@@ -248,11 +262,19 @@ static void look_for_slow(struct ed_timer *timer)
         arm(server, next);
 }
 
-static void pause_listeners(ed_server *server, bool pause)
+/* Listeners pause while one connection more would be too many. */
+static void mind_limits(ed_server *server)
 {
-    server->paused = pause;
+    const struct ed_server_options *o = &server->options;
+    bool full = o->max_connections && server->counts.open >= o->max_connections;
+    bool shaking = server->handshakes >= o->max_handshakes;
+    if (server->stopping ||
+        (full == server->full && shaking == server->busy_shaking))
+        return;
+    server->full = full;
+    server->busy_shaking = shaking;
     for (struct ed_server_listener *l = server->listeners; l; l = l->next)
-        ed_listener_pause(l->listener, pause);
+        ed_listener_pause(l->listener, full || (l->tls && shaking));
 }
 
 void ed_conn_open(ed_server *server, struct ed_conn *conn)
@@ -260,11 +282,8 @@ void ed_conn_open(ed_server *server, struct ed_conn *conn)
     conn->server = server;
     ed_list_init(&conn->node);
     ed_conn_enter(conn, ED_CONN_IDLE);
-    server->counts.accepted++;
     server->counts.open++;
-    unsigned most = server->options.max_connections;
-    if (most && server->counts.open >= most && !server->paused)
-        pause_listeners(server, true);
+    mind_limits(server);
 }
 
 void ed_conn_gone(struct ed_conn *conn)
@@ -272,8 +291,7 @@ void ed_conn_gone(struct ed_conn *conn)
     ed_server *server = conn->server;
     ed_list_remove(&conn->node);
     server->counts.open--;
-    if (server->paused && !server->stopping)
-        pause_listeners(server, false);
+    mind_limits(server);
     if (server->stopping && !server->counts.open && server->runner) {
         ed_fiber *runner = server->runner;
         server->runner = NULL;
@@ -286,8 +304,13 @@ void ed_conn_gone(struct ed_conn *conn)
 static void on_accept(ed_stream *stream, void *arg)
 {
     struct ed_server_listener *l = arg;
-    if (l->server->stopping)
+    if (l->server->stopping) {
         ed_stream_close(stream);
+        return;
+    }
+    l->server->counts.accepted++;
+    if (l->tls)
+        ed_handshake_open(l->server, stream, l->tls);
     else
         ed_h1_open(l->server, stream);
 }
@@ -368,6 +391,7 @@ void ed_server_stop(ed_server *server)
     }
     server->stopping = true;
     close_listeners(server);
+    tell_all(server, ED_CONN_TLS, ED_ECLOSED);
     tell_all(server, ED_CONN_IDLE, ED_ECLOSED);
     if (server->runner) {
         ed_fiber *runner = server->runner;
@@ -448,12 +472,10 @@ void ed_server_free(ed_server *server)
     }
     while (server->arena_count)
         ed_arena_free(server->arenas[--server->arena_count]);
-    while (server->outs) {
-        struct ed_out *out = server->outs;
-        server->outs = out->next;
-        free(out);
-    }
+    while (server->out_count)
+        free(server->outs[--server->out_count]);
     free(server->arenas);
+    free(server->outs);
     free(server->fields);
     free(server);
 }

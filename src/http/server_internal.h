@@ -17,6 +17,7 @@
  * no timer of its own: moving to the end of a list is all that activity costs.
  */
 enum ed_conn_state {
+    ED_CONN_TLS,    /* its TLS handshake */
     ED_CONN_BUSY,   /* its handler; no limit here */
     ED_CONN_IDLE,   /* the next request */
     ED_CONN_HEAD,   /* the rest of a head */
@@ -29,10 +30,10 @@ enum ed_conn_state {
 /* The head of every connection, whatever its version of HTTP. */
 struct ed_conn {
     struct ed_list node; /* in server->waiting[state] */
-    /* Microseconds of ed_now() when it entered the state or made progress in
-     * it. An idle connection is little more than these members: they are
-     * packed (`state` is an enum ed_conn_state). */
-    uint64_t since_us : 56;
+    /* When it entered the state or made progress in it, in steps of the
+     * server's own. An idle connection is little more than these members:
+     * they are packed (`state` is an enum ed_conn_state). */
+    uint64_t since : 56;
     uint64_t state : 8;
     ed_server *server;
     /* Waited too long, or has to go (ED_ETIMEOUT, ED_ECLOSED when the server
@@ -43,7 +44,6 @@ struct ed_conn {
 /* Output on its way; from a pool, so that an idle connection has none. */
 #define ED_OUT_BYTES (16 * 1024)
 struct ed_out {
-    struct ed_out *next; /* in the pool */
     struct ed_deferred deferred;
     void *owner;
     size_t at; /* sent so far */
@@ -75,11 +75,15 @@ struct ed_server {
     struct ed_server_counts counts;
     uint32_t seed;
     bool stopping;
-    bool paused; /* at max_connections */
+    bool full;           /* at max_connections: all listeners pause */
+    bool busy_shaking;   /* at max_handshakes: those for TLS do */
+    unsigned handshakes; /* under way */
 
+    /* Stacks of what is free to be lent. Not lists: what was sent lately has
+     * left the caches, and finding the next one should not wait for it. */
     ed_arena **arenas;
     unsigned arena_count;
-    struct ed_out *outs;
+    struct ed_out **outs;
     unsigned out_count;
 
     /* "Server: ...\r\nDate: ...\r\n", made anew each second. */
@@ -97,7 +101,8 @@ struct ed_server {
 uint32_t ed_server_seed(const ed_server *server);
 size_t ed_server_max_body(const ed_server *server);
 
-/* Takes in a connection and lets it go. */
+/* Takes in a connection and lets it go; one that changes hands is taken in
+ * first. */
 void ed_conn_open(ed_server *server, struct ed_conn *conn);
 void ed_conn_gone(struct ed_conn *conn);
 
@@ -113,6 +118,10 @@ void ed_server_out_put(ed_server *server, struct ed_out *out);
 /* The Server and Date lines; with `server` or `date` false, without it. */
 struct ed_bytes ed_server_common(ed_server *server, bool server_line,
                                  bool date_line);
+
+/* Begins TLS on a new connection, and HTTP over it; closes the stream if it
+ * cannot. */
+void ed_handshake_open(ed_server *server, ed_stream *lower, ed_tls *tls);
 
 /* Begins HTTP/1 on a new connection; closes the stream if it cannot. */
 void ed_h1_open(ed_server *server, ed_stream *stream);

@@ -118,14 +118,20 @@ static int socket_receive(ed_stream *s, bool on)
     return 0;
 }
 
-static ssize_t socket_try_writev(ed_stream *s, const struct iovec *iov,
-                                 int count)
+static ssize_t send_pieces(int fd, const struct iovec *iov, int count)
 {
-    struct socket_stream *sock = of_stream(s);
     struct msghdr message = {
         .msg_iov = (struct iovec *)iov,
         .msg_iovlen = (size_t)count,
     };
+
+    return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static ssize_t socket_try_writev(ed_stream *s, const struct iovec *iov,
+                                 int count)
+{
+    struct socket_stream *sock = of_stream(s);
     ssize_t sent;
 
     do {
@@ -135,7 +141,7 @@ static ssize_t socket_try_writev(ed_stream *s, const struct iovec *iov,
             sent = send(sock->io.fd, iov->iov_base, iov->iov_len,
                         MSG_NOSIGNAL | MSG_DONTWAIT);
         else if (is_socket(sock))
-            sent = sendmsg(sock->io.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+            sent = send_pieces(sock->io.fd, iov, count);
         else
             sent = writev(sock->io.fd, iov, count);
     } while (sent < 0 && errno == EINTR);
@@ -190,7 +196,12 @@ static void end_wait(struct ed_io *io, struct ed_op *op,
 static void socket_close(ed_stream *s)
 {
     struct socket_stream *sock = of_stream(s);
+    struct linger at_once = {.l_onoff = 1};
 
+    /* Of no effect on a Unix socket. */
+    if (s->reset)
+        (void)setsockopt(sock->io.fd, SOL_SOCKET, SO_LINGER, &at_once,
+                         sizeof(at_once));
     end_wait(&sock->io, sock->io.in, &sock->receive);
     end_wait(&sock->io, sock->io.out, sock->writer ? &sock->writer->op : NULL);
     ed_io_close(&sock->io);

@@ -2,9 +2,11 @@
  * tls.h - inside TLS: contexts as streams see them, and the handshake of a
  * server, which holds no fiber.
  *
- * tls.c owns contexts (tls_files.c what is read into them, tls_tickets.c the
- * keys of session tickets, tls_verify.c whom they trust and what a failure is
- * called); tls_stream.c owns streams.
+ * tls.c owns contexts (tls_files.c what is read into them, tls_server.c and
+ * tls_client.c what is decided during a handshake, tls_names.c certificates by
+ * name, tls_tickets.c and tls_sessions.c resuming, tls_verify.c whom they trust
+ * and what a failure is called; tls_context.h is theirs); tls_stream.c owns
+ * streams.
  */
 #ifndef EDDY_NET_TLS_H
 #define EDDY_NET_TLS_H
@@ -27,21 +29,23 @@ ed_tls *ed_tls_default(void);
 /*
  * Makes the OpenSSL object for one connection, as tls.h promises: side,
  * versions, trust, name check, SNI, the session to resume. NULL arguments as in
- * ed_start_tls(). It holds what it needs of the context. Returns 0,
- * ED_ENOMEM, ED_ETLSCONFIG (no certificate so far), or ED_EUSAGE (no name to
- * check).
+ * ed_start_tls(); an `alpn` of "" offers nothing. It holds what it needs of the
+ * context, and has no BIO yet. Returns 0, ED_ENOMEM, ED_ETLSCONFIG (no
+ * certificate so far), or ED_EUSAGE (no name to check, or none that a server
+ * could have; a malformed `alpn`), with ed_error().
  */
 ED_CHECK int ed_tls_connection(ed_tls *tls, const char *server_name,
                                const char *alpn, struct ssl_st **out);
 
-/* The handshake is done: checks what OpenSSL does not (pins; protocols of
- * which none is agreed on). 0, ED_ECERT or ED_ETLS; `why` gets a text. */
+/* The handshake is done: checks what OpenSSL does not, the pins. 0, ED_ECERT
+ * or ED_ENOMEM; `why` gets a text. */
 #define ED_TLS_WHY 200
 ED_CHECK int ed_tls_check(struct ssl_st *ssl, char why[ED_TLS_WHY]);
 
-/* What OpenSSL's failure (its error queue, which is emptied) means: ED_ECERT or
- * ED_ETLS, with a text in `why` such as "certificate of a.org expired on
- * 2026-01-02". */
+/* What OpenSSL's failure (its error queue, which is emptied) means: ED_ECERT,
+ * ED_ETLS or ED_ENOMEM, with a text in `why` such as "certificate of a.org
+ * expired on 2026-01-02". The queue has to be empty before the call that may
+ * fail. */
 int ed_tls_failure(struct ssl_st *ssl, char why[ED_TLS_WHY]);
 
 /* What ed_stream_tls() and ed_stream_tls_peer() give. */
@@ -66,5 +70,10 @@ typedef void ed_tls_ready_fn(ed_stream *s, int err, const char *why, void *arg);
  */
 ED_CHECK int ed_tls_accept(ed_stream **out, ed_stream *lower, ed_tls *tls,
                            const char *alpn, ed_tls_ready_fn *ready, void *arg);
+
+/* For ed_tls_ready_fn, of a handshake that failed: if the peer spoke a protocol
+ * of text instead of TLS, gives it an answer in the clear, as far as that goes
+ * at once. Returns whether it did speak so. */
+bool ed_tls_answer_in_clear(ed_stream *s, struct ed_bytes answer);
 
 #endif
