@@ -6,6 +6,7 @@
  * back when the response is there, or closed if it is streamed.
  */
 #include "http/dispatch.h"
+#include <stdio.h>
 
 /* How long an address that took no connection is passed over where no policy
  * for ejection says it better; then one request tries it. */
@@ -145,12 +146,30 @@ static int fail(const struct dispatch *d, int err, const char *what)
                    what);
 }
 
-static int resolve_within(const char *host, int64_t timeout,
+static int resolve_within(const struct dispatch *d, int64_t timeout,
                           struct ed_addrs *addrs)
 {
+    const struct ed_addr *local = &d->journey->client->routes.local;
     ed_scope(s, .within = timeout, .name = "resolve");
+
     (void)s;
-    return ed_resolve(host, AF_UNSPEC, addrs);
+    return ed_resolve(d->s->host, local->len ? local->any.sa_family : AF_UNSPEC,
+                      addrs);
+}
+
+/* Ended from outside, or by a time-out of its own. */
+static int explain_end(const struct dispatch *d, int err, int64_t timeout)
+{
+    static const char missing[] = "name not resolved";
+    char text[96];
+
+    if (err == ED_ETIMEOUT && !ed_cancelled())
+        ed_timeout_text(text, sizeof(text), missing, ED_TIMEOUT_RESOLVE,
+                        timeout);
+    else
+        snprintf(text, sizeof(text), "%s %s", missing,
+                 err == ED_ETIMEOUT ? "within the deadline" : "when cancelled");
+    return fail(d, err, text);
 }
 
 static int resolve(struct dispatch *d)
@@ -158,12 +177,10 @@ static int resolve(struct dispatch *d)
     struct ed_addrs addrs;
     int64_t timeout =
         ed_timeout_within(&d->journey->client->timeouts, ED_TIMEOUT_RESOLVE);
-    int err = resolve_within(d->s->host, timeout, &addrs);
+    int err = resolve_within(d, timeout, &addrs);
 
     if (err == ED_ETIMEOUT || err == ED_ECANCELED)
-        return fail(d, err,
-                    err == ED_ETIMEOUT ? "name not resolved in time"
-                                       : "name not resolved when cancelled");
+        return explain_end(d, err, timeout);
     if (err == ED_EADDR)
         return fail(d, ED_EURL, "malformed host");
     if (err)
@@ -204,10 +221,10 @@ static bool passes_over(const struct dispatch *d, int err)
 
 static int send_to_any(struct dispatch *d, ed_res **out)
 {
+    int err = resolve(d);
     int64_t timeout =
         ed_timeout_within(&d->journey->client->timeouts, ED_TIMEOUT_CONNECT);
     int64_t until = timeout > 0 ? ed_now() + timeout : INT64_MAX;
-    int err = resolve(d);
     struct ed_backend *backend = err ? NULL : pick(d, false);
 
     while (backend) {
