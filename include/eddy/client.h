@@ -281,6 +281,7 @@ struct ed_fetch_options {
     int64_t timeout; /* 0: the client's */
     /* A request that is not safe to send twice (POST, ...) may be. */
     bool retry_unsafe;
+    int max_redirects; /* followed; 0: the client's, negative: none */
 };
 
 /*

@@ -40,6 +40,7 @@ struct ed_attempt {
     struct ed_bytes pool_key;  /* the key, or that of the way by a proxy */
     size_t key_len;
     char key[ED_ATTEMPT_KEY_MAX]; /* the origin: "https://host:port" */
+    struct ed_carried carried;
 };
 
 /* Gives a failure the text that names the request, and returns it. */
