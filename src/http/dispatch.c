@@ -139,13 +139,6 @@ static int send_to(struct dispatch *d, struct ed_backend *backend, ed_res **out)
     return err;
 }
 
-static int fail(const struct dispatch *d, int err, const char *what)
-{
-    return ed_fail(err, "%.20s %.120s: %s",
-                   ed_attempt_method(&d->journey->options), d->journey->url,
-                   what);
-}
-
 static int resolve_within(const struct dispatch *d, int64_t timeout,
                           struct ed_addrs *addrs)
 {
@@ -169,7 +162,7 @@ static int explain_end(const struct dispatch *d, int err, int64_t timeout)
     else
         snprintf(text, sizeof(text), "%s %s", missing,
                  err == ED_ETIMEOUT ? "within the deadline" : "when cancelled");
-    return fail(d, err, text);
+    return ed_journey_explain(d->journey, err, text);
 }
 
 static int resolve(struct dispatch *d)
@@ -182,11 +175,12 @@ static int resolve(struct dispatch *d)
     if (err == ED_ETIMEOUT || err == ED_ECANCELED)
         return explain_end(d, err, timeout);
     if (err == ED_EADDR)
-        return fail(d, ED_EURL, "malformed host");
+        return ed_journey_explain(d->journey, ED_EURL, "malformed host");
     if (err)
-        return fail(d, err, ed_error());
+        return ed_journey_explain(d->journey, err, ed_error());
     if (ed_balance_update(d->hold.upstream, &addrs, d->s->port))
-        return fail(d, ED_ENOMEM, "no memory for the addresses");
+        return ed_journey_explain(d->journey, ED_ENOMEM,
+                                  "no memory for the addresses");
     return 0;
 }
 
@@ -244,7 +238,8 @@ static int send_by_name(struct dispatch *d, ed_res **out)
              : ed_backend_add(d->s->upstream, NULL);
 
     if (!backend)
-        return fail(d, ED_ENOMEM, "no memory for the origin");
+        return ed_journey_explain(d->journey, ED_ENOMEM,
+                                  "no memory for the origin");
     backend->listed = true;
     return send_to(d, backend, out);
 }
@@ -259,12 +254,14 @@ static int take_slot(struct dispatch *d)
     if (!err)
         ed_upstream_hold(&d->hold, upstream);
     else if (err == ED_EOVERLOAD)
-        fail(d, err, "too many requests wait for the origin");
+        ed_journey_explain(d->journey, err,
+                           "too many requests wait for the origin");
     else
-        fail(d, err,
-             err == ED_ETIMEOUT ? "limit of the origin reached until the "
-                                  "deadline"
-                                : "limit of the origin reached when cancelled");
+        ed_journey_explain(d->journey, err,
+                           err == ED_ETIMEOUT
+                               ? "limit of the origin reached until the "
+                                 "deadline"
+                               : "limit of the origin reached when cancelled");
     return err;
 }
 

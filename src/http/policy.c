@@ -207,8 +207,8 @@ static int find_upstream(struct ed_sending *s)
     s->upstream = ed_upstream_use(&s->policies->upstreams, ed_bytes(key));
     if (s->upstream)
         return 0;
-    return ed_fail(ED_ENOMEM, "%.20s %.120s: no memory for the origin",
-                   ed_attempt_method(&s->journey->options), s->journey->url);
+    return ed_journey_explain(s->journey, ED_ENOMEM,
+                              "no memory for the origin");
 }
 
 static int send_by_policies(struct ed_journey *journey, ed_res **out)
