@@ -107,12 +107,13 @@ static int64_t latency_of(const ed_res *res)
     return t->first_byte - began;
 }
 
+/* That another address was faster is no sign that all have too much to do. */
 static void note_limit(struct dispatch *d, int err, const ed_res *res)
 {
     struct ed_limiter *limiter = &d->hold.upstream->limiter;
     enum verdict verdict = judge(d->plan, err, res);
 
-    if (!d->s->policies->upstreams.limits.on)
+    if (!d->s->policies->upstreams.limits.on || err == ED_ECANCELED)
         return;
     if (verdict == FAILED || (!err && res->status == 429))
         ed_limiter_overloaded(limiter);

@@ -461,6 +461,23 @@ FIBER_TEST(a_retry_goes_to_another_address)
     fleet_close(&f);
 }
 
+FIBER_TEST(a_time_out_is_tried_again_elsewhere)
+{
+    struct fleet f = {.count = 2};
+    ed_client *client =
+        ed_client_new(.balance = {.on = true}, .retry = {.attempts = 2},
+                      .first_byte_timeout = ED_S);
+
+    fleet_open(&f);
+    f.members[0].silent = true;
+    for (int i = 0; i < 10; i++)
+        check_int(get(client, f.url), 200);
+    check(counts_of(client).retries > 0);
+    check_int(counts_of(client).retries, f.members[0].requests);
+    ed_client_free(client);
+    fleet_close(&f);
+}
+
 /* A dead server in a fleet, with all that helps: nobody notices. */
 static void nobody_notices(void (*dies)(struct fleet *f))
 {
@@ -555,6 +572,7 @@ int main(void)
         cmocka_unit_test(what_takes_no_connection_is_tried_once_a_second),
         cmocka_unit_test(each_address_is_tried_once_before_a_request_fails),
         cmocka_unit_test(a_retry_goes_to_another_address),
+        cmocka_unit_test(a_time_out_is_tried_again_elsewhere),
         cmocka_unit_test(nobody_notices_a_server_that_refuses_connections),
         cmocka_unit_test(nobody_notices_a_server_that_is_unplugged),
         cmocka_unit_test(nobody_notices_a_server_that_hangs),

@@ -267,6 +267,26 @@ FIBER_TEST(where_requests_stand_in_line_there_is_no_second)
     fleet_close(&f);
 }
 
+FIBER_TEST(an_outrun_request_is_no_sign_of_overload)
+{
+    struct fleet f = {0};
+    ed_client *client =
+        HEDGING(.limit = {.adaptive = true}, .budget = {.percent = 100});
+    struct burst b = {.client = client};
+    struct ed_endpoint_counts endpoint;
+
+    open_two(&f);
+    b.url = f.url;
+    f.members[0].silent = true;
+    for (int i = 0; i < 40; i++)
+        burst(&b, 16);
+    check(counts_of(client).hedges_won > 100);
+    check(ed_client_endpoint(client, 0, &endpoint));
+    check(endpoint.limit >= 20);
+    ed_client_free(client);
+    fleet_close(&f);
+}
+
 FIBER_TEST(a_deadline_ends_both)
 {
     struct fleet f = {0};
@@ -319,6 +339,7 @@ int main(void)
         cmocka_unit_test(what_changes_something_is_not_sent_twice),
         cmocka_unit_test(hedges_are_paid_for_by_the_budget),
         cmocka_unit_test(where_requests_stand_in_line_there_is_no_second),
+        cmocka_unit_test(an_outrun_request_is_no_sign_of_overload),
         cmocka_unit_test(a_deadline_ends_both),
         cmocka_unit_test(a_hook_hears_of_the_second),
     };
