@@ -55,7 +55,8 @@ static int fetch(ed_req *req, ed_res **res, const char *url)
         headers[1] = ed_arena_printf(ed_req_arena(req), "Accept: %s", accept);
     return ed_fetch(res, url, .method = ed_req_method(req), .headers = headers,
                     .content_type = type, .send = length ? read_request : NULL,
-                    .send_arg = req, .send_length = length, .stream = true);
+                    .send_arg = req, .send_length = length, .stream = true,
+                    .max_redirects = -1);
 }
 
 static int64_t length_of(const ed_res *res)

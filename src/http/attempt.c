@@ -7,6 +7,7 @@
  * request and the phase.
  */
 #include "http/attempt.h"
+#include "http/expect.h"
 #include "http/request_body.h"
 #include "http/watch.h"
 #include <stdio.h>
@@ -185,16 +186,36 @@ static int await_response(struct ed_attempt *a)
     return explain_failure(a);
 }
 
+/* Sends the head alone, waits until the body is asked for, and sends it if it
+ * is given whole. */
+static int send_when_asked(struct ed_attempt *a)
+{
+    ed_res *res = a->res;
+
+    ed_exchange_send(res, res->out, 1, false);
+    int err = ed_expect_wait(res);
+    if (err)
+        return ed_attempt_explain_end(a, err, missing(res));
+    if (!res->request && !res->body_held)
+        ed_exchange_send(res, &res->out[1], 1, true);
+    return 0;
+}
+
 /* Sends the head, and the body if it is given whole. */
-static void send_request(struct ed_attempt *a)
+static int send_request(struct ed_attempt *a)
 {
     struct ed_bytes head = a->head.bytes, body = a->journey->options.body;
     ed_res *res = a->res;
 
+    if (a->carried.deadline.written)
+        ed_carry_renew(&a->carried);
     res->out[0] = (struct iovec){(char *)head.ptr, head.len};
     res->out[1] = (struct iovec){(char *)body.ptr, body.len};
+    if (ed_expect_asks(&a->journey->options))
+        return send_when_asked(a);
     ed_exchange_send(res, res->out, body.len && !res->request ? 2 : 1,
                      !res->request);
+    return 0;
 }
 
 /* Carries the exchange out. When it fails with res->retry set the place is
@@ -202,8 +223,9 @@ static void send_request(struct ed_attempt *a)
 static int talk(struct ed_attempt *a, struct ed_client_conn *conn)
 {
     ed_exchange_begin(conn, a->res);
-    send_request(a);
-    int err = await_response(a);
+    int err = send_request(a);
+    if (!err)
+        err = await_response(a);
     if (err)
         ed_exchange_abandon(a->res, err);
     return err;
@@ -220,6 +242,7 @@ static void begin_again(struct ed_attempt *a)
     res->retry = false;
     res->sent = false;
     res->sent_any = false;
+    res->go_ahead = false;
     res->last = a->head.close;
     res->failure = (struct ed_res_failure){0};
     res->timing.sent = 0;
@@ -280,7 +303,7 @@ static int attempt(struct ed_attempt *a)
     return err;
 }
 
-int ed_attempt(struct ed_journey *journey, ed_res **out)
+static int attempt_once(struct ed_journey *journey, ed_res **out)
 {
     struct ed_attempt a;
 
@@ -293,5 +316,15 @@ int ed_attempt(struct ed_journey *journey, ed_res **out)
     journey->attempts++;
     int err = attempt(&a);
     *out = a.res;
+    return err;
+}
+
+int ed_attempt(struct ed_journey *journey, ed_res **out)
+{
+    int err = attempt_once(journey, out);
+
+    if (!err && journey->options.expect_continue &&
+        ed_expect_failed(journey, *out))
+        err = attempt_once(journey, out);
     return err;
 }

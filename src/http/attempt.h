@@ -25,6 +25,7 @@ struct ed_attempt_plan {
     /* What became of it. */
     const ed_res *res; /* from when it is sent; NULL before */
     bool unreached;    /* no connection was to be had */
+    bool outrun;       /* cancelled without a byte, since another was faster */
 };
 
 struct ed_attempt {
@@ -39,6 +40,7 @@ struct ed_attempt {
     struct ed_bytes pool_key;  /* the key, or that of the way by a proxy */
     size_t key_len;
     char key[ED_ATTEMPT_KEY_MAX]; /* the origin: "https://host:port" */
+    struct ed_carried carried;
 };
 
 /* Gives a failure the text that names the request, and returns it. */

@@ -2,6 +2,7 @@
  * attempt_request.c - the request of a fetch: where it goes and what it says.
  */
 #include "http/attempt.h"
+#include "http/expect.h"
 #include "net/addr.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,10 +117,6 @@ int ed_attempt_read_url(struct ed_attempt *a)
 
     if (ed_url_parse(&a->url, ed_bytes(a->journey->url), &why))
         return ed_attempt_explain(a, ED_EURL, why);
-    if (a->url.userinfo.ptr)
-        return ed_attempt_explain(a, ED_EURL,
-                                  "user information in a URL is not sent;"
-                                  " use an Authorization field");
     a->head.target = a->url.target;
     a->head.slash = !a->url.path.len;
     int err = find_place(a);
@@ -179,7 +176,12 @@ int ed_attempt_write_head(struct ed_attempt *a)
     head->headers = a->journey->options.headers;
     head->fields = a->journey->fields;
     head->codings = !a->client->no_decoding && !a->journey->options.range;
+    head->expect = ed_expect_asks(&a->journey->options);
     frame_request(a);
+    a->carried.deadline.written = NULL;
+    if (ed_propagates(&a->client->propagated) &&
+        ed_carry(&a->carried, &a->client->propagated, &head->fields))
+        return ed_attempt_explain_end(a, ED_ETIMEOUT, "request not sent");
     int err = ed_request_head_write(head, a->res->arena);
     a->res->asks_for_codings = head->codings;
     return err ? ed_attempt_explain(a, err, ed_error()) : 0;

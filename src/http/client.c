@@ -2,6 +2,7 @@
  * client.c - clients: their options, their life, their counts.
  */
 #include "base/options.h"
+#include "http/auth.h"
 #include "http/policy.h"
 #include <stdlib.h>
 
@@ -11,6 +12,7 @@ enum {
     DEFAULT_MAX_PER_ORIGIN = 1024,
     DEFAULT_MAX_IDLE = 1024,
     DEFAULT_MAX_BODY = 64 * 1024 * 1024,
+    DEFAULT_MAX_REDIRECTS = 10,
 };
 #define DEFAULT_KEEP_ALIVE (15 * ED_S)
 
@@ -23,6 +25,9 @@ static void close_pooled(struct ed_pooled *pooled)
 
 static void free_client(ed_client *client)
 {
+    ed_auth_forget(client);
+    free((char *)client->propagated.deadline.ptr);
+    free((char *)client->propagated.trace.ptr);
     if (client->reader)
         ed_buf_free(&client->reader->bytes);
     free(client->reader);
@@ -32,6 +37,35 @@ static void free_client(ed_client *client)
     ed_timeouts_close(&client->timeouts);
     ED_MAGIC_CLEAR(client);
     free(client);
+}
+
+/* Names of fields are copied, and must be some. */
+static int copy_name(struct ed_bytes *name)
+{
+    if (!name->len) {
+        name->ptr = NULL;
+        return 0;
+    }
+    if (!ed_http1_is_token(*name)) {
+        int err =
+            ed_fail(ED_EUSAGE, "'%.80s' is no name of a field", name->ptr);
+        name->ptr = NULL;
+        return err;
+    }
+    name->ptr = strdup(name->ptr);
+    return name->ptr ? 0 : ED_ENOMEM;
+}
+
+static int set_propagation(ed_client *client, const struct ed_client_options *o)
+{
+    struct ed_propagation_names *names = &client->propagated;
+
+    *names = ed_propagation_names(o->no_propagation, o->deadline_header,
+                                  o->trace_header);
+    int err = copy_name(&names->deadline);
+    if (err)
+        names->trace.ptr = NULL;
+    return err ? err : copy_name(&names->trace);
 }
 
 /* 0 is the default, and negative is without a limit. */
@@ -54,6 +88,13 @@ static void set_timeouts(ed_client *client, const struct ed_client_options *o)
     client->timeout = o->timeout > 0 ? o->timeout : 0;
     client->timeouts.expired = ed_client_conn_expired;
     ed_timeouts_open(&client->timeouts, client->loop);
+}
+
+static unsigned redirects_of(const struct ed_client_options *o)
+{
+    if (!o->max_redirects)
+        return DEFAULT_MAX_REDIRECTS;
+    return o->max_redirects > 0 ? (unsigned)o->max_redirects : 0;
 }
 
 static int set_user_agent(ed_client *client, const char *text)
@@ -87,8 +128,12 @@ static int set_up(ed_client *client, const struct ed_client_options *o)
     client->no_decoding = o->no_decoding;
     client->hook = o->hook;
     client->hook_arg = o->hook_arg;
+    client->max_redirects = redirects_of(o);
+    client->jar = o->jar;
     set_timeouts(client, o);
     int err = set_user_agent(client, o->user_agent);
+    if (!err)
+        err = set_propagation(client, o);
     if (!err)
         err = ed_routes_open(&client->routes, o);
     if (err)
@@ -158,6 +203,7 @@ void ed_client_counts(const ed_client *client, struct ed_client_counts *counts)
         .connections = client->connections,
         .reused = client->reused,
         .replaced = client->replaced,
+        .redirects = client->redirects,
         .open = client->pool.places,
         .idle = client->pool.idle_count,
         .waiting = client->pool.waiting,

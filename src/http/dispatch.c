@@ -26,7 +26,8 @@ enum verdict { WELL, FAILED, NOTHING };
 /* ---- what is learned ---- */
 
 /* What the end of an attempt says of the address. A request that its caller
- * gave up says nothing; one whose deadline passed does, if it went that far. */
+ * gave up says nothing; one whose deadline passed does, if it went that far,
+ * and so does one that another, sent later, was faster than. */
 static enum verdict judge(const struct ed_attempt_plan *plan, int err,
                           const ed_res *res)
 {
@@ -43,6 +44,8 @@ static enum verdict judge(const struct ed_attempt_plan *plan, int err,
         return FAILED;
     case ED_ETIMEOUT:
         return plan->unreached || (res && res->sent_any) ? FAILED : NOTHING;
+    case ED_ECANCELED:
+        return plan->outrun ? FAILED : NOTHING;
     default:
         return NOTHING;
     }
@@ -161,6 +164,8 @@ static int resolve(struct dispatch *d)
         return fail(d, err,
                     err == ED_ETIMEOUT ? "name not resolved in time"
                                        : "name not resolved when cancelled");
+    if (err == ED_EADDR)
+        return fail(d, ED_EURL, "malformed host");
     if (err)
         return fail(d, err, ed_error());
     if (ed_balance_update(d->hold.upstream, &addrs, d->s->port))

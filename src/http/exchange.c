@@ -458,6 +458,10 @@ static bool pass_interim(struct ed_client_conn *conn,
 {
     const char *why = NULL;
 
+    if (reader->head.status == 100) {
+        conn->res->go_ahead = true;
+        tell(conn->res, ED_RES_CONTINUE);
+    }
     if (reader->head.status == 101)
         why = "switched protocols without being asked to";
     else if (++conn->interim > ED_RES_MAX_INTERIM)

@@ -14,6 +14,7 @@
 #include "http/pool.h"
 #include "http/route.h"
 #include "http/secured.h"
+#include "http/trace.h"
 #include "net/stream.h"
 #include "wire/coding.h"
 #include "wire/http1.h"
@@ -52,9 +53,14 @@ struct ed_client {
     size_t user_agent_len;
     ed_client_hook *hook; /* watch.h */
     void *hook_arg;
+    unsigned max_redirects;
+    ed_jar *jar;
+    struct ed_auth_memory *auth; /* auth.h; NULL: nothing so far */
+    struct ed_propagation_names propagated;
     struct ed_policies *policies; /* policy.h; NULL: none is on */
     unsigned busy;                /* requests under way */
     uint64_t requests;
+    uint64_t redirects;
     uint64_t connections;
     uint64_t reused;
     uint64_t replaced; /* kept connections that turned out to be dead */
@@ -91,6 +97,7 @@ enum ed_res_event {
     ED_RES_SENT = 1,
     ED_RES_HEAD = 2,
     ED_RES_DATA = 4,
+    ED_RES_CONTINUE = 8, /* the server asks for the body */
 };
 
 /* What a response still occupies of what policies share out (upstream.h), all
@@ -122,12 +129,15 @@ struct ed_res {
     bool stream;
     bool asks_for_codings; /* those that decoding.c undoes */
     bool may_retry;        /* as far as the request is concerned */
-    bool retry;        /* failed so that it is to be sent again; the place among
-                          the origin's connections is still held */
-    bool sent;         /* the whole request */
-    bool sent_any;     /* a byte of it */
-    bool last;         /* the connection ends with this exchange */
-    uint8_t body_kind; /* enum ed_http1_body */
+    bool retry;    /* failed so that it is to be sent again; the place among
+                      the origin's connections is still held */
+    bool sent;     /* the whole request */
+    bool sent_any; /* a byte of it */
+    bool go_ahead; /* the server asked for the body (100) */
+    bool body_was_asked; /* of who gives the request's in pieces */
+    bool body_held;      /* not to be sent: it answered without asking for it */
+    bool last;           /* the connection ends with this exchange */
+    uint8_t body_kind;   /* enum ed_http1_body */
     struct ed_res_failure failure;
 
     uint16_t status; /* 0: the head has not come */
@@ -142,6 +152,9 @@ struct ed_res {
     int64_t deadline;
     int64_t timeout;
     bool patient; /* its pauses are not bounded, either */
+
+    const char *url; /* where it came from, once it is the caller's */
+    unsigned redirects;
 
     size_t max_body;
     uint64_t received;            /* bytes of the body */
@@ -159,6 +172,7 @@ struct ed_res {
 
     struct iovec out[2];             /* head and body of the request */
     struct ed_request_body *request; /* given in pieces; or NULL */
+    struct ed_payload *payload;      /* that it is made of, if `stream` */
     const char *about;          /* "GET http://...", if `stream` or `request` */
     struct ed_hold hold;        /* until it is closed, if `stream` */
     struct ed_watched *watched; /* watch.h; NULL: there is no hook */

@@ -4,6 +4,7 @@
  */
 #include "base/options.h"
 #include "http/decoding.h"
+#include "http/payload.h"
 #include "http/watch.h"
 
 /* All of a journey, within the time that it has. */
@@ -18,12 +19,18 @@ static int run(struct ed_journey *j, ed_res **out)
 {
     int64_t timeout = j->options.timeout;
     ed_res *res;
+    int err = ed_payload_open(j);
 
     j->timeout = timeout ? timeout : j->client->timeout;
-    int err = j->timeout > 0 ? run_within(j, &res) : ed_journey_run(j, &res);
-
+    if (!err)
+        err = j->timeout > 0 ? run_within(j, &res) : ed_journey_run(j, &res);
     if (!err)
         err = ed_decoding_begin(j, res);
+    /* With `stream` the rest of it may be sent after the response began. */
+    if (!err && res->stream)
+        res->payload = j->payload;
+    else
+        ed_payload_close(j->payload);
     if (!err)
         *out = res;
     return err;
@@ -39,7 +46,7 @@ int ed_fetch_with(ed_res **out, const char *url,
     j.client = j.options.client;
     int err = j.client ? 0 : ed_client_of_loop(&j.client);
     if (err)
-        return ed_fail(err, "%.120s: no client: %s", url, ed_error());
+        return ed_fail(err, "no client: %s", ed_error());
     ED_MAGIC_CHECK(j.client, ED_CLIENT_MAGIC);
     j.client->requests++;
     err = run(&j, out);

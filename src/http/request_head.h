@@ -23,6 +23,8 @@ struct ed_request_field {
     struct ed_request_field *next;
     struct ed_bytes name;
     struct ed_bytes value;
+    char *written; /* out: where the value stands in the head, unless the field
+                      gave way */
 };
 
 struct ed_request_head {
@@ -38,6 +40,7 @@ struct ed_request_head {
     struct ed_bytes content_type; /* empty: none */
     bool codings; /* asks for those that we decode; taken back where the caller
                      asks for others, or for a part */
+    bool expect;  /* asks for 100 Continue; taken back as above */
     enum ed_request_framing framing;
     uint64_t length;
     const char *const *headers;      /* of the caller's; NULL at the end */

@@ -7,6 +7,7 @@
  */
 #include "http/response.h"
 #include "http/decoding.h"
+#include "http/payload.h"
 #include "http/request_body.h"
 #include "http/upstream.h"
 #include "http/watch.h"
@@ -74,6 +75,16 @@ const struct ed_tls_info *ed_res_tls(const ed_res *res)
 const struct ed_tls_peer *ed_res_tls_peer(const ed_res *res)
 {
     return res->secured && res->secured->has_peer ? &res->secured->peer : NULL;
+}
+
+const char *ed_res_url(const ed_res *res)
+{
+    return res->url;
+}
+
+unsigned ed_res_redirects(const ed_res *res)
+{
+    return res->redirects;
 }
 
 /* ---- streamed ---- */
@@ -201,6 +212,7 @@ void ed_res_close(ed_res *res)
     ed_exchange_abandon(res, ED_ECLOSED);
     ed_watch_attempt(res, ED_PHASE_DONE, res->failure.err);
     ed_request_body_free(res);
+    ed_payload_close(res->payload);
     ed_decoding_free(res);
     ed_buf_free(&res->gathered);
     res->gathered_read = 0;

@@ -53,6 +53,8 @@ static void apply_defaults(ed_server *server)
         o->server_name = "eddy";
     if (!o->max_handshakes)
         o->max_handshakes = 256;
+    server->propagated = ed_propagation_names(
+        o->no_propagation, o->deadline_header, o->trace_header);
     o->request_timeout = or_default(o->request_timeout, INT64_MAX);
     o->drain_timeout = or_default(o->drain_timeout, 30 * ED_S);
     server->limits = (struct ed_http1_limits){

@@ -8,6 +8,7 @@
 #include <eddy/clock.h>
 #include <eddy/server.h>
 #include "core/runtime.h"
+#include "http/trace.h"
 #include "net/stream.h"
 #include "wire/http1.h"
 
@@ -68,6 +69,7 @@ struct ed_server {
     ed_fiber *runner; /* in ed_server_run(), while it waits */
     struct ed_server_listener *listeners;
 
+    struct ed_propagation_names propagated;
     struct ed_list waiting[ED_CONN_STATES];
     int64_t patience[ED_CONN_STATES]; /* INT64_MAX: no limit */
     struct ed_timer timer;
