@@ -86,10 +86,11 @@ struct ed_balance_policy {
 
 /*
  * Leaves an address alone for a while after so many failures in a row (no
- * connection, no response, or 502, 503, 504), or with more than `percent` of
- * its last 100 requests failed. Then one request probes it: it is taken back,
- * or left alone for twice as long. At most half of a name's addresses are left
- * alone at once, so the only one never is. Turns balancing on.
+ * connection, no response in time, or not before a hedged request's; or 502,
+ * 503, 504), or with more than `percent` of its last 100 requests failed. Then
+ * one request probes it: it is taken back, or left alone for twice as long. At
+ * most half of a name's addresses are left alone at once, so the only one never
+ * is. Turns balancing on.
  */
 struct ed_eject_policy {
     unsigned failures;
@@ -158,7 +159,8 @@ struct ed_client_options {
      * "unix:/path"; "name=ip" for every port. NULL at the end. Such a name is
      * not resolved; TLS and Host keep it. */
     const char *const *hosts;
-    ed_tls *tls; /* NULL: the system's trusted issuers, names checked */
+    ed_tls *tls;       /* NULL: the system's trusted issuers, names checked */
+    ed_tls *proxy_tls; /* of an https:// proxy; NULL: as `tls` */
 
     /*
      * "http://[user:password@]host:port" (https there is asked for by CONNECT),
@@ -400,7 +402,7 @@ struct ed_client_counts {
     uint64_t replaced;  /* kept ones that turned out to be dead */
     uint64_t redirects; /* followed */
     uint64_t retries;
-    uint64_t retries_denied; /* by the budget */
+    uint64_t retries_denied; /* by the budget, and hedges as well */
     uint64_t hedges;
     uint64_t hedges_won; /* the second request was answered first */
     uint64_t ejections;

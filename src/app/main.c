@@ -23,6 +23,9 @@ struct run {
     const char *program;
     const char *addresses[ADDRESSES];
     size_t address_count;
+    const char *certificate; /* NULL: in the clear */
+    const char *key;
+    ed_tls *tls;
     ed_server *server;
     ed_signals *signals;
     ed_scope *scope; /* of tasks and signals, while it serves */
@@ -50,6 +53,18 @@ static int take_listen(struct run *run, const char *value)
     if (run->address_count == ADDRESSES)
         return misused(run, "more than %d times --listen", ADDRESSES);
     run->addresses[run->address_count++] = value;
+    return GO_ON;
+}
+
+static int take_certificate(struct run *run, const char *value)
+{
+    run->certificate = value;
+    return GO_ON;
+}
+
+static int take_key(struct run *run, const char *value)
+{
+    run->key = value;
     return GO_ON;
 }
 
@@ -82,6 +97,12 @@ static const struct main_option {
      "where to listen, such as [::]:80 or unix:/run/x.sock;\n"
      "may be repeated (127.0.0.1:8080)",
      take_listen},
+    {"certfile", "FILE",
+     "certificate of the server, in PEM, and those that lead to\n"
+     "its issuer; makes all addresses speak TLS. SIGHUP reads it\n"
+     "again",
+     take_certificate},
+    {"keyfile", "FILE", "key of the certificate (in the same file)", take_key},
     {"log", "LEVEL[,FORMAT]",
      "debug, info, warn, error or off; text or json\n(info,text)", take_log},
     {"help", NULL, "show this and stop", take_help},
@@ -214,10 +235,21 @@ static int read_arguments(struct run *run, int argc, char **argv)
         if (behind && !next)
             i++;
     }
+    if (run->key && !run->certificate)
+        return misused(run, "--keyfile without --certfile");
     return GO_ON;
 }
 
 /* ---- signals ---- */
+
+static void reload_certificates(const struct run *run)
+{
+    if (ed_tls_reload(run->tls))
+        ed_log_error("certificates not reloaded, the old ones stay: %s",
+                     ed_error());
+    else
+        ed_log_info("certificates reloaded");
+}
 
 static int watch_signals(void *arg)
 {
@@ -227,6 +259,10 @@ static int watch_signals(void *arg)
     while (!(err = ed_signals_next(run->signals, &signo))) {
         if (signo == SIGUSR1) {
             ed_fiber_tree();
+            continue;
+        }
+        if (signo == SIGHUP) {
+            reload_certificates(run);
             continue;
         }
         ed_log_info(stopping ? "stopping at once"
@@ -244,7 +280,8 @@ static int listen_everywhere(struct run *run)
     if (!run->address_count)
         run->addresses[run->address_count++] = DEFAULT_ADDRESS;
     for (size_t i = 0; i < run->address_count; i++) {
-        int err = ed_server_listen(run->server, run->addresses[i]);
+        int err =
+            ed_server_listen(run->server, run->addresses[i], .tls = run->tls);
         if (err == ED_EADDR) {
             run->status = misused(run, "--listen '%s': %s", run->addresses[i],
                                   ed_error());
@@ -261,12 +298,13 @@ static int listen_everywhere(struct run *run)
     return 0;
 }
 
-static void tell_addresses(const ed_server *server)
+static void tell_addresses(const struct run *run)
 {
+    const char *scheme = run->tls ? "https://" : "http://";
     char address[ED_ADDR_TEXT];
-    for (size_t i = 0; ed_server_address(server, i, address); i++) {
+    for (size_t i = 0; ed_server_address(run->server, i, address); i++) {
         bool local = !strncmp(address, "unix:", 5);
-        ed_log_info("listening on %s%s", local ? "" : "http://", address);
+        ed_log_info("listening on %s%s", local ? "" : scheme, address);
     }
 }
 
@@ -287,22 +325,48 @@ static int serve(struct run *run)
         err = ed_go(s, watch_signals, run);
     if (err)
         return err;
-    tell_addresses(run->server);
+    tell_addresses(run);
     return ed_server_run(run->server);
+}
+
+/* SIGHUP means what it always does, unless there is something to reload. */
+static int open_signals(struct run *run)
+{
+    if (run->certificate)
+        return ed_signals_open(&run->signals, SIGINT, SIGTERM, SIGUSR1, SIGHUP);
+    return ed_signals_open(&run->signals, SIGINT, SIGTERM, SIGUSR1);
+}
+
+static int open_tls(struct run *run)
+{
+    if (!run->certificate)
+        return 0;
+    int err = ed_tls_server(&run->tls, .certificate = run->certificate,
+                            .key = run->key);
+    if (err) {
+        ed_log_error("cannot serve TLS: %s", ed_error());
+        run->status = FAILED;
+    }
+    return err;
 }
 
 static int run_server(void *arg)
 {
     struct run *run = arg;
     /* Before anything that starts a thread: it inherits the mask. */
-    int err = ed_signals_open(&run->signals, SIGINT, SIGTERM, SIGUSR1);
-    if (err)
+    int err = open_signals(run);
+    if (!err)
+        err = open_tls(run);
+    if (err) {
+        ed_signals_close(run->signals);
         return err;
+    }
     run->server = ed_server_new(ed_app_handle, .user = run->app);
     err = run->server ? listen_everywhere(run) : ED_ENOMEM;
     if (!err)
         err = serve(run);
     ed_server_free(run->server);
+    ed_tls_free(run->tls);
     ed_signals_close(run->signals);
     return err;
 }

@@ -7,9 +7,9 @@
  * request and the phase.
  */
 #include "http/attempt.h"
+#include "http/expect.h"
 #include "http/request_body.h"
 #include "http/watch.h"
-#include "net/connect.h"
 #include <stdio.h>
 
 /* ---- what went wrong ---- */
@@ -26,10 +26,15 @@ int ed_attempt_explain_end(const struct ed_attempt *a, int err,
 {
     char text[96];
 
-    snprintf(text, sizeof(text),
-             err == ED_ETIMEOUT ? "%s within the deadline"
-                                : "%s when cancelled",
-             missing);
+    const struct ed_journey *j = a->journey;
+    if (err == ED_ETIMEOUT && j->deadline && ed_deadline() == j->deadline)
+        ed_timeout_text(text, sizeof(text), missing, ED_TIMEOUT_NONE,
+                        j->timeout);
+    else
+        snprintf(text, sizeof(text),
+                 err == ED_ETIMEOUT ? "%s within the deadline"
+                                    : "%s when cancelled",
+                 missing);
     return ed_attempt_explain(a, err, text);
 }
 
@@ -50,6 +55,8 @@ static int new_res(struct ed_attempt *a)
     res->to_head = ed_bytes_equal(a->head.method, ED_BYTES("HEAD"));
     res->may_retry = o->retry_unsafe || ed_method_is_idempotent(a->head.method);
     res->body = ED_BYTES("");
+    res->deadline = a->journey->deadline;
+    res->timeout = a->journey->timeout;
     res->timing.started = ed_loop_now_exact(a->client->loop);
     a->res = res;
     if (a->client->hook && ed_watch_begin(res, a->journey))
@@ -65,9 +72,11 @@ static void follow_plan(struct ed_attempt *a, struct ed_attempt_plan *plan)
     plan->res = a->res;
     if (!plan->to.len)
         return;
+    a->route.fixed = plan->to;
     a->key_len +=
         (size_t)snprintf(a->key + a->key_len, sizeof(a->key) - a->key_len,
                          " %s", ed_addr_text(&plan->to, text));
+    a->pool_key.len = a->key_len;
 }
 
 static int prepare(struct ed_attempt *a)
@@ -101,75 +110,22 @@ static void leave_place(struct ed_attempt *a)
     ed_pool_leave(&a->client->pool, a->origin);
 }
 
-static int explain_connect(const struct ed_attempt *a,
-                           const struct ed_connecting *c, int err,
-                           int64_t timeout)
-{
-    const char *missing =
-        c->resolved_at ? "not connected" : "name not resolved";
-
-    if (err != ED_ETIMEOUT && err != ED_ECANCELED)
-        return ed_attempt_explain(a, err, ed_error());
-    if (ed_cancelled())
-        return ed_attempt_explain_end(a, err, missing);
-    char text[96];
-    snprintf(text, sizeof(text), "%s within the connect timeout of %.3g s",
-             missing, (double)timeout / ED_S);
-    return ed_attempt_explain(a, err, text);
-}
-
-static int connect_within(struct ed_connecting *c, int64_t timeout)
-{
-    ed_scope(s, .within = timeout, .name = "connect");
-    return ed_net_connect(c);
-}
-
-/* Where to, and for how long at most. */
-static int aim(struct ed_attempt *a, struct ed_connecting *c, int64_t *timeout)
-{
-    const struct ed_attempt_plan *plan = a->journey->plan;
-
-    *timeout = a->client->connect_timeout;
-    if (!plan || !plan->to.len)
-        return ed_endpoint_parse(&c->to, ed_bytes(a->address));
-    *timeout = plan->connect_within;
-    c->to.addr = plan->to;
-    return 0;
-}
-
 /* Opens a connection in the place that is held, or gives that up. */
 static int open_conn(struct ed_attempt *a, struct ed_client_conn **out)
 {
-    struct ed_connecting c = {0};
-    int64_t timeout;
-    int err = aim(a, &c, &timeout);
+    ed_stream *stream;
+    int err = ed_route_open(a, &stream);
 
-    if (err) {
-        err = ed_attempt_explain(a, ED_EURL, "malformed host");
-    } else {
-        err = connect_within(&c, timeout);
-        if (err && a->journey->plan)
-            a->journey->plan->unreached = true;
-        if (err)
-            err = explain_connect(a, &c, err, timeout);
-        else if (ed_client_conn_new(a->client, a->origin, c.stream, out))
-            err =
-                ed_attempt_explain(a, ED_ENOMEM, "no memory for a connection");
-    }
-    if (err) {
+    if (err && a->journey->plan)
+        a->journey->plan->unreached = true;
+    if (!err &&
+        ed_client_conn_new(a->client, a->origin, stream, a->url.secure, out))
+        err = ed_attempt_explain(a, ED_ENOMEM, "no memory for a connection");
+    if (err)
         leave_place(a);
-        return err;
-    }
-    a->client->connections++;
-    if (*c.to.host) {
-        a->res->timing.resolved = c.resolved_at > a->res->timing.queued
-                                      ? c.resolved_at
-                                      : a->res->timing.queued;
-        ed_watch_attempt(a->res, ED_PHASE_RESOLVED, 0);
-    }
-    a->res->timing.connected = ed_res_now(a->res);
-    ed_watch_attempt(a->res, ED_PHASE_CONNECTED, 0);
-    return 0;
+    else
+        a->client->connections++;
+    return err;
 }
 
 /* ---- request and response ---- */
@@ -179,9 +135,14 @@ static int explain_failure(const struct ed_attempt *a)
     const struct ed_res_failure *failure = &a->res->failure;
     char text[128];
 
-    snprintf(
-        text, sizeof(text), "%s%s%s%s", failure->why, failure->os ? " (" : "",
-        failure->os ? ed_err_text(-failure->os) : "", failure->os ? ")" : "");
+    if (failure->after)
+        ed_timeout_text(text, sizeof(text), failure->why,
+                        (enum ed_timeout)failure->timeout, failure->after);
+    else
+        snprintf(text, sizeof(text), "%s%s%s%s", failure->why,
+                 failure->os ? " (" : "",
+                 failure->os ? ed_err_text(-failure->os) : "",
+                 failure->os ? ")" : "");
     return ed_attempt_explain(a, failure->err, text);
 }
 
@@ -225,8 +186,23 @@ static int await_response(struct ed_attempt *a)
     return explain_failure(a);
 }
 
+/* Sends the head alone, waits until the body is asked for, and sends it if it
+ * is given whole. */
+static int send_when_asked(struct ed_attempt *a)
+{
+    ed_res *res = a->res;
+
+    ed_exchange_send(res, res->out, 1, false);
+    int err = ed_expect_wait(res);
+    if (err)
+        return ed_attempt_explain_end(a, err, missing(res));
+    if (!res->request && !res->body_held)
+        ed_exchange_send(res, &res->out[1], 1, true);
+    return 0;
+}
+
 /* Sends the head, and the body if it is given whole. */
-static void send_request(struct ed_attempt *a)
+static int send_request(struct ed_attempt *a)
 {
     struct ed_bytes head = a->head.bytes, body = a->journey->options.body;
     ed_res *res = a->res;
@@ -235,8 +211,11 @@ static void send_request(struct ed_attempt *a)
         ed_carry_renew(&a->carried);
     res->out[0] = (struct iovec){(char *)head.ptr, head.len};
     res->out[1] = (struct iovec){(char *)body.ptr, body.len};
+    if (ed_expect_asks(&a->journey->options))
+        return send_when_asked(a);
     ed_exchange_send(res, res->out, body.len && !res->request ? 2 : 1,
                      !res->request);
+    return 0;
 }
 
 /* Carries the exchange out. When it fails with res->retry set the place is
@@ -244,8 +223,9 @@ static void send_request(struct ed_attempt *a)
 static int talk(struct ed_attempt *a, struct ed_client_conn *conn)
 {
     ed_exchange_begin(conn, a->res);
-    send_request(a);
-    int err = await_response(a);
+    int err = send_request(a);
+    if (!err)
+        err = await_response(a);
     if (err)
         ed_exchange_abandon(a->res, err);
     return err;
@@ -262,6 +242,7 @@ static void begin_again(struct ed_attempt *a)
     res->retry = false;
     res->sent = false;
     res->sent_any = false;
+    res->go_ahead = false;
     res->last = a->head.close;
     res->failure = (struct ed_res_failure){0};
     res->timing.sent = 0;
@@ -271,8 +252,7 @@ static void begin_again(struct ed_attempt *a)
 static int take_place(struct ed_attempt *a, struct ed_client_conn **conn)
 {
     struct ed_pooled *pooled;
-    int err = ed_pool_take(&a->client->pool, ed_bytes_of(a->key, a->key_len),
-                           &a->origin, &pooled);
+    int err = ed_pool_take(&a->client->pool, a->pool_key, &a->origin, &pooled);
 
     if (err == ED_ENOMEM)
         return ed_attempt_explain(a, err, "no memory for a connection");
@@ -323,7 +303,7 @@ static int attempt(struct ed_attempt *a)
     return err;
 }
 
-int ed_attempt(struct ed_journey *journey, ed_res **out)
+static int attempt_once(struct ed_journey *journey, ed_res **out)
 {
     struct ed_attempt a;
 
@@ -336,5 +316,15 @@ int ed_attempt(struct ed_journey *journey, ed_res **out)
     journey->attempts++;
     int err = attempt(&a);
     *out = a.res;
+    return err;
+}
+
+int ed_attempt(struct ed_journey *journey, ed_res **out)
+{
+    int err = attempt_once(journey, out);
+
+    if (!err && journey->options.expect_continue &&
+        ed_expect_failed(journey, *out))
+        err = attempt_once(journey, out);
     return err;
 }

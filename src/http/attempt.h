@@ -13,7 +13,8 @@
 #include "wire/url.h"
 
 /* Room for the scheme and an address of the pool: a name of 253 characters
- * and a port, or the longest path of a Unix socket. */
+ * and a port, or the longest path of a Unix socket; and for an address or the
+ * number of a proxy. */
 #define ED_ATTEMPT_KEY_MAX (288 + ED_ADDR_TEXT)
 
 /* What a policy decides about an attempt, and what it has to know of it. */
@@ -24,6 +25,7 @@ struct ed_attempt_plan {
     /* What became of it. */
     const ed_res *res; /* from when it is sent; NULL before */
     bool unreached;    /* no connection was to be had */
+    bool outrun;       /* cancelled without a byte, since another was faster */
 };
 
 struct ed_attempt {
@@ -33,9 +35,11 @@ struct ed_attempt {
     struct ed_url url;
     struct ed_origin *origin; /* while a place is held */
     struct ed_request_head head;
-    const char *address; /* where to connect: a part of the key */
+    struct ed_route route;
+    struct ed_bytes authority; /* "host:port" or "unix:/path", in the key */
+    struct ed_bytes pool_key;  /* the key, or that of the way by a proxy */
     size_t key_len;
-    char key[ED_ATTEMPT_KEY_MAX]; /* of the origin in the pool */
+    char key[ED_ATTEMPT_KEY_MAX]; /* the origin: "https://host:port" */
     struct ed_carried carried;
 };
 

@@ -26,7 +26,8 @@ enum verdict { WELL, FAILED, NOTHING };
 /* ---- what is learned ---- */
 
 /* What the end of an attempt says of the address. A request that its caller
- * gave up says nothing; one whose deadline passed does, if it went that far. */
+ * gave up says nothing; one whose deadline passed does, if it went that far,
+ * and so does one that another, sent later, was faster than. */
 static enum verdict judge(const struct ed_attempt_plan *plan, int err,
                           const ed_res *res)
 {
@@ -43,6 +44,8 @@ static enum verdict judge(const struct ed_attempt_plan *plan, int err,
         return FAILED;
     case ED_ETIMEOUT:
         return plan->unreached || (res && res->sent_any) ? FAILED : NOTHING;
+    case ED_ECANCELED:
+        return plan->outrun ? FAILED : NOTHING;
     default:
         return NOTHING;
     }
@@ -145,7 +148,7 @@ static int fail(const struct dispatch *d, int err, const char *what)
 static int resolve_within(const char *host, int64_t timeout,
                           struct ed_addrs *addrs)
 {
-    ed_scope(s, .within = timeout > 0 ? timeout : 0, .name = "resolve");
+    ed_scope(s, .within = timeout, .name = "resolve");
     (void)s;
     return ed_resolve(host, AF_UNSPEC, addrs);
 }
@@ -153,13 +156,16 @@ static int resolve_within(const char *host, int64_t timeout,
 static int resolve(struct dispatch *d)
 {
     struct ed_addrs addrs;
-    int err =
-        resolve_within(d->s->host, d->journey->client->connect_timeout, &addrs);
+    int64_t timeout =
+        ed_timeout_within(&d->journey->client->timeouts, ED_TIMEOUT_RESOLVE);
+    int err = resolve_within(d->s->host, timeout, &addrs);
 
     if (err == ED_ETIMEOUT || err == ED_ECANCELED)
         return fail(d, err,
                     err == ED_ETIMEOUT ? "name not resolved in time"
                                        : "name not resolved when cancelled");
+    if (err == ED_EADDR)
+        return fail(d, ED_EURL, "malformed host");
     if (err)
         return fail(d, err, ed_error());
     if (ed_balance_update(d->hold.upstream, &addrs, d->s->port))
@@ -198,7 +204,8 @@ static bool passes_over(const struct dispatch *d, int err)
 
 static int send_to_any(struct dispatch *d, ed_res **out)
 {
-    int64_t timeout = d->journey->client->connect_timeout;
+    int64_t timeout =
+        ed_timeout_within(&d->journey->client->timeouts, ED_TIMEOUT_CONNECT);
     int64_t until = timeout > 0 ? ed_now() + timeout : INT64_MAX;
     int err = resolve(d);
     struct ed_backend *backend = err ? NULL : pick(d, false);

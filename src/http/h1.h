@@ -50,6 +50,7 @@ struct h1_conn {
     bool paused : 1;    /* receiving is off: enough is waiting */
     bool close : 1;     /* no further request */
     bool finishing : 1; /* out goes what is left, then it closes */
+    bool secure : 1;    /* over TLS */
     bool reset : 1;     /* by a reset, so that the end is no end of a body */
 };
 

@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 enum {
     /* Input kept for a busy connection before the client has to wait. */
@@ -62,7 +61,11 @@ static void close_conn(struct h1_conn *c)
     if (c->gone)
         return;
     c->gone = true;
-    if (c->stream)
+    /* The end of the connection would end the body of a reply that has neither
+     * length nor chunks; a reset does not (RFC 9112, 8). */
+    if (c->stream && c->reset)
+        ed_stream_reset(c->stream);
+    else
         ed_stream_close(c->stream);
     c->stream = NULL;
     if (!c->in_event)
@@ -80,28 +83,13 @@ void h1_break(struct h1_conn *c, int err)
     close_conn(c);
 }
 
-/* The end of the connection would end the body of a reply that has neither
- * length nor chunks; a reset does not (RFC 9112, 8). */
-static void reset(struct h1_conn *c)
-{
-    struct linger at_once = {.l_onoff = 1};
-    int fd = c->stream->ops->fd(c->stream);
-    /* Of no effect on a Unix socket, which knows no reset. */
-    if (fd >= 0)
-        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    close_conn(c);
-}
-
 /* Says that nothing more will come and waits a little for the client to
  * close: closing over unread input would reset the connection, and with it
  * the reply (RFC 9112, 9.6). */
 static void linger(struct h1_conn *c)
 {
-    if (c->reset) {
-        reset(c);
-        return;
-    }
-    if (c->ended || c->broken || ed_stream_shutdown(c->stream) < 0) {
+    if (c->reset || c->ended || c->broken ||
+        ed_stream_shutdown(c->stream) < 0) {
         close_conn(c);
         return;
     }
@@ -482,12 +470,14 @@ static void expire(struct ed_conn *base, int err)
 
 void ed_h1_open(ed_server *server, ed_stream *stream)
 {
+    struct ed_tls_info info;
     struct h1_conn *c = calloc(1, sizeof *c);
     if (!c) {
         ed_stream_close(stream);
         return;
     }
     c->stream = stream;
+    c->secure = ed_stream_tls(stream, &info);
     c->base.expire = expire;
     stream->user = c;
     stream->on_data = on_data;
@@ -509,6 +499,11 @@ static const char *peer(ed_req *req)
         x->peer = ed_arena_copy(req->arena, ed_bytes(text));
     }
     return x->peer ? x->peer : "";
+}
+
+static ed_stream *transport(const ed_req *req)
+{
+    return h1_exchange(req)->conn->stream;
 }
 
 static int upgrade(ed_req *req, const char *protocol, ed_stream **out)
@@ -545,4 +540,5 @@ const struct ed_exchange_ops h1_ops = {
     .flush = h1_flush,
     .upgrade = upgrade,
     .peer = peer,
+    .transport = transport,
 };

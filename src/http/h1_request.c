@@ -129,6 +129,7 @@ struct h1_exchange *h1_request_new(struct h1_conn *c,
     req->exchange = x;
     req->arena = arena;
     req->server = server;
+    req->secure = c->secure;
     req->user = server->options.user;
     req->version = 10 + head->minor;
     req->max_body = server->options.max_body;

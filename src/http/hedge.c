@@ -55,6 +55,16 @@ static bool has_won(const struct runner *r)
 
 /* ---- the second ---- */
 
+/* An address that does not answer at all would never be found out if all that
+ * is sent to it were cancelled in time. */
+static void overtake(struct race *race)
+{
+    struct ed_attempt_plan *plan = &race->first.plan;
+
+    plan->outrun = !plan->res || !plan->res->timing.first_byte;
+    ed_cancel(race->own);
+}
+
 static int run_second(void *arg)
 {
     struct race *race = arg;
@@ -63,7 +73,7 @@ static int run_second(void *arg)
     r->err = ed_dispatch(race->sending, &r->journey, &r->plan, &r->res);
     r->ended = true;
     if (has_won(r) && !race->first.ended)
-        ed_cancel(race->own);
+        overtake(race);
     return 0;
 }
 

@@ -15,6 +15,11 @@ struct ed_journey {
     const char *url;
     struct ed_fetch_options options;
     struct ed_request_field *fields; /* of the client's own */
+    struct ed_payload *payload;      /* a form or file to send; or NULL */
+
+    /* When all of it is to be over, and how long that is; 0: whenever. */
+    int64_t deadline;
+    int64_t timeout;
 
     /* For the next attempt; NULL unless a policy has one. */
     struct ed_attempt_plan *plan;

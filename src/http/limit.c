@@ -27,9 +27,10 @@
  * rounds. It may not simply follow a slower one, since a queue of our own
  * making looks just like that, and would become the norm, and the limit creep
  * up for ever. So it rises only by rounds that did not use the limit much, and,
- * when all do, by looking: every DIP_EVERY rounds the limit is halved for two.
- * In the first the queue drains, since the limit is never twice of what the
- * backend can do for long, and what the second sees is the baseline.
+ * when all do, by looking: every DIP_EVERY rounds the limit is halved for
+ * three. In the first the queue drains, since the limit is never twice of what
+ * the backend can do for long; in the second those end that were sent while it
+ * did; and what the third sees is the baseline.
  */
 #include "http/limit.h"
 
@@ -39,7 +40,7 @@ static const double SMOOTHING = 0.2;
 static const double BASELINE_STEP = 0.1;
 static const unsigned ROUND_MIN = 10;
 static const unsigned DIP_EVERY = 200;
-static const unsigned DIP_ROUNDS = 2;
+static const unsigned DIP_ROUNDS = 3;
 
 static double bounded(double value, double low, double high)
 {
@@ -151,7 +152,7 @@ static bool dips(struct ed_limiter *limiter, bool in_use)
         return true;
     }
     limiter->busy_rounds = in_use ? limiter->busy_rounds + 1 : 0;
-    if (limiter->busy_rounds < DIP_EVERY)
+    if (limiter->busy_rounds < DIP_EVERY || limiter->signs)
         return false;
     limiter->busy_rounds = 0;
     limiter->dip = DIP_ROUNDS;

@@ -149,6 +149,26 @@ const char *ed_req_peer(ed_req *req)
     return req->ops->peer(req);
 }
 
+/* The connection may end before the request does: its texts are copied. */
+static bool keep_text(const ed_req *req, const char **text)
+{
+    *text = ed_arena_copy(req->arena, ed_bytes(*text));
+    return *text;
+}
+
+bool ed_req_tls(const ed_req *req, struct ed_tls_info *out)
+{
+    ed_stream *stream = req->secure ? req->ops->transport(req) : NULL;
+    return stream && ed_stream_tls(stream, out) && keep_text(req, &out->alpn) &&
+           keep_text(req, &out->server_name);
+}
+
+bool ed_req_tls_peer(const ed_req *req, struct ed_tls_peer *out)
+{
+    ed_stream *stream = req->secure ? req->ops->transport(req) : NULL;
+    return stream && ed_stream_tls_peer(stream, out);
+}
+
 static void print_id(const ed_req *req, char *out, size_t size)
 {
     snprintf(out, size, "%08x%06llx", ed_server_seed(req->server),

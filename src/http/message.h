@@ -33,6 +33,9 @@ struct ed_exchange_ops {
 
     int (*upgrade)(ed_req *req, const char *protocol, ed_stream **out);
     const char *(*peer)(ed_req *req);
+
+    /* The connection it came on; NULL when that is gone, or taken over. */
+    ed_stream *(*transport)(const ed_req *req);
 };
 
 struct ed_req {

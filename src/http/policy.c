@@ -184,7 +184,10 @@ static int find_upstream(struct ed_sending *s)
     else
         snprintf(key, sizeof(key), url.ipv6 ? "%s://[%s]:%u" : "%s://%s:%u",
                  url.secure ? "https" : "http", s->host, url.port);
-    s->balanced = s->policies->balances && !url.socket.len;
+    struct ed_route route;
+    ed_route_choose(&s->journey->client->routes, &url, &route);
+    s->balanced = s->policies->balances && !url.socket.len && !route.proxy &&
+                  !route.fixed.len;
     s->upstream = ed_upstream_use(&s->policies->upstreams, ed_bytes(key));
     if (s->upstream)
         return 0;

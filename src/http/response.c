@@ -7,6 +7,7 @@
  */
 #include "http/response.h"
 #include "http/decoding.h"
+#include "http/payload.h"
 #include "http/request_body.h"
 #include "http/upstream.h"
 #include "http/watch.h"
@@ -66,6 +67,16 @@ void ed_res_timing(const ed_res *res, struct ed_res_timing *timing)
     *timing = res->timing;
 }
 
+const struct ed_tls_info *ed_res_tls(const ed_res *res)
+{
+    return res->secured ? &res->secured->info : NULL;
+}
+
+const struct ed_tls_peer *ed_res_tls_peer(const ed_res *res)
+{
+    return res->secured && res->secured->has_peer ? &res->secured->peer : NULL;
+}
+
 const char *ed_res_url(const ed_res *res)
 {
     return res->url;
@@ -118,12 +129,21 @@ static int wait_for_data(ed_res *res)
     return err;
 }
 
+/* The same within the time that the fetch as a whole has. */
+static int wait_within(ed_res *res)
+{
+    if (!res->deadline)
+        return wait_for_data(res);
+    ed_scope(s, .deadline = res->deadline, .name = "fetch");
+    return wait_for_data(res);
+}
+
 /* The same with a buffer for what comes meanwhile to lie in at once. */
 static int wait_with_buffer(ed_res *res, void *buf, size_t len)
 {
     res->into = buf;
     res->into_len = len;
-    int err = wait_for_data(res);
+    int err = wait_within(res);
     res->into = NULL;
     return err;
 }
@@ -132,8 +152,13 @@ static ssize_t explain_read(const ed_res *res)
 {
     const struct ed_res_failure *failure = &res->failure;
     const char *why = failure->why;
+    char text[96];
 
-    if (failure->err == ED_ETIMEOUT)
+    if (failure->after)
+        why =
+            ed_timeout_text(text, sizeof(text), why,
+                            (enum ed_timeout)failure->timeout, failure->after);
+    else if (failure->err == ED_ETIMEOUT)
         why = "no whole response body within the deadline";
     else if (!why)
         why = ed_err_text(failure->err);
@@ -159,6 +184,10 @@ ssize_t ed_res_read_raw(ed_res *res, void *buf, size_t len)
         /* What has come whole may not seem to end here, either. */
         if (!res->failure.err)
             res->failure.err = err;
+        if (err == ED_ETIMEOUT && !ed_cancelled()) {
+            res->failure.why = "no whole response body";
+            res->failure.after = res->timeout;
+        }
         return explain_read(res);
     }
     if (res->into_got)
@@ -183,6 +212,7 @@ void ed_res_close(ed_res *res)
     ed_exchange_abandon(res, ED_ECLOSED);
     ed_watch_attempt(res, ED_PHASE_DONE, res->failure.err);
     ed_request_body_free(res);
+    ed_payload_close(res->payload);
     ed_decoding_free(res);
     ed_buf_free(&res->gathered);
     res->gathered_read = 0;

@@ -12,6 +12,7 @@
 #include "http/hedge.h"
 #include "http/policy.h"
 #include "http/watch.h"
+#include "wire/date.h"
 
 /* The most that requests can have saved up: what 500 of them earn by default,
  * enough for the moment in which a server of a busy client dies. */
@@ -68,13 +69,18 @@ int64_t ed_retry_backoff(const struct ed_retry_policy *policy, unsigned n,
     return (int64_t)((double)most * part);
 }
 
+/* Seconds or a date (RFC 9110, 10.2.3). */
 int64_t ed_retry_after(const char *value, int64_t now_s)
 {
+    struct ed_bytes text = ed_bytes_trim(ed_bytes(value ? value : ""));
     int64_t seconds;
 
-    (void)now_s;
-    if (!value || ed_bytes_int(ed_bytes_trim(ed_bytes(value)), &seconds) ||
-        seconds < 0)
+    if (ed_bytes_int(text, &seconds)) {
+        if (ed_date_parse(text, now_s, &seconds))
+            return 0;
+        seconds -= now_s;
+    }
+    if (seconds <= 0)
         return 0;
     return seconds < INT64_MAX / ED_S ? seconds * ED_S : INT64_MAX;
 }

@@ -51,6 +51,8 @@ static void apply_defaults(ed_server *server)
     /* It is part of every head, and must not break one. */
     if (!o->server_name || !ed_http1_is_value(ed_bytes(o->server_name)))
         o->server_name = "eddy";
+    if (!o->max_handshakes)
+        o->max_handshakes = 256;
     server->propagated = ed_propagation_names(
         o->no_propagation, o->deadline_header, o->trace_header);
     o->request_timeout = or_default(o->request_timeout, INT64_MAX);
@@ -61,6 +63,7 @@ static void apply_defaults(ed_server *server)
         .max_head = o->max_head,
     };
     int64_t *patience = server->patience;
+    patience[ED_CONN_TLS] = or_default(o->tls_timeout, 10 * ED_S);
     patience[ED_CONN_BUSY] = INT64_MAX;
     patience[ED_CONN_IDLE] = or_default(o->idle_timeout, 75 * ED_S);
     patience[ED_CONN_HEAD] = or_default(o->head_timeout, 10 * ED_S);
@@ -261,11 +264,19 @@ static void look_for_slow(struct ed_timer *timer)
         arm(server, next);
 }
 
-static void pause_listeners(ed_server *server, bool pause)
+/* Listeners pause while one connection more would be too many. */
+static void mind_limits(ed_server *server)
 {
-    server->paused = pause;
+    const struct ed_server_options *o = &server->options;
+    bool full = o->max_connections && server->counts.open >= o->max_connections;
+    bool shaking = server->handshakes >= o->max_handshakes;
+    if (server->stopping ||
+        (full == server->full && shaking == server->busy_shaking))
+        return;
+    server->full = full;
+    server->busy_shaking = shaking;
     for (struct ed_server_listener *l = server->listeners; l; l = l->next)
-        ed_listener_pause(l->listener, pause);
+        ed_listener_pause(l->listener, full || (l->tls && shaking));
 }
 
 void ed_conn_open(ed_server *server, struct ed_conn *conn)
@@ -273,11 +284,8 @@ void ed_conn_open(ed_server *server, struct ed_conn *conn)
     conn->server = server;
     ed_list_init(&conn->node);
     ed_conn_enter(conn, ED_CONN_IDLE);
-    server->counts.accepted++;
     server->counts.open++;
-    unsigned most = server->options.max_connections;
-    if (most && server->counts.open >= most && !server->paused)
-        pause_listeners(server, true);
+    mind_limits(server);
 }
 
 void ed_conn_gone(struct ed_conn *conn)
@@ -285,8 +293,7 @@ void ed_conn_gone(struct ed_conn *conn)
     ed_server *server = conn->server;
     ed_list_remove(&conn->node);
     server->counts.open--;
-    if (server->paused && !server->stopping)
-        pause_listeners(server, false);
+    mind_limits(server);
     if (server->stopping && !server->counts.open && server->runner) {
         ed_fiber *runner = server->runner;
         server->runner = NULL;
@@ -299,8 +306,13 @@ void ed_conn_gone(struct ed_conn *conn)
 static void on_accept(ed_stream *stream, void *arg)
 {
     struct ed_server_listener *l = arg;
-    if (l->server->stopping)
+    if (l->server->stopping) {
         ed_stream_close(stream);
+        return;
+    }
+    l->server->counts.accepted++;
+    if (l->tls)
+        ed_handshake_open(l->server, stream, l->tls);
     else
         ed_h1_open(l->server, stream);
 }
@@ -381,6 +393,7 @@ void ed_server_stop(ed_server *server)
     }
     server->stopping = true;
     close_listeners(server);
+    tell_all(server, ED_CONN_TLS, ED_ECLOSED);
     tell_all(server, ED_CONN_IDLE, ED_ECLOSED);
     if (server->runner) {
         ed_fiber *runner = server->runner;

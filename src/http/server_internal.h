@@ -18,6 +18,7 @@
  * no timer of its own: moving to the end of a list is all that activity costs.
  */
 enum ed_conn_state {
+    ED_CONN_TLS,    /* its TLS handshake */
     ED_CONN_BUSY,   /* its handler; no limit here */
     ED_CONN_IDLE,   /* the next request */
     ED_CONN_HEAD,   /* the rest of a head */
@@ -76,7 +77,9 @@ struct ed_server {
     struct ed_server_counts counts;
     uint32_t seed;
     bool stopping;
-    bool paused; /* at max_connections */
+    bool full;           /* at max_connections: all listeners pause */
+    bool busy_shaking;   /* at max_handshakes: those for TLS do */
+    unsigned handshakes; /* under way */
 
     /* Stacks of what is free to be lent. Not lists: what was sent lately has
      * left the caches, and finding the next one should not wait for it. */
@@ -100,7 +103,8 @@ struct ed_server {
 uint32_t ed_server_seed(const ed_server *server);
 size_t ed_server_max_body(const ed_server *server);
 
-/* Takes in a connection and lets it go. */
+/* Takes in a connection and lets it go; one that changes hands is taken in
+ * first. */
 void ed_conn_open(ed_server *server, struct ed_conn *conn);
 void ed_conn_gone(struct ed_conn *conn);
 
@@ -116,6 +120,10 @@ void ed_server_out_put(ed_server *server, struct ed_out *out);
 /* The Server and Date lines; with `server` or `date` false, without it. */
 struct ed_bytes ed_server_common(ed_server *server, bool server_line,
                                  bool date_line);
+
+/* Begins TLS on a new connection, and HTTP over it; closes the stream if it
+ * cannot. */
+void ed_handshake_open(ed_server *server, ed_stream *lower, ed_tls *tls);
 
 /* Begins HTTP/1 on a new connection; closes the stream if it cannot. */
 void ed_h1_open(ed_server *server, ed_stream *stream);

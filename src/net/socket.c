@@ -196,7 +196,12 @@ static void end_wait(struct ed_io *io, struct ed_op *op,
 static void socket_close(ed_stream *s)
 {
     struct socket_stream *sock = of_stream(s);
+    struct linger at_once = {.l_onoff = 1};
 
+    /* Of no effect on a Unix socket. */
+    if (s->reset)
+        (void)setsockopt(sock->io.fd, SOL_SOCKET, SO_LINGER, &at_once,
+                         sizeof(at_once));
     end_wait(&sock->io, sock->io.in, &sock->receive);
     end_wait(&sock->io, sock->io.out, sock->writer ? &sock->writer->op : NULL);
     ed_io_close(&sock->io);

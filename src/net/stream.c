@@ -83,6 +83,12 @@ void ed_stream_close(ed_stream *s)
         release(s);
 }
 
+void ed_stream_reset(ed_stream *s)
+{
+    s->reset = true;
+    ed_stream_close(s);
+}
+
 int ed_stream_shutdown(ed_stream *s)
 {
     return s->ops->shutdown(s);
@@ -90,14 +96,14 @@ int ed_stream_shutdown(ed_stream *s)
 
 /* ---- reading ---- */
 
-static size_t ahead_len(const ed_stream *s)
+size_t ed_stream_ahead(const ed_stream *s)
 {
     return s->read_ahead ? s->read_ahead->end - s->read_ahead->start : 0;
 }
 
 static void drop_empty_ahead(ed_stream *s)
 {
-    if (ahead_len(s))
+    if (ed_stream_ahead(s))
         return;
     free(s->read_ahead);
     s->read_ahead = NULL;
@@ -106,7 +112,7 @@ static void drop_empty_ahead(ed_stream *s)
 static size_t take_ahead(ed_stream *s, char *buf, size_t len)
 {
     struct ed_read_ahead *ahead = s->read_ahead;
-    size_t have = ahead_len(s);
+    size_t have = ed_stream_ahead(s);
 
     if (!have)
         return 0;
@@ -159,7 +165,7 @@ int ed_stream_read_exactly(ed_stream *s, void *buf, size_t len)
 static int make_room(ed_stream *s)
 {
     struct ed_read_ahead *ahead = s->read_ahead;
-    size_t len = ahead_len(s);
+    size_t len = ed_stream_ahead(s);
     size_t cap = ahead ? ahead->cap : READ_AHEAD_FIRST;
     size_t bytes;
 
@@ -187,7 +193,7 @@ static int make_room(ed_stream *s)
 
 int ed_stream_unread(ed_stream *s, struct ed_bytes bytes)
 {
-    size_t len = ahead_len(s);
+    size_t len = ed_stream_ahead(s);
     size_t all, total;
 
     if (!bytes.len)
@@ -228,7 +234,7 @@ static ssize_t read_more_ahead(ed_stream *s)
 static size_t find_delimiter(const ed_stream *s, struct ed_bytes delimiter,
                              size_t seen)
 {
-    size_t len = ahead_len(s);
+    size_t len = ed_stream_ahead(s);
     size_t from = seen >= delimiter.len ? seen - delimiter.len + 1 : 0;
 
     if (from >= len)
@@ -245,7 +251,7 @@ static int read_until(ed_stream *s, struct ed_bytes delimiter, size_t max_bytes,
     size_t found;
 
     while (!(found = find_delimiter(s, delimiter, seen))) {
-        seen = ahead_len(s);
+        seen = ed_stream_ahead(s);
         if (seen >= max_bytes)
             return ED_ELIMIT;
         ssize_t n = read_more_ahead(s);

@@ -50,6 +50,7 @@ struct ed_stream {
     struct ed_read_ahead *read_ahead; /* of read_until(); NULL when empty */
     bool reading, writing;            /* a fiber is inside a call */
     bool closed; /* to be freed by the last fiber that leaves */
+    bool reset;  /* see ed_stream_reset() */
 };
 
 /*
@@ -62,7 +63,9 @@ static inline int ed_stream_receive(ed_stream *s, bool on)
     return s->ops->receive(s, on);
 }
 
-/* Writes as much as goes at once: a count, -EAGAIN, or another error. */
+/* Writes as much as goes at once: a count, -EAGAIN, or another error. Bytes
+ * that were offered and not counted have to be offered again before others:
+ * over TLS they may be sealed already. */
 static inline ssize_t ed_stream_try_writev(ed_stream *s,
                                            const struct iovec *iov, int count)
 {
@@ -78,6 +81,14 @@ static inline int ed_stream_want_writable(ed_stream *s, bool on)
 /* Gives bytes back: the next reads of the fiber face get them first. 0 or
  * ED_ENOMEM. */
 ED_CHECK int ed_stream_unread(ed_stream *s, struct ed_bytes bytes);
+
+/* How much of what was read ahead is there. */
+size_t ed_stream_ahead(const ed_stream *s);
+
+/* Closes so that the peer cannot take it for the proper end of what was sent:
+ * by a reset (not over a Unix socket, which knows none), and over TLS without
+ * saying so. */
+void ed_stream_reset(ed_stream *s);
 
 /*
  * A listener's event face: on_accept is called in the loop with each new

@@ -71,4 +71,9 @@ typedef void ed_tls_ready_fn(ed_stream *s, int err, const char *why, void *arg);
 ED_CHECK int ed_tls_accept(ed_stream **out, ed_stream *lower, ed_tls *tls,
                            const char *alpn, ed_tls_ready_fn *ready, void *arg);
 
+/* For ed_tls_ready_fn, of a handshake that failed: if the peer spoke a protocol
+ * of text instead of TLS, gives it an answer in the clear, as far as that goes
+ * at once. Returns whether it did speak so. */
+bool ed_tls_answer_in_clear(ed_stream *s, struct ed_bytes answer);
+
 #endif

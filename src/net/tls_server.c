@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "net/crypto.h"
 #include "net/tls_context.h"
+#include "net/tls_ssl.h"
 #include "net/tls_tickets.h"
 #include <eddy/clock.h>
 #include <eddy/error.h>
@@ -197,6 +198,7 @@ int ed_tls_server_setup(struct ed_tls_set *set)
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE |
                                  SSL_OP_PRIORITIZE_CHACHA);
+    ed_tls_ssl_tell_secrets(ctx);
     SSL_CTX_set_client_hello_cb(ctx, hello_arrived, NULL);
     SSL_CTX_set_tlsext_servername_callback(ctx, name_understood);
     SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);

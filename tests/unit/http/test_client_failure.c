@@ -65,14 +65,6 @@ FIBER_TEST(secrets_in_a_url_are_in_no_text)
     check(!strstr(ed_error(), "%zz"));
 }
 
-FIBER_TEST(tls_is_refused_and_not_faked)
-{
-    ed_res *res;
-
-    check_int(ed_get(&res, "https://127.0.0.1:1/"), ED_ECONNECT);
-    check_text(ed_error(), "GET https://127.0.0.1:1/: TLS is not built in yet");
-}
-
 FIBER_TEST(a_refused_connection_names_the_address)
 {
     ed_res *res;
@@ -378,7 +370,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_url_that_is_none_is_told_of),
         cmocka_unit_test(secrets_in_a_url_are_in_no_text),
-        cmocka_unit_test(tls_is_refused_and_not_faked),
         cmocka_unit_test(a_refused_connection_names_the_address),
         cmocka_unit_test(a_name_without_an_address_is_told_of),
         cmocka_unit_test(a_connection_that_breaks_says_where),

@@ -1,0 +1,1057 @@
+/*
+ * tls_stream.c - streams over TLS, over any other stream.
+ *
+ * Owns the stream beneath, of which it uses the event face alone, and moves
+ * bytes between that and OpenSSL. Nothing here blocks on the peer but a fiber
+ * that reads, writes or starts TLS; a server's handshake holds none.
+ *
+ * What is sealed cannot be taken back. So bytes that were offered and could not
+ * be sent whole are kept, sealed, and count as written only when the stream
+ * beneath has taken them: who writes sees the same as without TLS. They are
+ * never more than one buffer (tls_wire.h), and go out before anything else.
+ *
+ * A server's connection of TLS 1.3 leaves OpenSSL when its handshake is done,
+ * for tls_record.h: that takes a fiftieth of the memory.
+ */
+#include "base/options.h"
+#include "net/tls.h"
+#include "net/tls_ssl.h"
+#include <eddy/log.h>
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct handshake {
+    ed_tls_ready_fn *ready;
+    void *arg;
+    struct ed_tls_secrets secrets;
+};
+
+/* What is left of a connection that has left OpenSSL. */
+struct settled {
+    struct ed_tls_records records;
+    struct ed_tls_info info;
+    struct ed_tls_peer *peer; /* NULL: showed no certificate */
+    char texts[];             /* of the info */
+};
+
+/* A fiber inside readv(), on whose stack this lies. */
+struct reader {
+    ed_fiber *fiber; /* NULL: it does not wait (yet, or any more) */
+    struct ed_tls_cursor into;
+    ssize_t got; /* or how the stream ended */
+    bool done;
+};
+
+struct tls_stream {
+    struct ed_stream stream;
+    ed_stream *lower;            /* NULL when closed */
+    SSL *ssl;                    /* or... */
+    struct settled *settled;     /* ...this */
+    struct handshake *handshake; /* NULL when done */
+    struct ed_tls_kept *plain;   /* opened, and more than a fiber asked for */
+    struct ed_tls_wire wire;
+    struct ed_deferred deferred; /* goes on with input that was kept */
+    struct reader *reader;
+    ed_fiber *writer;
+    size_t credit;  /* bytes that went out and were not counted yet */
+    int read_err;   /* what reading gives once `ended` */
+    int lower_err;  /* the same of the stream beneath */
+    int write_err;  /* why nothing can be written any more */
+    unsigned users; /* calls that look at it after calling others */
+    bool ended;
+    bool lower_ended;
+    bool receiving;       /* the event face is */
+    bool lower_receiving; /* so is the one beneath */
+    bool lower_watching;  /* waits to be writable */
+    bool input_waits;     /* for room in the output */
+    bool wants_writable;
+    bool shut;       /* we have said that no more comes */
+    bool lower_shut; /* and that is out */
+    bool heard;      /* anything at all */
+    bool clear_text; /* and that was no TLS, but text */
+    bool dead;       /* to be freed by the last of the users */
+};
+
+static const struct ed_stream_ops tls_ops;
+
+static struct tls_stream *of_stream(ed_stream *s)
+{
+    return ED_CONTAINER(s, struct tls_stream, stream);
+}
+
+static void free_handshake(struct tls_stream *t)
+{
+    if (t->handshake)
+        OPENSSL_cleanse(t->handshake, sizeof(*t->handshake));
+    free(t->handshake);
+    t->handshake = NULL;
+    t->wire.secrets = NULL;
+}
+
+static void free_settled(struct settled *settled)
+{
+    if (!settled)
+        return;
+    ed_tls_records_end(&settled->records);
+    free(settled->peer);
+    free(settled);
+}
+
+static void free_stream(struct tls_stream *t)
+{
+    SSL_free(t->ssl);
+    free_settled(t->settled);
+    free_handshake(t);
+    ed_tls_wire_close(&t->wire);
+    free(t->plain);
+    free(t);
+}
+
+static void enter(struct tls_stream *t)
+{
+    t->users++;
+}
+
+static void leave(struct tls_stream *t)
+{
+    if (!--t->users && t->dead)
+        free_stream(t);
+}
+
+/* ---- output ---- */
+
+/* Counts data as sent when that is certain, however the records lie. */
+static void count_sent(struct tls_stream *t)
+{
+    struct ed_tls_out *out = t->wire.out;
+    size_t extra = out->len - out->plain;
+    size_t sent = out->at > extra ? out->at - extra : 0;
+
+    if (sent <= out->counted)
+        return;
+    t->credit += sent - out->counted;
+    out->counted = sent;
+}
+
+static void break_writing(struct tls_stream *t, int err)
+{
+    if (!t->write_err)
+        t->write_err = err;
+}
+
+/* Sends what is sealed. Returns 0 when all is gone, -EAGAIN when the rest goes
+ * as soon as the peer takes it, or why nothing can be written any more. */
+static int send_out(struct tls_stream *t)
+{
+    struct ed_tls_out *out = t->wire.out;
+
+    if (!out || t->write_err)
+        return t->write_err;
+    struct iovec iov = {out->bytes + out->at, out->len - out->at};
+    ssize_t n = iov.iov_len ? ed_stream_try_writev(t->lower, &iov, 1) : 0;
+    if (n > 0)
+        out->at += (size_t)n;
+    count_sent(t);
+    if (out->at == out->len) {
+        ed_tls_wire_put_out(&t->wire);
+        return 0;
+    }
+    if (n < 0 && n != -EAGAIN)
+        break_writing(t, (int)n);
+    if (!t->write_err && !t->lower_watching) {
+        int err = ed_stream_want_writable(t->lower, true);
+        t->lower_watching = !err;
+        if (err)
+            break_writing(t, err);
+    }
+    return t->write_err ? t->write_err : -EAGAIN;
+}
+
+/* New keys of ours, if they are due and the output is not full. */
+static int renew_keys(struct tls_stream *t)
+{
+    struct ed_tls_records *r = &t->settled->records;
+    struct ed_tls_out *out =
+        ed_tls_update_is_due(r) ? ed_tls_wire_out(&t->wire) : NULL;
+
+    if (!ed_tls_update_is_due(r))
+        return 0;
+    if (!out)
+        return ED_ENOMEM;
+    if (sizeof(out->bytes) - out->len < ED_TLS_EXTRA)
+        return 0;
+    size_t len = ed_tls_seal_update(r, out->bytes + out->len);
+    out->len += len;
+    return len ? 0 : ED_ENOMEM;
+}
+
+static int seal_records(struct tls_stream *t, struct ed_tls_cursor *cursor)
+{
+    struct ed_tls_out *out = t->wire.out;
+    int err = renew_keys(t);
+
+    while (!err && ed_tls_cursor_more(cursor) &&
+           ed_tls_wire_has_room(&t->wire)) {
+        size_t len = ed_tls_seal_data(&t->settled->records, cursor,
+                                      out->bytes + out->len);
+        if (!len)
+            return ED_ENOMEM;
+        out->len += len;
+        out->plain += len - ED_TLS_RECORD_EXTRA;
+    }
+    return err;
+}
+
+/* Says that no more comes, or, after a failure, what was wrong. */
+static void say_end(struct tls_stream *t, bool failed)
+{
+    struct ed_tls_out *out = t->wire.out;
+
+    if (t->ssl) {
+        ed_tls_ssl_say_end(t->ssl);
+        return;
+    }
+    out = ed_tls_wire_out(&t->wire);
+    if (!out || sizeof(out->bytes) - out->len < ED_TLS_EXTRA)
+        return;
+    struct ed_tls_records *r = &t->settled->records;
+    char *at = out->bytes + out->len;
+    out->len += failed ? ed_tls_seal_alert(r, at) : ed_tls_seal_end(r, at);
+}
+
+static int seal(struct tls_stream *t, struct ed_tls_cursor *cursor)
+{
+    char why[ED_TLS_WHY];
+
+    if (!ed_tls_wire_out(&t->wire))
+        return ED_ENOMEM;
+    if (t->settled)
+        return seal_records(t, cursor);
+    int err = ed_tls_ssl_seal(t->ssl, &t->wire, cursor);
+    if (err == ED_ETLS)
+        err = ed_tls_failure(t->ssl, why);
+    return err;
+}
+
+/* Takes what was counted since, at most `len`. */
+static size_t take_credit(struct tls_stream *t, size_t len)
+{
+    size_t n = t->credit < len ? t->credit : len;
+
+    t->credit -= n;
+    return n;
+}
+
+/*
+ * Writes what goes at once: how much of it is on its way beneath, -EAGAIN or an
+ * error. What of it was sealed before is offered again, and not sealed twice.
+ */
+static ssize_t push(struct tls_stream *t, const struct iovec *iov, int count)
+{
+    struct ed_tls_cursor cursor = {.iov = iov, .count = count};
+    size_t len = ed_tls_cursor_bytes(&cursor);
+    int err = t->shut ? -EPIPE : send_out(t);
+    size_t done = take_credit(t, len);
+
+    ed_tls_cursor_skip(&cursor, done);
+    while (!err && done < len) {
+        err = seal(t, &cursor);
+        if (err) {
+            break_writing(t, err);
+            break;
+        }
+        err = send_out(t);
+        done += take_credit(t, len - done);
+    }
+    return done || !len ? (ssize_t)done : err;
+}
+
+/* The fiber that offered bytes has gone: nobody will ask what became of those
+ * that are sealed. */
+static void forget_offer(struct tls_stream *t)
+{
+    t->credit = 0;
+    if (t->wire.out)
+        t->wire.out->counted = t->wire.out->plain;
+}
+
+/* Ends the output beneath, behind our last record. */
+static void end_output(struct tls_stream *t)
+{
+    if (t->lower_shut || t->wire.out || t->write_err)
+        return;
+    t->lower_shut = true;
+    int err = ed_stream_shutdown(t->lower);
+    if (err)
+        break_writing(t, err);
+}
+
+/* ---- input ---- */
+
+/* Whether anybody waits for what the input may hold. */
+static bool wanted(const struct tls_stream *t)
+{
+    if (t->stream.closed)
+        return false;
+    if (t->handshake)
+        return true;
+    return t->reader ? !t->reader->done : t->receiving;
+}
+
+static void end_input(struct tls_stream *t, int err)
+{
+    if (t->ended)
+        return;
+    t->ended = true;
+    t->read_err = err;
+}
+
+/* Has the stream beneath receive exactly while there is a use for it. A fiber
+ * that has read will soon read again; till then what comes is kept. */
+static int update_receiving(struct tls_stream *t)
+{
+    bool on = (wanted(t) || t->reader) && !t->ended && !t->lower_ended &&
+              !t->input_waits;
+
+    if (on == t->lower_receiving)
+        return 0;
+    int err = ed_stream_receive(t->lower, on);
+    t->lower_receiving = on && !err;
+    return err;
+}
+
+static void wake_reader(struct reader *reader)
+{
+    ed_fiber *fiber = reader->fiber;
+
+    reader->fiber = NULL;
+    if (fiber)
+        ed_wake(fiber, 0);
+}
+
+static void give_reader(struct tls_stream *t, ssize_t result)
+{
+    struct reader *reader = t->reader;
+
+    reader->got = result;
+    reader->done = true;
+    wake_reader(reader);
+}
+
+/* Tells whoever waits for input that there is none. */
+static void tell_end(struct tls_stream *t)
+{
+    if (t->reader) {
+        if (!t->reader->done)
+            give_reader(t, t->read_err);
+        return;
+    }
+    t->receiving = false;
+    t->stream.on_data(&t->stream, NULL, t->read_err);
+}
+
+/* The peer breaks the protocol: it gets the alert that says so, and no more. */
+static int break_off(struct tls_stream *t)
+{
+    char why[ED_TLS_WHY];
+    int err = ED_ETLS;
+
+    if (t->ssl)
+        err = ed_tls_failure(t->ssl, why);
+    else
+        say_end(t, true);
+    (void)send_out(t);
+    break_writing(t, err);
+    return err;
+}
+
+/* What a failed step comes to. False: it has to wait. */
+static bool take_failure(struct tls_stream *t, int err)
+{
+    if (err == -ENOBUFS) {
+        t->input_waits = true;
+        return false;
+    }
+    if (err == -EAGAIN && !t->lower_ended)
+        return false;
+    if (err == -EAGAIN)
+        err = t->lower_err ? t->lower_err : ED_EEOF;
+    else if (err == ED_ETLS)
+        err = break_off(t);
+    end_input(t, err);
+    return true;
+}
+
+/* Opens the next record: enum ed_tls_content, -EAGAIN or an error. */
+static int open_record(struct tls_stream *t, struct ed_bytes *data)
+{
+    struct ed_tls_records *r = &t->settled->records;
+    char *bytes;
+    int err = ed_tls_wire_look(&t->wire, ED_TLS_RECORD_HEADER, &bytes);
+
+    if (err)
+        return err;
+    ssize_t len =
+        ed_tls_record_length(r, ed_bytes_of(bytes, ED_TLS_RECORD_HEADER));
+    if (len < 0)
+        return (int)len;
+    err = ed_tls_wire_look(&t->wire, (size_t)len, &bytes);
+    if (err)
+        return err;
+    ed_tls_wire_pass(&t->wire, (size_t)len);
+    return ed_tls_record_open(r, bytes, (size_t)len, data);
+}
+
+/* Reads without a copy: a count, 0 at the end, or an error. The bytes stay
+ * until the next reading. */
+static ssize_t read_piece(struct tls_stream *t, struct ed_bytes *piece)
+{
+    char *plain = t->wire.shared->plain;
+    size_t kept = ed_tls_kept_take(&t->plain, plain, ED_TLS_PLAIN);
+    int content;
+
+    if (kept || t->ssl) {
+        ssize_t n =
+            kept ? (ssize_t)kept : ed_tls_ssl_read(t->ssl, plain, ED_TLS_PLAIN);
+        *piece = ed_bytes_of(plain, n > 0 ? (size_t)n : 0);
+        return n;
+    }
+    while ((content = open_record(t, piece)) == ED_TLS_NOTHING) {
+        int err = renew_keys(t); /* the peer may have asked for it */
+        if (err)
+            return err;
+    }
+    if (content < 0)
+        return content;
+    return content == ED_TLS_DATA ? (ssize_t)piece->len : 0;
+}
+
+static ssize_t read_copy(struct tls_stream *t, char *buf, size_t len)
+{
+    struct ed_bytes piece;
+    size_t kept = ed_tls_kept_take(&t->plain, buf, len);
+
+    if (kept)
+        return (ssize_t)kept;
+    /* OpenSSL copies itself, and keeps the rest. */
+    if (t->ssl)
+        return ed_tls_ssl_read(t->ssl, buf, len);
+    ssize_t n = read_piece(t, &piece);
+    if (n <= 0)
+        return n;
+    if (piece.len < len)
+        len = piece.len;
+    memcpy(buf, piece.ptr, len);
+    if (ed_tls_keep(&t->plain, piece.ptr + len, piece.len - len))
+        return ED_ENOMEM;
+    return (ssize_t)len;
+}
+
+/* Fills what a fiber wants to read into. */
+static ssize_t read_for_fiber(struct tls_stream *t, struct reader *reader)
+{
+    ssize_t n = 0;
+
+    while (ed_tls_cursor_more(&reader->into)) {
+        struct ed_bytes room = ed_tls_cursor_piece(&reader->into, SIZE_MAX);
+        n = read_copy(t, (char *)room.ptr, room.len);
+        if (n <= 0)
+            break;
+        reader->got += n;
+        reader->into.offset += (size_t)n;
+    }
+    return reader->got ? reader->got : n;
+}
+
+/* Asking OpenSSL in vain is not cheap. */
+static bool has_input(const struct tls_stream *t)
+{
+    return t->plain || ed_tls_wire_has_input(&t->wire) ||
+           (t->ssl && SSL_has_pending(t->ssl));
+}
+
+/* One step of reading. False when there is nothing more to do for now. */
+static bool read_step(struct tls_stream *t)
+{
+    struct ed_bytes piece;
+    ssize_t n = -EAGAIN;
+
+    if (t->ended && !t->plain) {
+        tell_end(t);
+        return false;
+    }
+    if (has_input(t))
+        n = t->reader ? read_for_fiber(t, t->reader) : read_piece(t, &piece);
+    if (n < 0)
+        return take_failure(t, (int)n);
+    if (n == 0)
+        end_input(t, 0);
+    else if (t->reader)
+        give_reader(t, n);
+    else
+        t->stream.on_data(&t->stream, (char *)piece.ptr, n);
+    return true;
+}
+
+/* ---- the handshake ---- */
+
+static struct settled *settled_new(const struct ed_tls_info *info)
+{
+    size_t alpn = strlen(info->alpn) + 1, name = strlen(info->server_name) + 1;
+    struct settled *s = calloc(1, sizeof(*s) + alpn + name);
+
+    if (!s)
+        return NULL;
+    s->info = *info; /* version and cipher are OpenSSL's own constants */
+    s->info.alpn = memcpy(s->texts, info->alpn, alpn);
+    s->info.server_name = memcpy(s->texts + alpn, info->server_name, name);
+    return s;
+}
+
+/* 0, or ED_ENOMEM. */
+static int settle_peer(struct settled *s, SSL *ssl)
+{
+    struct ed_tls_peer peer;
+
+    if (!ed_tls_peer_of(ssl, &peer))
+        return 0;
+    s->peer = malloc(sizeof(peer));
+    if (!s->peer)
+        return ED_ENOMEM;
+    *s->peer = peer;
+    return 0;
+}
+
+/* Leaves OpenSSL, if that can be done. */
+static void settle(struct tls_stream *t)
+{
+    struct ed_tls_info info;
+    uint32_t suite = ed_tls_ssl_suite(t->ssl, &t->wire);
+
+    if (!suite)
+        return;
+    ed_tls_info_of(t->ssl, &info);
+    struct settled *s = settled_new(&info);
+    if (!s)
+        return;
+    if (settle_peer(s, t->ssl) ||
+        ed_tls_records_begin(&s->records, &t->wire.shared->ciphers, suite,
+                             t->wire.secrets)) {
+        free(s->peer);
+        free(s);
+        return;
+    }
+    SSL_free(t->ssl);
+    t->ssl = NULL;
+    t->settled = s;
+}
+
+static void handshake_over(struct tls_stream *t, int err, const char *why)
+{
+    ed_tls_ready_fn *ready = t->handshake->ready;
+    void *arg = t->handshake->arg;
+
+    if (err) {
+        end_input(t, err);
+        break_writing(t, err);
+    } else {
+        settle(t);
+    }
+    free_handshake(t);
+    ready(&t->stream, err, why, arg);
+}
+
+/* One step of the handshake. False when it has to wait. */
+static bool handshake_step(struct tls_stream *t)
+{
+    char why[ED_TLS_WHY] = "";
+    int err = t->lower_err ? t->lower_err : ed_tls_ssl_handshake(t->ssl);
+
+    if (err == ED_ETLS)
+        err = ed_tls_failure(t->ssl, why);
+    else if (!err)
+        err = ed_tls_check(t->ssl, why);
+    int sent = send_out(t);
+    if ((err == -EAGAIN || err == -ENOBUFS) && sent && sent != -EAGAIN)
+        err = sent;
+    if (err == -ENOBUFS) {
+        t->input_waits = sent;
+        return !sent;
+    }
+    if (err == -EAGAIN && !t->lower_ended)
+        return false;
+    if (err == -EAGAIN)
+        err = ED_EEOF;
+    handshake_over(t, err, *why ? why : ed_err_text(err));
+    return true;
+}
+
+/* Nobody wants more for now, or there is no more. */
+static void rest(struct tls_stream *t)
+{
+    int err = ed_tls_wire_keep(&t->wire);
+
+    /* Alerts, and answers to what was no data. Who writes next is told of a
+     * failure. */
+    if (t->wire.out && !t->lower_watching)
+        (void)send_out(t);
+    if (!err)
+        err = update_receiving(t);
+    if (!err)
+        return;
+    end_input(t, err);
+    ed_defer(ed_loop_current(), &t->deferred);
+}
+
+/* Works on the input for as long as somebody wants what is in it. */
+static void work(struct tls_stream *t)
+{
+    enter(t);
+    while (wanted(t)) {
+        bool more = t->handshake ? handshake_step(t) : read_step(t);
+        if (!more)
+            break;
+    }
+    if (!t->stream.closed)
+        rest(t);
+    leave(t);
+}
+
+static void work_later(struct ed_deferred *deferred)
+{
+    work(ED_CONTAINER(deferred, struct tls_stream, deferred));
+}
+
+/* ---- events of the stream beneath ---- */
+
+static void lower_hung_up(ed_stream *lower)
+{
+    struct tls_stream *t = lower->user;
+    ed_stream_event_fn *told = t->stream.on_hangup;
+
+    t->stream.on_hangup = NULL;
+    if (told)
+        told(&t->stream);
+}
+
+/* Whether the peer begins by a word: the first record of TLS is of type 22.
+ * OpenSSL knows some methods of HTTP and answers others with an alert, which
+ * would only confuse who reads it as text. */
+static bool is_clear_text(struct tls_stream *t, char first)
+{
+    if (t->heard)
+        return false;
+    t->heard = true;
+    t->clear_text = first >= 'A' && first <= 'Z';
+    return t->clear_text;
+}
+
+static void lower_data(ed_stream *lower, char *data, ssize_t len)
+{
+    struct tls_stream *t = lower->user;
+
+    if (len > 0 && t->handshake && is_clear_text(t, *data)) {
+        handshake_over(t, ED_ETLS, "the peer speaks no TLS, but text");
+        return;
+    }
+    if (len > 0) {
+        t->wire.view = data;
+        t->wire.view_len = (size_t)len;
+    } else {
+        t->lower_ended = true;
+        t->lower_receiving = false;
+        t->lower_err = (int)len;
+    }
+    if (len > 0 || wanted(t))
+        work(t);
+    else
+        lower_hung_up(lower);
+}
+
+static void tell_writer(struct tls_stream *t)
+{
+    ed_fiber *writer = t->writer;
+
+    t->writer = NULL;
+    if (writer) {
+        ed_wake(writer, 0);
+    } else if (t->wants_writable) {
+        t->wants_writable = false;
+        t->stream.on_writable(&t->stream);
+    }
+}
+
+static void lower_writable(ed_stream *lower)
+{
+    struct tls_stream *t = lower->user;
+
+    enter(t);
+    t->lower_watching = false;
+    int err = send_out(t);
+    if (err != -EAGAIN || t->credit)
+        tell_writer(t);
+    if (!t->stream.closed && t->shut)
+        end_output(t);
+    if (!t->stream.closed && t->input_waits && err != -EAGAIN) {
+        t->input_waits = false;
+        work(t);
+    }
+    leave(t);
+}
+
+/* ---- fiber face ---- */
+
+static bool reader_abort(void *arg)
+{
+    struct reader *reader = arg;
+
+    reader->fiber = NULL;
+    return true;
+}
+
+static ssize_t tls_readv(ed_stream *s, const struct iovec *iov, int count)
+{
+    struct tls_stream *t = of_stream(s);
+    struct reader reader = {.into = {.iov = iov, .count = count}};
+    int err = ed_checkpoint();
+
+    if (err)
+        return err;
+    if (t->handshake || t->receiving)
+        return ED_EUSAGE;
+    t->reader = &reader;
+    work(t);
+    if (!reader.done) {
+        reader.fiber = ed_fiber_self();
+        err = ed_park("read", reader_abort, &reader);
+    }
+    t->reader = NULL;
+    /* What came while it was being cancelled must not be lost, and a count
+     * tells of it; the cancellation is seen at the next call. */
+    return reader.done ? reader.got : err;
+}
+
+static bool writer_abort(void *arg)
+{
+    struct tls_stream *t = arg;
+
+    t->writer = NULL;
+    return true;
+}
+
+static ssize_t tls_writev(ed_stream *s, const struct iovec *iov, int count)
+{
+    struct tls_stream *t = of_stream(s);
+    int err = ed_checkpoint();
+
+    if (!err && t->handshake)
+        return ED_EUSAGE;
+    while (!err) {
+        ssize_t n = push(t, iov, count);
+        if (n != -EAGAIN)
+            return n;
+        t->writer = ed_fiber_self();
+        err = ed_park("write", writer_abort, t);
+        t->writer = NULL; /* also when cancelled before it could wait */
+        if (s->closed)
+            return ED_ECLOSED;
+    }
+    forget_offer(t);
+    return err;
+}
+
+/* ---- event face ---- */
+
+static int tls_receive(ed_stream *s, bool on)
+{
+    struct tls_stream *t = of_stream(s);
+
+    if (t->handshake || (on && t->reader))
+        return ED_EUSAGE;
+    t->receiving = on;
+    if (on && (t->ended || t->lower_ended || has_input(t)))
+        ed_defer(ed_loop_current(), &t->deferred);
+    return update_receiving(t);
+}
+
+static ssize_t tls_try_writev(ed_stream *s, const struct iovec *iov, int count)
+{
+    struct tls_stream *t = of_stream(s);
+
+    return t->handshake || t->writer ? ED_EUSAGE : push(t, iov, count);
+}
+
+static int tls_want_writable(ed_stream *s, bool on)
+{
+    struct tls_stream *t = of_stream(s);
+
+    t->wants_writable = on;
+    if (!on || t->lower_watching)
+        return 0;
+    int err = ed_stream_want_writable(t->lower, true);
+    t->lower_watching = !err;
+    return err;
+}
+
+/* ---- both ---- */
+
+static int tls_shutdown(ed_stream *s)
+{
+    struct tls_stream *t = of_stream(s);
+
+    if (t->handshake || t->writer)
+        return ED_EUSAGE;
+    if (t->shut)
+        return 0;
+    t->shut = true;
+    say_end(t, false);
+    if (send_out(t) == -EAGAIN)
+        return 0; /* the rest follows, and then the end */
+    end_output(t);
+    return t->write_err;
+}
+
+static void wake_waiting(struct tls_stream *t)
+{
+    ed_fiber *writer = t->writer;
+
+    if (t->reader && !t->reader->done)
+        give_reader(t, ED_ECLOSED);
+    t->writer = NULL;
+    if (writer)
+        ed_wake(writer, ED_ECLOSED);
+}
+
+static void tls_close(ed_stream *s)
+{
+    struct tls_stream *t = of_stream(s);
+    ed_stream *lower = t->lower;
+
+    wake_waiting(t);
+    ed_undefer(ed_loop_current(), &t->deferred);
+    if (!t->handshake && !t->shut && !t->write_err && !s->reset)
+        say_end(t, false);
+    if (!s->reset)
+        (void)send_out(t); /* as far as it goes */
+    t->lower = NULL;
+    lower->reset = s->reset;
+    ed_stream_close(lower);
+}
+
+static void tls_free(ed_stream *s)
+{
+    struct tls_stream *t = of_stream(s);
+
+    t->dead = true;
+    enter(t);
+    leave(t);
+}
+
+static int tls_fd(ed_stream *s)
+{
+    struct tls_stream *t = of_stream(s);
+
+    return t->lower ? t->lower->ops->fd(t->lower) : -1;
+}
+
+static const struct ed_stream_ops tls_ops = {
+    .readv = tls_readv,
+    .writev = tls_writev,
+    .receive = tls_receive,
+    .try_writev = tls_try_writev,
+    .want_writable = tls_want_writable,
+    .shutdown = tls_shutdown,
+    .close = tls_close,
+    .free = tls_free,
+    .fd = tls_fd,
+};
+
+/* ---- beginning ---- */
+
+static int make_stream(struct tls_stream **out, ed_stream *lower, SSL *ssl,
+                       ed_tls_ready_fn *ready, void *arg)
+{
+    struct tls_stream *t = calloc(1, sizeof(*t));
+    struct handshake *handshake = malloc(sizeof(*handshake));
+    int err = t && handshake ? ed_tls_wire_open(&t->wire) : ED_ENOMEM;
+
+    if (!err)
+        err = ed_tls_ssl_attach(ssl, &t->wire);
+    if (err) {
+        if (t && t->wire.shared)
+            ed_tls_wire_close(&t->wire);
+        free(handshake);
+        free(t);
+        return err;
+    }
+    *handshake = (struct handshake){.ready = ready, .arg = arg};
+    t->stream.ops = &tls_ops;
+    t->lower = lower;
+    t->ssl = ssl;
+    t->handshake = handshake;
+    t->deferred.run = work_later;
+    *out = t;
+    return 0;
+}
+
+/* Takes the lower stream over and begins to listen to the peer. 0 or an error,
+ * the lower stream then still being the caller's. */
+static int begin(ed_stream **out, ed_stream *lower, SSL *ssl,
+                 ed_tls_ready_fn *ready, void *arg)
+{
+    struct tls_stream *t;
+    int err = make_stream(&t, lower, ssl, ready, arg);
+
+    if (err) {
+        SSL_free(ssl);
+        return err;
+    }
+    if (SSL_is_server(ssl))
+        ed_tls_ssl_note_secrets(ssl, &t->wire, &t->handshake->secrets);
+    lower->user = t;
+    lower->on_data = lower_data;
+    lower->on_writable = lower_writable;
+    lower->on_hangup = lower_hung_up;
+    err = ed_stream_receive(lower, true);
+    if (err) {
+        free_stream(t);
+        return err;
+    }
+    t->lower_receiving = true;
+    *out = &t->stream;
+    return 0;
+}
+
+int ed_tls_accept(ed_stream **out, ed_stream *lower, ed_tls *tls,
+                  const char *alpn, ed_tls_ready_fn *ready, void *arg)
+{
+    SSL *ssl;
+    int err = ed_tls_connection(tls, NULL, alpn, &ssl);
+
+    return err ? err : begin(out, lower, ssl, ready, arg);
+}
+
+/* A fiber that waits for a handshake. */
+struct starter {
+    ed_fiber *fiber;
+    bool done;
+    int err;
+    char why[ED_TLS_WHY];
+};
+
+static void started(ed_stream *s, int err, const char *why, void *arg)
+{
+    struct starter *starter = arg;
+
+    (void)s;
+    starter->done = true;
+    starter->err = err;
+    snprintf(starter->why, sizeof(starter->why), "%s", why);
+    if (starter->fiber)
+        ed_wake(starter->fiber, 0);
+}
+
+static bool starter_abort(void *arg)
+{
+    struct starter *starter = arg;
+
+    starter->fiber = NULL;
+    return true;
+}
+
+/* Does the handshake of a stream that has begun. Suspends. */
+static int await_handshake(ed_stream *s, struct starter *starter)
+{
+    work(of_stream(s)); /* a client speaks first */
+    if (!starter->done) {
+        starter->fiber = ed_fiber_self();
+        int err = ed_park("a TLS handshake", starter_abort, starter);
+        starter->fiber = NULL;
+        if (err)
+            return err;
+    }
+    if (starter->err && *starter->why)
+        return ed_fail(starter->err, "%s", starter->why);
+    return starter->err;
+}
+
+static int start_over(ed_stream **stream, ed_stream *lower, ed_tls *tls,
+                      const struct ed_start_tls_options *options)
+{
+    struct starter starter = {0};
+    SSL *ssl;
+    int err = ed_checkpoint();
+
+    if (!err && (lower->reading || lower->writing || ed_stream_ahead(lower)))
+        err = ED_EUSAGE;
+    if (!err && !tls)
+        tls = ed_tls_default();
+    if (!err && !tls)
+        err = ED_ETLSCONFIG;
+    if (!err)
+        err = ed_tls_connection(tls, options->server_name, options->alpn, &ssl);
+    if (!err)
+        err = begin(stream, lower, ssl, started, &starter);
+    if (err)
+        return err;
+    err = await_handshake(*stream, &starter);
+    if (err)
+        ed_stream_close(*stream);
+    return err;
+}
+
+int ed_start_tls_with(ed_stream **stream, ed_tls *tls,
+                      const struct ed_start_tls_options *given)
+{
+    ED_OPTIONS_TAKE(struct ed_start_tls_options, options, given);
+    ed_stream *lower = *stream;
+    int err = start_over(stream, lower, tls, &options);
+
+    if (!err)
+        return 0;
+    if (*stream == lower)
+        ed_stream_close(lower);
+    *stream = NULL;
+    return err;
+}
+
+bool ed_tls_answer_in_clear(ed_stream *s, struct ed_bytes answer)
+{
+    struct tls_stream *t = of_stream(s);
+    struct iovec iov = {(char *)answer.ptr, answer.len};
+
+    if (!t->clear_text || !t->lower)
+        return false;
+    /* Short and first, so it goes whole or not at all. */
+    (void)ed_stream_try_writev(t->lower, &iov, 1);
+    (void)ed_stream_shutdown(t->lower);
+    return true;
+}
+
+/* ---- who is who ---- */
+
+bool ed_stream_tls(ed_stream *s, struct ed_tls_info *out)
+{
+    if (s->ops != &tls_ops || of_stream(s)->handshake)
+        return false;
+    if (of_stream(s)->settled)
+        *out = of_stream(s)->settled->info;
+    else
+        ed_tls_info_of(of_stream(s)->ssl, out);
+    return true;
+}
+
+bool ed_stream_tls_peer(ed_stream *s, struct ed_tls_peer *out)
+{
+    if (s->ops != &tls_ops || of_stream(s)->handshake)
+        return false;
+    const struct settled *settled = of_stream(s)->settled;
+    if (!settled)
+        return ed_tls_peer_of(of_stream(s)->ssl, out);
+    if (settled->peer)
+        *out = *settled->peer;
+    return settled->peer;
+}
