@@ -36,8 +36,9 @@ struct json_t; /* jansson's */
 /* ---- policies: each is off while its first member is 0 ---- */
 
 /*
- * Sends a request again that got no whole response, or one of 429, 502, 503
- * and 504: only if its method is idempotent (GET, HEAD, PUT, DELETE, OPTIONS,
+ * Sends a request again that got no whole response, since no connection was to
+ * be had, or it broke, or a phase took too long, or one of 429, 502, 503 and
+ * 504: only if its method is idempotent (GET, HEAD, PUT, DELETE, OPTIONS,
  * TRACE), or nothing of it was sent, or the fetch says .retry_unsafe; only if
  * its body can be sent again; and only within the budget. Before each it
  * sleeps a random time of up to `backoff`, doubled each time, on top of what
