@@ -181,8 +181,10 @@ static inline int peer_run(void *arg)
     int err;
 
     ed_scope(s, .independent = true);
-    while (!(err = ed_accept(conn.peer->listener, &conn.stream)))
-        ed_go_copy(s, peer_serve, &conn, sizeof(conn));
+    while (!(err = ed_accept(conn.peer->listener, &conn.stream))) {
+        if (ed_go_copy(s, peer_serve, &conn, sizeof(conn)))
+            ed_stream_close(conn.stream);
+    }
     return err;
 }
 
