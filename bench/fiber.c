@@ -48,7 +48,7 @@ static double least(double a, double b)
 
 static void *here, *there;
 
-static void bounce(void *arg)
+__attribute__((noreturn)) static struct ed_switch_home bounce(void *arg)
 {
     (void)arg;
     for (;;)

@@ -3,7 +3,7 @@
  * are answered, and what that cost the server.
  *
  *     load [-c CONNECTIONS] [-p DEPTH] [-t SECONDS] [-w WARM-UP SECONDS]
- *          [--watch PID,PID...] http://127.0.0.1:8080/path
+ *          [--fresh] [--watch PID,PID...] http://127.0.0.1:8080/path
  *     load --idle [-c CONNECTIONS] URL
  *
  * Closed loop: each connection asks DEPTH requests in one write, and again as
@@ -15,14 +15,18 @@
  * same instants that begin and end the count of answers: no start-up, warm-up
  * or connection set-up is in it. Prints one JSON object.
  *
+ * https:// is TLS, whatever certificate the server shows. With --fresh every
+ * answer ends its connection: the next request opens one of its own.
+ *
  * --idle opens the connections, has one request answered on each, prints
  * {"connections": N} and holds them until its standard input ends.
  */
-#include "bench.h"
+#include "load_tls.h"
 #include <dirent.h>
 #include <getopt.h>
 #include <limits.h>
 #include <math.h>
+#include <poll.h>
 #include <sys/epoll.h>
 
 #define WATCHED_MAX 64
@@ -40,6 +44,8 @@ static struct {
     double seconds;
     double warm_up;
     bool idle;
+    bool fresh;
+    bool tls;
     int watched[WATCHED_MAX];
     int watched_count;
     struct sockaddr_in server;
@@ -199,6 +205,8 @@ enum phase { IN_HEAD, IN_BODY, IN_CHUNK_SIZE, IN_CHUNK, IN_TRAILER };
 
 struct conn {
     int fd;
+    SSL *ssl;     /* NULL: in the clear */
+    bool shaking; /* hands */
     enum phase phase;
     uint64_t left;  /* of the body or chunk being skipped */
     unsigned asked; /* requests of this batch */
@@ -331,7 +339,18 @@ static void ask(struct conn *c)
     c->asked = (unsigned)options.depth;
     c->done = 0;
     c->sent_ns = now_ns();
-    send_whole(c->fd, options.batch, options.batch_len);
+    if (c->ssl)
+        tls_send(c->ssl, options.batch, options.batch_len);
+    else
+        send_whole(c->fd, options.batch, options.batch_len);
+}
+
+/* Goes on with the handshake, and asks when it is done. */
+static void shake_hands(struct conn *c)
+{
+    c->shaking = !tls_shake(c->ssl);
+    if (!c->shaking)
+        ask(c);
 }
 
 static void keep_rest(struct conn *c, const char *p, size_t n)
@@ -346,8 +365,8 @@ static void keep_rest(struct conn *c, const char *p, size_t n)
     c->held = n;
 }
 
-/* Reads what has come and counts the answers in it; false at the end. */
-static bool receive(struct conn *c)
+/* Reads of what has come and counts the answers in it; false at the end. */
+static bool receive_once(struct conn *c)
 {
     static char input[HEAD_MAX + 65536];
     size_t at = 0, have = c->held, used;
@@ -356,7 +375,8 @@ static bool receive(struct conn *c)
 
     if (have)
         memcpy(input, c->carry, have);
-    n = recv(c->fd, input + have, sizeof input - have, 0);
+    n = c->ssl ? tls_receive(c->ssl, input + have, sizeof input - have)
+               : recv(c->fd, input + have, sizeof input - have, 0);
     if (n < 0 && errno == EAGAIN)
         return true;
     if (n <= 0)
@@ -367,6 +387,16 @@ static bool receive(struct conn *c)
     while (at < have && (used = take(c, input + at, have - at, now)))
         at += used;
     keep_rest(c, input + at, have - at);
+    return true;
+}
+
+/* Reads what has come. What TLS has decrypted already no event would tell. */
+static bool receive(struct conn *c)
+{
+    do {
+        if (!receive_once(c))
+            return false;
+    } while (c->ssl && SSL_pending(c->ssl));
     return true;
 }
 
@@ -387,6 +417,7 @@ static void open_conn(struct conn *c, int index)
                  sizeof options.server),
          "connect");
     set_nodelay(c->fd);
+    c->ssl = options.tls ? tls_begin(c->fd) : NULL;
     c->phase = IN_HEAD;
     c->held = 0;
     c->asked = c->done = 0;
@@ -418,10 +449,16 @@ static void report(double seconds, const struct usage *from, uint64_t own_from)
     printf(" \"generator_run_ns\": %llu}\n", (unsigned long long)own);
 }
 
+static void close_conn(struct conn *c)
+{
+    SSL_free(c->ssl);
+    close(c->fd);
+}
+
 static void reopen(struct conn *c, int index, int epoll)
 {
     if (c->fd >= 0) {
-        close(c->fd);
+        close_conn(c);
         counts.reconnects++;
     }
     open_conn(c, index);
@@ -429,7 +466,21 @@ static void reopen(struct conn *c, int index, int epoll)
                    &(struct epoll_event){.events = EPOLLIN,
                                          .data.u32 = (uint32_t)index}),
          "epoll_ctl");
-    ask(c);
+    if (c->ssl)
+        shake_hands(c);
+    else
+        ask(c);
+}
+
+/* What an event means for its connection. */
+static void go_on(struct conn *c, int index, int epoll)
+{
+    if (c->shaking)
+        shake_hands(c);
+    else if (!receive(c) || (options.fresh && c->done == c->asked))
+        reopen(c, index, epoll);
+    else if (c->done == c->asked)
+        ask(c);
 }
 
 /* Lets the connections run until a moment, which it returns as it was met. */
@@ -442,12 +493,9 @@ static int64_t run_until(struct conn *conns, int epoll, int64_t end_ns)
         int n = epoll_wait(epoll, events, 256, 1);
 
         for (int i = 0; i < n; i++) {
-            struct conn *c = &conns[events[i].data.u32];
+            uint32_t index = events[i].data.u32;
 
-            if (!receive(c))
-                reopen(c, (int)events[i].data.u32, epoll);
-            else if (c->done == c->asked)
-                ask(c);
+            go_on(&conns[index], (int)index, epoll);
         }
     }
     return now;
@@ -474,6 +522,13 @@ static void run_load(struct conn *conns)
 
 /* ---- idle ---- */
 
+static void wait_for(struct conn *c)
+{
+    struct pollfd wait = {.fd = c->fd, .events = POLLIN};
+
+    must(poll(&wait, 1, -1), "poll");
+}
+
 static void hold_idle(struct conn *conns)
 {
     char byte;
@@ -482,10 +537,14 @@ static void hold_idle(struct conn *conns)
         struct conn *c = &conns[i];
 
         open_conn(c, i);
+        while (c->ssl && !tls_shake(c->ssl))
+            wait_for(c);
         ask(c);
-        while (c->done < c->asked)
+        while (c->done < c->asked) {
+            wait_for(c);
             if (!receive(c))
                 die("connection %d was closed unanswered", i);
+        }
     }
     printf("{\"connections\": %d}\n", options.connections);
     fflush(stdout);
@@ -513,7 +572,10 @@ static void parse_url(const char *url)
     size_t len;
 
     errno = 0;
-    if (sscanf(url, "http://%63[^/]%255s", host, path) < 1)
+    options.tls = !strncmp(url, "https:", 6);
+    if (sscanf(url,
+               options.tls ? "https://%63[^/]%255s" : "http://%63[^/]%255s",
+               host, path) < 1)
         die("'%s' is not a URL like http://127.0.0.1:8080/path", url);
     options.server = parse_address(host);
     len = (size_t)snprintf(request, sizeof request,
@@ -539,6 +601,7 @@ static void parse_options(int argc, char **argv)
     static const struct option names[] = {
         {"watch", required_argument, NULL, 'W'},
         {"idle", no_argument, NULL, 'i'},
+        {"fresh", no_argument, NULL, 'f'},
         {0},
     };
     int flag;
@@ -563,6 +626,9 @@ static void parse_options(int argc, char **argv)
         case 'i':
             options.idle = true;
             break;
+        case 'f':
+            options.fresh = true;
+            break;
         default:
             exit(2);
         }
@@ -570,7 +636,7 @@ static void parse_options(int argc, char **argv)
     errno = 0;
     if (optind != argc - 1)
         die("usage: load [-c CONNECTIONS] [-p DEPTH] [-t SECONDS] "
-            "[-w SECONDS] [--watch PID,...] [--idle] URL");
+            "[-w SECONDS] [--fresh] [--watch PID,...] [--idle] URL");
     parse_url(argv[optind]);
 }
 

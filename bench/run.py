@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs benchmarks against their peers and prints what came out.
 
-    bench/run.py [pong|pipeline|fanout|idle|fiber|parser]...
+    bench/run.py [pong|pipeline|fanout|idle|tls|client|fiber|parser]...
                  [--json] [--rounds N] [--seconds S] [--only a,b] [--quick]
 
 The server under test has processor 0 for itself, the load generator (and the
@@ -24,10 +24,12 @@ import subprocess
 import sys
 import time
 
+from rig import bench_client, bench_tls
 from rig import machine, measure, paths, plot, servers, table
 from rig.report import Report
+from rig.rounds import check_greeting, measured, need_built, progress
+from rig.rounds import ratio, start
 
-GREETING = "Hello, world!\n"
 CONNECTIONS = 64
 PIPELINE_DEPTH = 16
 IDLE_CONNECTIONS = 10000
@@ -39,59 +41,10 @@ FANOUT_MS = 10
 SETTLE_S = 0.5
 
 
-def progress(words):
-    if sys.stderr.isatty():
-        print(f"\r\033[K{words}", end="", file=sys.stderr, flush=True)
-
-
-def need_built(*names):
-    for name in names:
-        path = paths.build / "bench" / name
-        if not path.exists():
-            sys.exit(f"bench: {paths.shown(path)} is missing; ./dev build")
-
-
-def start(stack, candidates, report, options, check, backend=""):
-    """Starts what can be started and answers rightly, and skips the rest.
-
-    The servers returned are stopped when the stack is left.
-    """
-    running = []
-    for server in candidates:
-        if options.only and server.short_name not in options.only:
-            continue
-        reason = server.missing()
-        if not reason:
-            progress(f"starting {server.name}")
-            stack.callback(server.stop)
-            try:
-                server.start(backend)
-                check(server)
-            except servers.Failed as failure:
-                server.stop()
-                reason = str(failure)
-        if reason:
-            report.skip(server.name, reason)
-            continue
-        report.data["versions"][server.name] = server.version()
-        running.append(server)
-    return running
-
-
-def check_greeting(server):
-    body = server.get("/")
-    if body != GREETING:
-        raise servers.Failed(f"answered {body[:60]!r}, not {GREETING!r}")
-
-
 def check_fanout(server):
     body = server.get("/fanout?n=3")
     if body.count("ok") != 3:
         raise servers.Failed(f"answered {body[:60]!r}, not three bodies")
-
-
-def ratio(value, base):
-    return value / base if value is not None and base else None
 
 
 # ---- pong and pipeline ----
@@ -107,21 +60,6 @@ def request_bench(name, title, depth, options):
         runs = request_rounds(running, depth, report, options)
     add_request_rows(report, runs)
     return report
-
-
-def measured(running, runs, report, words, function):
-    """One round: a run of every server. One that fails drops out for good,
-    its earlier runs with it."""
-    for server in list(running):
-        progress(f"{words}: {server.name}")
-        try:
-            run = function(server)
-        except servers.Failed as failure:
-            running.remove(server)
-            runs.pop(server.name, None)
-            report.skip(server.name, str(failure))
-            continue
-        runs.setdefault(server.name, []).append(run)
 
 
 def request_rounds(running, depth, report, options):
@@ -480,6 +418,8 @@ BENCHMARKS = {
     "pipeline": (pipeline, 10, 1.5),
     "fanout": (fanout, 5, 1),
     "idle": (idle, 3, 1),
+    "tls": (bench_tls.run, 6, 1),
+    "client": (bench_client.run, 6, 1.5),
     "fiber": (fiber, None, None),
     "parser": (parser, None, None),
 }
@@ -517,7 +457,7 @@ def parse_arguments():
     if options.seconds is not None and options.seconds <= 0:
         arguments.error("--seconds must be above zero")
     options.only = options.only and options.only.split(",")
-    known = servers.names()
+    known = [*servers.names(), *(c.short_name for c in bench_client.clients())]
     for name in options.only or []:
         if name not in known:
             arguments.error(f"no server '{name}'; there are {', '.join(known)}")

@@ -45,16 +45,18 @@ static ssize_t read_request(void *req, void *buf, size_t len)
 
 static int fetch(ed_req *req, ed_res **res, const char *url)
 {
-    const char *headers[] = {NULL, NULL};
+    /* As it is, so that its length stays true. */
+    const char *headers[] = {"Accept-Encoding: identity", NULL, NULL};
     const char *accept = ed_header(req, "Accept");
     const char *type = ed_header(req, "Content-Type");
     int64_t length = ed_body_length(req);
 
     if (accept)
-        headers[0] = ed_arena_printf(ed_req_arena(req), "Accept: %s", accept);
+        headers[1] = ed_arena_printf(ed_req_arena(req), "Accept: %s", accept);
     return ed_fetch(res, url, .method = ed_req_method(req), .headers = headers,
                     .content_type = type, .send = length ? read_request : NULL,
-                    .send_arg = req, .send_length = length, .stream = true);
+                    .send_arg = req, .send_length = length, .stream = true,
+                    .max_redirects = -1);
 }
 
 static int64_t length_of(const ed_res *res)

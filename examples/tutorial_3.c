@@ -23,12 +23,11 @@ static int fetch_part(void *arg)
     struct part *part = arg;
     ed_res *res;
     int err = ed_get(&res, part->url);
-    if (err) {
-        ed_log_warn("without %s: %s", part->url, ed_err_text(err));
-        return 0;
-    }
-    if (ed_res_status(res) == 200)
+    if (!err && ed_res_status(res) == 200)
         part->json = ed_res_json(res);
+    else
+        ed_log_warn("without %s: %s", part->url,
+                    err ? ed_err_text(err) : ed_res_reason(res));
     return 0;
 }
 /* [/part] */

@@ -14,7 +14,9 @@ def load_command(server, path, *options):
     ]
 
 
-def load(server, path, *, connections, depth, seconds, warm_up):
+def load(
+    server, path, *, connections, depth, seconds, warm_up, fresh=False
+):
     """Loads a server and returns what the generator reports.
 
     Raises Failed if the server spoke nonsense or hung up for good.
@@ -25,6 +27,7 @@ def load(server, path, *, connections, depth, seconds, warm_up):
         *("-c", connections, "-p", depth),
         *("-t", seconds, "-w", warm_up),
         *("--watch", ",".join(map(str, server.pids()))),
+        *(["--fresh"] if fresh else []),
     )
     done = subprocess.run(
         command,

@@ -8,6 +8,7 @@ import re
 import resource
 import signal
 import socket
+import ssl
 import subprocess
 import time
 import urllib.error
@@ -25,12 +26,15 @@ class Failed(Exception):
 
 
 class Server:
-    def __init__(self, name, command, needs=(), version=None, config=None):
+    def __init__(
+        self, name, command, needs=(), version=None, config=None, tls=False
+    ):
         self.name = name
         self._command = command  # words; {port} and the like are filled in
         self._needs = needs  # functions: the reason it cannot run, or None
         self._version = version
         self._config = config  # a template in peers/
+        self._tls = tls
         self._process = None
         self.port = None
 
@@ -56,6 +60,8 @@ class Server:
             "peers": paths.PEERS,
             "build": paths.build,
             "run": paths.RUN,
+            "cert": tls_cert(),
+            "key": tls_key(),
             "config": self._write_config(),
         }
         command = [word.format(**words) for word in self._command]
@@ -85,12 +91,15 @@ class Server:
         self._process = None
 
     def url(self, path):
-        return f"http://127.0.0.1:{self.port}{path}"
+        scheme = "https" if self._tls else "http"
+        return f"{scheme}://127.0.0.1:{self.port}{path}"
 
     def get(self, path):
         """The body of an answer that must be a 200."""
         try:
-            with urllib.request.urlopen(self.url(path), timeout=10) as reply:
+            with urllib.request.urlopen(
+                self.url(path), timeout=10, context=trusting()
+            ) as reply:
                 body = reply.read().decode()
                 status = reply.status
         except (OSError, urllib.error.URLError) as error:
@@ -123,6 +132,8 @@ class Server:
         text = (paths.PEERS / self._config).read_text()
         text = text.replace("@PORT@", str(self.port))
         text = text.replace("@ROOT@", str(paths.RUN))
+        text = text.replace("@CERT@", str(tls_cert()))
+        text = text.replace("@KEY@", str(tls_key()))
         written = paths.RUN / self._config
         written.write_text(text)
         return written
@@ -140,6 +151,22 @@ class Server:
         log = self._log().read_text(errors="replace").strip().splitlines()
         self.stop()
         raise Failed("did not start: " + (log[-1] if log else "no output"))
+
+
+def tls_cert():
+    return paths.RUN / "tls.crt"
+
+
+def tls_key():
+    return paths.RUN / "tls.key"
+
+
+def trusting():
+    """For the certificate that was made a moment ago."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def prepare_child(cpu):
@@ -210,12 +237,24 @@ def node_peer(script, *arguments):
     )
 
 
-def built(name, path, *arguments, version=None):
+def nginx(config, tls=False):
+    return Server(
+        "nginx",
+        ["nginx", "-p", "{run}", "-c", "{config}"],
+        needs=[needs_program("nginx")],
+        version=lambda: machine.program_version("nginx", "-v"),
+        config=config,
+        tls=tls,
+    )
+
+
+def built(name, path, *arguments, version=None, tls=False):
     return Server(
         name,
         [f"{{build}}/{path}", "--listen", "127.0.0.1:{port}", *arguments],
         needs=[needs_built(path)],
         version=version,
+        tls=tls,
     )
 
 
@@ -231,13 +270,7 @@ def hello_servers():
             version=lambda: machine.program_version("h2o", "--version"),
             config="h2o.conf",
         ),
-        Server(
-            "nginx",
-            ["nginx", "-p", "{run}", "-c", "{config}"],
-            needs=[needs_program("nginx")],
-            version=lambda: machine.program_version("nginx", "-v"),
-            config="nginx.conf",
-        ),
+        nginx("nginx.conf"),
         node_peer("pong.js"),
         python_peer("aiohttp", "aiohttp_pong.py", ["aiohttp", "uvloop"]),
         python_peer("gevent", "gevent_pong.py", ["gevent"]),
@@ -269,10 +302,45 @@ def fanout_servers():
     ]
 
 
+def tls_servers():
+    """Those that answer GET / and /bulk over TLS."""
+    return [
+        built(
+            "eddy",
+            "bench/bulk",
+            *("--certfile", "{cert}", "--keyfile", "{key}"),
+            *("--file", "{run}/bulk.bin"),
+            version=machine.eddy_version,
+            tls=True,
+        ),
+        nginx("nginx_tls.conf", tls=True),
+        Server(
+            "h2o",
+            ["h2o", "-c", "{config}"],
+            needs=[needs_program("h2o")],
+            version=lambda: machine.program_version("h2o", "--version"),
+            config="h2o_tls.conf",
+            tls=True,
+        ),
+        Server(
+            "node",
+            ["node", "{peers}/pong_tls.js", "{port}", "{cert}", "{key}"],
+            needs=[needs_program("node")],
+            version=lambda: machine.program_version("node", "--version"),
+            tls=True,
+        ),
+    ]
+
+
+def nginx_backend():
+    """Whom the clients ask."""
+    return nginx("nginx.conf")
+
+
 def slow_backend():
     return built("slow backend", "bench/slow_backend")
 
 
 def names():
-    everyone = [*hello_servers(), *fanout_servers()]
+    everyone = [*hello_servers(), *fanout_servers(), *tls_servers()]
     return list(dict.fromkeys(server.short_name for server in everyone))

@@ -36,39 +36,49 @@ struct json_t; /* jansson's */
 /* ---- policies: each is off while its first member is 0 ---- */
 
 /*
- * Sends a request again that got no response, or one of 429, 502, 503 and 504:
- * only if its method is idempotent (GET, HEAD, PUT, DELETE, OPTIONS, TRACE), or
- * nothing of it was sent, or the fetch says .retry_unsafe; only if its body can
- * be sent again; and only within the budget, which keeps retries from bringing
- * down what is struggling. Before each it sleeps a random time of up to
- * `backoff`, doubled each time, or as long as Retry-After asks for; a pause
- * that would pass the deadline ends the trying. (A kept connection that turns
- * out to be dead is replaced without any of this.)
+ * Sends a request again that got no whole response, since no connection was to
+ * be had, or it broke, or a phase took too long, or one of 429, 502, 503 and
+ * 504: only if its method is idempotent (GET, HEAD, PUT, DELETE, OPTIONS,
+ * TRACE), or nothing of it was sent, or the fetch says .retry_unsafe; only if
+ * its body can be sent again; and only within the budget. Before each it
+ * sleeps a random time of up to `backoff`, doubled each time, on top of what
+ * Retry-After asks for; a pause that would pass the deadline ends the trying.
+ * What came last is the result, be it a response or an error. (A kept
+ * connection that turns out to be dead is replaced without any of this.)
  */
 struct ed_retry_policy {
     unsigned attempts;   /* in all; 3 is usual. 0 and 1: no retries */
     int64_t backoff;     /* 25 ms */
     int64_t max_backoff; /* 2 s */
     int64_t max_wait;    /* asked for by Retry-After that is obeyed; 10 s */
-    unsigned percent;    /* of requests that may be retries; 20 */
-    unsigned per_second; /* retries that are always allowed; 10 */
     int64_t reserved[2];
 };
 
-/* Sends an idempotent request without a body a second time when no response
- * has begun after that time; the first response wins, and the other request is
- * cancelled. Takes of the same budget as retries. */
+/*
+ * Sends a request whose method is safe (GET, HEAD, OPTIONS, TRACE), and that
+ * has no body, a second time when nothing of a response has come after that
+ * time, within the budget. The first response wins, whole or, when streamed,
+ * its head; the other request is cancelled. A failure, or one of the statuses
+ * that are retried, wins only if the other is no better.
+ */
 struct ed_hedge_policy {
     int64_t after;
-    unsigned percent; /* as above */
-    unsigned per_second;
+    int64_t reserved[2];
+};
+
+/* What retries and hedged requests of a client may add to its requests, all
+ * origins together, so that they cannot bring down what is struggling. */
+struct ed_budget_policy {
+    unsigned percent;    /* of the requests; 20 */
+    unsigned per_second; /* besides; 10 */
     int64_t reserved[2];
 };
 
 /*
  * Spreads requests over all addresses of a name, instead of taking the first
  * that answers: of two taken at random, that with the fewest requests under way
- * (power of two choices).
+ * (power of two choices). One that takes no connection is passed over for the
+ * next. Not with a proxy, a Unix socket or a mapped host.
  */
 struct ed_balance_policy {
     bool on;
@@ -77,14 +87,15 @@ struct ed_balance_policy {
 
 /*
  * Leaves an address alone for a while after so many failures in a row (no
- * connection, no response, or 502, 503, 504), or with more than `percent` of
- * the last 100 requests failed. Then one request probes it: it is taken back,
- * or left alone for twice as long. At most half of a name's addresses are left
- * alone at once; the last never is.
+ * connection, no response in time, or not before a hedged request's; or 502,
+ * 503, 504), or with more than `percent` of its last 100 requests failed. Then
+ * one request probes it: it is taken back, or left alone for twice as long. At
+ * most half of a name's addresses are left alone at once, so the only one never
+ * is. Turns balancing on.
  */
 struct ed_eject_policy {
     unsigned failures;
-    unsigned percent;  /* 0: 50 */
+    unsigned percent;  /* 0: 50; 100: never for that */
     int64_t pause;     /* 5 s */
     int64_t max_pause; /* 60 s */
     int64_t reserved[2];
@@ -93,8 +104,9 @@ struct ed_eject_policy {
 /*
  * Bounds the requests that are under way to an origin. Others wait in the order
  * they came, at most `queue` of them; a request beyond that fails at once with
- * ED_EOVERLOAD. An adaptive limit follows the latency: it grows while responses
- * come as fast as ever and shrinks when they slow down.
+ * ED_EOVERLOAD. A streamed response counts until it is closed. An adaptive
+ * limit follows the latency: it grows while responses come as fast as ever, and
+ * shrinks when they slow down or fail. On with either of the first two.
  */
 struct ed_limit_policy {
     unsigned max; /* fixed, or the most an adaptive one may become; 1000 */
@@ -148,7 +160,8 @@ struct ed_client_options {
      * "unix:/path"; "name=ip" for every port. NULL at the end. Such a name is
      * not resolved; TLS and Host keep it. */
     const char *const *hosts;
-    ed_tls *tls; /* NULL: the system's trusted issuers, names checked */
+    ed_tls *tls;       /* NULL: the system's trusted issuers, names checked */
+    ed_tls *proxy_tls; /* of an https:// proxy; NULL: as `tls` */
 
     /*
      * "http://[user:password@]host:port" (https there is asked for by CONNECT),
@@ -187,6 +200,7 @@ struct ed_client_options {
 
     struct ed_retry_policy retry;
     struct ed_hedge_policy hedge;
+    struct ed_budget_policy budget;
     struct ed_balance_policy balance;
     struct ed_eject_policy eject;
     struct ed_limit_policy limit;
@@ -268,6 +282,7 @@ struct ed_fetch_options {
     int64_t timeout; /* 0: the client's */
     /* A request that is not safe to send twice (POST, ...) may be. */
     bool retry_unsafe;
+    int max_redirects; /* followed; 0: the client's, negative: none */
 };
 
 /*
@@ -290,7 +305,8 @@ struct ed_fetch_options {
  *   ED_EUSAGE      a method, field, content type or user agent that is none;
  *                  a field that is the client's to set (Content-Length,
  *                  Transfer-Encoding); two bodies; a body that cannot be sent
- *                  again where it has to be
+ *                  again where it has to be; a file without a length, or that
+ *                  changed while it was sent
  *   ED_ERESOLVE    the name has no address
  *   ED_ECONNECT    no address took the connection
  *   ED_ECERT       the server's certificate is not to be trusted (tls.h)
@@ -334,7 +350,9 @@ ED_API const char *ed_res_header(const ed_res *res, const char *name);
 ED_API bool ed_res_header_at(const ed_res *res, size_t i, struct ed_bytes *name,
                              struct ed_bytes *value);
 
-/* The body, read whole: as bytes, and as text ending with NUL. */
+/* The body, read whole: as bytes, and as text ending with NUL. Codings that the
+ * client has asked for are undone, here and by ed_res_read(); the fields stay
+ * as they were sent, so that a Content-Length is that of the encoded body. */
 ED_API struct ed_bytes ed_res_body(const ed_res *res);
 ED_API const char *ed_res_text(const ed_res *res);
 
@@ -388,7 +406,7 @@ struct ed_client_counts {
     uint64_t replaced;  /* kept ones that turned out to be dead */
     uint64_t redirects; /* followed */
     uint64_t retries;
-    uint64_t retries_denied; /* by the budget */
+    uint64_t retries_denied; /* by the budget, and hedges as well */
     uint64_t hedges;
     uint64_t hedges_won; /* the second request was answered first */
     uint64_t ejections;
@@ -402,7 +420,10 @@ struct ed_client_counts {
 ED_API void ed_client_counts(const ed_client *client,
                              struct ed_client_counts *counts);
 
-/* The i-th address that the client knows of, in no order. */
+/* The i-th address that a client with a policy for balancing, ejection or
+ * limits knows of, in no order; false when there is none. An origin that is not
+ * balanced counts as one. What is told of limits is the origin's. Those not
+ * used for longest are forgotten when there are too many. */
 struct ed_endpoint_counts {
     char origin[280];           /* "https://users.local:443" */
     char address[ED_ADDR_TEXT]; /* "" unless balanced */

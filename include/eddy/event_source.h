@@ -10,8 +10,9 @@
  *     ed_event_source_close(source);
  *
  * A connection that ends or breaks is made again after the time the server
- * asked for (3 s if it did not), longer after each failure, up to 60 s, with a
- * Last-Event-ID; the caller sees events only.
+ * asked for (3 s if it did not) and up to a quarter more, twice as long after
+ * each failure, up to 60 s, with a Last-Event-ID; the caller sees events only.
+ * Redirects are followed, each time anew. Compressed streams are decoded.
  */
 #ifndef EDDY_EVENT_SOURCE_H
 #define EDDY_EVENT_SOURCE_H
@@ -41,11 +42,13 @@ struct ed_event_source_options {
 };
 
 /*
- * Connects and waits for the head of the response. `url` is copied. It belongs
- * to the fiber that opened it and those it starts, one of which may read.
+ * Connects, once, and waits for the head of the response. `url` is copied. It
+ * belongs to the fiber that opened it and those it starts, one of which may
+ * read.
  *
  * Suspends. Returns 0, the errors of ed_fetch(), or
- *   ED_ECONTENT   the answer is not 200 with text/event-stream
+ *   ED_EEOF       the answer is 204: there are no events
+ *   ED_ECONTENT   it is not 200 with text/event-stream otherwise
  */
 #define ed_event_source_open(out, url, ...) \
     ed_event_source_open_with(              \
@@ -56,6 +59,10 @@ ED_API ED_CHECK int ed_event_source_open_with(
 
 /*
  * Waits for the next event. *out is valid until the next call.
+ *
+ * Answers that pass (429, 500, 502, 503, 504) are failures to connect, of which
+ * max_failures are borne. Cancellation and a deadline end the waiting, not the
+ * source: the next call connects again.
  *
  * Suspends. Returns 0, or
  *   ED_EEOF      the server asked to be left alone (204)

@@ -44,6 +44,13 @@ struct ed_server_options {
 
     const char *server_name; /* of the Server field; NULL, or what
                                 cannot stand in one: "eddy"; "": none */
+
+    /* What travels along with requests (trace.h): the time whoever sent one
+     * will wait, which bounds its handler as request_timeout does, and its
+     * trace. */
+    bool no_propagation;         /* is not looked at */
+    const char *deadline_header; /* NULL: "X-Request-Timeout-Ms" */
+    const char *trace_header;    /* NULL: "traceparent" */
 };
 
 /* A server that answers with `handler`. NULL without memory. Fiber only;

@@ -59,15 +59,21 @@ void ed_router_init(struct ed_router *router, ed_arena *arena)
 
 /* ---- methods ---- */
 
-static uint64_t method_bit(const struct ed_router *router, const char *method)
+static uint64_t find_method(const struct ed_router *router, const char *method)
 {
-    if (method[0] == 'G' && method[1] == 'E' && method[2] == 'T' && !method[3])
-        return GET; /* nearly always, and so worth no call */
     for (unsigned i = 0; i < router->method_count; i++) {
         if (!strcmp(router->methods[i], method))
             return (uint64_t)1 << i;
     }
     return 0;
+}
+
+static inline uint64_t method_bit(const struct ed_router *router,
+                                  const char *method)
+{
+    if (method[0] == 'G' && method[1] == 'E' && method[2] == 'T' && !method[3])
+        return GET; /* nearly always, and so worth no call */
+    return find_method(router, method);
 }
 
 /* The same for a method that may be new. */
@@ -442,17 +448,12 @@ static const struct ed_route *with_method(const struct node *node,
 }
 
 /* The route that ends in a node and takes the method. */
-static const struct ed_route *route_at(struct search *s,
-                                       const struct node *node)
+static const struct ed_route *route_at(const struct node *node, uint64_t method)
 {
-    const struct ed_route *route = with_method(node, s->method);
-    if (!route && s->method == HEAD)
+    const struct ed_route *route = with_method(node, method);
+    if (!route && method == HEAD)
         route = with_method(node, GET);
-    if (!route)
-        route = node->any;
-    if (!route)
-        s->match->allowed |= node->methods;
-    return route;
+    return route ? route : node->any;
 }
 
 static const struct ed_route *descend(struct search *s, const struct node *node,
@@ -473,8 +474,12 @@ static const struct ed_route *descend_arg(struct search *s,
 static const struct ed_route *descend(struct search *s, const struct node *node,
                                       const char *at, size_t arg)
 {
-    if (at > s->path_end)
-        return route_at(s, node);
+    if (at > s->path_end) {
+        const struct ed_route *found = route_at(node, s->method);
+        if (!found)
+            s->match->allowed |= node->methods;
+        return found;
+    }
     size_t left = (size_t)(s->path_end - at);
     const char *slash = memchr(at, '/', left);
     struct ed_bytes segment = {at, slash ? (size_t)(slash - at) : left};
@@ -558,14 +563,7 @@ const struct ed_route *ed_router_match_literal(const struct ed_router *router,
     if (!router->literal_count || router->hosts->name.len)
         return NULL;
     const struct node *node = literal_place(router, path)->node;
-    if (!node)
-        return NULL;
-    struct ed_match ignored = {0};
-    struct search s = {
-        .method = method_bit(router, method),
-        .match = &ignored,
-    };
-    return route_at(&s, node);
+    return node ? route_at(node, method_bit(router, method)) : NULL;
 }
 
 /* ---- paths ---- */

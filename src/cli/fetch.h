@@ -7,6 +7,15 @@
 #include <eddy/client.h>
 #include <stdio.h>
 
+/* The TLS of a response; version "": there was none. */
+struct fetch_tls {
+    char version[16];
+    char cipher[64];
+    bool resumed;
+    bool has_peer; /* the server showed a certificate */
+    struct ed_tls_peer peer;
+};
+
 /* One URL and what became of it. */
 struct fetch_job {
     const char *url;
@@ -15,27 +24,93 @@ struct fetch_job {
     char *error; /* for people; NULL when all is well */
     int status;  /* 0: no response */
     uint64_t size;
+    unsigned redirects;
+    char *final_url; /* NULL: the one asked for */
+    struct fetch_tls tls;
     struct ed_res_timing timing;
     int64_t ended;
 };
 
+/* Values of an option that may be repeated, with room for all arguments and a
+ * NULL. */
+struct fetch_list {
+    const char **items;
+    size_t count;
+};
+
+/* What the command line says. */
+struct fetch_settings {
+    const char *output; /* NULL: bodies are not kept */
+    const char *method;
+    bool head;
+    struct fetch_list headers;
+    const char *data;
+    struct fetch_list form;
+    const char *upload;
+    const char *range;
+    const char *user_agent;
+
+    const char *user; /* "NAME:PASSWORD" */
+    bool digest, any_auth;
+    const char *bearer;
+    const char *cookies;    /* "NAME=VALUE" or a file */
+    const char *cookie_jar; /* file to write */
+
+    bool location;
+    int64_t max_redirects;
+    bool raw;
+
+    bool insecure;
+    const char *ca, *certificate, *key;
+    struct fetch_list pins;
+
+    const char *proxy, *no_proxy;
+    struct fetch_list resolve; /* "HOST:PORT:ADDRESS" */
+    const char *interface;
+
+    int64_t connect_timeout; /* 0: the client's */
+    int64_t timeout;
+    int64_t retries;
+    int64_t limit;
+    bool json;
+    bool help;
+};
+
 struct fetch_run {
+    struct fetch_settings settings;
     struct fetch_job *jobs;
     size_t count;
     size_t next; /* the first job nobody has begun */
     size_t done;
     int64_t began, ended;
 
-    const char *output; /* of -o; NULL: bodies are not kept */
-    const char *method;
-    const char **headers; /* NULL at the end */
-    size_t header_count;
-    struct ed_bytes data;
-    bool has_data;
-    int64_t limit;
-    int64_t timeout; /* of each fetch; 0: none */
-    bool json;
+    ed_client *client;
+    ed_tls *tls;          /* NULL: the system's */
+    ed_jar *jar;          /* NULL: none */
+    struct ed_bytes data; /* of -d, once read */
+    bool unsaved;         /* the cookies could not be written */
 };
+
+/* ---- the command line (fetch_options.c) ---- */
+
+/* Reads it; `optind` is then the first URL. 0, or an exit status after saying
+ * what is wrong. The lists are the caller's to free, whatever is returned. */
+int fetch_read_options(struct fetch_settings *settings, int argc, char **argv);
+void fetch_free_options(struct fetch_settings *settings);
+void fetch_show_help(void);
+
+/* ---- what it makes of the library (fetch_client.c) ---- */
+
+/* Makes the client that the settings ask for. Fiber only. Returns 0, or an
+ * error after saying on standard error what is wrong. */
+int fetch_open_client(struct fetch_run *run);
+
+/* Gives it up, and writes the cookies if that was asked for. As above. */
+int fetch_close_client(struct fetch_run *run);
+
+/* The options of each fetch. Returns as above. */
+int fetch_options_of(const struct fetch_run *run,
+                     struct ed_fetch_options *options);
 
 /* ---- files (fetch_files.c) ---- */
 

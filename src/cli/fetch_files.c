@@ -48,12 +48,12 @@ static int choose_in_directory(struct fetch_run *run, size_t index)
 {
     struct fetch_job *job = &run->jobs[index];
     struct ed_bytes name = name_of(job->url);
-    size_t room = strlen(run->output) + name.len + 32;
+    size_t room = strlen(run->settings.output) + name.len + 32;
     char *path = malloc(room);
 
     if (!path)
         return ED_ENOMEM;
-    size_t len = (size_t)snprintf(path, room, "%s/%.*s", run->output,
+    size_t len = (size_t)snprintf(path, room, "%s/%.*s", run->settings.output,
                                   (int)name.len, name.ptr);
     for (unsigned i = 1; is_taken(run, index, path); i++)
         snprintf(path + len, room - len, ".%u", i);
@@ -65,9 +65,9 @@ int fetch_choose_files(struct fetch_run *run)
 {
     struct stat st;
 
-    if (!run->output)
+    if (!run->settings.output)
         return 0;
-    bool exists = stat(run->output, &st) == 0;
+    bool exists = stat(run->settings.output, &st) == 0;
     if (exists && S_ISDIR(st.st_mode)) {
         int err = 0;
         for (size_t i = 0; i < run->count && !err; i++)
@@ -77,9 +77,9 @@ int fetch_choose_files(struct fetch_run *run)
     if (run->count > 1) {
         (void)usage_error("fetch: -o %s is no directory, which several URLs"
                           " need",
-                          run->output);
+                          run->settings.output);
         return ED_EUSAGE;
     }
-    run->jobs[0].path = strdup(run->output);
+    run->jobs[0].path = strdup(run->settings.output);
     return run->jobs[0].path ? 0 : ED_ENOMEM;
 }

@@ -14,7 +14,8 @@
 
 extern char ed_switch_start[];
 
-void *ed_switch_prepare(void *top, void (*entry)(void *arg), void *arg)
+void *ed_switch_prepare(void *top, struct ed_switch_home (*entry)(void *arg),
+                        void *arg)
 {
     /* The ABI wants the stack aligned to 16 at the call in the trampoline,
      * which is where the pointer stands once the frame has been popped. */
@@ -30,7 +31,8 @@ void *ed_switch_prepare(void *top, void (*entry)(void *arg), void *arg)
 
 extern char ed_switch_start[];
 
-void *ed_switch_prepare(void *top, void (*entry)(void *arg), void *arg)
+void *ed_switch_prepare(void *top, struct ed_switch_home (*entry)(void *arg),
+                        void *arg)
 {
     void **frame = (void **)((uintptr_t)top & ~(uintptr_t)15) - 20;
     memset(frame, 0, 20 * sizeof *frame);
@@ -57,7 +59,7 @@ void ed_switch(void **save, void *to)
 /* makecontext() passes ints; two of them carry the pointer to this. */
 struct start {
     ucontext_t context;
-    void (*entry)(void *arg);
+    struct ed_switch_home (*entry)(void *arg);
     void *arg;
 };
 
@@ -65,10 +67,14 @@ static void enter(unsigned high, unsigned low)
 {
     struct start *start =
         (struct start *)(((uintptr_t)high << 16 << 16) | (uintptr_t)low);
-    start->entry(start->arg);
+    for (;;) {
+        struct ed_switch_home home = start->entry(start->arg);
+        ed_switch(home.save, home.to);
+    }
 }
 
-void *ed_switch_prepare(void *top, void (*entry)(void *arg), void *arg)
+void *ed_switch_prepare(void *top, struct ed_switch_home (*entry)(void *arg),
+                        void *arg)
 {
     uintptr_t at = ((uintptr_t)top - sizeof(struct start)) & ~(uintptr_t)63;
     struct start *start = (struct start *)at;

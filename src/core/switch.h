@@ -15,8 +15,23 @@
  * to *save. */
 void ed_switch(void **save, void *to);
 
-/* Makes the stack that ends at `top` such that the first switch to the
- * returned pointer calls entry(arg) on it. entry must not return. */
-void *ed_switch_prepare(void *top, void (*entry)(void *arg), void *arg);
+/* Where a stack goes when its entry returns: as ed_switch(). */
+struct ed_switch_home {
+    void **save;
+    void *to;
+};
+
+/*
+ * Makes the stack that ends at `top` such that a switch to the returned
+ * pointer calls entry(arg) on it. When entry returns the thread goes where it
+ * says, and the next switch to what was then saved calls it anew.
+ *
+ * Whoever can, returns: processors foretell where a return leads by the calls
+ * before it. Seen from the caller of ed_switch(), that call has returned, and
+ * all returns behind it are foretold as well; after an ed_switch() back, they
+ * are off by one, and each costs as much as 50 instructions.
+ */
+void *ed_switch_prepare(void *top, struct ed_switch_home (*entry)(void *arg),
+                        void *arg);
 
 #endif

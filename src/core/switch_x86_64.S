@@ -7,6 +7,24 @@
  */
 #if defined(__x86_64__)
 
+        .macro  save_registers
+        pushq   %rbp
+        pushq   %rbx
+        pushq   %r12
+        pushq   %r13
+        pushq   %r14
+        pushq   %r15
+        .endm
+
+        .macro  restore_registers
+        popq    %r15
+        popq    %r14
+        popq    %r13
+        popq    %r12
+        popq    %rbx
+        popq    %rbp
+        .endm
+
         .text
         .globl  ed_switch
         .hidden ed_switch
@@ -15,20 +33,10 @@
 ed_switch:
         .cfi_startproc
         endbr64
-        pushq   %rbp
-        pushq   %rbx
-        pushq   %r12
-        pushq   %r13
-        pushq   %r14
-        pushq   %r15
+        save_registers
         movq    %rsp, (%rdi)
         movq    %rsi, %rsp
-        popq    %r15
-        popq    %r14
-        popq    %r13
-        popq    %r12
-        popq    %rbx
-        popq    %rbp
+        restore_registers
         /* A jump, not a return: the processor would predict a return to where
          * this call came from, which is never right, and lose 15 cycles. */
         popq    %rcx
@@ -36,8 +44,9 @@ ed_switch:
         .cfi_endproc
         .size   ed_switch, .-ed_switch
 
-        /* The first switch to a stack arrives here; r12 is the entry and r13
-         * its argument. The undefined return address ends every backtrace. */
+        /* A switch to a stack that is new, or whose entry has returned, arrives
+         * here; r12 is the entry and r13 its argument. The undefined return
+         * address ends every backtrace. */
         .globl  ed_switch_start
         .hidden ed_switch_start
         .type   ed_switch_start, @function
@@ -49,7 +58,14 @@ ed_switch_start:
         xorl    %ebp, %ebp
         movq    %r13, %rdi
         callq   *%r12
-        ud2
+        /* In rax where to save this stack, to start over, in rdx the other. */
+        leaq    ed_switch_start(%rip), %rcx
+        pushq   %rcx
+        save_registers
+        movq    %rsp, (%rax)
+        movq    %rdx, %rsp
+        restore_registers
+        ret
         .cfi_endproc
         .size   ed_switch_start, .-ed_switch_start
 

@@ -7,8 +7,9 @@
  * request and the phase.
  */
 #include "http/attempt.h"
+#include "http/expect.h"
 #include "http/request_body.h"
-#include "net/connect.h"
+#include "http/watch.h"
 #include <stdio.h>
 
 /* ---- what went wrong ---- */
@@ -25,10 +26,15 @@ int ed_attempt_explain_end(const struct ed_attempt *a, int err,
 {
     char text[96];
 
-    snprintf(text, sizeof(text),
-             err == ED_ETIMEOUT ? "%s within the deadline"
-                                : "%s when cancelled",
-             missing);
+    const struct ed_journey *j = a->journey;
+    if (err == ED_ETIMEOUT && j->deadline && ed_deadline() == j->deadline)
+        ed_timeout_text(text, sizeof(text), missing, ED_TIMEOUT_NONE,
+                        j->timeout);
+    else
+        snprintf(text, sizeof(text),
+                 err == ED_ETIMEOUT ? "%s within the deadline"
+                                    : "%s when cancelled",
+                 missing);
     return ed_attempt_explain(a, err, text);
 }
 
@@ -49,18 +55,35 @@ static int new_res(struct ed_attempt *a)
     res->to_head = ed_bytes_equal(a->head.method, ED_BYTES("HEAD"));
     res->may_retry = o->retry_unsafe || ed_method_is_idempotent(a->head.method);
     res->body = ED_BYTES("");
+    res->deadline = a->journey->deadline;
+    res->timeout = a->journey->timeout;
     res->timing.started = ed_loop_now_exact(a->client->loop);
     a->res = res;
+    if (a->client->hook && ed_watch_begin(res, a->journey))
+        return ed_attempt_explain(a, ED_ENOMEM, "no memory for the response");
     return 0;
+}
+
+/* Connections to an address of its own are not those to the name. */
+static void follow_plan(struct ed_attempt *a, struct ed_attempt_plan *plan)
+{
+    char text[ED_ADDR_TEXT];
+
+    plan->res = a->res;
+    if (!plan->to.len)
+        return;
+    a->route.fixed = plan->to;
+    a->key_len +=
+        (size_t)snprintf(a->key + a->key_len, sizeof(a->key) - a->key_len,
+                         " %s", ed_addr_text(&plan->to, text));
+    a->pool_key.len = a->key_len;
 }
 
 static int prepare(struct ed_attempt *a)
 {
     const struct ed_fetch_options *o = &a->journey->options;
 
-    a->head.method = ed_bytes(o->method                ? o->method
-                              : ed_attempt_has_body(o) ? "POST"
-                                                       : "GET");
+    a->head.method = ed_bytes(ed_attempt_method(o));
     int err = ed_attempt_read_url(a);
     if (!err)
         err = new_res(a);
@@ -68,6 +91,8 @@ static int prepare(struct ed_attempt *a)
         err = ed_attempt_write_head(a);
     if (err)
         return err;
+    if (a->journey->plan)
+        follow_plan(a, a->journey->plan);
     a->res->last = a->head.close;
     if (!o->stream && !o->send)
         return 0;
@@ -85,55 +110,22 @@ static void leave_place(struct ed_attempt *a)
     ed_pool_leave(&a->client->pool, a->origin);
 }
 
-static int explain_connect(const struct ed_attempt *a,
-                           const struct ed_connecting *c, int err)
-{
-    const char *missing =
-        c->resolved_at ? "not connected" : "name not resolved";
-
-    if (err != ED_ETIMEOUT && err != ED_ECANCELED)
-        return ed_attempt_explain(a, err, ed_error());
-    if (ed_cancelled())
-        return ed_attempt_explain_end(a, err, missing);
-    char text[96];
-    snprintf(text, sizeof(text), "%s within the connect timeout of %.3g s",
-             missing, (double)a->client->connect_timeout / ED_S);
-    return ed_attempt_explain(a, err, text);
-}
-
-static int connect_within(struct ed_connecting *c, int64_t timeout)
-{
-    ed_scope(s, .within = timeout, .name = "connect");
-    return ed_net_connect(c);
-}
-
 /* Opens a connection in the place that is held, or gives that up. */
 static int open_conn(struct ed_attempt *a, struct ed_client_conn **out)
 {
-    struct ed_connecting c = {0};
-    int err = ed_endpoint_parse(&c.to, ed_bytes(a->address));
+    ed_stream *stream;
+    int err = ed_route_open(a, &stream);
 
-    if (err) {
-        err = ed_attempt_explain(a, ED_EURL, "malformed host");
-    } else {
-        err = connect_within(&c, a->client->connect_timeout);
-        if (err)
-            err = explain_connect(a, &c, err);
-        else if (ed_client_conn_new(a->client, a->origin, c.stream, out))
-            err =
-                ed_attempt_explain(a, ED_ENOMEM, "no memory for a connection");
-    }
-    if (err) {
+    if (err && a->journey->plan)
+        a->journey->plan->unreached = true;
+    if (!err &&
+        ed_client_conn_new(a->client, a->origin, stream, a->url.secure, out))
+        err = ed_attempt_explain(a, ED_ENOMEM, "no memory for a connection");
+    if (err)
         leave_place(a);
-        return err;
-    }
-    a->client->connections++;
-    a->res->timing.connected = ed_res_now(a->res);
-    if (*c.to.host)
-        a->res->timing.resolved = c.resolved_at > a->res->timing.queued
-                                      ? c.resolved_at
-                                      : a->res->timing.queued;
-    return 0;
+    else
+        a->client->connections++;
+    return err;
 }
 
 /* ---- request and response ---- */
@@ -143,9 +135,14 @@ static int explain_failure(const struct ed_attempt *a)
     const struct ed_res_failure *failure = &a->res->failure;
     char text[128];
 
-    snprintf(
-        text, sizeof(text), "%s%s%s%s", failure->why, failure->os ? " (" : "",
-        failure->os ? ed_err_text(-failure->os) : "", failure->os ? ")" : "");
+    if (failure->after)
+        ed_timeout_text(text, sizeof(text), failure->why,
+                        (enum ed_timeout)failure->timeout, failure->after);
+    else
+        snprintf(text, sizeof(text), "%s%s%s%s", failure->why,
+                 failure->os ? " (" : "",
+                 failure->os ? ed_err_text(-failure->os) : "",
+                 failure->os ? ")" : "");
     return ed_attempt_explain(a, failure->err, text);
 }
 
@@ -189,16 +186,36 @@ static int await_response(struct ed_attempt *a)
     return explain_failure(a);
 }
 
+/* Sends the head alone, waits until the body is asked for, and sends it if it
+ * is given whole. */
+static int send_when_asked(struct ed_attempt *a)
+{
+    ed_res *res = a->res;
+
+    ed_exchange_send(res, res->out, 1, false);
+    int err = ed_expect_wait(res);
+    if (err)
+        return ed_attempt_explain_end(a, err, missing(res));
+    if (!res->request && !res->body_held)
+        ed_exchange_send(res, &res->out[1], 1, true);
+    return 0;
+}
+
 /* Sends the head, and the body if it is given whole. */
-static void send_request(struct ed_attempt *a)
+static int send_request(struct ed_attempt *a)
 {
     struct ed_bytes head = a->head.bytes, body = a->journey->options.body;
     ed_res *res = a->res;
 
+    if (a->carried.deadline.written)
+        ed_carry_renew(&a->carried);
     res->out[0] = (struct iovec){(char *)head.ptr, head.len};
     res->out[1] = (struct iovec){(char *)body.ptr, body.len};
+    if (ed_expect_asks(&a->journey->options))
+        return send_when_asked(a);
     ed_exchange_send(res, res->out, body.len && !res->request ? 2 : 1,
                      !res->request);
+    return 0;
 }
 
 /* Carries the exchange out. When it fails with res->retry set the place is
@@ -206,8 +223,9 @@ static void send_request(struct ed_attempt *a)
 static int talk(struct ed_attempt *a, struct ed_client_conn *conn)
 {
     ed_exchange_begin(conn, a->res);
-    send_request(a);
-    int err = await_response(a);
+    int err = send_request(a);
+    if (!err)
+        err = await_response(a);
     if (err)
         ed_exchange_abandon(a->res, err);
     return err;
@@ -224,6 +242,7 @@ static void begin_again(struct ed_attempt *a)
     res->retry = false;
     res->sent = false;
     res->sent_any = false;
+    res->go_ahead = false;
     res->last = a->head.close;
     res->failure = (struct ed_res_failure){0};
     res->timing.sent = 0;
@@ -233,14 +252,14 @@ static void begin_again(struct ed_attempt *a)
 static int take_place(struct ed_attempt *a, struct ed_client_conn **conn)
 {
     struct ed_pooled *pooled;
-    int err = ed_pool_take(&a->client->pool, ed_bytes_of(a->key, a->key_len),
-                           &a->origin, &pooled);
+    int err = ed_pool_take(&a->client->pool, a->pool_key, &a->origin, &pooled);
 
     if (err == ED_ENOMEM)
         return ed_attempt_explain(a, err, "no memory for a connection");
     if (err)
         return ed_attempt_explain_end(a, err, "no free connection");
     a->res->timing.queued = ed_res_now(a->res);
+    ed_watch_attempt(a->res, ED_PHASE_QUEUED, 0);
     if (pooled)
         *conn = ED_CONTAINER(pooled, struct ed_client_conn, pooled);
     return 0;
@@ -284,7 +303,7 @@ static int attempt(struct ed_attempt *a)
     return err;
 }
 
-int ed_attempt(struct ed_journey *journey, ed_res **out)
+static int attempt_once(struct ed_journey *journey, ed_res **out)
 {
     struct ed_attempt a;
 
@@ -294,7 +313,18 @@ int ed_attempt(struct ed_journey *journey, ed_res **out)
     a.key_len = 0;
     a.journey = journey;
     a.client = journey->client;
+    journey->attempts++;
     int err = attempt(&a);
     *out = a.res;
+    return err;
+}
+
+int ed_attempt(struct ed_journey *journey, ed_res **out)
+{
+    int err = attempt_once(journey, out);
+
+    if (!err && journey->options.expect_continue &&
+        ed_expect_failed(journey, *out))
+        err = attempt_once(journey, out);
     return err;
 }

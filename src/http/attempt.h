@@ -7,13 +7,26 @@
 #ifndef EDDY_HTTP_ATTEMPT_H
 #define EDDY_HTTP_ATTEMPT_H
 
+#include <eddy/addr.h>
 #include "http/journey.h"
 #include "http/request_head.h"
 #include "wire/url.h"
 
 /* Room for the scheme and an address of the pool: a name of 253 characters
- * and a port, or the longest path of a Unix socket. */
-#define ED_ATTEMPT_KEY_MAX 288
+ * and a port, or the longest path of a Unix socket; and for an address or the
+ * number of a proxy. */
+#define ED_ATTEMPT_KEY_MAX (288 + ED_ADDR_TEXT)
+
+/* What a policy decides about an attempt, and what it has to know of it. */
+struct ed_attempt_plan {
+    struct ed_addr to;      /* connect there; len 0: where the URL says */
+    int64_t connect_within; /* if `to` is given */
+
+    /* What became of it. */
+    const ed_res *res; /* from when it is sent; NULL before */
+    bool unreached;    /* no connection was to be had */
+    bool outrun;       /* cancelled without a byte, since another was faster */
+};
 
 struct ed_attempt {
     struct ed_journey *journey;
@@ -22,9 +35,12 @@ struct ed_attempt {
     struct ed_url url;
     struct ed_origin *origin; /* while a place is held */
     struct ed_request_head head;
-    const char *address; /* where to connect: a part of the key */
+    struct ed_route route;
+    struct ed_bytes authority; /* "host:port" or "unix:/path", in the key */
+    struct ed_bytes pool_key;  /* the key, or that of the way by a proxy */
     size_t key_len;
-    char key[ED_ATTEMPT_KEY_MAX]; /* of the origin in the pool */
+    char key[ED_ATTEMPT_KEY_MAX]; /* the origin: "https://host:port" */
+    struct ed_carried carried;
 };
 
 /* Gives a failure the text that names the request, and returns it. */
@@ -45,13 +61,21 @@ ED_CHECK int ed_attempt_write_head(struct ed_attempt *a);
 bool ed_method_is_idempotent(struct ed_bytes method);
 
 /* Sends what the journey asks for next, and waits for the response, or for its
- * head if that is streamed. What is in *out on failure is of no use. Suspends.
- * Errors as ed_fetch(), explained. */
+ * head if that is streamed. On failure *out is NULL, or tells how much of the
+ * request was sent, and is of no other use. Suspends. Errors as ed_fetch(),
+ * explained. */
 ED_CHECK int ed_attempt(struct ed_journey *journey, ed_res **out);
 
 static inline bool ed_attempt_has_body(const struct ed_fetch_options *o)
 {
     return o->body.ptr || o->send;
+}
+
+static inline const char *ed_attempt_method(const struct ed_fetch_options *o)
+{
+    if (o->method)
+        return o->method;
+    return ed_attempt_has_body(o) ? "POST" : "GET";
 }
 
 #endif

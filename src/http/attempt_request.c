@@ -2,6 +2,7 @@
  * attempt_request.c - the request of a fetch: where it goes and what it says.
  */
 #include "http/attempt.h"
+#include "http/expect.h"
 #include "net/addr.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,10 +41,6 @@ static void add_port(struct ed_attempt *a, unsigned port)
     add(a, ed_bytes_of(text + at, sizeof(text) - at));
 }
 
-/* The scheme is part of the key, so that no connection can ever be mistaken
- * for one with TLS. */
-static const struct ed_bytes SCHEME = {"http://", 7};
-
 static int place_of_socket(struct ed_attempt *a)
 {
     char path[3 * SOCKET_PATH_MAX]; /* each byte may be encoded */
@@ -76,10 +73,41 @@ static int place_of_host(struct ed_attempt *a)
         add(a, ED_BYTES("]"));
     size_t end = a->key_len;
     add_port(a, a->url.port);
-    if (a->url.port != 80)
+    if (a->url.port != (a->url.secure ? 443 : 80))
         end = a->key_len;
     a->head.host = ed_bytes_of(a->key + host, end - host);
     return 0;
+}
+
+/* A connection by a proxy is kept apart from others: one that carries requests
+ * to it is for all hosts, and one through it for one. */
+static void go_by_proxy(struct ed_attempt *a)
+{
+    const struct ed_proxy *proxy = a->route.proxy;
+    struct ed_bytes key = ed_bytes(proxy->key);
+
+    if (ed_route_is_relayed(&a->route, &a->url)) {
+        a->head.relayed =
+            ed_bytes_of(a->key, a->authority.ptr - a->key + a->head.host.len);
+        a->head.proxy_authorization = ed_bytes(proxy->authorization);
+        a->pool_key = key;
+        return;
+    }
+    memcpy(a->key + a->key_len + 1, key.ptr, key.len);
+    a->pool_key.len = a->key_len + 1 + key.len;
+}
+
+/* Puts the key together. The scheme is part of it, so that no connection can
+ * ever be mistaken for one with TLS. */
+static int find_place(struct ed_attempt *a)
+{
+    add(a, a->url.secure ? ED_BYTES("https://") : ED_BYTES("http://"));
+    size_t begin = a->key_len;
+    int err = a->url.socket.len ? place_of_socket(a) : place_of_host(a);
+    a->key[a->key_len] = '\0';
+    a->authority = ed_bytes_of(a->key + begin, a->key_len - begin);
+    a->pool_key = ed_bytes_of(a->key, a->key_len);
+    return err;
 }
 
 /* Takes the URL apart: where to connect, what to ask for. */
@@ -89,19 +117,15 @@ int ed_attempt_read_url(struct ed_attempt *a)
 
     if (ed_url_parse(&a->url, ed_bytes(a->journey->url), &why))
         return ed_attempt_explain(a, ED_EURL, why);
-    if (a->url.secure)
-        return ed_attempt_explain(a, ED_ECONNECT, "TLS is not built in yet");
-    if (a->url.userinfo.ptr)
-        return ed_attempt_explain(a, ED_EURL,
-                                  "user information in a URL is not sent;"
-                                  " use an Authorization field");
     a->head.target = a->url.target;
     a->head.slash = !a->url.path.len;
-    add(a, SCHEME);
-    int err = a->url.socket.len ? place_of_socket(a) : place_of_host(a);
-    a->key[a->key_len] = '\0';
-    a->address = a->key + SCHEME.len;
-    return err;
+    int err = find_place(a);
+    if (err)
+        return err;
+    ed_route_choose(&a->client->routes, &a->url, &a->route);
+    if (a->route.proxy)
+        go_by_proxy(a);
+    return 0;
 }
 
 /* ---- what to send ---- */
@@ -151,7 +175,14 @@ int ed_attempt_write_head(struct ed_attempt *a)
         ed_bytes_of(a->client->user_agent, a->client->user_agent_len);
     head->headers = a->journey->options.headers;
     head->fields = a->journey->fields;
+    head->codings = !a->client->no_decoding && !a->journey->options.range;
+    head->expect = ed_expect_asks(&a->journey->options);
     frame_request(a);
+    a->carried.deadline.written = NULL;
+    if (ed_propagates(&a->client->propagated) &&
+        ed_carry(&a->carried, &a->client->propagated, &head->fields))
+        return ed_attempt_explain_end(a, ED_ETIMEOUT, "request not sent");
     int err = ed_request_head_write(head, a->res->arena);
+    a->res->asks_for_codings = head->codings;
     return err ? ed_attempt_explain(a, err, ed_error()) : 0;
 }

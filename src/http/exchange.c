@@ -11,6 +11,7 @@
  * it is closed. The fiber looks only at the response.
  */
 #include "http/exchange.h"
+#include "http/watch.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -99,6 +100,7 @@ static void detach(struct ed_client_conn *conn)
 {
     ed_res *res = conn->res;
 
+    ed_timeout_end(&conn->timed);
     put_reader(conn->client, conn->reader);
     conn->reader = NULL;
     conn->out_count = 0;
@@ -109,6 +111,7 @@ static void detach(struct ed_client_conn *conn)
 void ed_client_conn_close(struct ed_client_conn *conn)
 {
     ed_stream_close(conn->stream);
+    free(conn->secured);
     free(conn);
 }
 
@@ -146,6 +149,59 @@ void ed_exchange_abandon(ed_res *res, int err)
 {
     if (res->conn)
         end_badly(res->conn, (struct ed_res_failure){.err = err});
+}
+
+/* ---- patience ---- */
+
+/* From now on that phase is waited for. False when the exchange has failed. */
+static bool wait_for(struct ed_client_conn *conn, enum ed_timeout phase)
+{
+    if (conn->res->patient) {
+        ed_timeout_end(&conn->timed);
+        return true;
+    }
+    if (!ed_timeout_begin(&conn->client->timeouts, &conn->timed, phase))
+        return true;
+    fail(conn, ED_ENOMEM, "no memory for a timer");
+    return false;
+}
+
+/* What came, or was taken, was not the end: the next piece is waited for,
+ * unless it is our reader or writer who keeps the server waiting. */
+static void wait_on(struct ed_client_conn *conn)
+{
+    const ed_res *res = conn->res;
+
+    if (!conn->paused && (conn->out_count || res->timing.first_byte))
+        (void)wait_for(conn, ED_TIMEOUT_IDLE);
+    else
+        ed_timeout_end(&conn->timed);
+}
+
+static const char *missing(const struct ed_client_conn *conn,
+                           enum ed_timeout phase)
+{
+    if (phase == ED_TIMEOUT_FIRST_BYTE)
+        return "no first byte";
+    if (conn->out_count)
+        return "nothing more of the request taken";
+    return conn->res->status ? "nothing more of the response body"
+                             : "nothing more of the response head";
+}
+
+void ed_client_conn_expired(struct ed_timed *timed, enum ed_timeout phase)
+{
+    struct ed_client_conn *conn =
+        ED_CONTAINER(timed, struct ed_client_conn, timed);
+    ed_res *res = conn->res;
+
+    end_badly(conn, (struct ed_res_failure){
+                        .err = ED_ETIMEOUT,
+                        .why = missing(conn, phase),
+                        .timeout = (uint8_t)phase,
+                        .after = conn->client->timeouts.after[phase],
+                    });
+    wake(res);
 }
 
 /* The connection broke or ended where the response did not. A kept one may
@@ -382,6 +438,13 @@ static bool begin_body(struct ed_client_conn *conn,
         fail(conn, ED_ENOMEM, "no memory for the response");
         return false;
     }
+    if (conn->secured) {
+        res->secured = ed_secured_copy(res->arena, conn->secured);
+        if (!res->secured) {
+            fail(conn, ED_ENOMEM, "no memory for the response");
+            return false;
+        }
+    }
     res->status = head->status;
     conn->left = head->content_length;
     conn->chunked = (struct ed_http1_chunked){0};
@@ -395,6 +458,10 @@ static bool pass_interim(struct ed_client_conn *conn,
 {
     const char *why = NULL;
 
+    if (reader->head.status == 100) {
+        conn->res->go_ahead = true;
+        tell(conn->res, ED_RES_CONTINUE);
+    }
     if (reader->head.status == 101)
         why = "switched protocols without being asked to";
     else if (++conn->interim > ED_RES_MAX_INTERIM)
@@ -517,12 +584,16 @@ static void on_data(ed_stream *stream, char *data, ssize_t len)
         ended(conn, (int)-len);
         return;
     }
-    if (!res->timing.first_byte)
+    if (!res->timing.first_byte) {
         res->timing.first_byte = ed_res_now(res);
+        ed_watch_attempt(res, ED_PHASE_FIRST_BYTE, 0);
+    }
     if (res->status)
         read_body(conn, data, (size_t)len);
     else
         read_head(conn, data, (size_t)len);
+    if (res->conn == conn)
+        wait_on(conn);
 }
 
 /* ---- sending ---- */
@@ -559,8 +630,10 @@ static void send_on(struct ed_client_conn *conn)
             ed_stream_try_writev(conn->stream, conn->out, conn->out_count);
         if (n == -EAGAIN) {
             n = ed_stream_want_writable(conn->stream, true);
-            if (n == 0)
+            if (n == 0) {
+                wait_on(conn);
                 return;
+            }
         }
         if (n < 0) {
             refused(conn, (int)-n);
@@ -572,7 +645,13 @@ static void send_on(struct ed_client_conn *conn)
     if (conn->out_end) {
         conn->res->sent = true;
         conn->res->timing.sent = ed_res_now(conn->res);
+        ed_watch_attempt(conn->res, ED_PHASE_SENT, 0);
+        if (!conn->res->timing.first_byte) {
+            (void)wait_for(conn, ED_TIMEOUT_FIRST_BYTE);
+            return;
+        }
     }
+    wait_on(conn);
 }
 
 static void on_writable(ed_stream *stream)
@@ -608,18 +687,45 @@ void ed_exchange_resume(ed_res *res)
     conn->paused = false;
     if (ed_stream_receive(conn->stream, true))
         fail(conn, ED_ENOMEM, "cannot watch the connection");
+    else
+        wait_on(conn);
+}
+
+void ed_exchange_be_patient(ed_res *res)
+{
+    res->patient = true;
+    res->deadline = 0;
+    if (res->conn)
+        ed_timeout_end(&res->conn->timed);
 }
 
 /* ---- life ---- */
 
-int ed_client_conn_new(ed_client *client, struct ed_origin *origin,
-                       ed_stream *stream, struct ed_client_conn **out)
+static int make_conn(struct ed_client_conn **out, ed_stream *stream,
+                     bool secure)
 {
     struct ed_client_conn *conn = calloc(1, sizeof(*conn));
-    int err = conn ? ed_stream_receive(stream, true) : ED_ENOMEM;
+
+    *out = conn;
+    if (!conn)
+        return ED_ENOMEM;
+    conn->secured = secure ? ed_secured_of(stream) : NULL;
+    if (secure && !conn->secured)
+        return ED_ENOMEM;
+    return ed_stream_receive(stream, true);
+}
+
+int ed_client_conn_new(ed_client *client, struct ed_origin *origin,
+                       ed_stream *stream, bool secure,
+                       struct ed_client_conn **out)
+{
+    struct ed_client_conn *conn;
+    int err = make_conn(&conn, stream, secure);
 
     if (err) {
         ed_stream_close(stream);
+        if (conn)
+            free(conn->secured);
         free(conn);
         return err;
     }

@@ -12,7 +12,11 @@
 #include <eddy/client.h>
 #include "base/magic.h"
 #include "http/pool.h"
+#include "http/route.h"
+#include "http/secured.h"
+#include "http/trace.h"
 #include "net/stream.h"
+#include "wire/coding.h"
 #include "wire/http1.h"
 
 /* The most that a response head may be; more than any server sends. */
@@ -40,25 +44,39 @@ struct ed_client {
     ed_loop *loop;
     struct ed_pool pool;
     struct ed_head_reader *reader; /* at hand; or NULL */
-    int64_t connect_timeout;
+    struct ed_routes routes;
+    struct ed_timeouts timeouts;
+    int64_t timeout; /* of all of a fetch; 0: none */
     size_t max_body;
+    bool no_decoding;
     char *user_agent; /* "" for none */
     size_t user_agent_len;
-    unsigned busy; /* requests under way */
+    ed_client_hook *hook; /* watch.h */
+    void *hook_arg;
+    unsigned max_redirects;
+    ed_jar *jar;
+    struct ed_auth_memory *auth; /* auth.h; NULL: nothing so far */
+    struct ed_propagation_names propagated;
+    struct ed_policies *policies; /* policy.h; NULL: none is on */
+    unsigned busy;                /* requests under way */
     uint64_t requests;
+    uint64_t redirects;
     uint64_t connections;
     uint64_t reused;
     uint64_t replaced; /* kept connections that turned out to be dead */
 };
 
-/* The client of those who bring none; NULL without memory. */
-ed_client *ed_client_of_loop(void);
+/* The client of those who bring none. 0, ED_ENOMEM or ED_EUSAGE, with
+ * ed_error(). */
+ED_CHECK int ed_client_of_loop(ed_client **out);
 
 /* A connection, in the pool or in use. */
 struct ed_client_conn {
     struct ed_pooled pooled;
     ed_client *client;
     ed_stream *stream;
+    struct ed_secured *secured;    /* over TLS; NULL: in the clear */
+    struct ed_timed timed;         /* while something is waited for */
     ed_res *res;                   /* of the exchange under way; NULL: none */
     struct ed_head_reader *reader; /* of a head that came in part */
     struct iovec *out;             /* what is still to be sent; the fiber's */
@@ -79,6 +97,14 @@ enum ed_res_event {
     ED_RES_SENT = 1,
     ED_RES_HEAD = 2,
     ED_RES_DATA = 4,
+    ED_RES_CONTINUE = 8, /* the server asks for the body */
+};
+
+/* What a response still occupies of what policies share out (upstream.h), all
+ * NULL for nothing. */
+struct ed_hold {
+    struct ed_upstream *upstream;
+    struct ed_backend *backend;
 };
 
 /* How the connection of a response came to be of no use. */
@@ -86,6 +112,10 @@ struct ed_res_failure {
     int err;         /* ED_E...; 0: none */
     int os;          /* the system's error behind it, or 0 */
     const char *why; /* static; NULL: `os` says all */
+    /* With ED_ETIMEOUT: whose time it was that is over, and how long that was;
+     * 0: the deadline in force. */
+    uint8_t timeout; /* enum ed_timeout */
+    int64_t after;
 };
 
 struct ed_res {
@@ -97,13 +127,17 @@ struct ed_res {
 
     bool to_head; /* answers HEAD: without a body, whatever it says */
     bool stream;
-    bool may_retry;    /* as far as the request is concerned */
-    bool retry;        /* failed so that it is to be sent again; the place among
-                          the origin's connections is still held */
-    bool sent;         /* the whole request */
-    bool sent_any;     /* a byte of it */
-    bool last;         /* the connection ends with this exchange */
-    uint8_t body_kind; /* enum ed_http1_body */
+    bool asks_for_codings; /* those that decoding.c undoes */
+    bool may_retry;        /* as far as the request is concerned */
+    bool retry;    /* failed so that it is to be sent again; the place among
+                      the origin's connections is still held */
+    bool sent;     /* the whole request */
+    bool sent_any; /* a byte of it */
+    bool go_ahead; /* the server asked for the body (100) */
+    bool body_was_asked; /* of who gives the request's in pieces */
+    bool body_held;      /* not to be sent: it answered without asking for it */
+    bool last;           /* the connection ends with this exchange */
+    uint8_t body_kind;   /* enum ed_http1_body */
     struct ed_res_failure failure;
 
     uint16_t status; /* 0: the head has not come */
@@ -111,11 +145,23 @@ struct ed_res {
     char *head; /* what the fields are spans of; values end with NUL */
     struct ed_http1_field *fields;
     const char *reason;
+    struct ed_secured *secured; /* NULL: it came in the clear */
+
+    /* Of a streamed response: when its fetch as a whole is to be over, and how
+     * long that may take; 0: it may take for ever. */
+    int64_t deadline;
+    int64_t timeout;
+    bool patient; /* its pauses are not bounded, either */
+
+    const char *url; /* where it came from, once it is the caller's */
+    unsigned redirects;
 
     size_t max_body;
-    uint64_t received;    /* bytes of the body */
-    uint64_t body_length; /* if told */
-    struct ed_bytes body; /* in the arena; whole at the end */
+    uint64_t received;            /* bytes of the body */
+    uint64_t body_length;         /* if told */
+    struct ed_bytes body;         /* in the arena; whole at the end */
+    struct ed_codings codings;    /* to be undone */
+    struct ed_decoding *decoding; /* of a streamed body; or NULL */
 
     /* A body that is streamed, or of which the length is not known. */
     struct ed_buf gathered;
@@ -126,7 +172,10 @@ struct ed_res {
 
     struct iovec out[2];             /* head and body of the request */
     struct ed_request_body *request; /* given in pieces; or NULL */
-    const char *about; /* "GET http://...", if `stream` or `request` */
+    struct ed_payload *payload;      /* that it is made of, if `stream` */
+    const char *about;          /* "GET http://...", if `stream` or `request` */
+    struct ed_hold hold;        /* until it is closed, if `stream` */
+    struct ed_watched *watched; /* watch.h; NULL: there is no hook */
     struct ed_res_timing timing;
 };
 
@@ -159,6 +208,10 @@ static inline bool ed_exchange_sending(const ed_res *res)
  * when that is over. Suspends. Returns 0, ED_ECANCELED or ED_ETIMEOUT. */
 ED_CHECK int ed_exchange_wait(ed_res *res, const char *what, uint8_t events);
 
+/* A streamed response whose pauses and end are nobody's to bound, such as a
+ * stream of events. */
+void ed_exchange_be_patient(ed_res *res);
+
 /* Ends an exchange that is under way and closes its connection; `res` has
  * failed with that error. Nothing to do when it is over. */
 void ed_exchange_abandon(ed_res *res, int err);
@@ -167,9 +220,14 @@ void ed_exchange_abandon(ed_res *res, int err);
 void ed_exchange_resume(ed_res *res);
 
 /* Makes a connection of a stream, which it then owns; its place in the origin
- * is the caller's. ED_ENOMEM or -errno, the stream being closed then. */
+ * is the caller's. With `secure` its responses come over TLS. ED_ENOMEM or
+ * -errno, the stream being closed then. */
 ED_CHECK int ed_client_conn_new(ed_client *client, struct ed_origin *origin,
-                                ed_stream *stream, struct ed_client_conn **out);
+                                ed_stream *stream, bool secure,
+                                struct ed_client_conn **out);
+
+/* What a connection waits for did not come in time; of struct ed_timeouts. */
+void ed_client_conn_expired(struct ed_timed *timed, enum ed_timeout phase);
 
 /* Closes a connection and frees it; it holds no place. */
 void ed_client_conn_close(struct ed_client_conn *conn);

@@ -3,15 +3,36 @@
  * its own.
  */
 #include "base/options.h"
-#include "http/journey.h"
+#include "http/decoding.h"
+#include "http/payload.h"
+#include "http/watch.h"
 
-static ed_client *client_of(const struct ed_fetch_options *options)
+/* All of a journey, within the time that it has. */
+static int run_within(struct ed_journey *j, ed_res **out)
 {
-    ed_client *client = options->client ? options->client : ed_client_of_loop();
+    j->deadline = ed_loop_now_exact(j->client->loop) + j->timeout;
+    ed_scope(s, .deadline = j->deadline, .name = "fetch");
+    return ed_journey_run(j, out);
+}
 
-    if (client)
-        ED_MAGIC_CHECK(client, ED_CLIENT_MAGIC);
-    return client;
+static int run(struct ed_journey *j, ed_res **out)
+{
+    int64_t timeout = j->options.timeout;
+    int err = ed_payload_open(j);
+
+    j->timeout = timeout ? timeout : j->client->timeout;
+    if (!err)
+        err = j->timeout > 0 ? run_within(j, out) : ed_journey_run(j, out);
+    if (!err)
+        err = ed_decoding_begin(j, *out);
+    /* With `stream` the rest of it may be sent after the response began. */
+    if (!err && (*out)->stream)
+        (*out)->payload = j->payload;
+    else
+        ed_payload_close(j->payload);
+    if (err)
+        *out = NULL;
+    return err;
 }
 
 int ed_fetch_with(ed_res **out, const char *url,
@@ -21,11 +42,19 @@ int ed_fetch_with(ed_res **out, const char *url,
 
     *out = NULL;
     ed_options_take(&j.options, sizeof(j.options), options);
-    j.client = client_of(&j.options);
-    if (!j.client)
-        return ed_fail(ED_ENOMEM, "%.120s: no memory for a client", url);
+    j.client = j.options.client;
+    int err = j.client ? 0 : ed_client_of_loop(&j.client);
+    if (err)
+        return ed_fail(err, "no client: %s", ed_error());
+    ED_MAGIC_CHECK(j.client, ED_CLIENT_MAGIC);
     j.client->requests++;
-    return ed_journey_run(&j, out);
+    err = run(&j, out);
+    /* The end of a streamed response is told of by ed_res_close(). */
+    if (err)
+        ed_watch(&j, ED_PHASE_DONE, 0, err);
+    else if (!j.options.stream)
+        ed_watch(&j, ED_PHASE_DONE, (*out)->status, 0);
+    return err;
 }
 
 /* ---- in a fiber of its own ---- */

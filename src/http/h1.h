@@ -70,6 +70,7 @@ struct h1_exchange {
     uint64_t body_left;
     struct ed_http1_chunked chunked;
     char *peer;
+    struct ed_http1_field fields[]; /* of the head */
 };
 
 static inline struct h1_exchange *h1_exchange(const ed_req *req)

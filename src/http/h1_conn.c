@@ -213,6 +213,24 @@ static void end_stragglers(struct h1_conn *c, ed_scope *scope)
                        ed_error_of(err));
 }
 
+/* How long the handler may take: as long as the server says, or whoever asks,
+ * if that is shorter. Names are looked at only if they are of that length:
+ * every request comes through here. */
+static int64_t time_limit(const ed_req *req)
+{
+    int64_t limit = req->server->options.request_timeout;
+    size_t wanted = req->server->propagated.deadline.len;
+
+    for (uint32_t i = 0; i < req->field_count; i++) {
+        if (req->fields[i].name.len != wanted)
+            continue;
+        int64_t patience = ed_req_patience_of(req, i);
+        if (patience < limit)
+            limit = patience;
+    }
+    return limit;
+}
+
 static void run_request(struct h1_conn *c, struct h1_exchange *x)
 {
     ed_server *server = c->base.server;
@@ -220,7 +238,7 @@ static void run_request(struct h1_conn *c, struct h1_exchange *x)
     self->arena = x->req.arena;
     self->work = &x->req;
     server->counts.in_flight++;
-    int64_t limit = server->options.request_timeout;
+    int64_t limit = time_limit(&x->req);
     int err = limit == INT64_MAX ? run_handler(x)
                                  : ed_with_timeout(limit, run_handler, x);
     if (!err && !x->req.taken && x->keep_alive && !x->req.body_ended)

@@ -114,15 +114,14 @@ struct h1_exchange *h1_request_new(struct h1_conn *c,
     if (!arena)
         return NULL;
     size_t fields = head->field_count * sizeof *head->fields;
-    struct h1_exchange *x = ed_arena_zalloc(arena, sizeof *x);
-    struct ed_http1_field *field_copy = ed_arena_alloc(arena, fields);
-    char *text = ed_arena_alloc(arena, len + 1);
-    if (!x || !field_copy || !text) {
+    struct h1_exchange *x = ed_arena_alloc(arena, sizeof *x + fields);
+    char *text = ed_arena_copy(arena, ed_bytes_of(c->view, len));
+    if (!x || !text) {
         ed_server_arena_put(server, arena);
         return NULL;
     }
-    memcpy(text, c->view, len);
-    memcpy(field_copy, head->fields, fields);
+    memset(x, 0, sizeof *x);
+    memcpy(x->fields, head->fields, fields);
 
     ed_req *req = &x->req;
     ed_req_init(req);
@@ -135,7 +134,7 @@ struct h1_exchange *h1_request_new(struct h1_conn *c,
     req->version = 10 + head->minor;
     req->max_body = server->options.max_body;
     req->number = ++server->counts.requests;
-    req->fields = field_copy;
+    req->fields = x->fields;
     req->field_count = head->field_count;
     x->conn = c;
     x->keep_alive = head->keep_alive && !c->close && !server->stopping;

@@ -11,13 +11,24 @@
 struct ed_journey {
     ed_client *client;
     /* What is sent next: what the caller asked for, at first; a redirect
-     * changes it. */
+     * changes it. Without user information, which is in the options. */
     const char *url;
     struct ed_fetch_options options;
     struct ed_request_field *fields; /* of the client's own */
+    struct ed_payload *payload;      /* a form or file to send; or NULL */
 
+    /* When all of it is to be over, and how long that is; 0: whenever. */
+    int64_t deadline;
+    int64_t timeout;
+
+    /* For the next attempt; NULL unless a policy has one. */
+    struct ed_attempt_plan *plan;
     unsigned attempts; /* begun so far */
     unsigned redirects;
+    unsigned max_redirects;
+    int64_t started;     /* ed_now() time of the first request; 0: none */
+    uint8_t challenges;  /* of the origin that were answered (auth.h) */
+    bool body_was_asked; /* of the caller: again only after a rewind */
 };
 
 /* Sends what takes to get the response. *out is set only on success. Suspends.
@@ -28,5 +39,14 @@ ED_CHECK int ed_journey_run(struct ed_journey *journey, ed_res **out);
  * 0 or ED_ENOMEM. */
 ED_CHECK int ed_journey_field(struct ed_journey *journey, struct ed_bytes name,
                               struct ed_bytes value);
+
+/* Gives a failure a text that names what is asked for next. Returns it. */
+int ed_journey_explain(const struct ed_journey *journey, int err,
+                       const char *what);
+
+/* Makes the body ready to be sent once more. 0, or ED_EUSAGE or the error of
+ * the caller's `rewind`, explained; `why` it has to be sent again. May suspend
+ * if that does. */
+ED_CHECK int ed_journey_rewind(struct ed_journey *journey, const char *why);
 
 #endif

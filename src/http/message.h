@@ -85,6 +85,9 @@ struct ed_req {
         struct ed_reply_field **trailers_end;
     } reply;
 
+    struct ed_trace *trace; /* NULL: none */
+    bool trace_read;        /* the fields were looked at */
+
     uint64_t number; /* ed_req_id() */
     char *id;
 };

@@ -48,7 +48,7 @@ void ed_request_body_free(ed_res *res)
 
 static bool is_wanted(const ed_res *res)
 {
-    return res->conn && !res->conn->refused &&
+    return res->conn && !res->conn->refused && !res->body_held &&
            !(res->stream && res->status >= 300);
 }
 
@@ -100,10 +100,13 @@ int ed_request_body_pump(ed_res *res)
     struct ed_request_body *body = res->request;
 
     res->may_retry = false; /* the caller cannot be asked twice */
+    res->body_was_asked = true;
+    (void)ed_fail(0, "%s", ""); /* so that its own text can be told */
     ssize_t n = body->send(body->arg, body->piece, PIECE_BYTES);
     if (n < 0)
         return ed_fail((int)n, "%s: no more of the body to send: %s",
-                       res->about, ed_err_text((int)n));
+                       res->about,
+                       *ed_error() ? ed_error() : ed_err_text((int)n));
     if (n > PIECE_BYTES)
         return ed_fail(ED_EUSAGE, "%s: more of the body than was asked for",
                        res->about);

@@ -94,10 +94,18 @@ static int check_field(struct ed_request_head *head, const char *line)
         head->user_agent.len = 0;
     else if (is(name, ED_BYTES("Content-Type")))
         head->content_type.len = 0;
+    else if (is(name, ED_BYTES("Expect")))
+        head->expect = false;
+    else if (is(name, ED_BYTES("Proxy-Authorization")))
+        head->proxy_authorization.len = 0;
+    else if (is(name, ED_BYTES("Accept-Encoding")))
+        head->codings = false;
     else if (is(name, ED_BYTES("Connection")))
         head->close |= lists(value, ED_BYTES("close"));
     else
         give_way(head, name);
+    if (is(name, ED_BYTES("Range")))
+        head->codings = false;
     return 0;
 }
 
@@ -121,7 +129,8 @@ static int check(struct ed_request_head *head, size_t *bytes)
     if (err)
         return err;
     *bytes = FIXED_BYTES + head->method.len + head->target.len +
-             head->host.len + head->user_agent.len + head->content_type.len;
+             head->host.len + head->user_agent.len + head->content_type.len +
+             head->relayed.len + head->proxy_authorization.len;
     for (const char *const *line = head->headers; line && *line; line++) {
         err = check_field(head, *line);
         if (err)
@@ -129,9 +138,10 @@ static int check(struct ed_request_head *head, size_t *bytes)
         *bytes += strlen(*line) + 2;
     }
     for (struct ed_request_field *f = head->fields; f; f = f->next) {
-        err = check_value("field", f->value);
-        if (err)
-            return err;
+        /* Not with the value, which may be a secret. */
+        if (!ed_http1_is_value(f->value))
+            return ed_fail(ED_EUSAGE, "a value for %.*s that is none",
+                           (int)f->name.len, f->name.ptr);
         *bytes += f->name.len + f->value.len + 4;
     }
     return 0;
@@ -140,19 +150,31 @@ static int check(struct ed_request_head *head, size_t *bytes)
 static void write(struct ed_request_head *head, struct pen *pen)
 {
     put(pen, head->method);
-    put(pen, head->slash ? ED_BYTES(" /") : ED_BYTES(" "));
+    put(pen, ED_BYTES(" "));
+    put(pen, head->relayed);
+    if (head->slash)
+        put(pen, ED_BYTES("/"));
     put(pen, head->target);
     put(pen, VERSION);
     if (head->host.len)
         put_field(pen, ED_BYTES("Host: "), head->host);
     if (head->user_agent.len)
         put_field(pen, ED_BYTES("User-Agent: "), head->user_agent);
+    if (head->proxy_authorization.len)
+        put_field(pen, ED_BYTES("Proxy-Authorization: "),
+                  head->proxy_authorization);
     for (const char *const *line = head->headers; line && *line; line++)
         put_field(pen, ed_bytes(*line), ED_BYTES(""));
     for (struct ed_request_field *f = head->fields; f; f = f->next) {
         put(pen, f->name);
-        put_field(pen, ED_BYTES(": "), f->value);
+        put(pen, ED_BYTES(": "));
+        f->written = pen->at;
+        put_field(pen, f->value, ED_BYTES(""));
     }
+    if (head->codings)
+        put(pen, ED_BYTES("Accept-Encoding: gzip, br, zstd\r\n"));
+    if (head->expect)
+        put(pen, ED_BYTES("Expect: 100-continue\r\n"));
     if (head->content_type.len)
         put_field(pen, ED_BYTES("Content-Type: "), head->content_type);
     if (head->framing == ED_REQUEST_LENGTH)

@@ -23,15 +23,24 @@ struct ed_request_field {
     struct ed_request_field *next;
     struct ed_bytes name;
     struct ed_bytes value;
+    char *written; /* out: where the value stands in the head, unless the field
+                      gave way */
 };
 
 struct ed_request_head {
     struct ed_bytes method;
     struct ed_bytes target; /* without the '/' it begins with, if `slash` */
     bool slash;
+    /* "http://host": what stands before the target for a proxy; empty: there
+     * is none. And what says to it who we are. */
+    struct ed_bytes relayed;
+    struct ed_bytes proxy_authorization;
     struct ed_bytes host;
     struct ed_bytes user_agent;   /* empty: none */
     struct ed_bytes content_type; /* empty: none */
+    bool codings; /* asks for those that we decode; taken back where the caller
+                     asks for others, or for a part */
+    bool expect;  /* asks for 100 Continue; taken back as above */
     enum ed_request_framing framing;
     uint64_t length;
     const char *const *headers;      /* of the caller's; NULL at the end */

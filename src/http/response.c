@@ -5,7 +5,12 @@
  * is closed, the part of the body that was received but not read, and by its
  * exchange the connection.
  */
+#include "http/response.h"
+#include "http/decoding.h"
+#include "http/payload.h"
 #include "http/request_body.h"
+#include "http/upstream.h"
+#include "http/watch.h"
 #include <jansson.h>
 
 int ed_res_status(const ed_res *res)
@@ -62,6 +67,26 @@ void ed_res_timing(const ed_res *res, struct ed_res_timing *timing)
     *timing = res->timing;
 }
 
+const struct ed_tls_info *ed_res_tls(const ed_res *res)
+{
+    return res->secured ? &res->secured->info : NULL;
+}
+
+const struct ed_tls_peer *ed_res_tls_peer(const ed_res *res)
+{
+    return res->secured && res->secured->has_peer ? &res->secured->peer : NULL;
+}
+
+const char *ed_res_url(const ed_res *res)
+{
+    return res->url;
+}
+
+unsigned ed_res_redirects(const ed_res *res)
+{
+    return res->redirects;
+}
+
 /* ---- streamed ---- */
 
 /* Below this the receiving goes on. */
@@ -104,33 +129,53 @@ static int wait_for_data(ed_res *res)
     return err;
 }
 
+/* The same within the time that the fetch as a whole has. */
+static int wait_within(ed_res *res)
+{
+    if (!res->deadline)
+        return wait_for_data(res);
+    ed_scope(s, .deadline = res->deadline, .name = "fetch");
+    return wait_for_data(res);
+}
+
 /* The same with a buffer for what comes meanwhile to lie in at once. */
 static int wait_with_buffer(ed_res *res, void *buf, size_t len)
 {
     res->into = buf;
     res->into_len = len;
-    int err = wait_for_data(res);
+    int err = wait_within(res);
     res->into = NULL;
     return err;
 }
 
-static ssize_t fail_read(const ed_res *res)
+static ssize_t explain_read(const ed_res *res)
 {
     const struct ed_res_failure *failure = &res->failure;
     const char *why = failure->why;
+    char text[96];
 
-    if (failure->err == ED_ETIMEOUT)
+    if (failure->after)
+        why =
+            ed_timeout_text(text, sizeof(text), why,
+                            (enum ed_timeout)failure->timeout, failure->after);
+    else if (failure->err == ED_ETIMEOUT)
         why = "no whole response body within the deadline";
     else if (!why)
         why = ed_err_text(failure->err);
     return ed_fail(failure->err, "%s: %s", res->about, why);
 }
 
-ssize_t ed_res_read(ed_res *res, void *buf, size_t len)
+ssize_t ed_res_fail_read(ed_res *res, int err, const char *why)
 {
-    if (!res->stream || !len)
-        return ED_EUSAGE;
+    ed_exchange_abandon(res, err);
+    res->failure = (struct ed_res_failure){.err = err, .why = why};
+    return explain_read(res);
+}
+
+ssize_t ed_res_read_raw(ed_res *res, void *buf, size_t len)
+{
     int err = ed_checkpoint();
+
     res->into_got = 0;
     if (!err && !left(res) && res->conn)
         err = wait_with_buffer(res, buf, len);
@@ -139,13 +184,25 @@ ssize_t ed_res_read(ed_res *res, void *buf, size_t len)
         /* What has come whole may not seem to end here, either. */
         if (!res->failure.err)
             res->failure.err = err;
-        return fail_read(res);
+        if (err == ED_ETIMEOUT && !ed_cancelled()) {
+            res->failure.why = "no whole response body";
+            res->failure.after = res->timeout;
+        }
+        return explain_read(res);
     }
     if (res->into_got)
         return (ssize_t)res->into_got;
     if (left(res))
         return (ssize_t)take_gathered(res, buf, len);
-    return res->failure.err ? fail_read(res) : 0;
+    return res->failure.err ? explain_read(res) : 0;
+}
+
+ssize_t ed_res_read(ed_res *res, void *buf, size_t len)
+{
+    if (!res->stream || !len)
+        return ED_EUSAGE;
+    return res->codings.count ? ed_decoding_read(res, buf, len)
+                              : ed_res_read_raw(res, buf, len);
 }
 
 void ed_res_close(ed_res *res)
@@ -153,9 +210,14 @@ void ed_res_close(ed_res *res)
     if (!res->stream)
         return;
     ed_exchange_abandon(res, ED_ECLOSED);
+    ed_watch_attempt(res, ED_PHASE_DONE, res->failure.err);
     ed_request_body_free(res);
+    ed_payload_close(res->payload);
+    ed_decoding_free(res);
     ed_buf_free(&res->gathered);
     res->gathered_read = 0;
     res->stream = false;
     res->client->busy--;
+    if (res->hold.upstream)
+        ed_upstream_release(&res->hold);
 }

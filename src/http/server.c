@@ -23,6 +23,11 @@ enum {
  * closed over it: a few round trips of a bad line. */
 static const int64_t LINGER = 2 * ED_S;
 
+/* Patience is measured in steps of this, and lasts at most so much longer. A
+ * busy connection is in the same state again within one: it keeps its place,
+ * and its neighbours in the list need not be fetched from memory. */
+static const int64_t STEP = 4 * ED_MS;
+
 static int64_t or_default(int64_t value, int64_t normal)
 {
     if (value < 0)
@@ -48,6 +53,8 @@ static void apply_defaults(ed_server *server)
         o->server_name = "eddy";
     if (!o->max_handshakes)
         o->max_handshakes = 256;
+    server->propagated = ed_propagation_names(
+        o->no_propagation, o->deadline_header, o->trace_header);
     o->request_timeout = or_default(o->request_timeout, INT64_MAX);
     o->drain_timeout = or_default(o->drain_timeout, 30 * ED_S);
     server->limits = (struct ed_http1_limits){
@@ -84,7 +91,8 @@ ed_server *ed_server_new_with(ed_handler *handler,
         ed_list_init(&server->waiting[i]);
     server->fields = malloc(server->limits.max_fields * sizeof *server->fields);
     server->arenas = malloc(FREE_ARENAS * sizeof(ed_arena *));
-    if (!server->fields || !server->arenas) {
+    server->outs = malloc(FREE_OUTS * sizeof *server->outs);
+    if (!server->fields || !server->arenas || !server->outs) {
         ed_server_free(server);
         return NULL;
     }
@@ -124,10 +132,9 @@ void ed_server_arena_put(ed_server *server, ed_arena *arena)
 
 struct ed_out *ed_server_out_get(ed_server *server)
 {
-    struct ed_out *out = server->outs;
-    if (out) {
-        server->outs = out->next;
-        server->out_count--;
+    struct ed_out *out;
+    if (server->out_count) {
+        out = server->outs[--server->out_count];
     } else {
         out = malloc(sizeof *out);
         if (!out)
@@ -144,12 +151,10 @@ void ed_server_out_put(ed_server *server, struct ed_out *out)
         free(out);
         return;
     }
-    out->next = server->outs;
-    server->outs = out;
-    server->out_count++;
+    server->outs[server->out_count++] = out;
 }
 
-static void render_common(ed_server *server)
+__attribute__((noinline)) static void render_common(ed_server *server)
 {
     static const char date_name[] = "Date: ";
     char *at = server->common;
@@ -174,6 +179,8 @@ struct ed_bytes ed_server_common(ed_server *server, bool server_line,
 {
     if (ed_now() >= server->date_until || !server->common_len)
         render_common(server);
+    if (server_line && date_line)
+        return ed_bytes_of(server->common, server->common_len);
     size_t from = server_line ? 0 : server->server_len;
     size_t to = date_line ? server->common_len : server->server_len;
     return ed_bytes_of(server->common + from, to > from ? to - from : 0);
@@ -190,24 +197,30 @@ static void arm(ed_server *server, int64_t at)
         ed_log_warn("no memory to watch for slow clients");
 }
 
+/* The time by which patience is measured. Rounded up: nobody is expired too
+ * early. */
+static uint64_t this_step(void)
+{
+    return (uint64_t)((ed_now() + STEP - 1) / STEP) & 0xffffffffffffff;
+}
+
 /* Of its line; its time begins anew. */
 static void to_the_end(struct ed_conn *conn)
 {
     ed_list_remove(&conn->node);
     ed_list_add_back(&conn->server->waiting[conn->state], &conn->node);
-    /* Rounded up: never expired too early. */
-    conn->since_us =
-        (uint64_t)((ed_now() + ED_US - 1) / ED_US) & 0xffffffffffffff;
+    conn->since = this_step();
 }
 
 static int64_t patient_until(const struct ed_conn *conn)
 {
-    return (int64_t)conn->since_us * ED_US +
-           conn->server->patience[conn->state];
+    return (int64_t)conn->since * STEP + conn->server->patience[conn->state];
 }
 
 void ed_conn_enter(struct ed_conn *conn, enum ed_conn_state state)
 {
+    if (conn->state == state && conn->since == this_step())
+        return;
     ed_server *server = conn->server;
     int64_t patience = server->patience[state];
     conn->state = state & 0xff;
@@ -461,12 +474,10 @@ void ed_server_free(ed_server *server)
     }
     while (server->arena_count)
         ed_arena_free(server->arenas[--server->arena_count]);
-    while (server->outs) {
-        struct ed_out *out = server->outs;
-        server->outs = out->next;
-        free(out);
-    }
+    while (server->out_count)
+        free(server->outs[--server->out_count]);
     free(server->arenas);
+    free(server->outs);
     free(server->fields);
     free(server);
 }

@@ -8,6 +8,7 @@
 #include <eddy/clock.h>
 #include <eddy/server.h>
 #include "core/runtime.h"
+#include "http/trace.h"
 #include "net/stream.h"
 #include "wire/http1.h"
 
@@ -30,10 +31,10 @@ enum ed_conn_state {
 /* The head of every connection, whatever its version of HTTP. */
 struct ed_conn {
     struct ed_list node; /* in server->waiting[state] */
-    /* Microseconds of ed_now() when it entered the state or made progress in
-     * it. An idle connection is little more than these members: they are
-     * packed (`state` is an enum ed_conn_state). */
-    uint64_t since_us : 56;
+    /* When it entered the state or made progress in it, in steps of the
+     * server's own. An idle connection is little more than these members:
+     * they are packed (`state` is an enum ed_conn_state). */
+    uint64_t since : 56;
     uint64_t state : 8;
     ed_server *server;
     /* Waited too long, or has to go (ED_ETIMEOUT, ED_ECLOSED when the server
@@ -44,7 +45,6 @@ struct ed_conn {
 /* Output on its way; from a pool, so that an idle connection has none. */
 #define ED_OUT_BYTES (16 * 1024)
 struct ed_out {
-    struct ed_out *next; /* in the pool */
     struct ed_deferred deferred;
     void *owner;
     size_t at; /* sent so far */
@@ -69,6 +69,7 @@ struct ed_server {
     ed_fiber *runner; /* in ed_server_run(), while it waits */
     struct ed_server_listener *listeners;
 
+    struct ed_propagation_names propagated;
     struct ed_list waiting[ED_CONN_STATES];
     int64_t patience[ED_CONN_STATES]; /* INT64_MAX: no limit */
     struct ed_timer timer;
@@ -80,9 +81,11 @@ struct ed_server {
     bool busy_shaking;   /* at max_handshakes: those for TLS do */
     unsigned handshakes; /* under way */
 
+    /* Stacks of what is free to be lent. Not lists: what was sent lately has
+     * left the caches, and finding the next one should not wait for it. */
     ed_arena **arenas;
     unsigned arena_count;
-    struct ed_out *outs;
+    struct ed_out **outs;
     unsigned out_count;
 
     /* "Server: ...\r\nDate: ...\r\n", made anew each second. */

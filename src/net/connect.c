@@ -1,22 +1,16 @@
 /*
- * connect.c - connecting to an address, and to a name by each of its
- * addresses in turn.
- *
- * No address may use up the time of those behind it: each but the last has
- * its share of what the deadline leaves, and never more than LONGEST_SHARE,
- * since the kernel itself goes on for two minutes.
+ * connect.c - connecting to an address, and to a name by a race of its
+ * addresses (happy.c).
  */
 #include "base/options.h"
 #include "net/connect.h"
+#include "net/happy.h"
 #include "net/socket.h"
-#include <eddy/dns.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-#define LONGEST_SHARE (10 * ED_S)
 
 /* How soon a Unix socket whose queue is full is tried again; doubled up to
  * the other. The kernel does not tell when there is room. */
@@ -61,88 +55,51 @@ static int prepare(int fd, const struct ed_addr *to, const struct ed_addr *from)
     return bind(fd, &from->any, from->len) ? -errno : 0;
 }
 
+int ed_connect_begin(ed_stream **out, const struct ed_addr *to,
+                     const struct ed_addr *from)
+{
+    int fd = socket(to->any.sa_family,
+                    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    int err = prepare(fd, to, from);
+    if (!err)
+        err = begin(fd, to);
+    bool pending = err == -EINPROGRESS;
+    if (!err || pending)
+        err = ed_socket_stream(out, ed_loop_current(), fd);
+    if (err) {
+        close(fd);
+        return err;
+    }
+    return pending ? -EINPROGRESS : 0;
+}
+
 int ed_connect_addr(ed_stream **out, const struct ed_addr *to,
                     const struct ed_addr *from)
 {
     ed_stream *s;
     int err = ed_checkpoint();
 
-    if (err)
-        return err;
-    int fd = socket(to->any.sa_family,
-                    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    err = prepare(fd, to, from);
     if (!err)
-        err = begin(fd, to);
-    bool pending = err == -EINPROGRESS;
-    if (!err || pending)
-        err = ed_socket_stream(&s, ed_loop_current(), fd);
-    if (err) {
-        close(fd);
-        return err;
-    }
-    if (pending)
+        err = ed_connect_begin(&s, to, from);
+    if (err == -EINPROGRESS) {
         err = ed_socket_connected(s);
-    if (err)
-        ed_stream_close(s);
-    else
+        if (err)
+            ed_stream_close(s);
+    }
+    if (!err)
         *out = s;
     return err;
 }
 
 /* ---- every address ---- */
 
-static int64_t share_of(unsigned addresses_left)
-{
-    int64_t deadline = ed_deadline();
-    int64_t share = LONGEST_SHARE;
-
-    if (deadline != INT64_MAX)
-        share = (deadline - ed_now()) / addresses_left;
-    return share < LONGEST_SHARE ? share : LONGEST_SHARE;
-}
-
-static int connect_within(struct ed_connecting *c, const struct ed_addr *to,
-                          int64_t share)
-{
-    ed_scope(s, .within = share);
-    return ed_connect_addr(&c->stream, to, &c->from);
-}
-
-static int try_address(struct ed_connecting *c, const struct ed_addr *to,
-                       unsigned addresses_left)
-{
-    if (addresses_left == 1)
-        return ed_connect_addr(&c->stream, to, &c->from);
-    int err = connect_within(c, to, share_of(addresses_left));
-    /* Its share is over, but not our time: the next one's turn. */
-    if (err == ED_ETIMEOUT && !ed_cancelled())
-        return -ETIMEDOUT;
-    return err;
-}
-
-/* Errors that the next address would meet as well. */
+/* Errors that say more than that an address took no connection. */
 static bool is_final(int err)
 {
     return err == ED_ECANCELED || err == ED_ETIMEOUT || err == ED_ENOMEM ||
            err == -EMFILE || err == -ENFILE || err == -ENOMEM;
-}
-
-/* Notes why an address failed behind what others failed for. Without a name
- * there is only one, and it is named already. */
-static void note_reason(char *reasons, size_t size,
-                        const struct ed_connecting *c, const struct ed_addr *to,
-                        int err)
-{
-    char text[ED_ADDR_TEXT] = "";
-    size_t at = strlen(reasons);
-
-    if (*c->to.host)
-        ed_addr_text(to, text);
-    snprintf(reasons + at, size - at, "%s%s%s%s", at ? "; " : "", text,
-             *text ? ": " : "", ed_err_text(err));
 }
 
 /* Ends a connection that failed with a text that names where to and why. */
@@ -157,51 +114,77 @@ static int fail(const struct ed_connecting *c, int err, const char *reasons)
                    reasons);
 }
 
-static int connect_first(struct ed_connecting *c, const struct ed_addrs *addrs)
+/* Connects to the only address there is. */
+static int connect_one(struct ed_connecting *c, const struct ed_addr *to)
 {
-    char reasons[256] = "";
+    char text[ED_ADDR_TEXT];
+    char reason[2 * ED_ADDR_TEXT];
+    int err = ed_connect_addr(&c->stream, to, &c->from);
 
-    for (unsigned i = 0; i < addrs->count; i++) {
-        struct ed_addr to = addrs->list[i];
-        if (*c->to.host)
-            ed_addr_set_port(&to, c->to.port);
-        int err = try_address(c, &to, addrs->count - i);
-        if (!err) {
-            c->peer = to;
-            c->connected_at = ed_now();
-            return 0;
-        }
-        note_reason(reasons, sizeof(reasons), c, &to, err);
-        if (is_final(err))
-            return fail(c, err, reasons);
+    if (!err) {
+        c->peer = *to;
+        return 0;
     }
-    return fail(c, ED_ECONNECT, reasons);
+    bool named = *c->to.host; /* then the address is not named already */
+    snprintf(reason, sizeof(reason), "%s%s%s",
+             named ? ed_addr_text(to, text) : "", named ? ": " : "",
+             ed_err_text(err));
+    return fail(c, is_final(err) ? err : ED_ECONNECT, reason);
 }
 
-int ed_net_connect(struct ed_connecting *c)
+int ed_net_connect_any(struct ed_connecting *c, struct ed_addrs *addrs)
 {
-    struct ed_addrs addrs = {.count = 1};
-    int family = c->from.len ? c->from.any.sa_family : AF_UNSPEC;
+    char reasons[ED_HAPPY_REASONS];
     int err;
 
     c->stream = NULL;
-    c->resolved_at = c->connected_at = 0;
+    c->connected_at = 0;
+    if (addrs->count == 1) {
+        err = connect_one(c, &addrs->list[0]);
+    } else {
+        ed_happy_order(addrs);
+        err = ed_happy_connect(&c->stream, &c->peer, addrs, &c->from, reasons);
+        if (err)
+            err = fail(c, err, reasons);
+    }
+    if (!err)
+        c->connected_at = ed_now();
+    return err;
+}
+
+int ed_net_resolve(struct ed_connecting *c, struct ed_addrs *out)
+{
+    int family = c->from.len ? c->from.any.sa_family : AF_UNSPEC;
+
+    c->resolved_at = 0;
     if (c->to.any)
         return ed_fail(ED_EADDR, "connect to port %u: of which host?",
                        c->to.port);
     if (c->to.addr.len) {
-        addrs.list[0] = c->to.addr;
+        out->count = 1;
+        out->list[0] = c->to.addr;
     } else {
-        err = ed_resolve(c->to.host, family, &addrs);
+        int err = ed_resolve(c->to.host, family, out);
         if (err)
             return err;
+        for (unsigned i = 0; i < out->count; i++)
+            ed_addr_set_port(&out->list[i], c->to.port);
     }
     c->resolved_at = ed_now();
-    return connect_first(c, &addrs);
+    return 0;
 }
 
-/* "ip" or "ip:port". */
-static int parse_local(struct ed_addr *from, const char *text)
+int ed_net_connect(struct ed_connecting *c)
+{
+    struct ed_addrs addrs;
+
+    c->stream = NULL;
+    c->connected_at = 0;
+    int err = ed_net_resolve(c, &addrs);
+    return err ? err : ed_net_connect_any(c, &addrs);
+}
+
+int ed_connect_parse_local(struct ed_addr *from, const char *text)
 {
     int err = ed_addr_parse_ip(from, ed_bytes(text), 0);
 
@@ -218,7 +201,7 @@ int ed_connect_with(ed_stream **out, const char *address,
     if (err)
         return ed_fail(err, "connect to %s: %s", address, ed_err_text(err));
     if (options.local) {
-        err = parse_local(&c.from, options.local);
+        err = ed_connect_parse_local(&c.from, options.local);
         if (err)
             return ed_fail(err, "connect from %s: %s", options.local,
                            ed_err_text(err));

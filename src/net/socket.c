@@ -118,14 +118,20 @@ static int socket_receive(ed_stream *s, bool on)
     return 0;
 }
 
-static ssize_t socket_try_writev(ed_stream *s, const struct iovec *iov,
-                                 int count)
+static ssize_t send_pieces(int fd, const struct iovec *iov, int count)
 {
-    struct socket_stream *sock = of_stream(s);
     struct msghdr message = {
         .msg_iov = (struct iovec *)iov,
         .msg_iovlen = (size_t)count,
     };
+
+    return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static ssize_t socket_try_writev(ed_stream *s, const struct iovec *iov,
+                                 int count)
+{
+    struct socket_stream *sock = of_stream(s);
     ssize_t sent;
 
     do {
@@ -135,7 +141,7 @@ static ssize_t socket_try_writev(ed_stream *s, const struct iovec *iov,
             sent = send(sock->io.fd, iov->iov_base, iov->iov_len,
                         MSG_NOSIGNAL | MSG_DONTWAIT);
         else if (is_socket(sock))
-            sent = sendmsg(sock->io.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+            sent = send_pieces(sock->io.fd, iov, count);
         else
             sent = writev(sock->io.fd, iov, count);
     } while (sent < 0 && errno == EINTR);
@@ -259,6 +265,16 @@ int ed_socket_connected(ed_stream *s)
     struct ed_op op = {.kind = ED_OP_CONNECT};
 
     return (int)ed_io_await(&of_stream(s)->io, &op, "connect");
+}
+
+ssize_t ed_socket_connecting(ed_stream *s, struct ed_op *op)
+{
+    return ed_io_start(&of_stream(s)->io, op);
+}
+
+void ed_socket_stop_connecting(ed_stream *s, struct ed_op *op)
+{
+    ed_io_stop(&of_stream(s)->io, op);
 }
 
 int ed_stream_pair(ed_stream **a, ed_stream **b)

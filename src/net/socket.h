@@ -15,6 +15,12 @@ ED_CHECK int ed_socket_stream(ed_stream **out, ed_loop *loop, int fd);
  * Suspends. 0, ED_ECANCELED, ED_ETIMEOUT or -errno. */
 ED_CHECK int ed_socket_connected(ed_stream *s);
 
+/* The same without a fiber: an operation of kind ED_OP_CONNECT, whose `done` is
+ * called in the loop with 0 or -errno. Returns ED_IO_PENDING, or the result if
+ * it is there already, `done` not being called then. */
+ED_CHECK ssize_t ed_socket_connecting(ed_stream *s, struct ed_op *op);
+void ed_socket_stop_connecting(ed_stream *s, struct ed_op *op);
+
 /* Waiting listeners that are out of descriptors hear that one is free. */
 void ed_listeners_descriptor_freed(void);
 

@@ -37,9 +37,8 @@ ed_tls *ed_tls_default(void);
 ED_CHECK int ed_tls_connection(ed_tls *tls, const char *server_name,
                                const char *alpn, struct ssl_st **out);
 
-/* The handshake is done: checks what OpenSSL does not (pins; that a protocol
- * the server chose was offered). 0, ED_ECERT, ED_ETLS or ED_ENOMEM; `why` gets
- * a text. A server that chose no protocol at all is fine: it knows no ALPN. */
+/* The handshake is done: checks what OpenSSL does not, the pins. 0, ED_ECERT
+ * or ED_ENOMEM; `why` gets a text. */
 #define ED_TLS_WHY 200
 ED_CHECK int ed_tls_check(struct ssl_st *ssl, char why[ED_TLS_WHY]);
 

@@ -84,28 +84,26 @@ static void free_secret(struct ed_buf *buf)
     ed_buf_free(buf);
 }
 
-/* The same for a file nobody else should be able to read. */
-static int read_secret(const char *path, struct ed_buf *out)
+static void warn_if_public(const char *path, mode_t mode)
+{
+    if (S_ISREG(mode) && mode & S_IROTH)
+        ed_log_warn("%s: every user of the system can read it", path);
+}
+
+int ed_tls_secret_read(struct ed_buf *out, const char *path)
 {
     mode_t mode;
     int err = read_path(path, out, &mode);
 
     if (err)
-        return refuse_file(path, err);
-    if (S_ISREG(mode) && mode & S_IROTH)
-        ed_log_warn("%s: every user of the system can read it", path);
-    return 0;
-}
-
-int ed_tls_secret_read(struct ed_buf *out, const char *path)
-{
-    int err = read_secret(path, out);
-
-    if (!err && out->len < SECRET_MIN)
+        err = refuse_file(path, err);
+    else if (out->len < SECRET_MIN)
         err = ed_tls_refuse("%s: a secret of %zu bytes; at least %d are needed",
                             path, out->len, SECRET_MIN);
     if (err)
         free_secret(out);
+    else
+        warn_if_public(path, mode);
     return err;
 }
 
@@ -175,8 +173,6 @@ static int parse_key(struct ed_tls_identity *id, const char *file, BIO *bio)
         return ed_tls_refuse("%s: the key is protected by a passphrase; "
                              "openssl pkey takes it away",
                              file);
-    if (at_end_of_pem())
-        return ed_tls_refuse("%s: no PEM private key in it", file);
     return ed_tls_refuse("%s: the private key is broken: %s", file,
                          ed_tls_reason());
 }
@@ -191,6 +187,9 @@ static int parse_certificate(struct ed_tls_identity *id,
 
     if (!err)
         err = parse_chain(id, files->certificate, certificates);
+    /* OpenSSL has no error of its own for this. */
+    if (!err && ed_bytes_find(key, ED_BYTES("PRIVATE KEY-----")) < 0)
+        err = ed_tls_refuse("%s: no PEM private key in it", files->key);
     if (!err)
         err = parse_key(id, files->key, keys);
     if (!err && X509_check_private_key(id->certificate, id->key) != 1)
@@ -203,11 +202,11 @@ static int parse_certificate(struct ed_tls_identity *id,
 
 /* ---- OCSP responses ---- */
 
-static int64_t unix_time(const ASN1_TIME *time)
+int64_t ed_tls_time(const ASN1_TIME *time)
 {
     struct tm tm;
 
-    return ASN1_TIME_to_tm(time, &tm) ? (int64_t)timegm(&tm) : INT64_MIN;
+    return ASN1_TIME_to_tm(time, &tm) ? (int64_t)timegm(&tm) : 0;
 }
 
 /* Whether an answer is about our certificate; without its issuer at hand the
@@ -246,7 +245,7 @@ static const char *check_answers(OCSP_BASICRESP *basic,
         OCSP_single_get0_status(answer, NULL, NULL, &from, &to);
         if (!OCSP_check_validity(from, to, OCSP_LEEWAY, -1))
             return "it is out of date";
-        *until = to ? unix_time(to) + OCSP_LEEWAY : INT64_MAX;
+        *until = to ? ed_tls_time(to) + OCSP_LEEWAY : INT64_MAX;
         return NULL;
     }
     return "it is about other certificates";
@@ -340,13 +339,16 @@ static int read_identity(struct ed_tls_identity **out,
 
     if (err)
         return refuse_file(files->certificate, err);
-    err = read_secret(files->key, key);
-    if (!err && files->ocsp)
-        err = read_response(files->ocsp, ocsp);
+    err = read_path(files->key, key, &mode);
     if (err)
-        return err;
-    return ed_tls_identity_parse(out, files, ed_buf_bytes(certificate),
-                                 ed_buf_bytes(key), ed_buf_bytes(ocsp));
+        return refuse_file(files->key, err);
+    err = files->ocsp ? read_response(files->ocsp, ocsp) : 0;
+    if (!err)
+        err = ed_tls_identity_parse(out, files, ed_buf_bytes(certificate),
+                                    ed_buf_bytes(key), ed_buf_bytes(ocsp));
+    if (!err)
+        warn_if_public(files->key, mode);
+    return err;
 }
 
 int ed_tls_identity_read(struct ed_tls_identity **out,

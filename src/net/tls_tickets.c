@@ -252,8 +252,10 @@ static int seal(struct ed_tls_tickets *t, unsigned char *name,
     return well ? FOUND : FAILED;
 }
 
+/* In TLS 1.3 a client uses a ticket once, and needs a new one each time. */
 static int unseal(struct ed_tls_tickets *t, const unsigned char *name,
-                  unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
+                  unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
+                  bool once)
 {
     struct ed_ticket_keys keys;
     enum ed_ticket_age age =
@@ -265,7 +267,7 @@ static int unseal(struct ed_tls_tickets *t, const unsigned char *name,
     ed_erase(&keys, sizeof(keys));
     if (!well)
         return FAILED;
-    return age == ED_TICKET_OLD ? RENEW : FOUND;
+    return once || age == ED_TICKET_OLD ? RENEW : FOUND;
 }
 
 static int ticket_keys(SSL *ssl, unsigned char *name, unsigned char *iv,
@@ -273,8 +275,9 @@ static int ticket_keys(SSL *ssl, unsigned char *name, unsigned char *iv,
 {
     struct ed_tls_tickets *t = ed_tls_conn_of(ssl)->set->tickets;
 
-    return sealing ? seal(t, name, iv, cipher, mac)
-                   : unseal(t, name, iv, cipher, mac);
+    if (sealing)
+        return seal(t, name, iv, cipher, mac);
+    return unseal(t, name, iv, cipher, mac, SSL_version(ssl) >= TLS1_3_VERSION);
 }
 
 /* A secret that is in memory only outlives a reload; a file is read again. */

@@ -14,7 +14,6 @@
 #include <eddy/error.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
-#include <time.h>
 
 /* Of names in a text; more are counted. */
 #define NAMES_SHOWN 3
@@ -41,18 +40,11 @@ static void add_printable(char why[ED_TLS_WHY], struct ed_bytes text)
     }
 }
 
-static int64_t unix_time(const ASN1_TIME *time)
-{
-    struct tm tm;
-
-    return ASN1_TIME_to_tm(time, &tm) ? (int64_t)timegm(&tm) : 0;
-}
-
 static void add_date(char why[ED_TLS_WHY], const ASN1_TIME *time)
 {
     char date[ED_ISO_DATE_LEN + 1];
 
-    ed_iso_date(date, unix_time(time) * ED_S);
+    ed_iso_date(date, ed_tls_time(time) * ED_S);
     add(why, "%.10s", date);
 }
 
@@ -418,41 +410,15 @@ static int check_pins(const struct ed_tls_settings *settings,
     return ED_ECERT;
 }
 
-/* OpenSSL takes whatever protocol a server names (RFC 7301, 3.1: it has to be
- * one of those offered). */
-static int check_protocol(SSL *ssl, struct ed_bytes offered,
-                          char why[ED_TLS_WHY])
-{
-    const unsigned char *chosen;
-    unsigned len;
-
-    SSL_get0_alpn_selected(ssl, &chosen, &len);
-    if (len == 0)
-        return 0;
-    for (size_t at = 0; at < offered.len;) {
-        size_t size = (unsigned char)offered.ptr[at];
-
-        if (size == len && !memcmp(offered.ptr + at + 1, chosen, len))
-            return 0;
-        at += 1 + size;
-    }
-    add(why, "the server chose a protocol that was not offered, ");
-    add_printable(why, ed_bytes_of(chosen, len));
-    return ED_ETLS;
-}
-
 int ed_tls_check(SSL *ssl, char why[ED_TLS_WHY])
 {
-    const struct ed_tls_conn *conn = ed_tls_conn_of(ssl);
-    const struct ed_tls_settings *settings = &conn->set->owner->settings;
-    int err = 0;
+    const struct ed_tls_settings *settings =
+        &ed_tls_conn_of(ssl)->set->owner->settings;
 
     why[0] = '\0';
-    if (settings->server)
+    if (settings->pin_count == 0)
         return 0;
-    if (settings->pin_count)
-        err = check_pins(settings, SSL_get0_peer_certificate(ssl), why);
-    return err ? err : check_protocol(ssl, conn->alpn, why);
+    return check_pins(settings, SSL_get0_peer_certificate(ssl), why);
 }
 
 /* ---- failures ---- */
@@ -484,7 +450,9 @@ static int say_alert(char why[ED_TLS_WHY], int alert)
     }
     if (!*why)
         add(why, "the peer refused ");
-    add(why, "(alert: %s)", SSL_alert_desc_string_long(alert));
+    const char *name = SSL_alert_desc_string_long(alert);
+    bool known = strcmp(name, "unknown") != 0;
+    add(why, "(alert %d%s%s)", alert, known ? ", " : "", known ? name : "");
     return ED_ETLS;
 }
 
@@ -581,7 +549,7 @@ bool ed_tls_peer_of(SSL *ssl, struct ed_tls_peer *out)
         return false;
     print_name(out->subject, X509_get_subject_name(certificate));
     print_name(out->issuer, X509_get_issuer_name(certificate));
-    out->not_before = unix_time(X509_get0_notBefore(certificate));
-    out->not_after = unix_time(X509_get0_notAfter(certificate));
+    out->not_before = ed_tls_time(X509_get0_notBefore(certificate));
+    out->not_after = ed_tls_time(X509_get0_notAfter(certificate));
     return X509_digest(certificate, EVP_sha256(), out->sha256, NULL);
 }

@@ -6,23 +6,6 @@
 
 #include <arpa/inet.h>
 
-/* Whether bytes are ":port", with a port that may be empty. */
-static bool is_port(struct ed_bytes b)
-{
-    unsigned port = 0;
-
-    if (!b.len || b.ptr[0] != ':')
-        return false;
-    for (size_t i = 1; i < b.len; i++) {
-        if (b.ptr[i] < '0' || b.ptr[i] > '9')
-            return false;
-        port = port * 10 + (unsigned)(b.ptr[i] - '0');
-        if (port > UINT16_MAX)
-            return false;
-    }
-    return true;
-}
-
 /* Whether bytes, which begin with '[', are "[IPv6]" with an optional port. */
 static bool is_bracketed(struct ed_bytes b)
 {
@@ -39,7 +22,7 @@ static bool is_bracketed(struct ed_bytes b)
         return false;
 
     struct ed_bytes port = ed_bytes_of(close + 1, b.len - len - 2);
-    return !port.len || is_port(port);
+    return !port.len || ed_host_is_port(port);
 }
 
 static bool is_hex(char c)
@@ -60,5 +43,5 @@ bool ed_host_is_valid(struct ed_bytes b, size_t plain)
         at = scan_bytes(at + 3, end, &scan_host);
     if (at == end)
         return true;
-    return at > b.ptr && is_port(ed_bytes_of(at, (size_t)(end - at)));
+    return at > b.ptr && ed_host_is_port(ed_bytes_of(at, (size_t)(end - at)));
 }

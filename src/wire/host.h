@@ -14,4 +14,20 @@
  */
 bool ed_host_is_valid(struct ed_bytes b, size_t plain);
 
+/* Whether bytes are ":port", with a port that may be empty. */
+static inline bool ed_host_is_port(struct ed_bytes b)
+{
+    unsigned port = 0;
+
+    if (!b.len || b.ptr[0] != ':')
+        return false;
+    for (size_t i = 1; i < b.len; i++) {
+        unsigned digit = (unsigned char)b.ptr[i] - (unsigned)'0';
+        port = port * 10 + digit;
+        if (digit > 9 || port > UINT16_MAX)
+            return false;
+    }
+    return true;
+}
+
 #endif

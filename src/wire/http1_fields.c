@@ -213,25 +213,12 @@ static bool note_expect(struct ed_http1_head *head, struct ed_bytes value)
     return true;
 }
 
-static bool note_host(struct ed_http1_head *head, struct ed_http1_span value)
-{
-    if (head->seen & HTTP1_SEEN_HOST)
-        return !!ed_http1_fail(head, 400, "repeated Host");
-    head->seen |= HTTP1_SEEN_HOST;
-    head->has_host = true;
-    if (!(head->seen & HTTP1_SEEN_AUTHORITY))
-        head->host = value;
-    return true;
-}
-
 bool ed_http1_note_request_field(struct ed_http1_head *head, const char *buf)
 {
     const struct ed_http1_field *field = &head->fields[head->field_count - 1];
     struct ed_bytes value = ed_http1_bytes(buf, field->value);
 
     switch (field->known) {
-    case ED_FIELD_HOST:
-        return note_host(head, field->value);
     case ED_FIELD_TRANSFER_ENCODING:
         return note_request_encoding(head, value);
     case ED_FIELD_EXPECT:

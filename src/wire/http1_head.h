@@ -79,7 +79,8 @@ const char *ed_http1_fail(struct ed_http1_head *head, int status,
  * head->target. False with head->error set. */
 bool ed_http1_note_target(struct ed_http1_head *head, const char *buf);
 
-/* Takes note of the last field, a known one. False with head->error set. */
+/* Takes note of the last field, a known one but Host, which is the reader's.
+ * False with head->error set. */
 bool ed_http1_note_request_field(struct ed_http1_head *head, const char *buf);
 bool ed_http1_note_response_field(struct ed_http1_head *head, const char *buf);
 

@@ -47,14 +47,32 @@ static const char *bad_value(struct ed_http1_head *head, const char *stop)
     return ed_http1_fail(head, 400, "control character in a field value");
 }
 
-/* Host is checked here, where scanning is fast: every request has one. */
+/* Host is checked here, where scanning is fast: every request has one. Nearly
+ * all are a name or a name and a port. */
 LINES_INLINE bool host_is_well_formed(const char *value, const char *end,
                                       size_t len)
 {
     size_t plain = (size_t)(scan(value, end, &scan_host) - value);
 
-    return LINES_LIKELY(plain == len) ||
-           ed_host_is_valid(ed_bytes_of(value, len), plain);
+    if (LINES_LIKELY(plain == len))
+        return true;
+    if (plain && ed_host_is_port(ed_bytes_of(value + plain, len - plain)))
+        return true;
+    return ed_host_is_valid(ed_bytes_of(value, len), plain);
+}
+
+LINES_INLINE bool read_host(struct ed_http1_head *head, const char *buf,
+                            const char *end, struct ed_http1_span value)
+{
+    if (LINES_UNLIKELY(!host_is_well_formed(buf + value.at, end, value.len)))
+        return !!ed_http1_fail(head, 400, "malformed Host");
+    if (LINES_UNLIKELY(head->seen & HTTP1_SEEN_HOST))
+        return !!ed_http1_fail(head, 400, "repeated Host");
+    head->seen |= HTTP1_SEEN_HOST;
+    head->has_host = true;
+    if (LINES_LIKELY(!(head->seen & HTTP1_SEEN_AUTHORITY)))
+        head->host = value;
+    return true;
 }
 
 /* Reads the field line at `line`. Returns the line behind it; NULL when more
@@ -102,9 +120,8 @@ LINES_INLINE const char *read_field(struct ed_http1_head *head, const char *buf,
         return next;
     if (!request)
         return ed_http1_note_response_field(head, buf) ? next : NULL;
-    if (known == ED_FIELD_HOST &&
-        !host_is_well_formed(value, end, (size_t)(stop - value)))
-        return ed_http1_fail(head, 400, "malformed Host");
+    if (known == ED_FIELD_HOST)
+        return read_host(head, buf, end, field->value) ? next : NULL;
     return ed_http1_note_request_field(head, buf) ? next : NULL;
 }
 

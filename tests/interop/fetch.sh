@@ -149,8 +149,6 @@ said '^   404 '
 expect_status 1 "$eddy" fetch "${servers[0]}/hello.txt" http://127.0.0.1:1/
 said 'failed .* http://127.0.0.1:1/'
 said 'connect to 127.0.0.1:1: Connection refused'
-expect_status 1 "$eddy" fetch https://127.0.0.1/
-said 'TLS is not built in yet'
 expect_status 1 "$eddy" fetch -o "$folder/no/such" "${servers[0]}/hello.txt"
 said 'No such file'
 expect_status 2 "$eddy" fetch

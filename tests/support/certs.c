@@ -7,7 +7,7 @@
 #include <eddy/addr.h>
 #include <eddy/bytes.h>
 
-#include <dirent.h>
+#include <ftw.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/ocsp.h>
@@ -57,6 +57,7 @@ void certs_write(const char *file, const char *text)
     FILE *out = fopen(certs_path(file), "w");
 
     DO(out);
+    DO(fchmod(fileno(out), 0600) == 0);
     DO(fputs(text, out) >= 0);
     DO(fclose(out) == 0);
 }
@@ -68,10 +69,31 @@ void certs_append(const char *file, const char *from)
     int c;
 
     DO(in && out);
+    DO(fchmod(fileno(out), 0600) == 0);
     while ((c = fgetc(in)) != EOF)
         DO(fputc(c, out) != EOF);
     fclose(in);
     DO(fclose(out) == 0);
+}
+
+void certs_copy(const char *file, const char *from)
+{
+    certs_write(file, "");
+    certs_append(file, from);
+}
+
+void certs_cut(const char *file)
+{
+    FILE *in = fopen(certs_path(file), "r");
+    X509 *first = in ? PEM_read_X509(in, NULL, NULL, NULL) : NULL;
+
+    DO(first);
+    fclose(in);
+    FILE *out = fopen(certs_path(file), "w");
+    DO(out);
+    DO(PEM_write_X509(out, first));
+    DO(fclose(out) == 0);
+    X509_free(first);
 }
 
 /* ---- reading what was made ---- */
@@ -262,18 +284,16 @@ void certs_open(void)
                .ca = true);
 }
 
+static int remove_entry(const char *path, const struct stat *st, int kind,
+                        struct FTW *ftw)
+{
+    (void)st, (void)kind, (void)ftw;
+    return remove(path);
+}
+
 void certs_close(void)
 {
-    DIR *dir = opendir(folder);
-    struct dirent *entry;
-
-    DO(dir);
-    while ((entry = readdir(dir))) {
-        if (entry->d_name[0] != '.')
-            (void)remove(certs_path(entry->d_name));
-    }
-    closedir(dir);
-    DO(rmdir(folder) == 0);
+    DO(nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS) == 0);
 }
 
 /* ---- revocation ---- */

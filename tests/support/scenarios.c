@@ -10,6 +10,7 @@
 #include <eddy/chan.h>
 #include <eddy/client.h>
 #include <eddy/dns.h>
+#include <eddy/event_source.h>
 #include <eddy/file.h>
 #include <eddy/future.h>
 #include <eddy/process.h>
@@ -19,6 +20,7 @@
 #include <eddy/sync.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "core/io.h"
@@ -443,11 +445,11 @@ static int serve(void *arg)
 typedef int session(ed_client *client, const char *address);
 
 /* A server, a client, and what the client does. */
-static int with_server(ed_handler *handler, session *use)
+static int with_client(ed_handler *handler, ed_client *made, session *use)
 {
     char address[ED_ADDR_TEXT];
+    ed_client *client CLIENT_AUTO = made;
     ed_server *server SERVER_AUTO = ed_server_new(handler);
-    ed_client *client CLIENT_AUTO = ed_client_new(.max_per_origin = 3);
     if (!server || !client)
         return ED_ENOMEM;
     int err = ed_server_listen(server, "127.0.0.1:0");
@@ -460,6 +462,11 @@ static int with_server(ed_handler *handler, session *use)
     ed_server_stop(server);
     int served = ed_wait(s);
     return err ? err : served;
+}
+
+static int with_server(ed_handler *handler, session *use)
+{
+    return with_client(handler, ed_client_new(.max_per_origin = 3), use);
 }
 
 static int fetch_five(ed_client *client, const char *address)
@@ -537,6 +544,202 @@ static int run_http_stream(void *arg)
     return with_server(mirror, stream_both_ways);
 }
 
+/* ---- policies of a client ---- */
+
+static unsigned asked;
+
+static int busy_at_first(ed_req *req)
+{
+    return asked++ < 5 ? ed_reply(req, 503, "busy") : hello(req);
+}
+
+static int run_retries(void *arg)
+{
+    (void)arg;
+    asked = 0;
+    /* The shortest of pauses, so that each run has the same order. */
+    ed_client *client = ed_client_new(.retry = {.attempts = 3, .backoff = 1},
+                                      .balance = {.on = true});
+    return with_client(busy_at_first, client, fetch_five);
+}
+
+static int slow_at_first(ed_req *req)
+{
+    int err = asked++ < 2 ? ed_sleep(ED_S) : 0;
+    return err ? err : hello(req);
+}
+
+/* Streamed, so that it is the loser's head alone that is too late. */
+static int stream_hedged(ed_client *client, const char *address)
+{
+    char url[100], buf[100];
+    ed_res *res;
+    snprintf(url, sizeof url, "http://%s/hedged", address);
+    int err = ed_fetch(&res, url, .client = client, .stream = true);
+    if (err)
+        return err;
+    ssize_t n = ed_res_read(res, buf, sizeof buf);
+    ed_res_close(res);
+    return n < 0 ? (int)n : expect(n > 0);
+}
+
+static int fetch_hedged(ed_client *client, const char *address)
+{
+    int err = fetch_five(client, address);
+    asked = 0;
+    return err ? err : stream_hedged(client, address);
+}
+
+static int run_hedges(void *arg)
+{
+    (void)arg;
+    asked = 0;
+    ed_client *client =
+        ed_client_new(.hedge = {.after = 50 * ED_MS}, .eject = {.failures = 2},
+                      .limit = {.adaptive = true});
+    return with_client(slow_at_first, client, fetch_hedged);
+}
+
+static int run_limit(void *arg)
+{
+    (void)arg;
+    ed_client *client = ed_client_new(.limit = {.max = 2, .queue = 3});
+    return with_client(hello, client, fetch_twice);
+}
+
+/* ---- bodies ---- */
+
+/* A gzip member that holds 25 letters x, sent in two halves. */
+static int send_encoded(ed_req *req)
+{
+    static const char coded[] =
+        "\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\xa8\xc0\x01\x00\xc1\x8f"
+        "\x7a\x92\x19\x00\x00\x00";
+    struct ed_bytes whole = {coded, sizeof coded - 1};
+    int err = ed_reply_header(req, "Content-Encoding", "gzip");
+    if (!err)
+        err = ed_reply_begin(req, 200, -1);
+    for (size_t half = 0; half < 2 && !err; half++) {
+        size_t from = half * 12;
+        err = ed_write_bytes(
+            req, ed_bytes_of(whole.ptr + from, half ? whole.len - from : 12));
+        if (!err)
+            err = ed_flush(req);
+        if (!err)
+            err = ed_sleep(ED_MS);
+    }
+    return err;
+}
+
+static int read_decoded(ed_client *client, const char *address)
+{
+    char url[100], text[100];
+    size_t got = 0;
+    ssize_t n;
+    ed_res *res;
+    snprintf(url, sizeof url, "http://%s/", address);
+    int err = ed_fetch(&res, url, .client = client);
+    if (err)
+        return err;
+    err = ed_res_status(res) == 200
+              ? expect(!strcmp(ed_res_text(res), "xxxxxxxxxxxxxxxxxxxxxxxxx"))
+              : ED_EPROTO;
+    if (!err)
+        err = ed_fetch(&res, url, .client = client, .stream = true);
+    if (err)
+        return err;
+    while ((n = ed_res_read(res, text + got, sizeof text - got)) > 0)
+        got += (size_t)n;
+    int status = ed_res_status(res);
+    ed_res_close(res);
+    if (n < 0)
+        return (int)n;
+    return status == 200 ? expect(got == 25 && text[24] == 'x') : ED_EPROTO;
+}
+
+static int run_http_decoding(void *arg)
+{
+    (void)arg;
+    return with_server(send_encoded, read_decoded);
+}
+
+static int count_body(ed_req *req)
+{
+    struct ed_bytes body;
+    int err = ed_body(req, &body);
+    return err ? err : ed_reply(req, 200, "%zu", body.len);
+}
+
+static int fill_in(ed_form *form, const char *path)
+{
+    int err = ed_form_add(form, "name", "value");
+    if (!err)
+        err = ed_form_bytes(form, "bytes", ED_BYTES("some"));
+    return err ? err : ed_form_file(form, "file", path);
+}
+
+static int send_form(ed_client *client, const char *address)
+{
+    char url[100], path[64];
+    ed_res *res;
+    ed_form *form = ed_form_new();
+    snprintf(url, sizeof url, "http://%s/", address);
+    snprintf(path, sizeof path, "/tmp/eddy-scenario-form-%d", (int)getpid());
+    int err = form ? fill_in(form, path) : ED_ENOMEM;
+    if (!err)
+        err = ed_file_write(path, ED_BYTES("content of a file"));
+    if (!err)
+        err = ed_fetch(&res, url, .client = client, .form = form,
+                       .expect_continue = true);
+    unlink(path);
+    if (err)
+        return err;
+    return ed_res_status(res) == 200
+               ? expect(strtol(ed_res_text(res), NULL, 10) > 300)
+               : ED_EPROTO;
+}
+
+static int run_http_form(void *arg)
+{
+    (void)arg;
+    return with_server(count_body, send_form);
+}
+
+/* One event for each connection, which tells where it went on. */
+static int send_event(ed_req *req)
+{
+    const char *last = ed_header(req, "Last-Event-ID");
+    int err = ed_reply_header_set(req, "Content-Type", "text/event-stream");
+    if (!err)
+        err = ed_reply_begin(req, 200, -1);
+    return err ? err
+               : ed_write(req, "id: %sx\ndata: event\n\n", last ? last : "");
+}
+
+static void close_source(ed_event_source **source)
+{
+    ed_event_source_close(*source);
+}
+
+static int hear_events(ed_client *client, const char *address)
+{
+    char url[100];
+    struct ed_sse_event event = {0};
+    ed_event_source *source __attribute__((cleanup(close_source))) = NULL;
+    snprintf(url, sizeof url, "http://%s/", address);
+    int err =
+        ed_event_source_open(&source, url, .client = client, .max_failures = 3);
+    for (int i = 0; i < 3 && !err; i++)
+        err = ed_event_source_next(source, &event);
+    return err ? err : expect(!strcmp(event.id, "xxx"));
+}
+
+static int run_events(void *arg)
+{
+    (void)arg;
+    return with_server(send_event, hear_events);
+}
+
 const struct scenario scenarios[] = {
     {"scopes", run_scopes},
     {"channels", run_channels},
@@ -549,5 +752,11 @@ const struct scenario scenarios[] = {
     {"files", run_files},
     {"http", run_http},
     {"http_stream", run_http_stream},
+    {"retries", run_retries},
+    {"hedges", run_hedges},
+    {"limit", run_limit},
+    {"http_decoding", run_http_decoding},
+    {"http_form", run_http_form},
+    {"events", run_events},
     {NULL, NULL},
 };

@@ -12,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* For entries that only ever leave. */
+#define NEVER __attribute__((noreturn))
+
 enum { STACK_BYTES = 64 * 1024 };
 
 struct side {
@@ -33,7 +36,8 @@ static void go(struct side *side)
     ed_switch(&side->main_sp, side->sp);
 }
 
-static void open_side(struct side *side, void (*entry)(void *arg))
+static void open_side(struct side *side,
+                      struct ed_switch_home (*entry)(void *arg))
 {
     memset(side, 0, sizeof *side);
     side->stack = malloc(STACK_BYTES);
@@ -46,7 +50,7 @@ static void close_side(struct side *side)
     free(side->stack);
 }
 
-static void count_up(void *arg)
+NEVER static struct ed_switch_home count_up(void *arg)
 {
     struct side *side = arg;
     for (;;) {
@@ -67,7 +71,7 @@ static void a_stack_goes_on_where_it_was_left(void **state)
     close_side(&side);
 }
 
-static void note_frame(void *arg)
+NEVER static struct ed_switch_home note_frame(void *arg)
 {
     struct side *side = arg;
     _Alignas(16) volatile char local[16] = {0};
@@ -101,7 +105,7 @@ static void an_unaligned_top_is_aligned(void **state)
 }
 
 /* Many values live across a switch fill the registers that must survive it. */
-static void mix(void *arg)
+NEVER static struct ed_switch_home mix(void *arg)
 {
     struct side *side = arg;
     for (;;) {
@@ -153,7 +157,7 @@ static long descend(struct side *side, long depth)
     return descend(side, depth - 1) + 1 + (room[0] - (char)depth);
 }
 
-static void go_deep(void *arg)
+NEVER static struct ed_switch_home go_deep(void *arg)
 {
     struct side *side = arg;
     side->count = descend(side, 100);
@@ -173,6 +177,48 @@ static void a_stack_left_in_a_deep_call_returns_from_it(void **state)
     close_side(&side);
 }
 
+static struct ed_switch_home count_one(void *arg)
+{
+    struct side *side = arg;
+    side->count++;
+    return (struct ed_switch_home){&side->sp, side->main_sp};
+}
+
+static struct ed_switch_home count_with_a_break(void *arg)
+{
+    struct side *side = arg;
+    back(side);
+    return count_one(arg);
+}
+
+static void an_entry_that_returned_is_called_again(void **state)
+{
+    (void)state;
+    struct side side;
+    open_side(&side, count_one);
+    for (long i = 1; i <= 1000; i++) {
+        long a = i * 3, b = i * 5, c = i * 7, d = i * 11, e = i * 13;
+        go(&side);
+        assert_int_equal(side.count, i);
+        assert_int_equal(a + b + c + d + e, i * 39);
+    }
+    close_side(&side);
+}
+
+static void an_entry_may_leave_before_it_returns(void **state)
+{
+    (void)state;
+    struct side side;
+    open_side(&side, count_with_a_break);
+    for (long i = 0; i < 100; i++) {
+        go(&side);
+        assert_int_equal(side.count, i);
+        go(&side);
+        assert_int_equal(side.count, i + 1);
+    }
+    close_side(&side);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +227,8 @@ int main(void)
         cmocka_unit_test(an_unaligned_top_is_aligned),
         cmocka_unit_test(values_survive_a_switch),
         cmocka_unit_test(a_stack_left_in_a_deep_call_returns_from_it),
+        cmocka_unit_test(an_entry_that_returned_is_called_again),
+        cmocka_unit_test(an_entry_may_leave_before_it_returns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,6 +43,9 @@ FIBER_TEST(a_response_has_status_fields_and_body)
     peer_close(&p);
 }
 
+/* The deadline around every test travels along. */
+#define PATIENCE_FIELD "X-Request-Timeout-Ms: 86400000\r\n"
+
 FIBER_TEST(a_plain_request_has_a_host_and_says_who_asks)
 {
     struct peer p = {.scripts = {SCRIPT("<", ">HTTP/1.1 204 No\r\n\r\n")}};
@@ -53,8 +56,9 @@ FIBER_TEST(a_plain_request_has_a_host_and_says_who_asks)
     snprintf(url, sizeof(url), "HTTP://%s?a=b#c", p.host);
     check_int(ed_get(&res, url), 0);
     snprintf(want, sizeof(want),
-             "GET /?a=b HTTP/1.1\r\nHost: %s\r\nUser-Agent: eddy/%s\r\n\r\n",
-             p.host, EDDY_VERSION);
+             "GET /?a=b HTTP/1.1\r\nHost: %s\r\nUser-Agent: eddy/%s\r\n"
+             "%sAccept-Encoding: gzip, br, zstd\r\n\r\n",
+             p.host, EDDY_VERSION, PATIENCE_FIELD);
     check_text(peer_seen(&p), want);
     peer_close(&p);
 }
@@ -63,8 +67,9 @@ FIBER_TEST(fields_of_the_caller_take_the_place_of_the_clients)
 {
     struct peer p = {
         .scripts = {SCRIPT("<", "<2", ">HTTP/1.1 204 No\r\n\r\n")}};
-    static const char *const headers[] = {"host: elsewhere", "USER-AGENT: me",
-                                          "Content-type: text/x", "X: y", NULL};
+    static const char *const headers[] = {
+        "host: elsewhere",    "USER-AGENT: me", "Content-type: text/x",
+        "accept-encoding: *", "X: y",           NULL};
     ed_res *res;
 
     peer_open(&p);
@@ -72,7 +77,8 @@ FIBER_TEST(fields_of_the_caller_take_the_place_of_the_clients)
               0);
     check_text(peer_seen(&p),
                "POST / HTTP/1.1\r\nhost: elsewhere\r\nUSER-AGENT: me\r\n"
-               "Content-type: text/x\r\nX: y\r\nContent-Length: 2\r\n\r\nhi");
+               "Content-type: text/x\r\naccept-encoding: *\r\nX: "
+               "y\r\n" PATIENCE_FIELD "Content-Length: 2\r\n\r\nhi");
     peer_close(&p);
 }
 

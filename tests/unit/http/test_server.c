@@ -384,6 +384,37 @@ FIBER_TEST(times_can_be_changed_and_turned_off)
     served_close(&s);
 }
 
+FIBER_TEST(patience_is_measured_in_steps_and_never_cut_short)
+{
+    struct served s = {0};
+
+    served_open(&s, served_by_path, .idle_timeout = 2 * ED_S);
+    for (int i = 0; i < 10; i++) {
+        ed_stream *first = served_connect(&s);
+        ed_stream *second = served_connect(&s);
+        /* More than once within a step, and over its end. */
+        for (int j = 0; j < i; j++) {
+            served_ask(first, "/");
+            served_says(first, "Hello");
+            check_int(ed_sleep(ED_MS), 0);
+        }
+        served_ask(second, "/");
+        served_says(second, "Hello");
+        check_int(ed_sleep(ED_MS / 2), 0);
+        served_ask(first, "/");
+        served_says(first, "Hello");
+        check_int(ed_sleep(2 * ED_S - ED_MS / 2 - 1), 0);
+        check_int(served_counts(&s).open, 2);
+        check_int(ed_sleep(ED_MS / 2), 0);
+        check(served_counts(&s).open >= 1);
+        check_int(ed_sleep(5 * ED_MS), 0);
+        check_int(served_counts(&s).open, 0);
+        ed_stream_close(first);
+        ed_stream_close(second);
+    }
+    served_close(&s);
+}
+
 /* Writing fails, and nothing else has told that the client is gone. */
 static void stop_reading(ed_stream *client)
 {
@@ -646,6 +677,7 @@ int main(void)
         TEST(a_handler_may_think_for_long_after_a_slow_reply),
         TEST(a_reply_with_a_hole_is_not_ended_as_if_it_were_whole),
         TEST(times_can_be_changed_and_turned_off),
+        TEST(patience_is_measured_in_steps_and_never_cut_short),
         TEST(last_words_that_cannot_be_said_end_the_connection),
         TEST(a_reply_that_cannot_be_sent_ends_the_connection),
         TEST(a_client_that_leaves_cancels_its_handler_and_what_it_started),

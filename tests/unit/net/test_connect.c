@@ -165,7 +165,7 @@ NET_TEST(a_silent_address_leaves_time_for_the_next)
     write_hosts("127.0.0.1 pair\n127.0.0.2 pair\n");
     snprintf(address, sizeof(address), "pair:%u", silent.port);
     {
-        ed_scope(within, .within = 300 * ED_MS);
+        ed_scope(within, .within = 10 * ED_S);
         if (check_int(ed_connect(&s, address), 0))
             ed_stream_peer(s, peer);
     }

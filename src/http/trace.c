@@ -1,0 +1,234 @@
+/*
+ * trace.c - the deadline and the trace that travel with requests.
+ *
+ * A server's request keeps its trace, read when somebody first asks; fibers
+ * without a request have theirs as a fiber-local value. A malformed field is as
+ * if it had not come.
+ */
+#include "http/trace.h"
+#include "http/message.h"
+#include "http/server_internal.h"
+#include "net/crypto.h"
+#include "wire/traceparent.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+_Static_assert(ED_TRACE_PARENT_TEXT == ED_TRACEPARENT_LEN + 1,
+               "room for the text and its NUL");
+
+struct ed_propagation_names ed_propagation_names(bool off, const char *deadline,
+                                                 const char *trace)
+{
+    if (off)
+        return (struct ed_propagation_names){0};
+    return (struct ed_propagation_names){
+        .deadline = ed_bytes(deadline ? deadline : ED_DEADLINE_HEADER),
+        .trace = ed_bytes(trace ? trace : ED_TRACE_HEADER),
+    };
+}
+
+/* ---- deadlines ---- */
+
+int64_t ed_req_patience_of(const ed_req *req, uint32_t field)
+{
+    struct ed_bytes name = ed_http1_bytes(req->head, req->fields[field].name);
+    struct ed_bytes value = ed_http1_bytes(req->head, req->fields[field].value);
+    int64_t ms;
+
+    if (!ed_bytes_equal_nocase(name, req->server->propagated.deadline) ||
+        !value.len || value.ptr[0] < '0' || value.ptr[0] > '9' ||
+        ed_bytes_int(value, &ms) || ms > INT64_MAX / ED_MS)
+        return INT64_MAX;
+    return ms * ED_MS;
+}
+
+/* ---- traces ---- */
+
+static struct ed_local fibers_trace = {.drop = free, .inherit = true};
+
+/* Several fields of a name are one, with commas (RFC 9110, 5.3). */
+static const char *read_state(ed_req *req)
+{
+    const char *state = "";
+    struct ed_bytes name, value;
+
+    for (size_t i = 0; ed_header_at(req, i, &name, &value); i++) {
+        if (!value.len || !ed_bytes_equal_nocase(name, ED_BYTES("tracestate")))
+            continue;
+        state = ed_arena_printf(req->arena, "%s%s%.*s", state,
+                                *state ? "," : "", (int)value.len, value.ptr);
+        if (!state)
+            return "";
+    }
+    return state;
+}
+
+/* The only field of that name: with two of them nobody knows (level 2, 3.2). */
+static bool find_only(const ed_req *req, struct ed_bytes wanted,
+                      struct ed_bytes *found)
+{
+    struct ed_bytes name, value;
+    unsigned count = 0;
+
+    for (size_t i = 0; ed_header_at(req, i, &name, &value); i++) {
+        if (name.len != wanted.len || !ed_bytes_equal_nocase(name, wanted))
+            continue;
+        *found = value;
+        count++;
+    }
+    return count == 1;
+}
+
+/* What the request came with; NULL when that is nothing. */
+static struct ed_trace *read_trace(ed_req *req)
+{
+    struct ed_bytes wanted = req->server->propagated.trace;
+    struct ed_traceparent parent;
+    struct ed_bytes field;
+
+    if (!wanted.len || !find_only(req, wanted, &field) ||
+        ed_traceparent_parse(&parent, field))
+        return NULL;
+    struct ed_trace *trace = ed_arena_alloc(req->arena, sizeof(*trace));
+    if (!trace || ed_random(trace->span, sizeof(trace->span)))
+        return NULL;
+    memcpy(trace->id, parent.trace, sizeof(trace->id));
+    memcpy(trace->parent, parent.span, sizeof(trace->parent));
+    trace->flags = parent.flags;
+    trace->state = read_state(req);
+    return trace;
+}
+
+static struct ed_trace *trace_of(ed_req *req)
+{
+    if (!req->trace_read) {
+        req->trace = read_trace(req);
+        req->trace_read = true;
+    }
+    return req->trace;
+}
+
+const struct ed_trace *ed_trace_current(void)
+{
+    const ed_fiber *self = ed_fiber_self();
+    const struct ed_trace *trace = NULL;
+
+    if (self && self->work)
+        trace = trace_of(self->work);
+    return trace || !self ? trace : ed_local_get(&fibers_trace);
+}
+
+/* Fills in one that begins here. */
+static int begin(struct ed_trace *trace, bool sampled)
+{
+    *trace = (struct ed_trace){.flags = ED_TRACE_RANDOM, .state = ""};
+    if (sampled)
+        trace->flags |= ED_TRACE_SAMPLED;
+    int err = ed_random(trace->id, sizeof(trace->id));
+    return err ? err : ed_random(trace->span, sizeof(trace->span));
+}
+
+static int begin_of_request(ed_req *req, bool sampled)
+{
+    struct ed_trace *trace = ed_arena_alloc(req->arena, sizeof(*trace));
+    int err = trace ? begin(trace, sampled) : ED_ENOMEM;
+
+    if (!err)
+        req->trace = trace;
+    return err;
+}
+
+static int begin_of_fiber(bool sampled)
+{
+    struct ed_trace *trace = malloc(sizeof(*trace));
+    int err = trace ? begin(trace, sampled) : ED_ENOMEM;
+
+    if (!err)
+        err = ed_local_set(&fibers_trace, trace);
+    if (err)
+        free(trace);
+    return err;
+}
+
+int ed_trace_begin(bool sampled)
+{
+    const ed_fiber *self = ed_fiber_self();
+
+    if (!self)
+        return ED_EUSAGE;
+    if (ed_trace_current())
+        return 0;
+    return self->work ? begin_of_request(self->work, sampled)
+                      : begin_of_fiber(sampled);
+}
+
+const char *ed_trace_text(const struct ed_trace *trace,
+                          char out[ED_TRACE_PARENT_TEXT])
+{
+    struct ed_traceparent parent;
+
+    *out = '\0';
+    if (!trace)
+        return out;
+    memcpy(parent.trace, trace->id, sizeof(parent.trace));
+    memcpy(parent.span, trace->span, sizeof(parent.span));
+    parent.flags = trace->flags;
+    ed_traceparent_write(out, &parent);
+    return out;
+}
+
+/* ---- what a request carries ---- */
+
+static void put_in_front(struct ed_request_field **fields,
+                         struct ed_request_field *field, struct ed_bytes name,
+                         struct ed_bytes value)
+{
+    *field = (struct ed_request_field){*fields, name, value, NULL};
+    *fields = field;
+}
+
+static int64_t left_ms(const struct ed_carried *c)
+{
+    int64_t left = (c->until - ed_now()) / ED_MS;
+
+    return left > 0 ? left : 0;
+}
+
+int ed_carry(struct ed_carried *carried,
+             const struct ed_propagation_names *names,
+             struct ed_request_field **fields)
+{
+    const struct ed_trace *trace = names->trace.len ? ed_trace_current() : NULL;
+
+    carried->until = names->deadline.len ? ed_deadline() : INT64_MAX;
+    if (carried->until != INT64_MAX) {
+        int64_t ms = left_ms(carried);
+        if (!ms)
+            return ED_ETIMEOUT;
+        snprintf(carried->deadline_text, sizeof(carried->deadline_text), "%lld",
+                 (long long)ms);
+        put_in_front(fields, &carried->deadline, names->deadline,
+                     ed_bytes(carried->deadline_text));
+    }
+    if (!trace)
+        return 0;
+    ed_trace_text(trace, carried->parent_text);
+    put_in_front(fields, &carried->parent, names->trace,
+                 ed_bytes(carried->parent_text));
+    if (*trace->state)
+        put_in_front(fields, &carried->state, ED_BYTES("tracestate"),
+                     ed_bytes(trace->state));
+    return 0;
+}
+
+/* Spaces behind a value mean nothing (RFC 9110, 5.5), so that the number may
+ * become shorter. */
+void ed_carry_renew(struct ed_carried *carried)
+{
+    size_t room = carried->deadline.value.len;
+    char text[24];
+
+    snprintf(text, sizeof(text), "%-*lld", (int)room,
+             (long long)left_ms(carried));
+    memcpy(carried->deadline.written, text, room);
+}
