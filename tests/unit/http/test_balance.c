@@ -3,7 +3,9 @@
  * requests get through while one of them is dead.
  */
 #include "fleet.h"
+#include "certs.h"
 #include "http/balance.h"
+#include <eddy/server.h>
 
 /* ---- the choice ---- */
 
@@ -364,6 +366,56 @@ FIBER_TEST(a_balanced_fetch_tells_when_the_name_was_resolved)
     fleet_close(&f);
 }
 
+static int pong(ed_req *req)
+{
+    return ed_reply(req, 200, "pong");
+}
+
+static int serve(void *server)
+{
+    return ed_server_run(server);
+}
+
+FIBER_TEST(tls_checks_the_name_and_not_the_address)
+{
+    struct fleet f = {0};
+    ed_tls *site, *trust;
+    char address[ED_ADDR_TEXT], url[64];
+    ed_server *server = ed_server_new(pong);
+    ed_scope(s);
+
+    fleet_open(&f);
+    fleet_name(&f, 0, 2);
+    certs_open();
+    certs_make(.file = "site", .names = "fleet.test");
+    check_int(ed_tls_server(&site, .certificate = certs_path("site.pem"),
+                            .key = certs_path("site.key")),
+              0);
+    check_int(ed_tls_client(&trust, .ca = certs_path("ca.pem")), 0);
+    check_int(ed_server_listen(server, "127.0.0.1:0", .tls = site), 0);
+    ed_server_address(server, 0, address);
+    f.port = (unsigned)strtoul(strrchr(address, ':') + 1, NULL, 10);
+    member_address(address, sizeof(address), 1, f.port);
+    check_int(ed_server_listen(server, address, .tls = site), 0);
+    ed_go(s, serve, server);
+    ed_client *client = ed_client_new(.balance = {.on = true}, .tls = trust);
+    snprintf(url, sizeof(url), "https://fleet.test:%u/", f.port);
+    for (int i = 0; i < 20; i++)
+        check_int(get(client, url), 200);
+    check_int(counts_of(client).connections, 2);
+    check_int(counts_of(client).reused, 18);
+    snprintf(url, sizeof(url), "https://127.0.0.1:%u/", f.port);
+    check_int(get(client, url), ED_ECERT);
+    ed_client_free(client);
+    ed_server_stop(server);
+    check_int(ed_wait(s), 0);
+    ed_server_free(server);
+    ed_tls_free(site);
+    ed_tls_free(trust);
+    certs_close();
+    fleet_close(&f);
+}
+
 /* ---- one of three is dead ---- */
 
 FIBER_TEST(an_address_that_refuses_is_passed_over)
@@ -567,6 +619,7 @@ int main(void)
         cmocka_unit_test(a_mapped_host_is_not_balanced),
         cmocka_unit_test(a_proxy_is_not_balanced),
         cmocka_unit_test(a_balanced_fetch_tells_when_the_name_was_resolved),
+        cmocka_unit_test(tls_checks_the_name_and_not_the_address),
         cmocka_unit_test(an_address_that_refuses_is_passed_over),
         cmocka_unit_test(an_address_that_swallows_all_is_passed_over),
         cmocka_unit_test(what_takes_no_connection_is_tried_once_a_second),
