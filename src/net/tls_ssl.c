@@ -56,8 +56,8 @@ static int method_type;
 
 static void make_method(void)
 {
-    BIO_METHOD *m =
-        BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "eddy stream");
+    method_type = BIO_get_new_index() | BIO_TYPE_SOURCE_SINK;
+    BIO_METHOD *m = BIO_meth_new(method_type, "eddy stream");
 
     if (m && BIO_meth_set_read(m, wire_read) &&
         BIO_meth_set_write(m, wire_write) && BIO_meth_set_ctrl(m, wire_ctrl))
@@ -120,11 +120,12 @@ static void secret_made(const struct ssl_st *ssl, const char *line)
 static void record_passes(int write, int version, int type, const void *bytes,
                           size_t len, struct ssl_st *ssl, void *arg)
 {
-    struct ed_tls_secrets *secrets = arg;
+    const struct ed_tls_wire *wire = arg;
 
     (void)version, (void)bytes, (void)len, (void)ssl;
-    if (write && type == SSL3_RT_HEADER && secrets->have_server)
-        secrets->written++;
+    if (write && type == SSL3_RT_HEADER && wire->secrets &&
+        wire->secrets->have_server)
+        wire->secrets->written++;
 }
 
 void ed_tls_ssl_tell_secrets(struct ssl_ctx_st *ctx)
@@ -138,13 +139,12 @@ void ed_tls_ssl_note_secrets(struct ssl_st *ssl, struct ed_tls_wire *wire,
     *secrets = (struct ed_tls_secrets){0};
     wire->secrets = secrets;
     SSL_set_msg_callback(ssl, record_passes);
-    SSL_set_msg_callback_arg(ssl, secrets);
+    SSL_set_msg_callback_arg(ssl, wire);
 }
 
 uint32_t ed_tls_ssl_suite(struct ssl_st *ssl, const struct ed_tls_wire *wire)
 {
     const struct ed_tls_secrets *secrets = wire->secrets;
-
     if (!secrets || !secrets->have_client || !secrets->have_server ||
         SSL_version(ssl) != TLS1_3_VERSION || SSL_has_pending(ssl))
         return 0;
