@@ -109,7 +109,7 @@ FIBER_TEST(a_proxy_is_told_who_asks)
     open_stage(&s, "http://me%40x:w:rd@", "");
     check_int(get(&s, "http://a.org/"), 0);
     check(saw(&s, "\r\nProxy-Authorization: Basic bWVAeDp3OnJk\r\n"));
-    check(!saw(&s, "me"));
+    check(!saw(&s, "me@x") && !saw(&s, "me%40x"));
     close_stage(&s);
 }
 
@@ -538,7 +538,7 @@ FIBER_TEST(options_that_cannot_be_used_are_told_of)
     check(!strstr(ed_error(), "word"));
     ed_res *res;
     check_int(ed_get(&res, "http://127.0.0.1:1/"), ED_EUSAGE);
-    check(strstr(ed_error(), "http://127.0.0.1:1/: no client: all_proxy: "));
+    check(strstr(ed_error(), "no client: all_proxy: "));
     clear_environment();
 }
 
