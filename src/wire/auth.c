@@ -15,7 +15,8 @@ static bool is_blank(char c)
 
 static void advance(struct ed_bytes *text, size_t n)
 {
-    *text = ed_bytes_of(text->ptr + n, text->len - n);
+    if (n) /* else it may be no memory at all */
+        *text = ed_bytes_of(text->ptr + n, text->len - n);
 }
 
 static void skip_blanks(struct ed_bytes *text)

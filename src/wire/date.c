@@ -313,7 +313,7 @@ static void take_piece(struct found *f, struct ed_bytes piece)
 int ed_date_parse_cookie(struct ed_bytes text, int64_t *unix_s)
 {
     struct found f = {-1, -1, -1, -1, -1, -1};
-    const char *at = text.ptr, *end = text.ptr + text.len;
+    const char *at = text.len ? text.ptr : "", *end = at + text.len;
 
     while (at < end) {
         while (at < end && is_delimiter(*at))

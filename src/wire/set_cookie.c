@@ -137,6 +137,8 @@ int ed_set_cookie_parse(struct ed_set_cookie *cookie, struct ed_bytes field,
     while (field.ptr) {
         struct ed_bytes value = ed_bytes_cut(&field, ';');
         struct ed_bytes name = ed_bytes_trim(ed_bytes_cut(&value, '='));
+        if (!value.ptr) /* no '=' is no value */
+            value = ED_BYTES("");
         take_attribute(cookie, &lifetimes, name, ed_bytes_trim(value));
     }
     set_lifetime(cookie, &lifetimes, now);
