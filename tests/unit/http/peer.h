@@ -182,8 +182,11 @@ static inline int peer_run(void *arg)
 
     ed_scope(s, .independent = true);
     while (!(err = ed_accept(conn.peer->listener, &conn.stream))) {
-        if (ed_go_copy(s, peer_serve, &conn, sizeof(conn)))
+        err = ed_go_copy(s, peer_serve, &conn, sizeof(conn));
+        if (err) {
             ed_stream_close(conn.stream);
+            break;
+        }
     }
     return err;
 }
