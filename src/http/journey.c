@@ -132,7 +132,7 @@ static void put_away(ed_res *res)
 
 /* ---- all of them ---- */
 
-static int begin(struct ed_journey *j)
+int ed_journey_begin(struct ed_journey *j)
 {
     const struct ed_fetch_options *o = &j->options;
     int err = 0;
@@ -162,10 +162,8 @@ static int arrive(struct ed_journey *j, ed_res *res)
 int ed_journey_run(struct ed_journey *journey, ed_res **out)
 {
     ed_res *res = NULL;
-    int more = begin(journey);
+    int more;
 
-    if (more)
-        return more;
     do {
         if (res)
             put_away(res);

@@ -140,9 +140,8 @@ int ed_redirect_take_userinfo(struct ed_journey *journey)
         return url.userinfo.ptr ? move_userinfo(journey, &url, journey->url)
                                 : 0;
     /* Who knows what of it is a password: only what is behind is told. */
-    return ed_fail(ED_EURL, "%.20s ...%.120s: %s",
-                   ed_attempt_method(&journey->options),
-                   strrchr(journey->url, '@'), why);
+    journey->url = strrchr(journey->url, '@');
+    return ed_journey_explain(journey, ED_EURL, why);
 }
 
 /* ---- what is left out ---- */
