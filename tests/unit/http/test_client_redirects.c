@@ -448,6 +448,58 @@ FIBER_TEST(a_hook_hears_of_each_redirect_and_of_one_end)
     peer_close(&p);
 }
 
+FIBER_TEST(a_hook_hears_of_one_end_of_a_loop_too)
+{
+    struct peer p = {.scripts = {SCRIPT("<", TO(302, "/a"))}};
+    struct watched w = {0};
+    ed_client *client = ed_client_new(.hook = watch, .hook_arg = &w);
+    ed_res *res;
+
+    peer_open(&p);
+    check_int(ed_fetch(&res, p.url, .client = client, .stream = true),
+              ED_EREDIRECT);
+    check_int(w.redirected, 10);
+    check_int(w.done, 1);
+    ed_client_free(client);
+    peer_close(&p);
+}
+
+static ssize_t give_for_ever(void *arg, void *buf, size_t len)
+{
+    size_t *given = arg;
+
+    memset(buf, 'x', len);
+    *given += len;
+    return (ssize_t)len;
+}
+
+static int begin_anew(void *arg)
+{
+    *(size_t *)arg = 0;
+    return 0;
+}
+
+FIBER_TEST(a_server_that_redirects_early_is_not_sent_the_rest)
+{
+    struct peer p = {.scripts = {SCRIPT("<", TO(307, "/b")),
+                                 SCRIPT("<", TO(303, "/c")),
+                                 SCRIPT("<", ">" OK, "=")},
+                     .large = true};
+    size_t given = 0;
+    char text[8];
+    ed_res *res;
+
+    peer_open(&p);
+    check_int(ed_fetch(&res, p.url, .send = give_for_ever, .send_arg = &given,
+                       .rewind = begin_anew, .stream = true),
+              0);
+    check_int(ed_res_status(res), 200);
+    check_int(ed_res_redirects(res), 2);
+    check_int(ed_res_read(res, text, sizeof(text)), 2);
+    ed_res_close(res);
+    peer_close(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -468,6 +520,8 @@ int main(void)
         cmocka_unit_test(responses_on_the_way_to_a_streamed_one_are_closed),
         cmocka_unit_test(the_time_counts_from_the_first_request),
         cmocka_unit_test(a_hook_hears_of_each_redirect_and_of_one_end),
+        cmocka_unit_test(a_hook_hears_of_one_end_of_a_loop_too),
+        cmocka_unit_test(a_server_that_redirects_early_is_not_sent_the_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
