@@ -161,7 +161,8 @@ def add_rows(report, runs):
             own = runs[kind].get(name, [])
             # A fresh connection for each request is what is asked for there.
             own = [dict(r, reconnects=0) for r in own]
-            report.data["doubts"] += measure.doubts(f"{name}, {kind}", own)
+            if own:
+                report.data["doubts"] += measure.doubts(f"{name}, {kind}", own)
     add_bars(report)
 
 

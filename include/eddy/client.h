@@ -36,8 +36,9 @@ struct json_t; /* jansson's */
 /* ---- policies: each is off while its first member is 0 ---- */
 
 /*
- * Sends a request again that got no whole response, or one of 429, 502, 503
- * and 504: only if its method is idempotent (GET, HEAD, PUT, DELETE, OPTIONS,
+ * Sends a request again that got no whole response, since no connection was to
+ * be had, or it broke, or a phase took too long, or one of 429, 502, 503 and
+ * 504: only if its method is idempotent (GET, HEAD, PUT, DELETE, OPTIONS,
  * TRACE), or nothing of it was sent, or the fetch says .retry_unsafe; only if
  * its body can be sent again; and only within the budget. Before each it
  * sleeps a random time of up to `backoff`, doubled each time, on top of what
@@ -304,7 +305,8 @@ struct ed_fetch_options {
  *   ED_EUSAGE      a method, field, content type or user agent that is none;
  *                  a field that is the client's to set (Content-Length,
  *                  Transfer-Encoding); two bodies; a body that cannot be sent
- *                  again where it has to be
+ *                  again where it has to be; a file without a length, or that
+ *                  changed while it was sent
  *   ED_ERESOLVE    the name has no address
  *   ED_ECONNECT    no address took the connection
  *   ED_ECERT       the server's certificate is not to be trusted (tls.h)
@@ -348,7 +350,9 @@ ED_API const char *ed_res_header(const ed_res *res, const char *name);
 ED_API bool ed_res_header_at(const ed_res *res, size_t i, struct ed_bytes *name,
                              struct ed_bytes *value);
 
-/* The body, read whole: as bytes, and as text ending with NUL. */
+/* The body, read whole: as bytes, and as text ending with NUL. Codings that the
+ * client has asked for are undone, here and by ed_res_read(); the fields stay
+ * as they were sent, so that a Content-Length is that of the encoded body. */
 ED_API struct ed_bytes ed_res_body(const ed_res *res);
 ED_API const char *ed_res_text(const ed_res *res);
 

@@ -36,7 +36,7 @@ struct ed_form_part_options {
 };
 
 /* Adds a file, opened when the form is sent: its failing to open, or its
- * shrinking meanwhile, fails the fetch. */
+ * growing or shrinking meanwhile, fails the fetch. */
 #define ed_form_file(form, name, path, ...)   \
     ed_form_file_with((form), (name), (path), \
                       ED_OPTIONS(struct ed_form_part_options, __VA_ARGS__))

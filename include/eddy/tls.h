@@ -55,7 +55,9 @@ struct ed_tls_server_options {
     const char *ocsp;
 
     enum ed_tls_client_auth client_auth;
-    const char *client_ca; /* PEM file, or directory, of who may sign clients */
+    /* PEM file, or directory of such, of who may sign clients. Revocation lists
+     * (CRLs) in it count for the issuers they are of. */
+    const char *client_ca;
 
     /* Protocols in the order preferred, "h2,http/1.1"; NULL: the user of the
      * context chooses (an HTTP server: http/1.1). */
@@ -99,7 +101,8 @@ ED_API ED_CHECK int ed_tls_add(ed_tls *tls, const char *certificate,
 
 struct ed_tls_client_options {
     size_t size;
-    /* PEM file, or directory, of trusted issuers instead of the system's. */
+    /* PEM file, or directory of such, of trusted issuers instead of the
+     * system's; revocation lists in it count, too. */
     const char *ca;
     /* The client's own certificate, if servers ask for one; as above. */
     const char *certificate;

@@ -77,14 +77,11 @@ static int keep_text(ed_res *res, struct ed_bytes text)
 
 static int explain(const struct ed_journey *journey, int err, const char *why)
 {
-    const struct ed_fetch_options *o = &journey->options;
-    const char *method = o->method ? o->method : o->body.ptr ? "POST" : "GET";
-
     if (!why)
         why = err == ED_ENOMEM     ? "no memory to decode the body"
               : err == ED_ETIMEOUT ? "body not decoded within the deadline"
                                    : "body not decoded when cancelled";
-    return ed_fail(err, "%.20s %.120s: %s", method, journey->url, why);
+    return ed_journey_explain(journey, err, why);
 }
 
 static int decode_whole(const struct ed_journey *journey, ed_res *res)

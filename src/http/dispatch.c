@@ -6,6 +6,7 @@
  * back when the response is there, or closed if it is streamed.
  */
 #include "http/dispatch.h"
+#include <stdio.h>
 
 /* How long an address that took no connection is passed over where no policy
  * for ejection says it better; then one request tries it. */
@@ -106,12 +107,13 @@ static int64_t latency_of(const ed_res *res)
     return t->first_byte - began;
 }
 
+/* That another address was faster is no sign that all have too much to do. */
 static void note_limit(struct dispatch *d, int err, const ed_res *res)
 {
     struct ed_limiter *limiter = &d->hold.upstream->limiter;
     enum verdict verdict = judge(d->plan, err, res);
 
-    if (!d->s->policies->upstreams.limits.on)
+    if (!d->s->policies->upstreams.limits.on || err == ED_ECANCELED)
         return;
     if (verdict == FAILED || (!err && res->status == 429))
         ed_limiter_overloaded(limiter);
@@ -138,19 +140,30 @@ static int send_to(struct dispatch *d, struct ed_backend *backend, ed_res **out)
     return err;
 }
 
-static int fail(const struct dispatch *d, int err, const char *what)
-{
-    return ed_fail(err, "%.20s %.120s: %s",
-                   ed_attempt_method(&d->journey->options), d->journey->url,
-                   what);
-}
-
-static int resolve_within(const char *host, int64_t timeout,
+static int resolve_within(const struct dispatch *d, int64_t timeout,
                           struct ed_addrs *addrs)
 {
+    const struct ed_addr *local = &d->journey->client->routes.local;
     ed_scope(s, .within = timeout, .name = "resolve");
+
     (void)s;
-    return ed_resolve(host, AF_UNSPEC, addrs);
+    return ed_resolve(d->s->host, local->len ? local->any.sa_family : AF_UNSPEC,
+                      addrs);
+}
+
+/* Ended from outside, or by a time-out of its own. */
+static int explain_end(const struct dispatch *d, int err, int64_t timeout)
+{
+    static const char missing[] = "name not resolved";
+    char text[96];
+
+    if (err == ED_ETIMEOUT && !ed_cancelled())
+        ed_timeout_text(text, sizeof(text), missing, ED_TIMEOUT_RESOLVE,
+                        timeout);
+    else
+        snprintf(text, sizeof(text), "%s %s", missing,
+                 err == ED_ETIMEOUT ? "within the deadline" : "when cancelled");
+    return ed_journey_explain(d->journey, err, text);
 }
 
 static int resolve(struct dispatch *d)
@@ -158,18 +171,17 @@ static int resolve(struct dispatch *d)
     struct ed_addrs addrs;
     int64_t timeout =
         ed_timeout_within(&d->journey->client->timeouts, ED_TIMEOUT_RESOLVE);
-    int err = resolve_within(d->s->host, timeout, &addrs);
+    int err = resolve_within(d, timeout, &addrs);
 
     if (err == ED_ETIMEOUT || err == ED_ECANCELED)
-        return fail(d, err,
-                    err == ED_ETIMEOUT ? "name not resolved in time"
-                                       : "name not resolved when cancelled");
+        return explain_end(d, err, timeout);
     if (err == ED_EADDR)
-        return fail(d, ED_EURL, "malformed host");
+        return ed_journey_explain(d->journey, ED_EURL, "malformed host");
     if (err)
-        return fail(d, err, ed_error());
+        return ed_journey_explain(d->journey, err, ed_error());
     if (ed_balance_update(d->hold.upstream, &addrs, d->s->port))
-        return fail(d, ED_ENOMEM, "no memory for the addresses");
+        return ed_journey_explain(d->journey, ED_ENOMEM,
+                                  "no memory for the addresses");
     return 0;
 }
 
@@ -204,10 +216,10 @@ static bool passes_over(const struct dispatch *d, int err)
 
 static int send_to_any(struct dispatch *d, ed_res **out)
 {
+    int err = resolve(d);
     int64_t timeout =
         ed_timeout_within(&d->journey->client->timeouts, ED_TIMEOUT_CONNECT);
     int64_t until = timeout > 0 ? ed_now() + timeout : INT64_MAX;
-    int err = resolve(d);
     struct ed_backend *backend = err ? NULL : pick(d, false);
 
     while (backend) {
@@ -227,7 +239,8 @@ static int send_by_name(struct dispatch *d, ed_res **out)
              : ed_backend_add(d->s->upstream, NULL);
 
     if (!backend)
-        return fail(d, ED_ENOMEM, "no memory for the origin");
+        return ed_journey_explain(d->journey, ED_ENOMEM,
+                                  "no memory for the origin");
     backend->listed = true;
     return send_to(d, backend, out);
 }
@@ -242,12 +255,14 @@ static int take_slot(struct dispatch *d)
     if (!err)
         ed_upstream_hold(&d->hold, upstream);
     else if (err == ED_EOVERLOAD)
-        fail(d, err, "too many requests wait for the origin");
+        ed_journey_explain(d->journey, err,
+                           "too many requests wait for the origin");
     else
-        fail(d, err,
-             err == ED_ETIMEOUT ? "limit of the origin reached until the "
-                                  "deadline"
-                                : "limit of the origin reached when cancelled");
+        ed_journey_explain(d->journey, err,
+                           err == ED_ETIMEOUT
+                               ? "limit of the origin reached until the "
+                                 "deadline"
+                               : "limit of the origin reached when cancelled");
     return err;
 }
 

@@ -162,6 +162,8 @@ static int connect_once(ed_event_source *source, bool *lasting)
     }
     if (err)
         return err;
+    /* Events may be rare: only the caller knows how rare. */
+    ed_exchange_be_patient(source->res);
     ed_sse_restart(&source->sse);
     source->failures = 0;
     return 0;

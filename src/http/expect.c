@@ -32,7 +32,7 @@ int ed_expect_wait(ed_res *res)
 /* Whether the body is as if it had not been sent. */
 static bool is_whole_again(const struct ed_fetch_options *o, const ed_res *res)
 {
-    if (!o->send || res->body_held)
+    if (!o->send || !res->body_was_asked)
         return true;
     return o->rewind && o->rewind(o->send_arg) == 0;
 }

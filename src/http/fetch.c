@@ -18,23 +18,22 @@ static int run_within(struct ed_journey *j, ed_res **out)
 static int run(struct ed_journey *j, ed_res **out)
 {
     int64_t timeout = j->options.timeout;
-    ed_res *res;
     int err = ed_journey_begin(j);
 
     if (!err)
         err = ed_payload_open(j);
     j->timeout = timeout ? timeout : j->client->timeout;
     if (!err)
-        err = j->timeout > 0 ? run_within(j, &res) : ed_journey_run(j, &res);
+        err = j->timeout > 0 ? run_within(j, out) : ed_journey_run(j, out);
     if (!err)
-        err = ed_decoding_begin(j, res);
+        err = ed_decoding_begin(j, *out);
     /* With `stream` the rest of it may be sent after the response began. */
-    if (!err && res->stream)
-        res->payload = j->payload;
+    if (!err && (*out)->stream)
+        (*out)->payload = j->payload;
     else
         ed_payload_close(j->payload);
-    if (!err)
-        *out = res;
+    if (err)
+        *out = NULL;
     return err;
 }
 

@@ -9,16 +9,19 @@
  * window,
  *
  *     gradient = TOLERANCE * baseline / latency, within 0.5 and 1
- *     target   = limit * gradient + sqrt(limit)
+ *     target   = (limit * gradient + sqrt(limit)) * share of results that are
+ *                no failures
  *     limit   += SMOOTHING * (target - limit)
  *
  * The square root is the queue that is welcome: it keeps a backend busy while
  * answers travel, lets the limit grow where nothing queues, and is a smaller
  * part of a large limit than of a small one, so small limits find their way
  * soon and large ones hold still. TOLERANCE forgives what latency varies by
- * itself, and SMOOTHING keeps one odd round from moving much. A round with
- * time-outs, lost connections or refusals in it has the smallest gradient: the
- * backend has said it more plainly than by being slow.
+ * itself, and SMOOTHING keeps one odd round from moving much. Time-outs, lost
+ * connections and refusals say more plainly than latency that it is too much,
+ * and count by their share: the limit settles where sqrt(limit) is the number
+ * of good results for each bad one. A hundredth of failures, which may have
+ * other causes, bounds it at some 10,000; a tenth at 80; a half at one.
  *
  * A round in which not half of the limit was in use says nothing about it, and
  * leaves it; otherwise an idle client's limit would grow without ground.
@@ -162,16 +165,12 @@ static bool dips(struct ed_limiter *limiter, bool in_use)
 static void move(struct ed_limiter *limiter, double latency)
 {
     const struct ed_limit_policy *policy = &limiter->limits->policy;
-    double gradient = 0.5;
+    double well = 1 - (double)limiter->signs / limiter->results;
+    double gradient = 1;
 
-    if (!limiter->signs && latency > 0)
+    if (latency > 0)
         gradient = bounded(TOLERANCE * limiter->baseline / latency, 0.5, 1);
-    else if (!limiter->signs)
-        gradient = 1;
-    double target = limiter->limit * gradient;
-    /* Where requests fail no queue is welcome. */
-    if (!limiter->signs)
-        target += root(limiter->limit);
+    double target = (limiter->limit * gradient + root(limiter->limit)) * well;
     limiter->limit += SMOOTHING * (target - limiter->limit);
     limiter->limit = bounded(limiter->limit, policy->min, policy->max);
 }

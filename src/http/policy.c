@@ -164,35 +164,51 @@ static void lower(char *to, struct ed_bytes from)
     to[from.len] = '\0';
 }
 
+/* The most that a URL may have of the path of a socket, each byte encoded. */
+#define SOCKET_TEXT_MAX (3 * sizeof(struct sockaddr_un))
+
+static bool read_url(struct ed_url *url, const char *text)
+{
+    const char *why;
+
+    return !ed_url_parse(url, ed_bytes(text), &why) &&
+           url->host.len <= ED_HOST_MAX && url->socket.len <= SOCKET_TEXT_MAX;
+}
+
+/* Whether what is sent there goes to an address of the host's own. */
+static bool is_balanced(const struct ed_sending *s, const struct ed_url *url)
+{
+    struct ed_route route;
+
+    if (!s->policies->balances || url->socket.len)
+        return false;
+    ed_route_choose(&s->journey->client->routes, url, &route);
+    return !route.proxy && !route.fixed.len;
+}
+
 /* Finds what is known of the origin. A URL that is none has none: the attempt
  * says what is wrong with it. */
 static int find_upstream(struct ed_sending *s)
 {
     struct ed_url url;
-    const char *why;
-    char key[ED_ATTEMPT_KEY_MAX + 3 * sizeof(struct sockaddr_un)];
+    char key[ED_ATTEMPT_KEY_MAX + SOCKET_TEXT_MAX];
 
-    if (ed_url_parse(&url, ed_bytes(s->journey->url), &why) ||
-        url.host.len > ED_HOST_MAX ||
-        url.socket.len > 3 * sizeof(struct sockaddr_un))
+    if (!read_url(&url, s->journey->url))
         return 0;
     lower(s->host, url.host);
     s->port = url.port;
+    s->balanced = is_balanced(s, &url);
     if (url.socket.len)
         snprintf(key, sizeof(key), "http+unix://%.*s", (int)url.socket.len,
                  url.socket.ptr);
     else
         snprintf(key, sizeof(key), url.ipv6 ? "%s://[%s]:%u" : "%s://%s:%u",
                  url.secure ? "https" : "http", s->host, url.port);
-    struct ed_route route;
-    ed_route_choose(&s->journey->client->routes, &url, &route);
-    s->balanced = s->policies->balances && !url.socket.len && !route.proxy &&
-                  !route.fixed.len;
     s->upstream = ed_upstream_use(&s->policies->upstreams, ed_bytes(key));
     if (s->upstream)
         return 0;
-    return ed_fail(ED_ENOMEM, "%.20s %.120s: no memory for the origin",
-                   ed_attempt_method(&s->journey->options), s->journey->url);
+    return ed_journey_explain(s->journey, ED_ENOMEM,
+                              "no memory for the origin");
 }
 
 static int send_by_policies(struct ed_journey *journey, ed_res **out)

@@ -100,14 +100,14 @@ static bool failed(int err, const ed_res *res)
     return err ? may_pass(err) : ed_policy_is_refusal(res->status);
 }
 
-/* Whether it does no harm to send the request twice. */
-static bool is_safe(const struct ed_fetch_options *o, const ed_res *res)
+/* Whether it does no harm to send the request twice, and can be done. */
+static bool is_safe(const struct ed_journey *journey, const ed_res *res)
 {
-    if (!res || !res->sent_any)
-        return true;
-    if (o->send && !o->rewind)
+    const struct ed_fetch_options *o = &journey->options;
+
+    if (o->send && !o->rewind && journey->body_was_asked)
         return false;
-    return o->retry_unsafe ||
+    return !res || !res->sent_any || o->retry_unsafe ||
            ed_method_is_idempotent(ed_bytes(ed_attempt_method(o)));
 }
 
@@ -120,7 +120,7 @@ static int64_t pause_before(struct ed_sending *s, unsigned n, int err,
     int64_t asked = 0, now = ed_now();
 
     if (n >= p->retry.attempts || !failed(err, res) ||
-        !is_safe(&s->journey->options, res))
+        !is_safe(s->journey, res))
         return -1;
     if (!err)
         asked = ed_retry_after(ed_res_header(res, "Retry-After"),
@@ -138,43 +138,35 @@ static int64_t pause_before(struct ed_sending *s, unsigned n, int err,
 
 /* ---- doing so ---- */
 
-static int fail(const struct ed_sending *s, int err, const char *what)
-{
-    return ed_fail(err, "%.20s %.120s: %s",
-                   ed_attempt_method(&s->journey->options), s->journey->url,
-                   what);
-}
-
 /* Makes ready for the next try. */
-static int make_ready(struct ed_sending *s, int64_t pause, bool sent)
+static int make_ready(struct ed_sending *s, int64_t pause)
 {
-    const struct ed_fetch_options *o = &s->journey->options;
     int err = ed_sleep(pause);
 
     if (err)
-        return fail(s, err,
-                    err == ED_ETIMEOUT ? "not sent again within the deadline"
-                                       : "not sent again when cancelled");
-    if (!o->send || !sent)
-        return 0;
-    err = o->rewind(o->send_arg);
-    return err ? fail(s, err, "the body cannot be sent again") : 0;
+        return ed_journey_explain(s->journey, err,
+                                  err == ED_ETIMEOUT
+                                      ? "not sent again within the deadline"
+                                      : "not sent again when cancelled");
+    return ed_journey_rewind(s->journey, "it is tried again");
 }
 
 int ed_retry_send(struct ed_sending *s, ed_res **out)
 {
+    struct ed_journey *journey = s->journey;
+
     for (unsigned n = 1;; n++) {
         *out = NULL;
         int err = ed_hedge_send(s, out);
+        journey->body_was_asked |= *out && (*out)->body_was_asked;
         int64_t pause = pause_before(s, n, err, *out);
         if (pause < 0)
             return err;
-        bool sent = *out && (*out)->sent_any;
-        ed_watch(s->journey, ED_PHASE_RETRIED, err ? 0 : (*out)->status, err);
+        ed_watch(journey, ED_PHASE_RETRIED, err ? 0 : (*out)->status, err);
         if (!err)
             ed_policy_discard(*out);
         s->policies->retries++;
-        err = make_ready(s, pause, sent);
+        err = make_ready(s, pause);
         if (err)
             return err;
     }

@@ -74,13 +74,19 @@ struct phase {
     const char *missing; /* when it does not come to an end in time */
 };
 
+/* Whether a policy has resolved the name, and chosen one of its addresses. */
+static bool is_planned(const struct ed_attempt *a)
+{
+    return a->journey->plan && a->journey->plan->to.len;
+}
+
 /* A policy that knows of further addresses leaves less time to each. */
 static int64_t timeout_of(const struct way *way, const struct phase *phase)
 {
-    const struct ed_attempt_plan *plan = way->attempt->journey->plan;
+    const struct ed_attempt *a = way->attempt;
 
-    if (plan && plan->to.len && phase->timeout == ED_TIMEOUT_CONNECT)
-        return plan->connect_within;
+    if (is_planned(a) && phase->timeout == ED_TIMEOUT_CONNECT)
+        return a->journey->plan->connect_within;
     return ed_timeout_within(&way->attempt->client->timeouts, phase->timeout);
 }
 
@@ -240,7 +246,7 @@ static int connect_phases(struct way *way)
         err = run(way, &resolving);
     if (err)
         return err;
-    if (*way->connecting.to.host)
+    if (*way->connecting.to.host || is_planned(way->attempt))
         note_time(way, &timing->resolved, ED_PHASE_RESOLVED);
     err = run(way, &connecting);
     if (!err)

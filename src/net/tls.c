@@ -266,14 +266,13 @@ static int read_set(ed_tls *tls, struct ed_tls_set **out)
 
 /* Takes over from another set all that does not depend on the certificates for
  * other names than the first's. */
-static int share(struct ed_tls_set *set, const struct ed_tls_set *from)
+static void share(struct ed_tls_set *set, const struct ed_tls_set *from)
 {
     set->ctx = from->ctx;
     SSL_CTX_up_ref(set->ctx);
     memcpy(set->scope, from->scope, sizeof(set->scope));
     if (from->tickets)
         set->tickets = ed_tls_tickets_ref(from->tickets);
-    return 0;
 }
 
 /* Makes a set of the one in use and one more certificate. */
@@ -288,8 +287,9 @@ static int widen_set(ed_tls *tls, const struct ed_tls_files *files,
         err = ed_tls_names_add(&set->names, from->names.all[i]);
     if (!err)
         err = read_identity(set, files);
-    if (!err && set->names.fallback.count == from->names.fallback.count)
-        err = share(set, from);
+    bool same = !err && set->names.fallback.count == from->names.fallback.count;
+    if (same)
+        share(set, from);
     else if (!err)
         err = complete(set);
     if (err)

@@ -63,6 +63,9 @@ ED_CHECK int ed_tls_identity_parse(struct ed_tls_identity **out,
                                    struct ed_bytes certificate,
                                    struct ed_bytes key, struct ed_bytes ocsp);
 
+/* Seconds of Unix time; 0 for what is none. */
+int64_t ed_tls_time(const ASN1_TIME *time);
+
 /* Whose certificates are believed. */
 struct ed_tls_trust {
     X509_STORE *store;

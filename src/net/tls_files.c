@@ -202,11 +202,11 @@ static int parse_certificate(struct ed_tls_identity *id,
 
 /* ---- OCSP responses ---- */
 
-static int64_t unix_time(const ASN1_TIME *time)
+int64_t ed_tls_time(const ASN1_TIME *time)
 {
     struct tm tm;
 
-    return ASN1_TIME_to_tm(time, &tm) ? (int64_t)timegm(&tm) : INT64_MIN;
+    return ASN1_TIME_to_tm(time, &tm) ? (int64_t)timegm(&tm) : 0;
 }
 
 /* Whether an answer is about our certificate; without its issuer at hand the
@@ -245,7 +245,7 @@ static const char *check_answers(OCSP_BASICRESP *basic,
         OCSP_single_get0_status(answer, NULL, NULL, &from, &to);
         if (!OCSP_check_validity(from, to, OCSP_LEEWAY, -1))
             return "it is out of date";
-        *until = to ? unix_time(to) + OCSP_LEEWAY : INT64_MAX;
+        *until = to ? ed_tls_time(to) + OCSP_LEEWAY : INT64_MAX;
         return NULL;
     }
     return "it is about other certificates";

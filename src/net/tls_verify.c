@@ -14,7 +14,6 @@
 #include <eddy/error.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
-#include <time.h>
 
 /* Of names in a text; more are counted. */
 #define NAMES_SHOWN 3
@@ -41,18 +40,11 @@ static void add_printable(char why[ED_TLS_WHY], struct ed_bytes text)
     }
 }
 
-static int64_t unix_time(const ASN1_TIME *time)
-{
-    struct tm tm;
-
-    return ASN1_TIME_to_tm(time, &tm) ? (int64_t)timegm(&tm) : 0;
-}
-
 static void add_date(char why[ED_TLS_WHY], const ASN1_TIME *time)
 {
     char date[ED_ISO_DATE_LEN + 1];
 
-    ed_iso_date(date, unix_time(time) * ED_S);
+    ed_iso_date(date, ed_tls_time(time) * ED_S);
     add(why, "%.10s", date);
 }
 
@@ -557,7 +549,7 @@ bool ed_tls_peer_of(SSL *ssl, struct ed_tls_peer *out)
         return false;
     print_name(out->subject, X509_get_subject_name(certificate));
     print_name(out->issuer, X509_get_issuer_name(certificate));
-    out->not_before = unix_time(X509_get0_notBefore(certificate));
-    out->not_after = unix_time(X509_get0_notAfter(certificate));
+    out->not_before = ed_tls_time(X509_get0_notBefore(certificate));
+    out->not_after = ed_tls_time(X509_get0_notAfter(certificate));
     return X509_digest(certificate, EVP_sha256(), out->sha256, NULL);
 }

@@ -76,6 +76,12 @@ void certs_append(const char *file, const char *from)
     DO(fclose(out) == 0);
 }
 
+void certs_copy(const char *file, const char *from)
+{
+    certs_write(file, "");
+    certs_append(file, from);
+}
+
 void certs_cut(const char *file)
 {
     FILE *in = fopen(certs_path(file), "r");

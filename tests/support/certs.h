@@ -53,8 +53,9 @@ void certs_ocsp(const char *file, bool revoked, int until);
  * another file of the folder. */
 void certs_revoke(const char *file, const char *append_to);
 
-/* Writes a text to a file, and appends one file to another. */
+/* Writes a text to a file, copies a file, appends one to another. */
 void certs_write(const char *file, const char *text);
+void certs_copy(const char *file, const char *from);
 void certs_append(const char *file, const char *from);
 
 /* Leaves nothing but the first certificate in a file: the chain is gone. */

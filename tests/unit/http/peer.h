@@ -14,8 +14,12 @@
  *     >TEXT   sends the text
  *     *TEXT   sends the text byte by byte, each with a turn for the client
  *     ~MS     sleeps
+ *     xHEX    sends the bytes
+ *     T       begins TLS, as a server with p.tls; again for TLS within TLS
  *     |       ends the sending side
+ *     c       ends the connection's sending side, TLS or not: a cut
  *     !       closes the connection with a reset
+ *     r       resets it at once, TLS or not
  *
  * At its end the connection is closed, unless the last line is "=": then it
  * stays until the client closes it.
@@ -27,6 +31,7 @@
 #include "net/stream.h"
 #include <dirent.h>
 #include <eddy/stream.h>
+#include <eddy/tls.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -40,6 +45,9 @@ struct peer {
     /* Listens on a Unix socket, which the kernel moves bytes through at once:
      * a virtual clock does not wait for TCP's own timers. */
     bool large;
+    ed_tls *tls;    /* of 'T' */
+    bool https;     /* the URL is */
+    int tls_result; /* of the last 'T' */
     unsigned accepted;
     unsigned open;
     struct ed_buf seen;
@@ -100,11 +108,33 @@ static inline int peer_reset(ed_stream *s)
                       sizeof(at_once));
 }
 
-static inline int peer_line(struct peer *p, ed_stream *s, const char *line)
+static inline int peer_send_hex(ed_stream *s, const char *hex)
 {
+    char bytes[256];
+    size_t len = 0;
+
+    for (unsigned byte; sscanf(hex, "%2x", &byte) == 1; hex += 2)
+        bytes[len++] = (char)byte;
+    return ed_stream_write(s, bytes, len);
+}
+
+static inline int peer_line(struct peer *p, ed_stream **stream,
+                            const char *line)
+{
+    ed_stream *s = *stream;
     char byte;
 
     switch (*line) {
+    case 'x':
+        return peer_send_hex(s, line + 1);
+    case 'T':
+        return p->tls_result = ed_start_tls(stream, p->tls);
+    case 'r':
+        return connect(s->ops->fd(s),
+                       &(struct sockaddr){.sa_family = AF_UNSPEC},
+                       sizeof(struct sockaddr));
+    case 'c':
+        return shutdown(s->ops->fd(s), SHUT_WR);
     case '<':
         return peer_see(p, s, line + 1);
     case '>':
@@ -124,24 +154,36 @@ static inline int peer_line(struct peer *p, ed_stream *s, const char *line)
     return 0;
 }
 
-static inline int peer_serve(ed_stream *s, void *arg)
+struct peer_conn {
+    struct peer *peer;
+    ed_stream *stream;
+};
+
+static inline int peer_serve(void *arg)
 {
-    struct peer *p = arg;
+    struct peer_conn *conn = arg;
+    struct peer *p = conn->peer;
     const char *const *line = peer_script(p);
     int err = 0;
 
     p->open++;
     while (*line && !err)
-        err = peer_line(p, s, *line++);
+        err = peer_line(p, &conn->stream, *line++);
+    ed_stream_close(conn->stream);
     p->open--;
     return 0;
 }
 
+/* ed_accept_each() would close the stream that TLS has taken over. */
 static inline int peer_run(void *arg)
 {
-    struct peer *p = arg;
+    struct peer_conn conn = {.peer = arg};
+    int err;
 
-    return ed_accept_each(p->listener, peer_serve, p, 0);
+    ed_scope(s, .independent = true);
+    while (!(err = ed_accept(conn.peer->listener, &conn.stream)))
+        ed_go_copy(s, peer_serve, &conn, sizeof(conn));
+    return err;
 }
 
 /* The address of a Unix socket of this process, and its URL. */
@@ -169,8 +211,10 @@ static inline void peer_open(struct peer *p)
     check_int(ed_listen(&p->listener, p->large ? name.address : "127.0.0.1:0"),
               0);
     ed_listener_local(p->listener, p->host);
-    snprintf(p->url, sizeof(p->url), p->large ? "%s" : "http://%s/",
-             p->large ? name.url : p->host);
+    snprintf(p->url, sizeof(p->url), "http%s://%s/", p->https ? "s" : "",
+             p->host);
+    if (p->large)
+        snprintf(p->url, sizeof(p->url), "%s", name.url);
     p->scope = ed_scope_enter_(&p->store,
                                ED_OPTIONS(struct ed_scope_options,
                                           .name = "peer", .independent = true));

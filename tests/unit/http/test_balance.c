@@ -295,13 +295,71 @@ FIBER_TEST(what_cannot_be_resolved_is_told_of)
     check_int(ed_dns_configure(.servers = "127.0.0.1:1", .hosts_file = f.hosts),
               0);
     check_int(get(client, "http://nowhere.invalid/"), ED_ETIMEOUT);
-    check_text(ed_error(),
-               "GET http://nowhere.invalid/: name not resolved in time");
+    check_text(
+        ed_error(),
+        "GET http://nowhere.invalid/: name not resolved within the resolve "
+        "timeout of 5 s");
     check_int(get(client, "http://a..b/"), ED_EURL);
     check_text(ed_error(), "GET http://a..b/: malformed host");
     check_int(get(client, "http://a b/"), ED_EURL);
     for (size_t i = 0; ed_client_endpoint(client, i, &endpoint); i++)
         check_int(endpoint.in_flight, 0);
+    ed_client_free(client);
+    fleet_close(&f);
+}
+
+FIBER_TEST(a_mapped_host_is_not_balanced)
+{
+    struct fleet f = {.count = 2};
+    char map[64];
+    const char *const hosts[] = {map, NULL};
+    struct ed_endpoint_counts endpoint;
+
+    fleet_open(&f);
+    snprintf(map, sizeof(map), "fleet.test=127.0.0.2");
+    ed_client *client = ed_client_new(.balance = {.on = true}, .hosts = hosts);
+    for (int i = 0; i < 10; i++)
+        check_int(get(client, f.url), 200);
+    check_int(f.members[1].requests, 10);
+    check(ed_client_endpoint(client, 0, &endpoint));
+    check_text(endpoint.address, "");
+    ed_client_free(client);
+    fleet_close(&f);
+}
+
+FIBER_TEST(a_proxy_is_not_balanced)
+{
+    struct fleet f = {.count = 2};
+    char proxy[64];
+    struct ed_endpoint_counts endpoint;
+
+    fleet_open(&f);
+    snprintf(proxy, sizeof(proxy), "http://127.0.0.2:%u", f.port);
+    ed_client *client = ed_client_new(.balance = {.on = true}, .proxy = proxy);
+    for (int i = 0; i < 10; i++)
+        check_int(get(client, "http://far.invalid/"), 200);
+    check_int(f.members[1].requests, 10);
+    check(ed_client_endpoint(client, 0, &endpoint));
+    check_text(endpoint.origin, "http://far.invalid:80");
+    check_text(endpoint.address, "");
+    ed_client_free(client);
+    fleet_close(&f);
+}
+
+FIBER_TEST(a_balanced_fetch_tells_when_the_name_was_resolved)
+{
+    struct fleet f = {.count = 1};
+    ed_client *client = ed_client_new(.balance = {.on = true});
+    struct ed_res_timing timing;
+    ed_res *res;
+
+    fleet_open(&f);
+    check_int(ed_fetch(&res, f.url, .client = client), 0);
+    ed_res_timing(res, &timing);
+    check(timing.resolved && timing.resolved <= timing.connected);
+    check_int(ed_fetch(&res, f.url, .client = client), 0);
+    ed_res_timing(res, &timing);
+    check_int(timing.resolved, 0);
     ed_client_free(client);
     fleet_close(&f);
 }
@@ -403,6 +461,23 @@ FIBER_TEST(a_retry_goes_to_another_address)
     fleet_close(&f);
 }
 
+FIBER_TEST(a_time_out_is_tried_again_elsewhere)
+{
+    struct fleet f = {.count = 2};
+    ed_client *client =
+        ed_client_new(.balance = {.on = true}, .retry = {.attempts = 2},
+                      .first_byte_timeout = ED_S);
+
+    fleet_open(&f);
+    f.members[0].silent = true;
+    for (int i = 0; i < 10; i++)
+        check_int(get(client, f.url), 200);
+    check(counts_of(client).retries > 0);
+    check_int(counts_of(client).retries, f.members[0].requests);
+    ed_client_free(client);
+    fleet_close(&f);
+}
+
 /* A dead server in a fleet, with all that helps: nobody notices. */
 static void nobody_notices(void (*dies)(struct fleet *f))
 {
@@ -489,11 +564,15 @@ int main(void)
         cmocka_unit_test(the_host_and_the_name_stay_the_urls),
         cmocka_unit_test(addresses_follow_the_name),
         cmocka_unit_test(what_cannot_be_resolved_is_told_of),
+        cmocka_unit_test(a_mapped_host_is_not_balanced),
+        cmocka_unit_test(a_proxy_is_not_balanced),
+        cmocka_unit_test(a_balanced_fetch_tells_when_the_name_was_resolved),
         cmocka_unit_test(an_address_that_refuses_is_passed_over),
         cmocka_unit_test(an_address_that_swallows_all_is_passed_over),
         cmocka_unit_test(what_takes_no_connection_is_tried_once_a_second),
         cmocka_unit_test(each_address_is_tried_once_before_a_request_fails),
         cmocka_unit_test(a_retry_goes_to_another_address),
+        cmocka_unit_test(a_time_out_is_tried_again_elsewhere),
         cmocka_unit_test(nobody_notices_a_server_that_refuses_connections),
         cmocka_unit_test(nobody_notices_a_server_that_is_unplugged),
         cmocka_unit_test(nobody_notices_a_server_that_hangs),

@@ -27,6 +27,10 @@ static int take(ed_req *req)
     struct ed_bytes body;
 
     got.requests++;
+    if (!strcmp(ed_req_path(req), "/moved")) {
+        int read = ed_body(req, &body);
+        return read ? read : ed_redirect(req, 307, "/");
+    }
     note(got.type, sizeof(got.type), ed_header(req, "Content-Type"));
     note(got.length, sizeof(got.length), ed_header(req, "Content-Length"));
     ed_body_limit(req, 64 * 1024 * 1024);
@@ -159,11 +163,31 @@ FIBER_TEST(a_form_can_be_sent_again_with_another_boundary)
     begin();
     ed_form_bytes(form, "a", ED_BYTES("b"));
     check_int(ed_fetch(&res, site_url(&site, "/"), .form = form), 0);
-    strcpy(type, got.type);
+    snprintf(type, sizeof(type), "%s", got.type);
     size_t len = got.body.len;
     check_int(ed_fetch(&res, site_url(&site, "/"), .form = form), 0);
     check(strcmp(type, got.type) != 0);
     check_int(got.body.len, len);
+    end();
+}
+
+FIBER_TEST(a_redirect_is_sent_all_of_it_again)
+{
+    ed_form *form = ed_form_new();
+    ed_res *res;
+
+    begin();
+    ed_form_file(form, "a", file_with(ED_BYTES("content")));
+    check_int(ed_fetch(&res, site_url(&site, "/moved"), .form = form), 0);
+    check_int(got.requests, 2);
+    check_int(got.body.len, strtol(got.length, NULL, 10));
+    check(ed_bytes_find(ed_buf_bytes(&got.body), ED_BYTES("content\r\n--")) >
+          0);
+    check_int(ed_fetch(&res, site_url(&site, "/moved"),
+                       .file = file_with(ED_BYTES("again")), .stream = true),
+              0);
+    ed_res_close(res);
+    got_body("again");
     end();
 }
 
@@ -320,6 +344,7 @@ int main(void)
         cmocka_unit_test(an_empty_form_is_a_body_too),
         cmocka_unit_test(files_make_a_form_multipart),
         cmocka_unit_test(a_form_can_be_sent_again_with_another_boundary),
+        cmocka_unit_test(a_redirect_is_sent_all_of_it_again),
         cmocka_unit_test(a_form_that_is_not_well_filled_in_fails_the_fetch),
         cmocka_unit_test(two_bodies_are_refused),
         cmocka_unit_test(a_file_is_sent_with_its_length),

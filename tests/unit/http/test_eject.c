@@ -207,6 +207,27 @@ FIBER_TEST(a_probe_that_is_cancelled_leaves_the_next_one_to_probe)
     fleet_close(&f);
 }
 
+FIBER_TEST(what_was_under_way_before_says_nothing_new)
+{
+    struct fleet f = {.count = 2};
+    ed_client *client = EJECTING();
+    struct burst b = {.client = client};
+
+    fleet_open(&f);
+    b.url = f.url;
+    f.members[1].status = 503;
+    f.members[1].delay = ED_S;
+    burst(&b, 40);
+    check(b.failed > 10);
+    check_int(counts_of(client).ejections, 1);
+    check_int(ed_sleep(5 * ED_S), 0);
+    f.members[1].status = 200;
+    check_int(get(client, f.url), 200);
+    check_int(ejected(client), 0);
+    ed_client_free(client);
+    fleet_close(&f);
+}
+
 FIBER_TEST(at_most_half_of_the_addresses_are_left_alone)
 {
     struct fleet f = {.count = 4};
@@ -319,6 +340,7 @@ int main(void)
         cmocka_unit_test(a_probe_that_fails_doubles_the_pause),
         cmocka_unit_test(
             a_probe_that_is_cancelled_leaves_the_next_one_to_probe),
+        cmocka_unit_test(what_was_under_way_before_says_nothing_new),
         cmocka_unit_test(at_most_half_of_the_addresses_are_left_alone),
         cmocka_unit_test(the_only_address_is_never_left_alone),
         cmocka_unit_test(one_that_lost_all_others_is_used_although_left_alone),

@@ -1,6 +1,7 @@
 /*
  * test_event_source.c - server-sent events over connections that come and go.
  */
+#include "held.h"
 #include "peer.h"
 #include <eddy/event_source.h>
 #include <zlib.h>
@@ -131,8 +132,8 @@ FIBER_TEST(a_server_that_is_restarted_is_waited_for)
         .scripts = {SCRIPT("<", EVENTS, ">data: a\n\n"),
                     SCRIPT("<", ">HTTP/1.1 503 No\r\nContent-Length: "
                                 "0\r\n\r\n"),
-                    SCRIPT("<", "!"), SCRIPT("<", EVENTS, ">data: b\n\n", "="),
-                    NULL}};
+                    SCRIPT("<", "!"), SCRIPT("<", EVENTS, ">data: b\n\n"),
+                    SCRIPT("<", EVENTS, ">data: c\n\n", "=")}};
 
     peer_open(&p);
     ed_event_source *source = open_source(&p);
@@ -140,6 +141,9 @@ FIBER_TEST(a_server_that_is_restarted_is_waited_for)
     int64_t began = ed_now();
     next_is(source, "message//b");
     within((ed_now() - began) / ED_S, 3 + 6 + 12, (3 + 6 + 12) * 5 / 4);
+    began = ed_now();
+    next_is(source, "message//c");
+    within(ed_now() - began, 3 * ED_S, 3750 * ED_MS);
     ed_event_source_close(source);
     peer_close(&p);
 }
@@ -255,6 +259,23 @@ FIBER_TEST(a_silent_connection_is_replaced_when_asked_to)
     peer_close(&p);
 }
 
+FIBER_TEST(the_times_of_the_client_do_not_end_a_silent_connection)
+{
+    struct peer p = {
+        .scripts = {SCRIPT("<", EVENTS, "~600000", ">data: a\n\n", "=")}};
+    ed_client *client =
+        ed_client_new(.idle_timeout = ED_S, .timeout = 5 * ED_S);
+    ed_event_source *source;
+
+    peer_open(&p);
+    check_int(ed_event_source_open(&source, p.url, .client = client), 0);
+    next_is(source, "message//a");
+    check_int(p.accepted, 1);
+    ed_event_source_close(source);
+    ed_client_free(client);
+    peer_close(&p);
+}
+
 FIBER_TEST(a_deadline_ends_the_waiting_and_not_the_source)
 {
     struct peer p = {.scripts = {SCRIPT("<", EVENTS, "="),
@@ -328,11 +349,13 @@ FIBER_TEST(a_source_does_not_grow)
         ed_scope(s, .independent = true);
         ed_go(s, serve_many, listener);
         check_int(ed_event_source_open(&source, url), 0);
-        next_is(source, "message//x");
-        size_t used = ed_arena_used(ed_fiber_arena());
-        for (int i = 0; i < 100; i++)
+        for (int i = 0; i < 10; i++)
+            next_is(source, "message//x");
+        size_t used = ed_arena_used(ed_fiber_arena()), held = held_bytes();
+        for (int i = 0; i < 200; i++)
             next_is(source, "message//x");
         check_int(ed_arena_used(ed_fiber_arena()), used);
+        check(!held_counts() || held_bytes() < held + 16 * 1024);
         ed_event_source_close(source);
         ed_cancel(s);
     }
@@ -396,8 +419,10 @@ FIBER_TEST(events_of_an_encoded_stream_come_at_once)
     ed_listener_close(listener);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    (void)argc;
+    held_begin(argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_come_as_they_are_sent),
         cmocka_unit_test(
@@ -411,6 +436,8 @@ int main(void)
         cmocka_unit_test(fields_of_the_caller_are_sent_each_time),
         cmocka_unit_test(an_id_that_no_field_can_hold_is_not_sent),
         cmocka_unit_test(a_silent_connection_is_replaced_when_asked_to),
+        cmocka_unit_test(
+            the_times_of_the_client_do_not_end_a_silent_connection),
         cmocka_unit_test(a_deadline_ends_the_waiting_and_not_the_source),
         cmocka_unit_test(an_event_that_is_too_large_ends_it),
         cmocka_unit_test(a_source_does_not_grow),

@@ -150,6 +150,28 @@ FIBER_TEST(a_refusal_does_not_win_while_the_other_may_do_better)
     fleet_close(&f);
 }
 
+FIBER_TEST(a_streamed_refusal_that_lost_is_given_up)
+{
+    struct fleet f = {0};
+
+    open_two(&f);
+    f.members[0].status = 503;
+    f.members[0].delay = AFTER + 10 * ED_MS;
+    f.members[1].delay = AFTER + 30 * ED_MS;
+    for (int i = 0; i < 8; i++) {
+        struct ed_endpoint_counts endpoint;
+        ed_client *client = HEDGING();
+        ed_res *res;
+        check_int(ed_fetch(&res, f.url, .client = client, .stream = true), 0);
+        check_int(ed_res_status(res), 200);
+        ed_res_close(res);
+        for (size_t j = 0; ed_client_endpoint(client, j, &endpoint); j++)
+            check_int(endpoint.in_flight, 0);
+        ed_client_free(client);
+    }
+    fleet_close(&f);
+}
+
 FIBER_TEST(a_failure_waits_for_what_the_other_says)
 {
     struct fleet f = {0};
@@ -245,6 +267,26 @@ FIBER_TEST(where_requests_stand_in_line_there_is_no_second)
     fleet_close(&f);
 }
 
+FIBER_TEST(an_outrun_request_is_no_sign_of_overload)
+{
+    struct fleet f = {0};
+    ed_client *client =
+        HEDGING(.limit = {.adaptive = true}, .budget = {.percent = 100});
+    struct burst b = {.client = client};
+    struct ed_endpoint_counts endpoint;
+
+    open_two(&f);
+    b.url = f.url;
+    f.members[0].silent = true;
+    for (int i = 0; i < 40; i++)
+        burst(&b, 16);
+    check(counts_of(client).hedges_won > 100);
+    check(ed_client_endpoint(client, 0, &endpoint));
+    check(endpoint.limit >= 20);
+    ed_client_free(client);
+    fleet_close(&f);
+}
+
 FIBER_TEST(a_deadline_ends_both)
 {
     struct fleet f = {0};
@@ -290,12 +332,14 @@ int main(void)
         cmocka_unit_test(the_second_is_sent_to_the_other_address),
         cmocka_unit_test(a_streamed_response_may_be_the_second_ones),
         cmocka_unit_test(a_refusal_does_not_win_while_the_other_may_do_better),
+        cmocka_unit_test(a_streamed_refusal_that_lost_is_given_up),
         cmocka_unit_test(a_failure_waits_for_what_the_other_says),
         cmocka_unit_test(two_failures_are_one),
         cmocka_unit_test(a_response_that_has_begun_is_waited_for),
         cmocka_unit_test(what_changes_something_is_not_sent_twice),
         cmocka_unit_test(hedges_are_paid_for_by_the_budget),
         cmocka_unit_test(where_requests_stand_in_line_there_is_no_second),
+        cmocka_unit_test(an_outrun_request_is_no_sign_of_overload),
         cmocka_unit_test(a_deadline_ends_both),
         cmocka_unit_test(a_hook_hears_of_the_second),
     };

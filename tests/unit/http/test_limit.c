@@ -146,7 +146,7 @@ struct backend {
     unsigned capacity;
     unsigned clients; /* that send without a pause; the others rest */
     int64_t takes;
-    bool fails;
+    unsigned percent; /* of requests that fail */
     bool over;
     unsigned done;
 };
@@ -178,7 +178,7 @@ static int send_on(void *arg)
             return 0;
         int64_t took = latency(b);
         (void)!ed_sleep(took);
-        if (b->fails)
+        if (b->done % 100 < b->percent)
             ed_limiter_overloaded(&b->limiter);
         else
             ed_limiter_responded(&b->limiter, took);
@@ -288,10 +288,26 @@ FIBER_TEST(failures_shrink_a_limit_to_its_least)
 
     begin(&b, s);
     check_int(after(&b, 20 * ED_S), 200);
-    b.fails = true;
+    b.percent = 100;
     check_int(after(&b, 20 * ED_S), 4);
-    b.fails = false;
+    b.percent = 0;
     check_int(after(&b, 20 * ED_S), 200);
+    end(&b, s);
+}
+
+FIBER_TEST(a_few_failures_do_not_shrink_a_limit)
+{
+    struct backend b = {.capacity = 1000,
+                        .clients = SENDERS,
+                        .takes = 20 * ED_MS,
+                        .percent = 3};
+    ed_scope(s);
+
+    begin(&b, s);
+    check(after(&b, 20 * ED_S) >= 190);
+    b.percent = 20;
+    unsigned limit = after(&b, 20 * ED_S);
+    check(limit >= 10 && limit <= 30);
     end(&b, s);
 }
 
@@ -454,6 +470,7 @@ int main(void)
         cmocka_unit_test(a_limit_shrinks_when_the_backend_does_and_grows_back),
         cmocka_unit_test(a_backend_that_is_slower_for_good_is_got_used_to),
         cmocka_unit_test(failures_shrink_a_limit_to_its_least),
+        cmocka_unit_test(a_few_failures_do_not_shrink_a_limit),
         cmocka_unit_test(a_limit_that_is_not_in_use_stays),
         cmocka_unit_test(no_more_than_the_limit_are_under_way),
         cmocka_unit_test(one_too_many_is_told_so),

@@ -263,6 +263,24 @@ FIBER_TEST(a_body_that_cannot_begin_anew_is_sent_once)
               503);
 }
 
+FIBER_TEST(a_body_that_nobody_asked_for_needs_no_beginning_anew)
+{
+    struct fleet f = {.count = 1};
+    ed_client *client = ed_client_new(.retry = {.attempts = 3});
+    struct source source = {.left = 3};
+    ed_res *res;
+
+    fleet_open(&f);
+    member_stop(&f.members[0]);
+    check_int(ed_fetch(&res, f.url, .client = client, .send = give,
+                       .send_arg = &source),
+              ED_ECONNECT);
+    check_int(counts_of(client).retries, 2);
+    check_int(source.left, 3);
+    ed_client_free(client);
+    fleet_close(&f);
+}
+
 FIBER_TEST(a_body_that_fails_to_begin_anew_fails_the_fetch)
 {
     struct source source = {.left = 3, .fails_with = -EIO};
@@ -459,6 +477,7 @@ int main(void)
             a_request_that_was_never_sent_may_be_whatever_its_method),
         cmocka_unit_test(a_body_is_sent_again_from_its_beginning),
         cmocka_unit_test(a_body_that_cannot_begin_anew_is_sent_once),
+        cmocka_unit_test(a_body_that_nobody_asked_for_needs_no_beginning_anew),
         cmocka_unit_test(a_body_that_fails_to_begin_anew_fails_the_fetch),
         cmocka_unit_test(a_streamed_response_is_given_up_before_the_next_try),
         cmocka_unit_test(a_server_that_asks_to_wait_is_not_asked_before),

@@ -13,6 +13,7 @@
 #include "certs.h"
 #include "net/tls.h"
 #include <eddy/error.h>
+#include <eddy/log.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdarg.h>
@@ -21,6 +22,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 struct tls_end {
@@ -124,6 +127,97 @@ __attribute__((unused)) static struct tls_pair tls_pair_try(ed_tls *client,
     tls_pair_close(&p);
     p.client.ssl = p.server.ssl = NULL;
     return p;
+}
+
+/* ---- contexts of the files in certs.h's folder ---- */
+
+__attribute__((unused)) static ed_tls *server_of(const char *name)
+{
+    char pem[64], key[64];
+    ed_tls *tls;
+
+    snprintf(pem, sizeof(pem), "%s.pem", name);
+    snprintf(key, sizeof(key), "%s.key", name);
+    assert_int_equal(ed_tls_server(&tls, .certificate = certs_path(pem),
+                                   .key = certs_path(key)),
+                     0);
+    return tls;
+}
+
+__attribute__((unused)) static void add_to(ed_tls *server, const char *name)
+{
+    char pem[64], key[64];
+
+    snprintf(pem, sizeof(pem), "%s.pem", name);
+    snprintf(key, sizeof(key), "%s.key", name);
+    assert_int_equal(ed_tls_add(server, certs_path(pem), certs_path(key), NULL),
+                     0);
+}
+
+__attribute__((unused)) static ed_tls *client_of(void)
+{
+    ed_tls *tls;
+
+    assert_int_equal(ed_tls_client(&tls, .ca = certs_path("ca.pem")), 0);
+    return tls;
+}
+
+__attribute__((unused)) static ed_tls *trusting_client(void)
+{
+    ed_tls *tls;
+
+    assert_int_equal(
+        ed_tls_client(&tls, .no_verify = true, .no_resumption = true), 0);
+    return tls;
+}
+
+__attribute__((unused)) static void well(const struct tls_pair *p)
+{
+    assert_string_equal(p->client.why, "");
+    assert_string_equal(p->server.why, "");
+    assert_true(p->client.done && p->server.done);
+    assert_int_equal(p->client.err, 0);
+    assert_int_equal(p->server.err, 0);
+}
+
+/* ---- the log, for a while ---- */
+
+static int log_fd;
+
+__attribute__((unused)) static void catch_log(void)
+{
+    log_fd = memfd_create("log", MFD_CLOEXEC);
+    assert_true(log_fd >= 0);
+    ed_log_set_fd(log_fd);
+}
+
+__attribute__((unused)) static const char *caught_log(void)
+{
+    static char text[4096];
+    ssize_t n = pread(log_fd, text, sizeof(text) - 1, 0);
+
+    text[n > 0 ? n : 0] = '\0';
+    ed_log_set_fd(STDERR_FILENO);
+    close(log_fd);
+    return text;
+}
+
+__attribute__((unused)) static void assert_has(const char *text,
+                                               const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("'%s' is not in '%s'", part, text);
+}
+
+/* Puts the certificate and key of one into now.pem and now.key. */
+__attribute__((unused)) static void use_files_of(const char *name)
+{
+    char from[64];
+
+    snprintf(from, sizeof(from), "%s.pem", name);
+    certs_copy("now.pem", from);
+    snprintf(from, sizeof(from), "%s.key", name);
+    certs_copy("now.key", from);
 }
 
 #endif
