@@ -355,6 +355,27 @@ FIBER_TEST(a_password_goes_to_its_origin_alone_and_not_back_either)
     peer_close(&to);
 }
 
+FIBER_TEST(a_location_does_not_say_who_asks)
+{
+    struct peer to = {.scripts = {SCRIPT("<", ">" OK)}};
+    char redirect[300], location[200];
+    const char *const script[] = {"<", redirect, NULL};
+    struct peer from = {.scripts = {script}};
+    ed_res *res;
+
+    peer_open(&to);
+    peer_open(&from);
+    snprintf(location, sizeof(location), "http://me:%%00@%s/", to.host);
+    snprintf(redirect, sizeof(redirect),
+             ">HTTP/1.1 302 Go\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n",
+             location);
+    check_int(ed_get(&res, from.url), 0);
+    check_text(ed_res_url(res), to.url);
+    check(!strstr(peer_seen(&to), "Authorization"));
+    peer_close(&from);
+    peer_close(&to);
+}
+
 /* The same host, but nobody protects what is sent there. */
 FIBER_TEST(from_https_to_http_nothing_goes_along)
 {
@@ -573,6 +594,7 @@ int main(void)
             another_origin_hears_nothing_that_was_meant_for_the_first),
         cmocka_unit_test(
             a_password_goes_to_its_origin_alone_and_not_back_either),
+        cmocka_unit_test(a_location_does_not_say_who_asks),
         cmocka_unit_test(from_https_to_http_nothing_goes_along),
         cmocka_unit_test(responses_on_the_way_to_a_streamed_one_are_closed),
         cmocka_unit_test(the_time_counts_from_the_first_request),
