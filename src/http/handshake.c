@@ -35,17 +35,15 @@ static void end(struct handshake *h)
     free(h);
 }
 
-static void fail(struct handshake *h, const char *why)
+static void tell_failure(struct handshake *h, const char *why)
 {
+    char peer[ED_ADDR_TEXT];
     h->base.server->counts.handshakes_failed++;
-    if (ed_log_enabled(ED_LOG_DEBUG)) {
-        char peer[ED_ADDR_TEXT];
-        ed_stream_peer(h->stream, peer);
-        ed_log_debug("TLS handshake with %s failed: %s",
-                     *peer ? peer : "somebody", why);
-    }
-    ed_stream_close(h->stream);
-    end(h);
+    if (!ed_log_enabled(ED_LOG_DEBUG))
+        return;
+    ed_stream_peer(h->stream, peer);
+    ed_log_debug("TLS handshake with %s failed: %s", *peer ? peer : "somebody",
+                 why);
 }
 
 static void ready(ed_stream *stream, int err, const char *why, void *arg)
@@ -53,20 +51,24 @@ static void ready(ed_stream *stream, int err, const char *why, void *arg)
     struct handshake *h = arg;
     ed_server *server = h->base.server;
     if (err) {
+        tell_failure(h, why);
         if (ed_tls_answer_in_clear(stream, ED_BYTES(CLEAR_REPLY)))
             server->counts.refused++;
-        fail(h, why);
-        return;
+        ed_stream_close(stream);
+    } else {
+        server->counts.handshakes++;
+        ed_h1_open(server, stream);
     }
-    server->counts.handshakes++;
-    ed_h1_open(server, stream);
     end(h);
 }
 
 static void expire(struct ed_conn *base, int err)
 {
     struct handshake *h = ED_CONTAINER(base, struct handshake, base);
-    fail(h, err == ED_ETIMEOUT ? "it took too long" : "the server stops");
+    tell_failure(h,
+                 err == ED_ETIMEOUT ? "it took too long" : "the server stops");
+    ed_stream_close(h->stream);
+    end(h);
 }
 
 void ed_handshake_open(ed_server *server, ed_stream *lower, ed_tls *tls)

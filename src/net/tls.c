@@ -69,7 +69,7 @@ static void unlock_all(void)
     pthread_mutex_unlock(&changing);
 }
 
-static void conn_free(void *parent, void *conn, CRYPTO_EX_DATA *data, int index,
+static void conn_free(void *parent, void *data, CRYPTO_EX_DATA *all, int index,
                       long argl, void *argp);
 
 static void start(void)

@@ -56,8 +56,8 @@ static int method_type;
 
 static void make_method(void)
 {
-    BIO_METHOD *m =
-        BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "eddy stream");
+    method_type = BIO_get_new_index() | BIO_TYPE_SOURCE_SINK;
+    BIO_METHOD *m = BIO_meth_new(method_type, "eddy stream");
 
     if (m && BIO_meth_set_read(m, wire_read) &&
         BIO_meth_set_write(m, wire_write) && BIO_meth_set_ctrl(m, wire_ctrl))
@@ -98,53 +98,53 @@ static uint8_t *secret_of_line(struct ed_tls_secrets *secrets,
     return NULL;
 }
 
+/* Where the secrets of a connection are wanted; NULL: nowhere. Contexts serve
+ * others than streams, too, with transports of other kinds. */
+static struct ed_tls_secrets *wanted_by(const struct ssl_st *ssl)
+{
+    BIO *bio = SSL_get_rbio(ssl);
+
+    if (!bio || BIO_method_type(bio) != method_type)
+        return NULL;
+    return ((struct ed_tls_wire *)BIO_get_data(bio))->secrets;
+}
+
 /* "LABEL CLIENT_RANDOM SECRET": the only way OpenSSL tells its secrets. */
 static void secret_made(const struct ssl_st *ssl, const char *line)
 {
-    BIO *bio = SSL_get_rbio(ssl);
-    struct ed_tls_wire *wire =
-        bio && BIO_method_type(bio) == method_type ? BIO_get_data(bio) : NULL;
+    struct ed_tls_secrets *secrets = wanted_by(ssl);
     struct ed_bytes rest = ed_bytes(line);
     size_t len;
 
-    if (!wire || !wire->secrets)
+    if (!secrets)
         return;
-    uint8_t *secret = secret_of_line(wire->secrets, ed_bytes_cut(&rest, ' '));
+    uint8_t *secret = secret_of_line(secrets, ed_bytes_cut(&rest, ' '));
     ed_bytes_cut(&rest, ' ');
     if (secret && OPENSSL_hexstr2buf_ex(secret, ED_TLS_SECRET_MAX, &len,
                                         rest.ptr, '\0') != 1)
-        wire->secrets->have_client = false;
+        secrets->have_client = secrets->have_server = false;
 }
 
 /* Tickets are sealed by the secret that is ours from then on. */
 static void record_passes(int write, int version, int type, const void *bytes,
                           size_t len, struct ssl_st *ssl, void *arg)
 {
-    struct ed_tls_secrets *secrets = arg;
+    struct ed_tls_secrets *secrets = wanted_by(ssl);
 
-    (void)version, (void)bytes, (void)len, (void)ssl;
-    if (write && type == SSL3_RT_HEADER && secrets->have_server)
+    (void)version, (void)bytes, (void)len, (void)arg;
+    if (write && type == SSL3_RT_HEADER && secrets && secrets->have_server)
         secrets->written++;
 }
 
 void ed_tls_ssl_tell_secrets(struct ssl_ctx_st *ctx)
 {
     SSL_CTX_set_keylog_callback(ctx, secret_made);
-}
-
-void ed_tls_ssl_note_secrets(struct ssl_st *ssl, struct ed_tls_wire *wire,
-                             struct ed_tls_secrets *secrets)
-{
-    *secrets = (struct ed_tls_secrets){0};
-    wire->secrets = secrets;
-    SSL_set_msg_callback(ssl, record_passes);
-    SSL_set_msg_callback_arg(ssl, secrets);
+    SSL_CTX_set_msg_callback(ctx, record_passes);
 }
 
 uint32_t ed_tls_ssl_suite(struct ssl_st *ssl, const struct ed_tls_wire *wire)
 {
     const struct ed_tls_secrets *secrets = wire->secrets;
-
     if (!secrets || !secrets->have_client || !secrets->have_server ||
         SSL_version(ssl) != TLS1_3_VERSION || SSL_has_pending(ssl))
         return 0;

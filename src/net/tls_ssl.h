@@ -33,14 +33,11 @@ ED_CHECK int ed_tls_ssl_seal(struct ssl_st *ssl, struct ed_tls_wire *wire,
 
 /*
  * Secrets, for those who take over from OpenSSL after a handshake. The context
- * of a server is to tell them; then `secrets` gets those of one connection,
- * which has not begun, and has to stay until its handshake is over. What they
- * are good for: a TLS 1.3 suite's number, or 0, the connection then needing
- * OpenSSL further on.
+ * of a server is to tell them; wire->secrets then gets those of a connection.
+ * What they are good for: a TLS 1.3 suite's number, or 0, the connection then
+ * needing OpenSSL further on.
  */
 void ed_tls_ssl_tell_secrets(struct ssl_ctx_st *ctx);
-void ed_tls_ssl_note_secrets(struct ssl_st *ssl, struct ed_tls_wire *wire,
-                             struct ed_tls_secrets *secrets);
 uint32_t ed_tls_ssl_suite(struct ssl_st *ssl, const struct ed_tls_wire *wire);
 
 /* Puts a close_notify into the output, if that can be done. */

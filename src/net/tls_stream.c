@@ -2,23 +2,18 @@
  * tls_stream.c - streams over TLS, over any other stream.
  *
  * Owns the stream beneath, of which it uses the event face alone, and moves
- * bytes between that and OpenSSL. Nothing here blocks on the peer but a fiber
+ * bytes between that and the codec. Nothing here blocks on the peer but a fiber
  * that reads, writes or starts TLS; a server's handshake holds none.
  *
  * What is sealed cannot be taken back. So bytes that were offered and could not
  * be sent whole are kept, sealed, and count as written only when the stream
  * beneath has taken them: who writes sees the same as without TLS. They are
  * never more than one buffer (tls_wire.h), and go out before anything else.
- *
- * A server's connection of TLS 1.3 leaves OpenSSL when its handshake is done,
- * for tls_record.h: that takes a fiftieth of the memory.
  */
 #include "base/options.h"
 #include "net/tls.h"
-#include "net/tls_ssl.h"
-#include <eddy/log.h>
+#include "net/tls_codec.h"
 #include <errno.h>
-#include <openssl/crypto.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,15 +21,6 @@
 struct handshake {
     ed_tls_ready_fn *ready;
     void *arg;
-    struct ed_tls_secrets secrets;
-};
-
-/* What is left of a connection that has left OpenSSL. */
-struct settled {
-    struct ed_tls_records records;
-    struct ed_tls_info info;
-    struct ed_tls_peer *peer; /* NULL: showed no certificate */
-    char texts[];             /* of the info */
 };
 
 /* A fiber inside readv(), on whose stack this lies. */
@@ -47,12 +33,9 @@ struct reader {
 
 struct tls_stream {
     struct ed_stream stream;
-    ed_stream *lower;            /* NULL when closed */
-    SSL *ssl;                    /* or... */
-    struct settled *settled;     /* ...this */
+    ed_stream *lower; /* NULL when closed */
+    struct ed_tls_codec codec;
     struct handshake *handshake; /* NULL when done */
-    struct ed_tls_kept *plain;   /* opened, and more than a fiber asked for */
-    struct ed_tls_wire wire;
     struct ed_deferred deferred; /* goes on with input that was kept */
     struct reader *reader;
     ed_fiber *writer;
@@ -82,31 +65,10 @@ static struct tls_stream *of_stream(ed_stream *s)
     return ED_CONTAINER(s, struct tls_stream, stream);
 }
 
-static void free_handshake(struct tls_stream *t)
-{
-    if (t->handshake)
-        OPENSSL_cleanse(t->handshake, sizeof(*t->handshake));
-    free(t->handshake);
-    t->handshake = NULL;
-    t->wire.secrets = NULL;
-}
-
-static void free_settled(struct settled *settled)
-{
-    if (!settled)
-        return;
-    ed_tls_records_end(&settled->records);
-    free(settled->peer);
-    free(settled);
-}
-
 static void free_stream(struct tls_stream *t)
 {
-    SSL_free(t->ssl);
-    free_settled(t->settled);
-    free_handshake(t);
-    ed_tls_wire_close(&t->wire);
-    free(t->plain);
+    ed_tls_codec_close(&t->codec);
+    free(t->handshake);
     free(t);
 }
 
@@ -126,7 +88,7 @@ static void leave(struct tls_stream *t)
 /* Counts data as sent when that is certain, however the records lie. */
 static void count_sent(struct tls_stream *t)
 {
-    struct ed_tls_out *out = t->wire.out;
+    struct ed_tls_out *out = t->codec.wire.out;
     size_t extra = out->len - out->plain;
     size_t sent = out->at > extra ? out->at - extra : 0;
 
@@ -146,7 +108,7 @@ static void break_writing(struct tls_stream *t, int err)
  * as soon as the peer takes it, or why nothing can be written any more. */
 static int send_out(struct tls_stream *t)
 {
-    struct ed_tls_out *out = t->wire.out;
+    struct ed_tls_out *out = t->codec.wire.out;
 
     if (!out || t->write_err)
         return t->write_err;
@@ -156,7 +118,7 @@ static int send_out(struct tls_stream *t)
         out->at += (size_t)n;
     count_sent(t);
     if (out->at == out->len) {
-        ed_tls_wire_put_out(&t->wire);
+        ed_tls_wire_put_out(&t->codec.wire);
         return 0;
     }
     if (n < 0 && n != -EAGAIN)
@@ -168,72 +130,6 @@ static int send_out(struct tls_stream *t)
             break_writing(t, err);
     }
     return t->write_err ? t->write_err : -EAGAIN;
-}
-
-/* New keys of ours, if they are due and the output is not full. */
-static int renew_keys(struct tls_stream *t)
-{
-    struct ed_tls_records *r = &t->settled->records;
-    struct ed_tls_out *out =
-        ed_tls_update_is_due(r) ? ed_tls_wire_out(&t->wire) : NULL;
-
-    if (!ed_tls_update_is_due(r))
-        return 0;
-    if (!out)
-        return ED_ENOMEM;
-    if (sizeof(out->bytes) - out->len < ED_TLS_EXTRA)
-        return 0;
-    size_t len = ed_tls_seal_update(r, out->bytes + out->len);
-    out->len += len;
-    return len ? 0 : ED_ENOMEM;
-}
-
-static int seal_records(struct tls_stream *t, struct ed_tls_cursor *cursor)
-{
-    struct ed_tls_out *out = t->wire.out;
-    int err = renew_keys(t);
-
-    while (!err && ed_tls_cursor_more(cursor) &&
-           ed_tls_wire_has_room(&t->wire)) {
-        size_t len = ed_tls_seal_data(&t->settled->records, cursor,
-                                      out->bytes + out->len);
-        if (!len)
-            return ED_ENOMEM;
-        out->len += len;
-        out->plain += len - ED_TLS_RECORD_EXTRA;
-    }
-    return err;
-}
-
-/* Says that no more comes, or, after a failure, what was wrong. */
-static void say_end(struct tls_stream *t, bool failed)
-{
-    struct ed_tls_out *out = t->wire.out;
-
-    if (t->ssl) {
-        ed_tls_ssl_say_end(t->ssl);
-        return;
-    }
-    out = ed_tls_wire_out(&t->wire);
-    if (!out || sizeof(out->bytes) - out->len < ED_TLS_EXTRA)
-        return;
-    struct ed_tls_records *r = &t->settled->records;
-    char *at = out->bytes + out->len;
-    out->len += failed ? ed_tls_seal_alert(r, at) : ed_tls_seal_end(r, at);
-}
-
-static int seal(struct tls_stream *t, struct ed_tls_cursor *cursor)
-{
-    char why[ED_TLS_WHY];
-
-    if (!ed_tls_wire_out(&t->wire))
-        return ED_ENOMEM;
-    if (t->settled)
-        return seal_records(t, cursor);
-    int err = ed_tls_ssl_seal(t->ssl, &t->wire, cursor);
-    if (err == ED_ETLS)
-        err = ed_tls_failure(t->ssl, why);
-    return err;
 }
 
 /* Takes what was counted since, at most `len`. */
@@ -258,7 +154,7 @@ static ssize_t push(struct tls_stream *t, const struct iovec *iov, int count)
 
     ed_tls_cursor_skip(&cursor, done);
     while (!err && done < len) {
-        err = seal(t, &cursor);
+        err = ed_tls_codec_seal(&t->codec, &cursor);
         if (err) {
             break_writing(t, err);
             break;
@@ -274,14 +170,14 @@ static ssize_t push(struct tls_stream *t, const struct iovec *iov, int count)
 static void forget_offer(struct tls_stream *t)
 {
     t->credit = 0;
-    if (t->wire.out)
-        t->wire.out->counted = t->wire.out->plain;
+    if (t->codec.wire.out)
+        t->codec.wire.out->counted = t->codec.wire.out->plain;
 }
 
 /* Ends the output beneath, behind our last record. */
 static void end_output(struct tls_stream *t)
 {
-    if (t->lower_shut || t->wire.out || t->write_err)
+    if (t->lower_shut || t->codec.wire.out || t->write_err)
         return;
     t->lower_shut = true;
     int err = ed_stream_shutdown(t->lower);
@@ -354,18 +250,10 @@ static void tell_end(struct tls_stream *t)
 }
 
 /* The peer breaks the protocol: it gets the alert that says so, and no more. */
-static int break_off(struct tls_stream *t)
+static void break_off(struct tls_stream *t, int err)
 {
-    char why[ED_TLS_WHY];
-    int err = ED_ETLS;
-
-    if (t->ssl)
-        err = ed_tls_failure(t->ssl, why);
-    else
-        say_end(t, true);
     (void)send_out(t);
     break_writing(t, err);
-    return err;
 }
 
 /* What a failed step comes to. False: it has to wait. */
@@ -380,74 +268,9 @@ static bool take_failure(struct tls_stream *t, int err)
     if (err == -EAGAIN)
         err = t->lower_err ? t->lower_err : ED_EEOF;
     else if (err == ED_ETLS)
-        err = break_off(t);
+        break_off(t, err);
     end_input(t, err);
     return true;
-}
-
-/* Opens the next record: enum ed_tls_content, -EAGAIN or an error. */
-static int open_record(struct tls_stream *t, struct ed_bytes *data)
-{
-    struct ed_tls_records *r = &t->settled->records;
-    char *bytes;
-    int err = ed_tls_wire_look(&t->wire, ED_TLS_RECORD_HEADER, &bytes);
-
-    if (err)
-        return err;
-    ssize_t len =
-        ed_tls_record_length(r, ed_bytes_of(bytes, ED_TLS_RECORD_HEADER));
-    if (len < 0)
-        return (int)len;
-    err = ed_tls_wire_look(&t->wire, (size_t)len, &bytes);
-    if (err)
-        return err;
-    ed_tls_wire_pass(&t->wire, (size_t)len);
-    return ed_tls_record_open(r, bytes, (size_t)len, data);
-}
-
-/* Reads without a copy: a count, 0 at the end, or an error. The bytes stay
- * until the next reading. */
-static ssize_t read_piece(struct tls_stream *t, struct ed_bytes *piece)
-{
-    char *plain = t->wire.shared->plain;
-    size_t kept = ed_tls_kept_take(&t->plain, plain, ED_TLS_PLAIN);
-    int content;
-
-    if (kept || t->ssl) {
-        ssize_t n =
-            kept ? (ssize_t)kept : ed_tls_ssl_read(t->ssl, plain, ED_TLS_PLAIN);
-        *piece = ed_bytes_of(plain, n > 0 ? (size_t)n : 0);
-        return n;
-    }
-    while ((content = open_record(t, piece)) == ED_TLS_NOTHING) {
-        int err = renew_keys(t); /* the peer may have asked for it */
-        if (err)
-            return err;
-    }
-    if (content < 0)
-        return content;
-    return content == ED_TLS_DATA ? (ssize_t)piece->len : 0;
-}
-
-static ssize_t read_copy(struct tls_stream *t, char *buf, size_t len)
-{
-    struct ed_bytes piece;
-    size_t kept = ed_tls_kept_take(&t->plain, buf, len);
-
-    if (kept)
-        return (ssize_t)kept;
-    /* OpenSSL copies itself, and keeps the rest. */
-    if (t->ssl)
-        return ed_tls_ssl_read(t->ssl, buf, len);
-    ssize_t n = read_piece(t, &piece);
-    if (n <= 0)
-        return n;
-    if (piece.len < len)
-        len = piece.len;
-    memcpy(buf, piece.ptr, len);
-    if (ed_tls_keep(&t->plain, piece.ptr + len, piece.len - len))
-        return ED_ENOMEM;
-    return (ssize_t)len;
 }
 
 /* Fills what a fiber wants to read into. */
@@ -457,7 +280,7 @@ static ssize_t read_for_fiber(struct tls_stream *t, struct reader *reader)
 
     while (ed_tls_cursor_more(&reader->into)) {
         struct ed_bytes room = ed_tls_cursor_piece(&reader->into, SIZE_MAX);
-        n = read_copy(t, (char *)room.ptr, room.len);
+        n = ed_tls_codec_read(&t->codec, (char *)room.ptr, room.len);
         if (n <= 0)
             break;
         reader->got += n;
@@ -466,25 +289,19 @@ static ssize_t read_for_fiber(struct tls_stream *t, struct reader *reader)
     return reader->got ? reader->got : n;
 }
 
-/* Asking OpenSSL in vain is not cheap. */
-static bool has_input(const struct tls_stream *t)
-{
-    return t->plain || ed_tls_wire_has_input(&t->wire) ||
-           (t->ssl && SSL_has_pending(t->ssl));
-}
-
 /* One step of reading. False when there is nothing more to do for now. */
 static bool read_step(struct tls_stream *t)
 {
     struct ed_bytes piece;
     ssize_t n = -EAGAIN;
 
-    if (t->ended && !t->plain) {
+    if (t->ended && !t->codec.plain) {
         tell_end(t);
         return false;
     }
-    if (has_input(t))
-        n = t->reader ? read_for_fiber(t, t->reader) : read_piece(t, &piece);
+    if (ed_tls_codec_has_input(&t->codec))
+        n = t->reader ? read_for_fiber(t, t->reader)
+                      : ed_tls_codec_read_piece(&t->codec, &piece);
     if (n < 0)
         return take_failure(t, (int)n);
     if (n == 0)
@@ -498,57 +315,6 @@ static bool read_step(struct tls_stream *t)
 
 /* ---- the handshake ---- */
 
-static struct settled *settled_new(const struct ed_tls_info *info)
-{
-    size_t alpn = strlen(info->alpn) + 1, name = strlen(info->server_name) + 1;
-    struct settled *s = calloc(1, sizeof(*s) + alpn + name);
-
-    if (!s)
-        return NULL;
-    s->info = *info; /* version and cipher are OpenSSL's own constants */
-    s->info.alpn = memcpy(s->texts, info->alpn, alpn);
-    s->info.server_name = memcpy(s->texts + alpn, info->server_name, name);
-    return s;
-}
-
-/* 0, or ED_ENOMEM. */
-static int settle_peer(struct settled *s, SSL *ssl)
-{
-    struct ed_tls_peer peer;
-
-    if (!ed_tls_peer_of(ssl, &peer))
-        return 0;
-    s->peer = malloc(sizeof(peer));
-    if (!s->peer)
-        return ED_ENOMEM;
-    *s->peer = peer;
-    return 0;
-}
-
-/* Leaves OpenSSL, if that can be done. */
-static void settle(struct tls_stream *t)
-{
-    struct ed_tls_info info;
-    uint32_t suite = ed_tls_ssl_suite(t->ssl, &t->wire);
-
-    if (!suite)
-        return;
-    ed_tls_info_of(t->ssl, &info);
-    struct settled *s = settled_new(&info);
-    if (!s)
-        return;
-    if (settle_peer(s, t->ssl) ||
-        ed_tls_records_begin(&s->records, &t->wire.shared->ciphers, suite,
-                             t->wire.secrets)) {
-        free(s->peer);
-        free(s);
-        return;
-    }
-    SSL_free(t->ssl);
-    t->ssl = NULL;
-    t->settled = s;
-}
-
 static void handshake_over(struct tls_stream *t, int err, const char *why)
 {
     ed_tls_ready_fn *ready = t->handshake->ready;
@@ -557,10 +323,9 @@ static void handshake_over(struct tls_stream *t, int err, const char *why)
     if (err) {
         end_input(t, err);
         break_writing(t, err);
-    } else {
-        settle(t);
     }
-    free_handshake(t);
+    free(t->handshake);
+    t->handshake = NULL;
     ready(&t->stream, err, why, arg);
 }
 
@@ -568,12 +333,8 @@ static void handshake_over(struct tls_stream *t, int err, const char *why)
 static bool handshake_step(struct tls_stream *t)
 {
     char why[ED_TLS_WHY] = "";
-    int err = t->lower_err ? t->lower_err : ed_tls_ssl_handshake(t->ssl);
-
-    if (err == ED_ETLS)
-        err = ed_tls_failure(t->ssl, why);
-    else if (!err)
-        err = ed_tls_check(t->ssl, why);
+    int err =
+        t->lower_err ? t->lower_err : ed_tls_codec_handshake(&t->codec, why);
     int sent = send_out(t);
     if ((err == -EAGAIN || err == -ENOBUFS) && sent && sent != -EAGAIN)
         err = sent;
@@ -592,11 +353,11 @@ static bool handshake_step(struct tls_stream *t)
 /* Nobody wants more for now, or there is no more. */
 static void rest(struct tls_stream *t)
 {
-    int err = ed_tls_wire_keep(&t->wire);
+    int err = ed_tls_wire_keep(&t->codec.wire);
 
     /* Alerts, and answers to what was no data. Who writes next is told of a
      * failure. */
-    if (t->wire.out && !t->lower_watching)
+    if (t->codec.wire.out && !t->lower_watching)
         (void)send_out(t);
     if (!err)
         err = update_receiving(t);
@@ -649,6 +410,20 @@ static bool is_clear_text(struct tls_stream *t, char first)
     return t->clear_text;
 }
 
+/* Takes what arrived for work() to work on where it lies; but what TLS beneath
+ * has opened lies where this TLS opens to, and is kept elsewhere. */
+static void take_view(struct tls_stream *t, char *data, size_t len)
+{
+    const char *plain = t->codec.wire.shared->plain;
+
+    if (data < plain || data >= plain + ED_TLS_PLAIN) {
+        t->codec.wire.view = data;
+        t->codec.wire.view_len = len;
+    } else if (ed_tls_keep(&t->codec.wire.in, data, len)) {
+        end_input(t, ED_ENOMEM);
+    }
+}
+
 static void lower_data(ed_stream *lower, char *data, ssize_t len)
 {
     struct tls_stream *t = lower->user;
@@ -658,8 +433,7 @@ static void lower_data(ed_stream *lower, char *data, ssize_t len)
         return;
     }
     if (len > 0) {
-        t->wire.view = data;
-        t->wire.view_len = (size_t)len;
+        take_view(t, data, (size_t)len);
     } else {
         t->lower_ended = true;
         t->lower_receiving = false;
@@ -772,7 +546,7 @@ static int tls_receive(ed_stream *s, bool on)
     if (t->handshake || (on && t->reader))
         return ED_EUSAGE;
     t->receiving = on;
-    if (on && (t->ended || t->lower_ended || has_input(t)))
+    if (on && (t->ended || t->lower_ended || ed_tls_codec_has_input(&t->codec)))
         ed_defer(ed_loop_current(), &t->deferred);
     return update_receiving(t);
 }
@@ -807,7 +581,7 @@ static int tls_shutdown(ed_stream *s)
     if (t->shut)
         return 0;
     t->shut = true;
-    say_end(t, false);
+    ed_tls_codec_say_end(&t->codec);
     if (send_out(t) == -EAGAIN)
         return 0; /* the rest follows, and then the end */
     end_output(t);
@@ -833,7 +607,7 @@ static void tls_close(ed_stream *s)
     wake_waiting(t);
     ed_undefer(ed_loop_current(), &t->deferred);
     if (!t->handshake && !t->shut && !t->write_err && !s->reset)
-        say_end(t, false);
+        ed_tls_codec_say_end(&t->codec);
     if (!s->reset)
         (void)send_out(t); /* as far as it goes */
     t->lower = NULL;
@@ -871,30 +645,25 @@ static const struct ed_stream_ops tls_ops = {
 
 /* ---- beginning ---- */
 
-static int make_stream(struct tls_stream **out, ed_stream *lower, SSL *ssl,
-                       ed_tls_ready_fn *ready, void *arg)
+static struct tls_stream *stream_new(SSL *ssl, ed_tls_ready_fn *ready,
+                                     void *arg)
 {
     struct tls_stream *t = calloc(1, sizeof(*t));
     struct handshake *handshake = malloc(sizeof(*handshake));
-    int err = t && handshake ? ed_tls_wire_open(&t->wire) : ED_ENOMEM;
+    bool well = t && handshake;
 
-    if (!err)
-        err = ed_tls_ssl_attach(ssl, &t->wire);
-    if (err) {
-        if (t && t->wire.shared)
-            ed_tls_wire_close(&t->wire);
+    if (!well)
+        SSL_free(ssl);
+    if (!well || ed_tls_codec_open(&t->codec, ssl)) {
         free(handshake);
         free(t);
-        return err;
+        return NULL;
     }
     *handshake = (struct handshake){.ready = ready, .arg = arg};
     t->stream.ops = &tls_ops;
-    t->lower = lower;
-    t->ssl = ssl;
     t->handshake = handshake;
     t->deferred.run = work_later;
-    *out = t;
-    return 0;
+    return t;
 }
 
 /* Takes the lower stream over and begins to listen to the peer. 0 or an error,
@@ -902,20 +671,16 @@ static int make_stream(struct tls_stream **out, ed_stream *lower, SSL *ssl,
 static int begin(ed_stream **out, ed_stream *lower, SSL *ssl,
                  ed_tls_ready_fn *ready, void *arg)
 {
-    struct tls_stream *t;
-    int err = make_stream(&t, lower, ssl, ready, arg);
+    struct tls_stream *t = stream_new(ssl, ready, arg);
 
-    if (err) {
-        SSL_free(ssl);
-        return err;
-    }
-    if (SSL_is_server(ssl))
-        ed_tls_ssl_note_secrets(ssl, &t->wire, &t->handshake->secrets);
+    if (!t)
+        return ED_ENOMEM;
+    t->lower = lower;
     lower->user = t;
     lower->on_data = lower_data;
     lower->on_writable = lower_writable;
     lower->on_hangup = lower_hung_up;
-    err = ed_stream_receive(lower, true);
+    int err = ed_stream_receive(lower, true);
     if (err) {
         free_stream(t);
         return err;
@@ -1037,10 +802,7 @@ bool ed_stream_tls(ed_stream *s, struct ed_tls_info *out)
 {
     if (s->ops != &tls_ops || of_stream(s)->handshake)
         return false;
-    if (of_stream(s)->settled)
-        *out = of_stream(s)->settled->info;
-    else
-        ed_tls_info_of(of_stream(s)->ssl, out);
+    ed_tls_codec_info(&of_stream(s)->codec, out);
     return true;
 }
 
@@ -1048,10 +810,5 @@ bool ed_stream_tls_peer(ed_stream *s, struct ed_tls_peer *out)
 {
     if (s->ops != &tls_ops || of_stream(s)->handshake)
         return false;
-    const struct settled *settled = of_stream(s)->settled;
-    if (!settled)
-        return ed_tls_peer_of(of_stream(s)->ssl, out);
-    if (settled->peer)
-        *out = *settled->peer;
-    return settled->peer;
+    return ed_tls_codec_peer(&of_stream(s)->codec, out);
 }
