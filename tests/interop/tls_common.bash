@@ -1,18 +1,18 @@
 # tls_common.bash - what the tests with foreign TLS share; read by them.
 #
-# Goes into a folder of the test's own ($work), which vanishes with all it has
+# $source is the root of the sources. Goes into a folder of the test's own ($work), which vanishes with all it has
 # started ($pids). Certificates are of a test CA (ca.pem) that nobody else
 # trusts.
 
 set -uo pipefail
 build=${EDDY_BUILD:?names a build directory}
-source=${EDDY_SOURCE:-$(readlink -f "$(dirname "$0")/../..")}
+source=${EDDY_SOURCE:-$source}
 for program in openssl curl python3; do
     command -v "$program" >/dev/null || { echo "no $program"; exit 77; }
 done
 unset http_proxy https_proxy all_proxy HTTPS_PROXY ALL_PROXY
 unset SSL_CERT_FILE SSL_CERT_DIR
-umask 022
+umask 077
 work=$(mktemp -d)
 chmod 755 "$work"
 pids=()
@@ -34,15 +34,19 @@ broken() { # PROMISE WHAT-CAME-INSTEAD
     printf 'failed: %s\n%s\n' "$1" "$2"
 }
 
+# Functions bound their time themselves.
+bounded() { # COMMAND...
+    if [ "$(type -t "$1")" = function ]; then "$@"; else timeout 60 "$@"; fi
+}
 # All of a command's output matches a pattern; it has a text in it.
 expect() { # PROMISE PATTERN COMMAND...
     local output
-    output=$(timeout 60 "${@:3}" 2>&1)
+    output=$(bounded "${@:3}" 2>&1)
     if [[ $output =~ ^$2$ ]]; then kept; else broken "$1" "$output"; fi
 }
 expect_in() { # PROMISE TEXT COMMAND...
     local output
-    output=$(timeout 60 "${@:3}" 2>&1)
+    output=$(bounded "${@:3}" 2>&1)
     if [[ $output == *"$2"* ]]; then
         kept
     else
@@ -80,6 +84,7 @@ compile() { # NAME
             sed 's/-leddy/-l:libeddy.a/') -o "$1" || exit 1
 }
 
+# shellcheck disable=SC2034 # used by those who read this
 # Starts a server of ours that says where it listens: sets url, port and pid.
 serve() { # LOG COMMAND...
     "${@:2}" >"$1" 2>&1 &
