@@ -19,6 +19,7 @@
 #include <eddy/stream.h>
 #include <eddy/sync.h>
 #include <eddy/tls.h>
+#include <eddy/trace.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -707,6 +708,52 @@ static int run_http_form(void *arg)
     return with_server(count_body, send_form);
 }
 
+/* Leads on, sets a cookie, and asks who that is. */
+static int door(ed_req *req)
+{
+    int err;
+    if (!strcmp(ed_req_path(req), "/")) {
+        err = ed_reply_header(req, "Set-Cookie", "a=b; Path=/");
+        return err ? err : ed_redirect(req, 307, "/in?now");
+    }
+    if (ed_header(req, "Authorization"))
+        return ed_reply(req, 200, "come in");
+    err = ed_reply_header(req, "WWW-Authenticate",
+                          "Basic realm=x, Digest realm=\"x\", nonce=\"y\","
+                          " qop=\"auth\", algorithm=SHA-256");
+    return err ? err : ed_reply(req, 401, "who is it?");
+}
+
+static int go_in(ed_client *client, const char *address)
+{
+    char url[120];
+    ed_res *res;
+    snprintf(url, sizeof url, "http://me:word@%s/", address);
+    int err = ed_trace_begin(true);
+    if (!err)
+        err = ed_fetch(&res, url, .client = client, .auth = ED_AUTH_ANY,
+                       .body = ED_BYTES("knock"), .etag = "\"x\"");
+    if (err)
+        return err;
+    if (ed_res_status(res) != 200)
+        return ED_EUNAUTHORIZED;
+    return expect(!strcmp(ed_res_text(res), "come in") &&
+                  ed_res_redirects(res) == 1);
+}
+
+static void free_jar(ed_jar **jar)
+{
+    ed_jar_free(*jar);
+}
+
+static int run_journey(void *arg)
+{
+    (void)arg;
+    ed_jar *jar __attribute__((cleanup(free_jar))) = ed_jar_new();
+    ed_client *client = jar ? ed_client_new(.jar = jar) : NULL;
+    return with_client(door, client, go_in);
+}
+
 /* One event for each connection, which tells where it went on. */
 static int send_event(ed_req *req)
 {
@@ -888,6 +935,7 @@ const struct scenario scenarios[] = {
     {"limit", run_limit},
     {"http_decoding", run_http_decoding},
     {"http_form", run_http_form},
+    {"journey", run_journey},
     {"events", run_events},
     {"https_by_proxy", run_https_by_proxy},
     {NULL, NULL},
