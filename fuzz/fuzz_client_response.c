@@ -104,6 +104,15 @@ static void play(struct answer *a, size_t piece)
     CHECK(ed_run(run_client, a, .virtual_clock = true) == 0);
 }
 
+/* What is wrong with a streamed body's coding is seen before or behind what is
+ * wrong with its framing. */
+static bool same_end(const struct answer *a, const struct answer *b)
+{
+    bool coding = a->err == ED_ECODING || b->err == ED_ECODING;
+
+    return a->err == b->err || (a->stream && coding && a->err && b->err);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (!size)
@@ -119,7 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct answer b = a;
     play(&a, size);
     play(&b, 1 + (data[0] >> 2));
-    CHECK(a.err == b.err);
+    CHECK(same_end(&a, &b));
     if (!a.err) {
         CHECK(a.status == b.status);
         CHECK(a.hash == b.hash);

@@ -11,7 +11,7 @@ from .rounds import check_greeting, measured, need_built, ratio, start
 CONNECTIONS = 64
 BULK_CONNECTIONS = 4
 BULK_BYTES = 16 * 2**20
-IDLE_CONNECTIONS = 2000
+IDLE_CONNECTIONS = 10000
 SETTLE_S = 0.5
 
 # What is measured, and what one load run of it is.

@@ -158,7 +158,7 @@ struct ed_client_options {
     const char *local;       /* "ip" or "ip:port" to connect from */
     /* "name:port=address" as in curl's --connect-to, the address "ip:port" or
      * "unix:/path"; "name=ip" for every port. NULL at the end. Such a name is
-     * not resolved; TLS and Host keep it. */
+     * not resolved, nor reached by a proxy; TLS and Host keep it. */
     const char *const *hosts;
     ed_tls *tls;       /* NULL: the system's trusted issuers, names checked */
     ed_tls *proxy_tls; /* of an https:// proxy; NULL: as `tls` */

@@ -22,7 +22,8 @@ ED_BEGIN_DECLS
 typedef struct ed_form ed_form;
 
 /* NULL without memory, or outside of a fiber; the functions below then do
- * nothing and return ED_ENOMEM. */
+ * nothing and return ED_ENOMEM, which is to be looked at in that case: to a
+ * fetch it is no form at all. */
 ED_API ed_form *ed_form_new(void);
 
 /* Adds a field; texts are copied. 0 or ED_ENOMEM; a failure is remembered and

@@ -32,8 +32,10 @@ struct ed_connect_options {
 };
 
 /*
- * Connects to an address; every address of a name is tried in turn. The
- * stream belongs to the caller; TCP_NODELAY is set.
+ * Connects to an address, or to that of a name which answers first (Happy
+ * Eyeballs, RFC 8305): IPv6 and IPv4 take turns, and the next is tried when one
+ * has failed or said nothing for 250 ms. The stream belongs to the caller;
+ * TCP_NODELAY is set.
  *
  * Suspends. Returns 0, or
  *   ED_EADDR      the text is no address

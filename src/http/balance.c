@@ -182,10 +182,11 @@ static struct ed_backend *to_be_probed(struct ed_upstream *upstream,
 
 struct ed_backend *ed_balance_pick(struct ed_upstream *upstream,
                                    struct ed_tried *tried, bool fresh,
-                                   uint64_t *random, int64_t now)
+                                   uint64_t *random, int64_t now, bool *probe)
 {
     struct ed_backend *chosen = to_be_probed(upstream, tried, now);
 
+    *probe = chosen != NULL;
     if (chosen)
         chosen->health.probing = true;
     else

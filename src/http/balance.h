@@ -24,13 +24,13 @@ ED_CHECK int ed_balance_update(struct ed_upstream *upstream,
  * Chooses a backend, and notes it in *tried: of two at random that are listed,
  * well and untried, the one with fewer requests under way; where there are
  * none, of what is next best. One whose time of being left alone is over comes
- * before all others, for a single request, the probe. With `fresh` only what
- * is untried is chosen from, and NULL is returned when all are tried.
- * `random` is the state of the dice.
+ * before all others, for a single request: *probe says that this is it. With
+ * `fresh` only what is untried is chosen from, and NULL is returned when all
+ * are tried. `random` is the state of the dice.
  */
 struct ed_backend *ed_balance_pick(struct ed_upstream *upstream,
                                    struct ed_tried *tried, bool fresh,
-                                   uint64_t *random, int64_t now);
+                                   uint64_t *random, int64_t now, bool *probe);
 
 /* How many listed backends are untried. */
 unsigned ed_balance_untried(const struct ed_upstream *upstream,

@@ -20,6 +20,10 @@ struct dispatch {
     struct ed_journey *journey;
     struct ed_attempt_plan *plan;
     struct ed_hold hold;
+    /* The address is left alone, and used because there is none better, or
+     * because this request is to find out how it does. */
+    bool ejected;
+    bool probe;
 };
 
 enum verdict { WELL, FAILED, NOTHING };
@@ -62,34 +66,35 @@ static void eject(struct dispatch *d, struct ed_backend *backend)
         ed_health_readmit(&backend->health);
 }
 
-/* `ejected` is whether it was when the request was sent: what was under way
- * before says nothing new. */
+/* What was under way when an address was ejected, or taken back, says nothing
+ * new. */
 static void note_health(struct dispatch *d, struct ed_backend *backend,
-                        bool ejected, enum verdict verdict)
+                        enum verdict verdict)
 {
     const struct ed_eject_policy *policy = &d->s->policies->eject;
-    bool probing = backend->health.probing;
+    struct ed_health *health = &backend->health;
 
-    if (!policy->failures || ejected != backend->health.ejected)
+    if (d->probe)
+        health->probing = false;
+    if (!policy->failures || verdict == NOTHING ||
+        d->ejected != health->ejected)
         return;
-    if (!ejected) {
-        if (verdict != NOTHING &&
-            ed_health_note(&backend->health, policy, verdict == FAILED))
-            eject(d, backend);
-        return;
-    }
-    backend->health.probing = false;
-    if (verdict == WELL)
-        ed_health_readmit(&backend->health);
-    else if (verdict == FAILED && probing)
+    if (d->ejected && verdict == WELL)
+        ed_health_readmit(health);
+    else if (d->ejected ? d->probe
+                        : ed_health_note(health, policy, verdict == FAILED))
         eject(d, backend);
 }
 
-static void note_reach(struct dispatch *d, struct ed_backend *backend)
+/* A connection that its caller gave up, or that we had no memory for, says
+ * nothing. */
+static void note_reach(struct dispatch *d, struct ed_backend *backend,
+                       enum verdict verdict, const ed_res *res)
 {
-    if (!d->plan->unreached)
+    if (res && res->sent_any)
         backend->unreachable_until = 0;
-    else if (!d->s->policies->eject.failures)
+    else if (d->plan->unreached && verdict == FAILED &&
+             !d->s->policies->eject.failures)
         backend->unreachable_until = ed_now() + UNREACHABLE_TIME;
 }
 
@@ -125,18 +130,17 @@ static void note_limit(struct dispatch *d, int err, const ed_res *res)
 
 static int send_to(struct dispatch *d, struct ed_backend *backend, ed_res **out)
 {
-    bool ejected = backend->health.ejected;
-
+    d->ejected = backend->health.ejected;
     d->plan->to = backend->addr;
     d->plan->unreached = false;
     ed_upstream_vacate(&d->hold);
     ed_upstream_occupy(&d->hold, backend);
-    d->s->policies->probes += backend->health.probing;
+    d->s->policies->probes += d->probe;
     int err = ed_attempt(d->journey, out);
     enum verdict verdict = judge(d->plan, err, *out);
     backend->failures += verdict == FAILED;
-    note_health(d, backend, ejected, verdict);
-    note_reach(d, backend);
+    note_health(d, backend, verdict);
+    note_reach(d, backend, verdict, *out);
     return err;
 }
 
@@ -198,8 +202,8 @@ static struct ed_backend *pick(struct dispatch *d, bool fresh)
 {
     struct ed_sending *s = d->s;
     int64_t now = ed_now();
-    struct ed_backend *backend = ed_balance_pick(s->upstream, &s->tried, fresh,
-                                                 &s->policies->random, now);
+    struct ed_backend *backend = ed_balance_pick(
+        s->upstream, &s->tried, fresh, &s->policies->random, now, &d->probe);
 
     /* One tries it; others pass it over until that one knows. */
     if (backend && backend->unreachable_until)

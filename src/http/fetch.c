@@ -18,8 +18,10 @@ static int run_within(struct ed_journey *j, ed_res **out)
 static int run(struct ed_journey *j, ed_res **out)
 {
     int64_t timeout = j->options.timeout;
-    int err = ed_payload_open(j);
+    int err = ed_journey_begin(j);
 
+    if (!err)
+        err = ed_payload_open(j);
     j->timeout = timeout ? timeout : j->client->timeout;
     if (!err)
         err = j->timeout > 0 ? run_within(j, out) : ed_journey_run(j, out);

@@ -110,8 +110,16 @@ static int go_on(struct ed_journey *j, const ed_res *res)
     return more;
 }
 
-/* A response that is not the caller's: what little there is of it is read, so
- * that the next request can have the connection. */
+/* Closes a response that is not the caller's: the fetch goes on, or its failure
+ * is told of elsewhere. */
+static void give_up(ed_res *res)
+{
+    res->watched = NULL;
+    ed_res_close(res);
+}
+
+/* The same, but what little there is of it is read first, so that the next
+ * request can have the connection. */
 static void put_away(ed_res *res)
 {
     char nothing[4096];
@@ -120,19 +128,18 @@ static void put_away(ed_res *res)
 
     if (!res->stream)
         return;
-    res->watched = NULL; /* its end is not that of the fetch */
     if (res->body_kind == ED_BODY_LENGTH && res->body_length > WORTH_READING)
         n = 0;
     while (n > 0 && len < WORTH_READING) {
         n = ed_res_read(res, nothing, sizeof(nothing));
         len += n > 0 ? (size_t)n : 0;
     }
-    ed_res_close(res);
+    give_up(res);
 }
 
 /* ---- all of them ---- */
 
-static int begin(struct ed_journey *j)
+int ed_journey_begin(struct ed_journey *j)
 {
     const struct ed_fetch_options *o = &j->options;
     int err = 0;
@@ -155,17 +162,14 @@ static int arrive(struct ed_journey *j, ed_res *res)
     res->url = ed_arena_copy(res->arena, ed_bytes(j->url));
     if (res->url)
         return 0;
-    ed_res_close(res);
     return ed_journey_explain(j, ED_ENOMEM, "no memory for the response");
 }
 
 int ed_journey_run(struct ed_journey *journey, ed_res **out)
 {
     ed_res *res = NULL;
-    int more = begin(journey);
+    int more;
 
-    if (more)
-        return more;
     do {
         if (res)
             put_away(res);
@@ -176,7 +180,7 @@ int ed_journey_run(struct ed_journey *journey, ed_res **out)
     } while (more > 0);
     int err = more ? more : arrive(journey, res);
     if (err)
-        ed_res_close(res);
+        give_up(res);
     else
         *out = res;
     return err;

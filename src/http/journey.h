@@ -31,6 +31,10 @@ struct ed_journey {
     bool body_was_asked; /* of the caller: again only after a rewind */
 };
 
+/* Makes ready: before anything else is done, so that no text tells the password
+ * of a URL. 0, or an error, explained. */
+ED_CHECK int ed_journey_begin(struct ed_journey *journey);
+
 /* Sends what takes to get the response. *out is set only on success. Suspends.
  * Errors as ed_fetch(). */
 ED_CHECK int ed_journey_run(struct ed_journey *journey, ed_res **out);

@@ -63,6 +63,28 @@ static int inherit_fragment(struct ed_buf *out, const struct ed_url *from)
     return ed_buf_add(out, from->fragment.ptr - 1, from->fragment.len + 1);
 }
 
+/* Copies a URL without its user information. */
+static char *without_userinfo(const struct ed_url *url, const char *text)
+{
+    int before = (int)(url->userinfo.ptr - text);
+    const char *behind = url->userinfo.ptr + url->userinfo.len + 1;
+
+    return ed_arena_printf(ed_fiber_arena(), "%.*s%s", before, text, behind);
+}
+
+/* Nobody says who we are but the caller: user information in a Location means
+ * nothing. */
+static int drop_userinfo(struct target *to)
+{
+    const char *why;
+
+    if (!to->url.userinfo.ptr)
+        return 0;
+    to->text = without_userinfo(&to->url, to->text);
+    return to->text ? ed_url_parse(&to->url, ed_bytes(to->text), &why)
+                    : ED_ENOMEM;
+}
+
 /* Resolves a Location. 1; 0 when nobody should go there: it is malformed, or of
  * another scheme, or a socket of this machine; ED_ENOMEM. */
 static int resolve(struct ed_journey *j, const char *location,
@@ -84,8 +106,10 @@ static int resolve(struct ed_journey *j, const char *location,
     if (!to->text)
         return err == ED_EURL ? 0 : ED_ENOMEM;
     err = ed_url_parse(&to->url, ed_bytes(to->text), &why);
+    if (!err)
+        err = drop_userinfo(to);
     if (err)
-        return 0;
+        return err == ED_EURL ? 0 : err;
     *same = is_same_origin(&from, &to->url);
     return *same || !to->url.socket.len;
 }
@@ -101,15 +125,6 @@ static char *decoded(struct ed_bytes text)
         return NULL;
     out[len] = '\0';
     return out;
-}
-
-/* Copies a URL without its user information. */
-static char *without_userinfo(const struct ed_url *url, const char *text)
-{
-    int before = (int)(url->userinfo.ptr - text);
-    const char *behind = url->userinfo.ptr + url->userinfo.len + 1;
-
-    return ed_arena_printf(ed_fiber_arena(), "%.*s%s", before, text, behind);
 }
 
 /* Moves the user information of a URL that was taken apart to the options. */
@@ -140,9 +155,8 @@ int ed_redirect_take_userinfo(struct ed_journey *journey)
         return url.userinfo.ptr ? move_userinfo(journey, &url, journey->url)
                                 : 0;
     /* Who knows what of it is a password: only what is behind is told. */
-    return ed_fail(ED_EURL, "%.20s ...%.120s: %s",
-                   ed_attempt_method(&journey->options),
-                   strrchr(journey->url, '@'), why);
+    journey->url = strrchr(journey->url, '@');
+    return ed_journey_explain(journey, ED_EURL, why);
 }
 
 /* ---- what is left out ---- */
@@ -242,14 +256,10 @@ static int change_request(struct ed_journey *j, int status)
 
 static int too_many(const struct ed_journey *j, const struct target *to)
 {
-    struct ed_bytes shown = ed_bytes(to->text);
     char text[160];
 
-    /* What a server writes into a URL may be a password, too. */
-    if (to->url.userinfo.ptr)
-        shown.ptr = to->url.userinfo.ptr + to->url.userinfo.len;
     snprintf(text, sizeof(text), "more than %u redirects, the last to %.100s",
-             j->max_redirects, shown.ptr);
+             j->max_redirects, to->text);
     return ed_journey_explain(j, ED_EREDIRECT, text);
 }
 
@@ -272,10 +282,6 @@ int ed_redirect_follow(struct ed_journey *journey, const ed_res *res)
     if (err)
         return err;
     journey->url = to.text;
-    if (to.url.userinfo.ptr)
-        err = move_userinfo(journey, &to.url, to.text);
-    if (err)
-        return err;
     journey->redirects++;
     journey->challenges = 0;
     journey->client->redirects++;

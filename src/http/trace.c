@@ -10,7 +10,6 @@
 #include "http/server_internal.h"
 #include "net/crypto.h"
 #include "wire/traceparent.h"
-#include <stdio.h>
 #include <stdlib.h>
 
 _Static_assert(ED_TRACE_PARENT_TEXT == ED_TRACEPARENT_LEN + 1,
@@ -187,11 +186,24 @@ static void put_in_front(struct ed_request_field **fields,
     *fields = field;
 }
 
-static int64_t left_ms(const struct ed_carried *c)
+static uint64_t left_ms(const struct ed_carried *c)
 {
     int64_t left = (c->until - ed_now()) / ED_MS;
 
-    return left > 0 ? left : 0;
+    return left > 0 ? (uint64_t)left : 0;
+}
+
+static size_t write_number(char *out, uint64_t number)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number);
+    memcpy(out, digits + at, sizeof(digits) - at);
+    return sizeof(digits) - at;
 }
 
 int ed_carry(struct ed_carried *carried,
@@ -202,13 +214,12 @@ int ed_carry(struct ed_carried *carried,
 
     carried->until = names->deadline.len ? ed_deadline() : INT64_MAX;
     if (carried->until != INT64_MAX) {
-        int64_t ms = left_ms(carried);
+        uint64_t ms = left_ms(carried);
         if (!ms)
             return ED_ETIMEOUT;
-        snprintf(carried->deadline_text, sizeof(carried->deadline_text), "%lld",
-                 (long long)ms);
+        size_t len = write_number(carried->deadline_text, ms);
         put_in_front(fields, &carried->deadline, names->deadline,
-                     ed_bytes(carried->deadline_text));
+                     ed_bytes_of(carried->deadline_text, len));
     }
     if (!trace)
         return 0;
@@ -225,10 +236,8 @@ int ed_carry(struct ed_carried *carried,
  * become shorter. */
 void ed_carry_renew(struct ed_carried *carried)
 {
-    size_t room = carried->deadline.value.len;
-    char text[24];
+    char *at = carried->deadline.written;
+    size_t len = write_number(at, left_ms(carried));
 
-    snprintf(text, sizeof(text), "%-*lld", (int)room,
-             (long long)left_ms(carried));
-    memcpy(carried->deadline.written, text, room);
+    memset(at + len, ' ', carried->deadline.value.len - len);
 }

@@ -69,7 +69,7 @@ static void unlock_all(void)
     pthread_mutex_unlock(&changing);
 }
 
-static void conn_free(void *parent, void *conn, CRYPTO_EX_DATA *data, int index,
+static void conn_free(void *parent, void *data, CRYPTO_EX_DATA *all, int index,
                       long argl, void *argp);
 
 static void start(void)
@@ -566,18 +566,20 @@ struct ed_tls_conn *ed_tls_conn_of(const SSL *ssl)
     return SSL_get_ex_data(ssl, conn_index);
 }
 
-static void conn_free(void *parent, void *data, CRYPTO_EX_DATA *all, int index,
-                      long argl, void *argp)
+static void conn_drop(struct ed_tls_conn *conn)
 {
-    struct ed_tls_conn *conn = data;
-
-    (void)parent, (void)all, (void)index, (void)argl, (void)argp;
-    if (!conn)
-        return;
     X509_free(conn->culprit);
     free(conn->alpn_text);
     set_unref(conn->set);
     free(conn);
+}
+
+static void conn_free(void *parent, void *data, CRYPTO_EX_DATA *all, int index,
+                      long argl, void *argp)
+{
+    (void)parent, (void)all, (void)index, (void)argl, (void)argp;
+    if (data)
+        conn_drop(data);
 }
 
 /* A client's has the name, its NUL and the protocols behind itself, in this
@@ -601,50 +603,62 @@ static struct ed_tls_conn *conn_new(struct ed_tls_set *set, const char *name,
     return conn;
 }
 
-/* A connection that owns the set from here on, also when it fails. */
-static int connection(struct ed_tls_set *set, const char *name,
-                      struct ed_bytes alpn, SSL **out)
+/* Makes the object of a connection, which owns the set's reference. */
+static SSL *ssl_new(struct ed_tls_set *set, const char *name,
+                    struct ed_bytes alpn)
 {
     struct ed_tls_conn *conn = conn_new(set, name, alpn);
-    SSL *ssl = conn ? SSL_new(set->ctx) : NULL;
-    int err = 0;
 
-    if (!ssl || !SSL_set_ex_data(ssl, conn_index, conn)) {
-        conn_free(NULL, conn, NULL, 0, 0, NULL);
-        if (!conn)
-            set_unref(set);
-        SSL_free(ssl);
-        ERR_clear_error();
-        return ED_ENOMEM;
+    if (!conn) {
+        set_unref(set);
+        return NULL;
     }
-    if (set->owner->settings.server)
-        SSL_set_accept_state(ssl);
-    else
-        err = ed_tls_client_connection(ssl, conn);
-    if (err)
+    SSL *ssl = SSL_new(set->ctx);
+    if (ssl && SSL_set_ex_data(ssl, conn_index, conn))
+        return ssl;
+    SSL_free(ssl);
+    conn_drop(conn);
+    ERR_clear_error();
+    return NULL;
+}
+
+static int connection(ed_tls *tls, const char *name, struct ed_bytes alpn,
+                      SSL **out)
+{
+    bool server = tls->settings.server;
+    struct ed_tls_set *set = current_set(tls);
+
+    if (server && set->names.count == 0) {
+        set_unref(set);
+        return ed_tls_refuse("a server needs a certificate");
+    }
+    SSL *ssl = ssl_new(set, server ? NULL : name, alpn);
+    if (!ssl)
+        return ED_ENOMEM;
+    int err = server ? 0 : ed_tls_client_connection(ssl, ed_tls_conn_of(ssl));
+    if (err) {
         SSL_free(ssl);
-    else
-        *out = ssl;
-    return err;
+        return err;
+    }
+    if (server)
+        SSL_set_accept_state(ssl);
+    *out = ssl;
+    return 0;
 }
 
 int ed_tls_connection(ed_tls *tls, const char *server_name, const char *alpn,
                       SSL **out)
 {
     struct ed_buf wire = {0};
-    int err = ed_tls_alpn_parse(&wire, alpn);
 
     ED_MAGIC_CHECK(tls, TLS_MAGIC);
+    if (!alpn)
+        return connection(tls, server_name, tls->settings.alpn, out);
+    int err = ed_tls_alpn_parse(&wire, alpn);
     if (err == ED_EPARSE)
         err = ed_fail(ED_EUSAGE, "TLS: '%s' is no list of protocols", alpn);
-    struct ed_tls_set *set = err ? NULL : current_set(tls);
-    if (set && tls->settings.server && set->names.count == 0) {
-        err = ed_tls_refuse("a server needs a certificate");
-        set_unref(set);
-    } else if (set) {
-        err = connection(set, tls->settings.server ? NULL : server_name,
-                         alpn ? ed_buf_bytes(&wire) : tls->settings.alpn, out);
-    }
+    if (!err)
+        err = connection(tls, server_name, ed_buf_bytes(&wire), out);
     ed_buf_free(&wire);
     return err;
 }

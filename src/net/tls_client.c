@@ -7,7 +7,9 @@
 #include "net/tls_sessions.h"
 #include "core/runtime.h"
 #include <eddy/error.h>
+#include <dirent.h>
 #include <openssl/err.h>
+#include <stdlib.h>
 
 /* The name and the protocols, which stand behind one another (tls.c). */
 static struct ed_bytes session_key(const struct ed_tls_conn *conn)
@@ -27,16 +29,45 @@ static int session_came(SSL *ssl, SSL_SESSION *session)
     return 1; /* the reference is ours */
 }
 
+/* Whether a directory has files by the hash of their certificate's name, as
+ * "0a775a30.0", by which OpenSSL finds an issuer when it needs one. */
+static bool is_hashed(const char *path)
+{
+    const struct dirent *entry;
+    bool found = false;
+    DIR *dir = opendir(path);
+
+    while (dir && !found && (entry = readdir(dir)))
+        found = strspn(entry->d_name, "0123456789abcdef") == 8 &&
+                entry->d_name[8] == '.';
+    if (dir)
+        closedir(dir);
+    return found;
+}
+
+/* The file with all of the system's issuers takes tens of milliseconds to read,
+ * so it is left alone where their directory serves, and nobody says
+ * otherwise. */
+static int trust_system(struct ed_tls_set *set)
+{
+    bool by_directory = !getenv(X509_get_default_cert_file_env()) &&
+                        !getenv(X509_get_default_cert_dir_env()) &&
+                        is_hashed(X509_get_default_cert_dir());
+    int done = by_directory ? SSL_CTX_set_default_verify_dir(set->ctx)
+                            : SSL_CTX_set_default_verify_paths(set->ctx);
+
+    if (done)
+        return 0;
+    return ed_tls_refuse("the system's trusted issuers: %s", ed_tls_reason());
+}
+
 static int trust_issuers(struct ed_tls_set *set)
 {
     const char *path = set->owner->settings.ca;
     struct ed_tls_trust trust;
 
     if (!path)
-        return SSL_CTX_set_default_verify_paths(set->ctx)
-                   ? 0
-                   : ed_tls_refuse("the system's trusted issuers: %s",
-                                   ed_tls_reason());
+        return trust_system(set);
     int err = ed_tls_trust_read(&trust, path);
     if (err)
         return err;

@@ -42,6 +42,13 @@ static struct ed_bytes name_in_hello(SSL *ssl)
     return ed_bytes_of(ext + 5, name);
 }
 
+static bool same_choice(const struct ed_tls_choice *a,
+                        const struct ed_tls_choice *b)
+{
+    return a->count == b->count &&
+           !memcmp(a->list, b->list, a->count * sizeof(a->list[0]));
+}
+
 static bool show_certificates(SSL *ssl, const struct ed_tls_choice *choice)
 {
     SSL_certs_clear(ssl);
@@ -80,7 +87,7 @@ static int hello_arrived(SSL *ssl, int *alert, void *arg)
     if (!set_scope(ssl, set, name))
         return SSL_CLIENT_HELLO_ERROR;
     /* Those of the fallback are the OpenSSL context's own. */
-    if (memcmp(choice, &set->names.fallback, sizeof(*choice)) &&
+    if (!same_choice(choice, &set->names.fallback) &&
         !show_certificates(ssl, choice))
         return SSL_CLIENT_HELLO_ERROR;
     return SSL_CLIENT_HELLO_SUCCESS;

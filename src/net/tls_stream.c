@@ -407,6 +407,20 @@ static bool is_clear_text(struct tls_stream *t, char first)
     return t->clear_text;
 }
 
+/* Takes what arrived for work() to work on where it lies; but what TLS beneath
+ * has opened lies where this TLS opens to, and is kept elsewhere. */
+static void take_view(struct tls_stream *t, char *data, size_t len)
+{
+    const char *plain = t->codec.wire.shared->plain;
+
+    if (data < plain || data >= plain + ED_TLS_PLAIN) {
+        t->codec.wire.view = data;
+        t->codec.wire.view_len = len;
+    } else if (ed_tls_keep(&t->codec.wire.in, data, len)) {
+        end_input(t, ED_ENOMEM);
+    }
+}
+
 static void lower_data(ed_stream *lower, char *data, ssize_t len)
 {
     struct tls_stream *t = lower->user;
@@ -416,8 +430,7 @@ static void lower_data(ed_stream *lower, char *data, ssize_t len)
         return;
     }
     if (len > 0) {
-        t->codec.wire.view = data;
-        t->codec.wire.view_len = (size_t)len;
+        take_view(t, data, (size_t)len);
     } else {
         t->lower_ended = true;
         t->lower_receiving = false;

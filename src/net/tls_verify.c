@@ -18,6 +18,9 @@
 /* Of names in a text; more are counted. */
 #define NAMES_SHOWN 3
 
+/* Of a name in a text, so that a long one leaves room for what is wrong. */
+#define NAME_CHARS 48
+
 /* ---- names and dates of certificates ---- */
 
 /* Appends to a text of ED_TLS_WHY bytes, as much as there is room for. */
@@ -32,12 +35,15 @@ static void add(char why[ED_TLS_WHY], const char *fmt, ...)
     va_end(args);
 }
 
-static void add_printable(char why[ED_TLS_WHY], struct ed_bytes text)
+static void add_name(char why[ED_TLS_WHY], const ASN1_STRING *name)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.ptr[i];
-        add(why, "%c", c >= ' ' && c <= '~' ? c : '?');
-    }
+    const unsigned char *text = ASN1_STRING_get0_data(name);
+    int len = ASN1_STRING_length(name);
+
+    for (int i = 0; i < len && i < NAME_CHARS; i++)
+        add(why, "%c", text[i] >= ' ' && text[i] <= '~' ? text[i] : '?');
+    if (len > NAME_CHARS)
+        add(why, "...");
 }
 
 static void add_date(char why[ED_TLS_WHY], const ASN1_TIME *time)
@@ -48,47 +54,34 @@ static void add_date(char why[ED_TLS_WHY], const ASN1_TIME *time)
     add(why, "%.10s", date);
 }
 
-/* The name people know it by: the common name, or else all of it. */
+/* The name people know it by: the common name, or else the last part. */
 static void add_subject(char why[ED_TLS_WHY], const X509_NAME *name)
 {
-    char text[128];
     int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
 
-    if (at < 0) {
-        X509_NAME_oneline(name, text, sizeof(text));
-        add_printable(why, ed_bytes(text));
-        return;
-    }
-    const ASN1_STRING *value =
-        X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at));
-    add_printable(why, ed_bytes_of(ASN1_STRING_get0_data(value),
-                                   (size_t)ASN1_STRING_length(value)));
+    if (at < 0)
+        at = X509_NAME_entry_count(name) - 1;
+    if (at < 0)
+        add(why, "nobody");
+    else
+        add_name(why, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
 }
 
-static bool add_alternative(char why[ED_TLS_WHY], const GENERAL_NAME *name)
+static void add_address(char why[ED_TLS_WHY], const ASN1_STRING *bytes)
 {
     char text[ED_ADDR_TEXT];
     struct ed_addr addr = {0};
 
-    if (name->type == GEN_DNS) {
-        const ASN1_STRING *value = name->d.dNSName;
-        add_printable(why, ed_bytes_of(ASN1_STRING_get0_data(value),
-                                       (size_t)ASN1_STRING_length(value)));
-        return true;
-    }
-    const unsigned char *bytes = ASN1_STRING_get0_data(name->d.iPAddress);
-    int len = ASN1_STRING_length(name->d.iPAddress);
-    if (len == 4) {
+    if (ASN1_STRING_length(bytes) == 4) {
         addr.v4.sin_family = AF_INET;
-        memcpy(&addr.v4.sin_addr, bytes, 4);
+        memcpy(&addr.v4.sin_addr, ASN1_STRING_get0_data(bytes), 4);
         addr.len = sizeof(addr.v4);
-    } else if (len == 16) {
+    } else if (ASN1_STRING_length(bytes) == 16) {
         addr.v6.sin6_family = AF_INET6;
-        memcpy(&addr.v6.sin6_addr, bytes, 16);
+        memcpy(&addr.v6.sin6_addr, ASN1_STRING_get0_data(bytes), 16);
         addr.len = sizeof(addr.v6);
     }
     add(why, "%s", ed_addr_ip_text(&addr, text));
-    return true;
 }
 
 /* The hosts a certificate is for: "a.org, *.a.org and 3 more". */
@@ -105,13 +98,16 @@ static int add_hosts(char why[ED_TLS_WHY], const X509 *certificate, int most)
             continue;
         if (count < most && count)
             add(why, ", ");
-        if (count < most)
-            add_alternative(why, name);
+        if (count < most && name->type == GEN_DNS)
+            add_name(why, name->d.dNSName);
+        else if (count < most)
+            add_address(why, name->d.iPAddress);
         count++;
     }
     if (count > most && most > 1)
         add(why, " and %d more", count - most);
     GENERAL_NAMES_free(names);
+    ERR_clear_error(); /* they may be malformed */
     return count;
 }
 

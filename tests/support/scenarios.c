@@ -18,11 +18,14 @@
 #include <eddy/server.h>
 #include <eddy/stream.h>
 #include <eddy/sync.h>
+#include <eddy/tls.h>
+#include <eddy/trace.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "certs.h"
 #include "core/io.h"
 
 static int expect(bool holds)
@@ -705,6 +708,52 @@ static int run_http_form(void *arg)
     return with_server(count_body, send_form);
 }
 
+/* Leads on, sets a cookie, and asks who that is. */
+static int door(ed_req *req)
+{
+    int err;
+    if (!strcmp(ed_req_path(req), "/")) {
+        err = ed_reply_header(req, "Set-Cookie", "a=b; Path=/");
+        return err ? err : ed_redirect(req, 307, "/in?now");
+    }
+    if (ed_header(req, "Authorization"))
+        return ed_reply(req, 200, "come in");
+    err = ed_reply_header(req, "WWW-Authenticate",
+                          "Basic realm=x, Digest realm=\"x\", nonce=\"y\","
+                          " qop=\"auth\", algorithm=SHA-256");
+    return err ? err : ed_reply(req, 401, "who is it?");
+}
+
+static int go_in(ed_client *client, const char *address)
+{
+    char url[120];
+    ed_res *res;
+    snprintf(url, sizeof url, "http://me:word@%s/", address);
+    int err = ed_trace_begin(true);
+    if (!err)
+        err = ed_fetch(&res, url, .client = client, .auth = ED_AUTH_ANY,
+                       .body = ED_BYTES("knock"), .etag = "\"x\"");
+    if (err)
+        return err;
+    if (ed_res_status(res) != 200)
+        return ED_EUNAUTHORIZED;
+    return expect(!strcmp(ed_res_text(res), "come in") &&
+                  ed_res_redirects(res) == 1);
+}
+
+static void free_jar(ed_jar **jar)
+{
+    ed_jar_free(*jar);
+}
+
+static int run_journey(void *arg)
+{
+    (void)arg;
+    ed_jar *jar __attribute__((cleanup(free_jar))) = ed_jar_new();
+    ed_client *client = jar ? ed_client_new(.jar = jar) : NULL;
+    return with_client(door, client, go_in);
+}
+
 /* One event for each connection, which tells where it went on. */
 static int send_event(ed_req *req)
 {
@@ -740,6 +789,135 @@ static int run_events(void *arg)
     return with_server(send_event, hear_events);
 }
 
+/* ---- https through a proxy ---- */
+
+/* Made once, before anything is disturbed: keys take their time. */
+static struct {
+    ed_tls *server, *client;
+} secured;
+
+static int make_secured(void)
+{
+    if (secured.client)
+        return 0;
+    certs_open();
+    certs_make(.file = "site", .names = "127.0.0.1");
+    int err =
+        ed_tls_server(&secured.server, .certificate = certs_path("site.pem"),
+                      .key = certs_path("site.key"));
+    if (!err)
+        err = ed_tls_client(&secured.client, .ca = certs_path("ca.pem"),
+                            .no_resumption = true);
+    certs_close();
+    return err;
+}
+
+struct relay {
+    ed_stream *from, *to;
+};
+
+static int relay(void *arg)
+{
+    struct relay *r = arg;
+    char buf[4096];
+    ssize_t n;
+
+    while ((n = ed_stream_read(r->from, buf, sizeof buf)) > 0) {
+        int err = ed_stream_write(r->to, buf, (size_t)n);
+        if (err)
+            return err;
+    }
+    int err = ed_stream_shutdown(r->to);
+    return n ? (int)n : err;
+}
+
+/* A proxy for one connection at a time, as far as it is asked nicely. */
+static int connect_through(ed_stream *client, void *arg)
+{
+    static const struct ed_bytes connect = {"CONNECT ", 8};
+    ed_stream *server ED_STREAM_AUTO = NULL;
+    struct ed_bytes head;
+    char address[ED_ADDR_TEXT];
+
+    (void)arg;
+    int err = ed_stream_read_until(client, ED_BYTES("\r\n\r\n"), 4096, &head);
+    if (err)
+        return err;
+    if (!ed_bytes_starts(head, connect))
+        return ED_EPROTO;
+    head.ptr += connect.len;
+    head.len -= connect.len;
+    struct ed_bytes to = ed_bytes_cut(&head, ' ');
+    snprintf(address, sizeof address, "%.*s", (int)to.len, to.ptr);
+    err = ed_connect(&server, address);
+    if (!err)
+        err = ed_stream_printf(client, "HTTP/1.1 200 Connected\r\n\r\n");
+    if (err)
+        return err;
+    struct relay there = {client, server}, back = {server, client};
+    ed_scope(s);
+    ed_go(s, relay, &there);
+    ed_go(s, relay, &back);
+    return ed_wait(s);
+}
+
+static int run_proxy(void *listener)
+{
+    return ed_accept_each(listener, connect_through, NULL, 0);
+}
+
+/* Connections go on behind the response: the proxy is simply cancelled. */
+static int fetch_by_proxy(const char *address)
+{
+    char url[ED_ADDR_TEXT + 16];
+    ed_listener *l;
+    ed_res *res = NULL;
+    int err = ed_listen(&l, "127.0.0.1:0");
+
+    if (err)
+        return err;
+    ed_listener_local(l, url);
+    ed_client *client =
+        ed_client_new(.proxy = url, .no_proxy = "", .tls = secured.client);
+    snprintf(url, sizeof url, "https://%s/5", address);
+    err = client ? 0 : ED_ENOMEM;
+    {
+        ed_scope(s, .within = ED_MIN);
+        ed_go(s, run_proxy, l);
+        for (int i = 0; i < 2 && !err; i++)
+            err = ed_fetch(&res, url, .client = client);
+        ed_cancel(s);
+    }
+    if (!err)
+        err = expect(!strcmp(ed_res_text(res), "hello from /5"));
+    if (client)
+        ed_client_free(client);
+    ed_listener_close(l);
+    return err;
+}
+
+static int run_https_by_proxy(void *arg)
+{
+    char address[ED_ADDR_TEXT];
+    int err = make_secured();
+    ed_server *server SERVER_AUTO = ed_server_new(hello);
+
+    (void)arg;
+    if (!server)
+        return ED_ENOMEM;
+    if (!err)
+        err = ed_server_listen(server, "127.0.0.1:0", .tls = secured.server);
+    if (err)
+        return err;
+    ed_server_address(server, 0, address);
+    ed_scope(s);
+    ed_go(s, serve, server);
+    err = fetch_by_proxy(address);
+    ed_server_stop(server);
+    int served = ed_wait(s);
+    return err ? err : served;
+}
+
 const struct scenario scenarios[] = {
     {"scopes", run_scopes},
     {"channels", run_channels},
@@ -757,6 +935,8 @@ const struct scenario scenarios[] = {
     {"limit", run_limit},
     {"http_decoding", run_http_decoding},
     {"http_form", run_http_form},
+    {"journey", run_journey},
     {"events", run_events},
+    {"https_by_proxy", run_https_by_proxy},
     {NULL, NULL},
 };

@@ -15,7 +15,7 @@
 #define EDDY_TESTS_HTTP_FLEET_H
 
 #include "../../fiber_test.h"
-#include <eddy/client.h>
+#include "http/policy.h"
 #include <eddy/dns.h>
 #include <eddy/file.h>
 #include <eddy/stream.h>
@@ -187,6 +187,18 @@ static inline void fleet_close(struct fleet *f)
 }
 
 /* ---- what a client says and does ---- */
+
+/* A client whose dice fall the same in each run of the test. */
+#define fleet_client(...) fleet_load_dice(ed_client_new(__VA_ARGS__))
+
+static inline ed_client *fleet_load_dice(ed_client *client)
+{
+    static uint64_t seed;
+
+    if (check(client != NULL) && client->policies)
+        client->policies->random = ++seed;
+    return client;
+}
 
 static inline struct ed_client_counts counts_of(const ed_client *client)
 {

@@ -181,8 +181,13 @@ static inline int peer_run(void *arg)
     int err;
 
     ed_scope(s, .independent = true);
-    while (!(err = ed_accept(conn.peer->listener, &conn.stream)))
-        ed_go_copy(s, peer_serve, &conn, sizeof(conn));
+    while (!(err = ed_accept(conn.peer->listener, &conn.stream))) {
+        err = ed_go_copy(s, peer_serve, &conn, sizeof(conn));
+        if (err) {
+            ed_stream_close(conn.stream);
+            break;
+        }
+    }
     return err;
 }
 

@@ -3,7 +3,9 @@
  * requests get through while one of them is dead.
  */
 #include "fleet.h"
+#include "certs.h"
 #include "http/balance.h"
+#include <eddy/server.h>
 
 /* ---- the choice ---- */
 
@@ -49,11 +51,19 @@ static struct ed_backend *at(const struct choice *c, unsigned i)
     return ED_CONTAINER(node, struct ed_backend, node);
 }
 
+static struct ed_backend *pick_untried(struct choice *c, struct ed_tried *tried,
+                                       bool fresh)
+{
+    bool probe;
+
+    return ed_balance_pick(c->upstream, tried, fresh, &c->random, 0, &probe);
+}
+
 static struct ed_backend *pick(struct choice *c)
 {
     struct ed_tried tried = {0};
 
-    return ed_balance_pick(c->upstream, &tried, false, &c->random, 0);
+    return pick_untried(c, &tried, false);
 }
 
 /* How often each of them is chosen of so many times. */
@@ -118,12 +128,11 @@ static void what_was_tried_is_chosen_last(void **state)
     choose_among(&c, ADDRESSES("10.0.0.1", "10.0.0.2", "10.0.0.3"));
     for (int i = 0; i < 3; i++) {
         assert_int_equal(ed_balance_untried(c.upstream, &tried), 3 - i);
-        chosen[ed_balance_pick(c.upstream, &tried, true, &c.random, 0)->id -
-               1] = true;
+        chosen[pick_untried(&c, &tried, true)->id - 1] = true;
     }
     assert_true(chosen[0] && chosen[1] && chosen[2]);
-    assert_null(ed_balance_pick(c.upstream, &tried, true, &c.random, 0));
-    assert_non_null(ed_balance_pick(c.upstream, &tried, false, &c.random, 0));
+    assert_null(pick_untried(&c, &tried, true));
+    assert_non_null(pick_untried(&c, &tried, false));
     done(&c);
 }
 
@@ -137,10 +146,8 @@ static void the_other_family_is_for_when_the_better_one_fails(void **state)
     choose_among(&c, ADDRESSES("::1", "10.0.0.1"));
     count(&c, 100, counts);
     assert_int_equal(counts[0], 100);
-    assert_ptr_equal(ed_balance_pick(c.upstream, &tried, true, &c.random, 0),
-                     at(&c, 0));
-    assert_ptr_equal(ed_balance_pick(c.upstream, &tried, true, &c.random, 0),
-                     at(&c, 1));
+    assert_ptr_equal(pick_untried(&c, &tried, true), at(&c, 0));
+    assert_ptr_equal(pick_untried(&c, &tried, true), at(&c, 1));
     done(&c);
 }
 
@@ -191,7 +198,7 @@ static void the_origins_longest_unused_are_forgotten(void **state)
 FIBER_TEST(requests_are_spread_over_all_addresses)
 {
     struct fleet f = {.count = 3};
-    ed_client *client = ed_client_new(.balance = {.on = true});
+    ed_client *client = fleet_client(.balance = {.on = true});
 
     fleet_open(&f);
     for (int i = 0; i < 90; i++)
@@ -207,7 +214,7 @@ FIBER_TEST(requests_are_spread_over_all_addresses)
 FIBER_TEST(without_balancing_the_first_that_answers_gets_all)
 {
     struct fleet f = {.count = 2};
-    ed_client *client = ed_client_new(.retry = {.attempts = 2});
+    ed_client *client = fleet_client(.retry = {.attempts = 2});
     struct ed_endpoint_counts endpoint;
 
     fleet_open(&f);
@@ -222,7 +229,7 @@ FIBER_TEST(without_balancing_the_first_that_answers_gets_all)
 FIBER_TEST(a_slow_address_gets_less)
 {
     struct fleet f = {.count = 2};
-    ed_client *client = ed_client_new(.balance = {.on = true});
+    ed_client *client = fleet_client(.balance = {.on = true});
     struct burst b = {.client = client};
     ed_scope(s);
 
@@ -243,7 +250,7 @@ FIBER_TEST(a_slow_address_gets_less)
 FIBER_TEST(the_host_and_the_name_stay_the_urls)
 {
     struct fleet f = {.count = 1};
-    ed_client *client = ed_client_new(.balance = {.on = true});
+    ed_client *client = fleet_client(.balance = {.on = true});
     struct ed_endpoint_counts endpoint;
     char want[64];
     ed_res *res;
@@ -267,7 +274,7 @@ FIBER_TEST(the_host_and_the_name_stay_the_urls)
 FIBER_TEST(addresses_follow_the_name)
 {
     struct fleet f = {.count = 2};
-    ed_client *client = ed_client_new(.balance = {.on = true});
+    ed_client *client = fleet_client(.balance = {.on = true});
     struct ed_endpoint_counts endpoint;
 
     fleet_open(&f);
@@ -287,7 +294,7 @@ FIBER_TEST(addresses_follow_the_name)
 FIBER_TEST(what_cannot_be_resolved_is_told_of)
 {
     struct fleet f = {.count = 1};
-    ed_client *client = ed_client_new(.balance = {.on = true});
+    ed_client *client = fleet_client(.balance = {.on = true});
     struct ed_endpoint_counts endpoint;
 
     fleet_open(&f);
@@ -317,7 +324,7 @@ FIBER_TEST(a_mapped_host_is_not_balanced)
 
     fleet_open(&f);
     snprintf(map, sizeof(map), "fleet.test=127.0.0.2");
-    ed_client *client = ed_client_new(.balance = {.on = true}, .hosts = hosts);
+    ed_client *client = fleet_client(.balance = {.on = true}, .hosts = hosts);
     for (int i = 0; i < 10; i++)
         check_int(get(client, f.url), 200);
     check_int(f.members[1].requests, 10);
@@ -335,7 +342,12 @@ FIBER_TEST(a_proxy_is_not_balanced)
 
     fleet_open(&f);
     snprintf(proxy, sizeof(proxy), "http://127.0.0.2:%u", f.port);
-    ed_client *client = ed_client_new(.balance = {.on = true}, .proxy = proxy);
+<<<<<<< HEAD
+    ed_client *client = fleet_client(.balance = {.on = true}, .proxy = proxy);
+=======
+    ed_client *client =
+        ed_client_new(.balance = {.on = true}, .proxy = proxy, .no_proxy = "");
+>>>>>>> refs/heads/routes
     for (int i = 0; i < 10; i++)
         check_int(get(client, "http://far.invalid/"), 200);
     check_int(f.members[1].requests, 10);
@@ -349,7 +361,7 @@ FIBER_TEST(a_proxy_is_not_balanced)
 FIBER_TEST(a_balanced_fetch_tells_when_the_name_was_resolved)
 {
     struct fleet f = {.count = 1};
-    ed_client *client = ed_client_new(.balance = {.on = true});
+    ed_client *client = fleet_client(.balance = {.on = true});
     struct ed_res_timing timing;
     ed_res *res;
 
@@ -364,12 +376,62 @@ FIBER_TEST(a_balanced_fetch_tells_when_the_name_was_resolved)
     fleet_close(&f);
 }
 
+static int pong(ed_req *req)
+{
+    return ed_reply(req, 200, "pong");
+}
+
+static int serve(void *server)
+{
+    return ed_server_run(server);
+}
+
+FIBER_TEST(tls_checks_the_name_and_not_the_address)
+{
+    struct fleet f = {0};
+    ed_tls *site, *trust;
+    char address[ED_ADDR_TEXT], url[64];
+    ed_server *server = ed_server_new(pong);
+    ed_scope(s);
+
+    fleet_open(&f);
+    fleet_name(&f, 0, 2);
+    certs_open();
+    certs_make(.file = "site", .names = "fleet.test");
+    check_int(ed_tls_server(&site, .certificate = certs_path("site.pem"),
+                            .key = certs_path("site.key")),
+              0);
+    check_int(ed_tls_client(&trust, .ca = certs_path("ca.pem")), 0);
+    check_int(ed_server_listen(server, "127.0.0.1:0", .tls = site), 0);
+    ed_server_address(server, 0, address);
+    f.port = (unsigned)strtoul(strrchr(address, ':') + 1, NULL, 10);
+    member_address(address, sizeof(address), 1, f.port);
+    check_int(ed_server_listen(server, address, .tls = site), 0);
+    ed_go(s, serve, server);
+    ed_client *client = fleet_client(.balance = {.on = true}, .tls = trust);
+    snprintf(url, sizeof(url), "https://fleet.test:%u/", f.port);
+    for (int i = 0; i < 20; i++)
+        check_int(get(client, url), 200);
+    check_int(counts_of(client).connections, 2);
+    check_int(counts_of(client).reused, 18);
+    snprintf(url, sizeof(url), "https://127.0.0.1:%u/", f.port);
+    check_int(get(client, url), ED_ECERT);
+    ed_client_free(client);
+    ed_server_stop(server);
+    check_int(ed_wait(s), 0);
+    ed_server_free(server);
+    ed_tls_free(site);
+    ed_tls_free(trust);
+    certs_close();
+    fleet_close(&f);
+}
+
 /* ---- one of three is dead ---- */
 
 FIBER_TEST(an_address_that_refuses_is_passed_over)
 {
     struct fleet f = {.count = 3};
-    ed_client *client = ed_client_new(.balance = {.on = true});
+    ed_client *client = fleet_client(.balance = {.on = true});
 
     fleet_open(&f);
     member_stop(&f.members[2]);
@@ -384,7 +446,7 @@ FIBER_TEST(an_address_that_swallows_all_is_passed_over)
 {
     struct fleet f = {.count = 3};
     ed_client *client =
-        ed_client_new(.balance = {.on = true}, .connect_timeout = 3 * ED_S);
+        fleet_client(.balance = {.on = true}, .connect_timeout = 3 * ED_S);
     int64_t began = ed_now();
 
     fleet_open(&f);
@@ -401,7 +463,7 @@ FIBER_TEST(an_address_that_swallows_all_is_passed_over)
 FIBER_TEST(what_takes_no_connection_is_tried_once_a_second)
 {
     struct fleet f = {.count = 2};
-    ed_client *client = ed_client_new(.balance = {.on = true});
+    ed_client *client = fleet_client(.balance = {.on = true});
     struct ed_endpoint_counts endpoint;
 
     fleet_open(&f);
@@ -423,10 +485,38 @@ FIBER_TEST(what_takes_no_connection_is_tried_once_a_second)
     fleet_close(&f);
 }
 
+FIBER_TEST(a_connection_its_caller_gave_up_says_nothing)
+{
+    struct fleet f = {.count = 2};
+    ed_client *client = fleet_client(.balance = {.on = true});
+    struct burst b = {.client = client};
+    struct ed_endpoint_counts endpoint;
+
+    fleet_open(&f);
+    b.url = f.url;
+    for (unsigned i = 2; i-- > 0;) {
+        member_stop(&f.members[i]);
+        member_make_hole(&f, i);
+    }
+    for (int i = 0; i < 8; i++) {
+        ed_scope(s);
+        ed_go(s, burst_one, &b);
+        check_int(ed_sleep(ED_MS), 0);
+        ed_cancel(s);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        check(ed_client_endpoint(client, i, &endpoint));
+        check(endpoint.requests > 0);
+        check_int(endpoint.failures, 0);
+    }
+    ed_client_free(client);
+    fleet_close(&f);
+}
+
 FIBER_TEST(each_address_is_tried_once_before_a_request_fails)
 {
     struct fleet f = {.count = 3};
-    ed_client *client = ed_client_new(.balance = {.on = true});
+    ed_client *client = fleet_client(.balance = {.on = true});
     struct ed_endpoint_counts endpoint;
 
     fleet_open(&f);
@@ -446,7 +536,7 @@ FIBER_TEST(a_retry_goes_to_another_address)
 {
     struct fleet f = {.count = 3};
     ed_client *client =
-        ed_client_new(.balance = {.on = true}, .retry = {.attempts = 2});
+        fleet_client(.balance = {.on = true}, .retry = {.attempts = 2});
 
     fleet_open(&f);
     f.members[0].status = 503;
@@ -465,8 +555,8 @@ FIBER_TEST(a_time_out_is_tried_again_elsewhere)
 {
     struct fleet f = {.count = 2};
     ed_client *client =
-        ed_client_new(.balance = {.on = true}, .retry = {.attempts = 2},
-                      .first_byte_timeout = ED_S);
+        fleet_client(.balance = {.on = true}, .retry = {.attempts = 2},
+                     .first_byte_timeout = ED_S);
 
     fleet_open(&f);
     f.members[0].silent = true;
@@ -483,9 +573,9 @@ static void nobody_notices(void (*dies)(struct fleet *f))
 {
     struct fleet f = {.count = 3};
     ed_client *client =
-        ed_client_new(.retry = {.attempts = 3}, .hedge = {.after = 20 * ED_MS},
-                      .balance = {.on = true}, .eject = {.failures = 5},
-                      .connect_timeout = 3 * ED_S);
+        fleet_client(.retry = {.attempts = 3}, .hedge = {.after = 20 * ED_MS},
+                     .balance = {.on = true}, .eject = {.failures = 5},
+                     .connect_timeout = 3 * ED_S);
     struct burst b = {.client = client};
 
     fleet_open(&f);
@@ -567,9 +657,11 @@ int main(void)
         cmocka_unit_test(a_mapped_host_is_not_balanced),
         cmocka_unit_test(a_proxy_is_not_balanced),
         cmocka_unit_test(a_balanced_fetch_tells_when_the_name_was_resolved),
+        cmocka_unit_test(tls_checks_the_name_and_not_the_address),
         cmocka_unit_test(an_address_that_refuses_is_passed_over),
         cmocka_unit_test(an_address_that_swallows_all_is_passed_over),
         cmocka_unit_test(what_takes_no_connection_is_tried_once_a_second),
+        cmocka_unit_test(a_connection_its_caller_gave_up_says_nothing),
         cmocka_unit_test(each_address_is_tried_once_before_a_request_fails),
         cmocka_unit_test(a_retry_goes_to_another_address),
         cmocka_unit_test(a_time_out_is_tried_again_elsewhere),

@@ -379,6 +379,45 @@ FIBER_TEST(a_streamed_fetch_is_challenged_too)
     peer_close(&p);
 }
 
+/* How the i-th name of one server is fetched. */
+static void get_name(ed_client *client, const struct peer *p, int i)
+{
+    char url[100];
+    ed_res *res;
+
+    snprintf(url, sizeof(url), "http://n%d.test%s/", i, strchr(p->host, ':'));
+    check_int(ed_fetch(&res, url, .client = client, .user = "me",
+                       .auth = ED_AUTH_DIGEST),
+              0);
+    check_int(ed_res_status(res), 200);
+}
+
+FIBER_TEST(the_longest_unused_of_64_origins_is_forgotten)
+{
+    enum { NAMES = 65, LENGTH = 32 };
+    struct peer p = {.scripts = {SCRIPT("<", ASKS("Digest realm=x, nonce=y"),
+                                        "<", OK, "<", OK, "=")}};
+    char hosts[NAMES][LENGTH];
+    const char *map[NAMES + 1] = {NULL};
+
+    for (int i = 0; i < NAMES; i++) {
+        snprintf(hosts[i], LENGTH, "n%d.test=127.0.0.1", i);
+        map[i] = hosts[i];
+    }
+    ed_client *client = ed_client_new(.hosts = map);
+    peer_open(&p);
+    for (int i = 0; i < NAMES; i++)
+        get_name(client, &p, i);
+    p.seen.len = 0;
+    get_name(client, &p, 1);
+    check(strstr(peer_seen(&p), "Authorization: Digest"));
+    p.seen.len = 0;
+    get_name(client, &p, 0);
+    check(!strstr(peer_seen(&p), "Authorization: Digest"));
+    ed_client_free(client);
+    peer_close(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -399,6 +438,7 @@ int main(void)
         cmocka_unit_test(the_next_nonce_is_used),
         cmocka_unit_test(a_challenge_wants_the_body_once_more),
         cmocka_unit_test(a_streamed_fetch_is_challenged_too),
+        cmocka_unit_test(the_longest_unused_of_64_origins_is_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include "peer.h"
 #include <eddy/client.h>
 #include <eddy/dns.h>
+#include <errno.h>
 
 /* Fetches from a peer that plays a script, and compares the error and what its
  * text says behind the request. Nothing is left open. */
@@ -63,6 +64,31 @@ FIBER_TEST(secrets_in_a_url_are_in_no_text)
     check_int(ed_get(&res, "http://me:%zz@127.0.0.1:1/"), ED_EURL);
     check(strstr(ed_error(), "malformed user information"));
     check(!strstr(ed_error(), "%zz"));
+    check_int(
+        ed_fetch(&res, "http://me:word@127.0.0.1:1/", .file = "/no/such/file"),
+        -ENOENT);
+    check(!strstr(ed_error(), "word"));
+}
+
+static void hear_url(void *arg, const struct ed_phase_event *event)
+{
+    unsigned *heard = arg;
+
+    ++*heard;
+    check(!strstr(event->url, "word"));
+}
+
+FIBER_TEST(secrets_in_a_url_are_not_told_to_hooks)
+{
+    unsigned heard = 0;
+    ed_client *client = ed_client_new(.hook = hear_url, .hook_arg = &heard);
+    ed_res *res;
+
+    check_int(ed_fetch(&res, "http://me:word@127.0.0.1:1/", .client = client),
+              ED_ECONNECT);
+    check_int(ed_fetch(&res, "http://me:word@a b/", .client = client), ED_EURL);
+    check(heard >= 2);
+    ed_client_free(client);
 }
 
 FIBER_TEST(a_refused_connection_names_the_address)
@@ -370,6 +396,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_url_that_is_none_is_told_of),
         cmocka_unit_test(secrets_in_a_url_are_in_no_text),
+        cmocka_unit_test(secrets_in_a_url_are_not_told_to_hooks),
         cmocka_unit_test(a_refused_connection_names_the_address),
         cmocka_unit_test(a_name_without_an_address_is_told_of),
         cmocka_unit_test(a_connection_that_breaks_says_where),

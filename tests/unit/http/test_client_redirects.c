@@ -2,6 +2,7 @@
  * test_client_redirects.c - where a fetch is led, and what it tells there.
  */
 #include "peer.h"
+#include "certs.h"
 #include <eddy/client.h>
 #include <errno.h>
 
@@ -354,6 +355,67 @@ FIBER_TEST(a_password_goes_to_its_origin_alone_and_not_back_either)
     peer_close(&to);
 }
 
+FIBER_TEST(a_location_does_not_say_who_asks)
+{
+    struct peer to = {.scripts = {SCRIPT("<", ">" OK)}};
+    char redirect[300], location[200];
+    const char *const script[] = {"<", redirect, NULL};
+    struct peer from = {.scripts = {script}};
+    ed_res *res;
+
+    peer_open(&to);
+    peer_open(&from);
+    snprintf(location, sizeof(location), "http://me:%%00@%s/", to.host);
+    snprintf(redirect, sizeof(redirect),
+             ">HTTP/1.1 302 Go\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n",
+             location);
+    check_int(ed_get(&res, from.url), 0);
+    check_text(ed_res_url(res), to.url);
+    check(!strstr(peer_seen(&to), "Authorization"));
+    peer_close(&from);
+    peer_close(&to);
+}
+
+/* The same host, but nobody protects what is sent there. */
+FIBER_TEST(from_https_to_http_nothing_goes_along)
+{
+    struct peer to = {.scripts = {SCRIPT("<", ">" OK)}};
+    char redirect[300];
+    const char *const script[] = {"T", "<", TO(302, "/same"), "<", redirect,
+                                  "=", NULL};
+    ed_tls *server_tls = NULL, *client_tls = NULL;
+    ed_jar *jar = ed_jar_new();
+    ed_res *res;
+
+    check_int(ed_tls_server(&server_tls, .certificate = certs_path("site.pem"),
+                            .key = certs_path("site.key")),
+              0);
+    check_int(ed_tls_client(&client_tls, .ca = certs_path("ca.pem")), 0);
+    ed_client *client = ed_client_new(.tls = client_tls, .jar = jar);
+    struct peer from = {.scripts = {script}, .tls = server_tls};
+    peer_open(&to);
+    peer_open(&from);
+    snprintf(redirect, sizeof(redirect),
+             ">HTTP/1.1 307 Go\r\nLocation: http://%s/\r\nSet-Cookie: jar=1;"
+             " Secure\r\nContent-Length: 0\r\n\r\n",
+             to.host);
+    char url[ED_ADDR_TEXT + 16];
+    snprintf(url, sizeof(url), "https://%s/", from.host);
+    check_int(ed_fetch(&res, url, .client = client, .headers = secrets,
+                       .user = "me", .password = "word"),
+              0);
+    check_text(ed_res_text(res), "ok");
+    check(tells_secrets(strstr(peer_seen(&from), "GET /same")));
+    check(!tells_secrets(peer_seen(&to)));
+    check_text(ed_jar_get(jar, url, "jar"), "1");
+    ed_client_free(client);
+    ed_jar_free(jar);
+    peer_close(&from);
+    peer_close(&to);
+    ed_tls_free(server_tls);
+    ed_tls_free(client_tls);
+}
+
 /* ---- streams ---- */
 
 FIBER_TEST(responses_on_the_way_to_a_streamed_one_are_closed)
@@ -448,6 +510,73 @@ FIBER_TEST(a_hook_hears_of_each_redirect_and_of_one_end)
     peer_close(&p);
 }
 
+FIBER_TEST(a_hook_hears_of_one_end_of_a_loop_too)
+{
+    struct peer p = {.scripts = {SCRIPT("<", TO(302, "/a"))}};
+    struct watched w = {0};
+    ed_client *client = ed_client_new(.hook = watch, .hook_arg = &w);
+    ed_res *res;
+
+    peer_open(&p);
+    check_int(ed_fetch(&res, p.url, .client = client, .stream = true),
+              ED_EREDIRECT);
+    check_int(w.redirected, 10);
+    check_int(w.done, 1);
+    ed_client_free(client);
+    peer_close(&p);
+}
+
+static ssize_t give_for_ever(void *arg, void *buf, size_t len)
+{
+    size_t *given = arg;
+
+    memset(buf, 'x', len);
+    *given += len;
+    return (ssize_t)len;
+}
+
+static int begin_anew(void *arg)
+{
+    *(size_t *)arg = 0;
+    return 0;
+}
+
+FIBER_TEST(a_server_that_redirects_early_is_not_sent_the_rest)
+{
+    struct peer p = {.scripts = {SCRIPT("<", TO(307, "/b")),
+                                 SCRIPT("<", TO(303, "/c")),
+                                 SCRIPT("<", ">" OK, "=")},
+                     .large = true};
+    size_t given = 0;
+    char text[8];
+    ed_res *res;
+
+    peer_open(&p);
+    check_int(ed_fetch(&res, p.url, .send = give_for_ever, .send_arg = &given,
+                       .rewind = begin_anew, .stream = true),
+              0);
+    check_int(ed_res_status(res), 200);
+    check_int(ed_res_redirects(res), 2);
+    check_int(ed_res_read(res, text, sizeof(text)), 2);
+    ed_res_close(res);
+    peer_close(&p);
+}
+
+static int open_certs(void **state)
+{
+    (void)state;
+    certs_open();
+    certs_make(.file = "site", .names = "127.0.0.1");
+    return 0;
+}
+
+static int close_certs(void **state)
+{
+    (void)state;
+    certs_close();
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -465,9 +594,13 @@ int main(void)
             another_origin_hears_nothing_that_was_meant_for_the_first),
         cmocka_unit_test(
             a_password_goes_to_its_origin_alone_and_not_back_either),
+        cmocka_unit_test(a_location_does_not_say_who_asks),
+        cmocka_unit_test(from_https_to_http_nothing_goes_along),
         cmocka_unit_test(responses_on_the_way_to_a_streamed_one_are_closed),
         cmocka_unit_test(the_time_counts_from_the_first_request),
         cmocka_unit_test(a_hook_hears_of_each_redirect_and_of_one_end),
+        cmocka_unit_test(a_hook_hears_of_one_end_of_a_loop_too),
+        cmocka_unit_test(a_server_that_redirects_early_is_not_sent_the_rest),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, open_certs, close_certs);
 }

@@ -79,11 +79,11 @@ static void a_pause_doubles_up_to_a_bound(void **state)
 
 /* ---- with servers ---- */
 
-#define EJECTING(...)                                \
-    ed_client_new(.eject = {.failures = 3,           \
-                            .pause = 5 * ED_S,       \
-                            .max_pause = 15 * ED_S}, \
-                  __VA_ARGS__)
+#define EJECTING(...)                               \
+    fleet_client(.eject = {.failures = 3,           \
+                           .pause = 5 * ED_S,       \
+                           .max_pause = 15 * ED_S}, \
+                 __VA_ARGS__)
 
 static unsigned ejected(const ed_client *client)
 {
@@ -276,6 +276,26 @@ FIBER_TEST(one_that_lost_all_others_is_used_although_left_alone)
     fleet_close(&f);
 }
 
+FIBER_TEST(what_is_used_for_want_of_better_is_no_probe)
+{
+    struct fleet f = {.count = 2};
+    ed_client *client = EJECTING();
+    struct burst b = {.client = client};
+
+    fleet_open(&f);
+    b.url = f.url;
+    f.members[1].status = 503;
+    check_int(share(client, &f, 1, 60), 3);
+    fleet_name(&f, 1, 1);
+    check_int(ed_sleep(5 * ED_S), 0);
+    f.members[1].delay = ED_S;
+    burst(&b, 20);
+    check_int(b.failed, 20);
+    check_int(counts_of(client).probes, 1);
+    ed_client_free(client);
+    fleet_close(&f);
+}
+
 FIBER_TEST(requests_that_never_got_an_answer_count)
 {
     struct fleet f = {.count = 2};
@@ -344,6 +364,7 @@ int main(void)
         cmocka_unit_test(at_most_half_of_the_addresses_are_left_alone),
         cmocka_unit_test(the_only_address_is_never_left_alone),
         cmocka_unit_test(one_that_lost_all_others_is_used_although_left_alone),
+        cmocka_unit_test(what_is_used_for_want_of_better_is_no_probe),
         cmocka_unit_test(requests_that_never_got_an_answer_count),
         cmocka_unit_test(a_request_its_caller_gave_up_says_nothing),
         cmocka_unit_test(an_address_that_hedges_outrun_counts),

@@ -13,9 +13,9 @@ static struct fleet *open_two(struct fleet *f)
     return f;
 }
 
-#define HEDGING(...)                                                  \
-    ed_client_new(.hedge = {.after = AFTER}, .balance = {.on = true}, \
-                  __VA_ARGS__)
+#define HEDGING(...)                                                 \
+    fleet_client(.hedge = {.after = AFTER}, .balance = {.on = true}, \
+                 __VA_ARGS__)
 
 /* Both members are slow until one of them was asked: so the first request is
  * answered late, and the next at once. */

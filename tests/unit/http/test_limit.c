@@ -328,7 +328,7 @@ FIBER_TEST(a_limit_that_is_not_in_use_stays)
 FIBER_TEST(no_more_than_the_limit_are_under_way)
 {
     struct fleet f = {.count = 1};
-    ed_client *client = ed_client_new(.limit = {.max = 3, .queue = 10});
+    ed_client *client = fleet_client(.limit = {.max = 3, .queue = 10});
     struct burst b = {.client = client};
     struct ed_endpoint_counts endpoint;
 
@@ -355,8 +355,8 @@ FIBER_TEST(no_more_than_the_limit_are_under_way)
 FIBER_TEST(one_too_many_is_told_so)
 {
     struct fleet f = {.count = 1};
-    ed_client *client = ed_client_new(.limit = {.max = 1, .queue = 1},
-                                      .retry = {.attempts = 3});
+    ed_client *client =
+        fleet_client(.limit = {.max = 1, .queue = 1}, .retry = {.attempts = 3});
     struct burst b = {.client = client};
     char text[128];
     ed_scope(s);
@@ -381,7 +381,7 @@ FIBER_TEST(one_too_many_is_told_so)
 FIBER_TEST(waiting_for_the_limit_ends_with_the_deadline)
 {
     struct fleet f = {.count = 1};
-    ed_client *client = ed_client_new(.limit = {.max = 1});
+    ed_client *client = fleet_client(.limit = {.max = 1});
     struct burst b = {.client = client};
     ed_scope(s);
 
@@ -402,7 +402,7 @@ FIBER_TEST(waiting_for_the_limit_ends_with_the_deadline)
 FIBER_TEST(a_streamed_response_counts_until_it_is_closed)
 {
     struct fleet f = {.count = 1};
-    ed_client *client = ed_client_new(.limit = {.max = 1});
+    ed_client *client = fleet_client(.limit = {.max = 1});
     ed_res *res;
 
     fleet_open(&f);
@@ -419,7 +419,7 @@ FIBER_TEST(a_streamed_response_counts_until_it_is_closed)
 FIBER_TEST(each_origin_has_its_own_limit)
 {
     struct fleet f = {.count = 2};
-    ed_client *client = ed_client_new(.limit = {.max = 1});
+    ed_client *client = fleet_client(.limit = {.max = 1});
     char other[64];
     ed_res *res;
 
@@ -435,7 +435,7 @@ FIBER_TEST(each_origin_has_its_own_limit)
 FIBER_TEST(a_slow_backend_shrinks_the_limit_of_a_client)
 {
     struct fleet f = {.count = 1};
-    ed_client *client = ed_client_new(.limit = {.adaptive = true});
+    ed_client *client = fleet_client(.limit = {.adaptive = true});
     struct burst b = {.client = client};
     struct ed_endpoint_counts endpoint;
 

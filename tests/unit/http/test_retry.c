@@ -2,7 +2,6 @@
  * test_retry.c - what is sent again, when, and how much of it at most.
  */
 #include "fleet.h"
-#include "http/policy.h"
 #include "peer.h"
 #include <errno.h>
 
@@ -103,7 +102,7 @@ static int ask(const char *const *first, const char *const *second,
                unsigned asked, struct ed_fetch_options options)
 {
     struct peer p = {.scripts = {first, second}};
-    ed_client *client = ed_client_new(.retry = {.attempts = 3});
+    ed_client *client = fleet_client(.retry = {.attempts = 3});
     ed_res *res;
 
     options.size = sizeof(options);
@@ -195,7 +194,7 @@ FIBER_TEST(the_response_that_came_last_is_given)
 FIBER_TEST(a_request_that_was_never_sent_may_be_whatever_its_method)
 {
     struct fleet f = {.count = 1};
-    ed_client *client = ed_client_new(.retry = {.attempts = 3});
+    ed_client *client = fleet_client(.retry = {.attempts = 3});
     ed_res *res;
 
     fleet_open(&f);
@@ -266,7 +265,7 @@ FIBER_TEST(a_body_that_cannot_begin_anew_is_sent_once)
 FIBER_TEST(a_body_that_nobody_asked_for_needs_no_beginning_anew)
 {
     struct fleet f = {.count = 1};
-    ed_client *client = ed_client_new(.retry = {.attempts = 3});
+    ed_client *client = fleet_client(.retry = {.attempts = 3});
     struct source source = {.left = 3};
     ed_res *res;
 
@@ -289,7 +288,7 @@ FIBER_TEST(a_body_that_fails_to_begin_anew_fails_the_fetch)
                                    .send_arg = &source,
                                    .rewind = begin_anew};
     struct peer p = {.scripts = {SCRIPT(READS_CHUNKS, FAILS_WITH("503"))}};
-    ed_client *client = ed_client_new(.retry = {.attempts = 3});
+    ed_client *client = fleet_client(.retry = {.attempts = 3});
     ed_res *res;
 
     put.size = sizeof(put);
@@ -316,7 +315,7 @@ static int64_t time_of(const char *const *script, int want, int64_t within)
 {
     struct peer p = {.scripts = {script}};
     ed_client *client =
-        ed_client_new(.retry = {.attempts = 3, .backoff = ED_MS});
+        fleet_client(.retry = {.attempts = 3, .backoff = ED_MS});
 
     peer_open(&p);
     int64_t began = ed_now();
@@ -346,7 +345,7 @@ FIBER_TEST(a_pause_that_would_pass_the_deadline_gives_the_response)
 FIBER_TEST(a_fetch_began_with_its_first_try)
 {
     struct peer p = {.scripts = {SCRIPT("<", BUSY_FOR("3"), "<", OK)}};
-    ed_client *client = ed_client_new(.retry = {.attempts = 2});
+    ed_client *client = fleet_client(.retry = {.attempts = 2});
     struct ed_res_timing timing;
     int64_t began = ed_now();
     ed_res *res;
@@ -363,7 +362,7 @@ FIBER_TEST(a_fetch_began_with_its_first_try)
 FIBER_TEST(a_cancelled_pause_says_so)
 {
     struct peer p = {.scripts = {SCRIPT("<", BUSY_FOR("3"), "=")}};
-    ed_client *client = ed_client_new(.retry = {.attempts = 2});
+    ed_client *client = fleet_client(.retry = {.attempts = 2});
     struct burst b = {.client = client, .url = p.url};
 
     peer_open(&p);
@@ -385,7 +384,7 @@ FIBER_TEST(a_spent_budget_gives_the_response_as_it_is)
 {
     struct fleet f = {.count = 1};
     ed_client *client =
-        ed_client_new(.retry = {.attempts = 2}, .budget = {.per_second = 1});
+        fleet_client(.retry = {.attempts = 2}, .budget = {.per_second = 1});
 
     fleet_open(&f);
     f.members[0].status = 503;
@@ -402,7 +401,7 @@ FIBER_TEST(a_storm_adds_a_fifth_and_ten_a_second_at_most)
 {
     enum { SECONDS = 20, RATE = 200 };
     struct fleet f = {.count = 1};
-    ed_client *client = ed_client_new(.retry = {.attempts = 4});
+    ed_client *client = fleet_client(.retry = {.attempts = 4});
     struct burst b = {.client = client};
 
     fleet_open(&f);
@@ -445,8 +444,8 @@ FIBER_TEST(a_hook_hears_of_each_retry_and_of_one_end)
 {
     struct peer p = {.scripts = {SCRIPT("<", BUSY, "<", OK)}};
     struct heard heard = {0};
-    ed_client *client = ed_client_new(.retry = {.attempts = 2}, .hook = hear,
-                                      .hook_arg = &heard);
+    ed_client *client = fleet_client(.retry = {.attempts = 2}, .hook = hear,
+                                     .hook_arg = &heard);
     ed_res *res;
 
     peer_open(&p);

@@ -80,6 +80,30 @@ static void a_final_dot_in_the_name_asked_for_does_not_count(void **state)
     ed_tls_free(server);
 }
 
+/* The server asks for another key share (RFC 8446, 4.1.4). */
+static void a_second_hello_chooses_the_same_certificate(void **state)
+{
+    ed_tls *server, *client = client_of();
+    struct tls_pair p;
+    char name[64];
+
+    (void)state;
+    assert_int_equal(
+        ed_tls_server(&server, .certificate = certs_path("site.pem"),
+                      .key = certs_path("site.key"), .groups = "P-384"),
+        0);
+    add_to(server, "b");
+    tls_pair_open(&p, client, "b.org", server);
+    tls_pair_shake(&p);
+    well(&p);
+    name_of(&p, name);
+    assert_string_equal(name, "b");
+    assert_int_equal(SSL_get_negotiated_group(p.client.ssl), NID_secp384r1);
+    tls_pair_close(&p);
+    ed_tls_free(client);
+    ed_tls_free(server);
+}
+
 static void assert_kind(ed_tls *server, const char *name, const char *sigalgs,
                         int kind)
 {
@@ -464,6 +488,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_name_asked_for_chooses_the_certificate),
         cmocka_unit_test(a_final_dot_in_the_name_asked_for_does_not_count),
+        cmocka_unit_test(a_second_hello_chooses_the_same_certificate),
         cmocka_unit_test(of_two_kinds_of_keys_the_client_chooses),
         cmocka_unit_test(no_kind_is_taken_from_another_name),
         cmocka_unit_test(a_certificate_that_would_never_be_shown_is_refused),

@@ -42,6 +42,8 @@ static const char *date(int days)
     return out;
 }
 
+#define TENS "1234567890"
+
 /* ---- servers ---- */
 
 static void names_and_addresses_of_the_certificate_are_reached(void **state)
@@ -197,6 +199,17 @@ static void what_a_peer_writes_into_its_names_cannot_act(void **state)
     (void)state;
     assert_reached("ca.pem", "evil.org", "evil",
                    "certificate is for ?[31mevil??name, not for evil.org");
+}
+
+static void long_names_leave_room_for_what_is_wrong(void **state)
+{
+    char why[ED_TLS_WHY];
+
+    (void)state;
+    snprintf(why, sizeof(why),
+             "certificate of " TENS TENS TENS TENS "12345678... expired on %s",
+             date(-2));
+    assert_reached("ca.pem", TENS TENS TENS TENS TENS TENS ".org", "long", why);
 }
 
 /* ---- no verification, and pins ---- */
@@ -558,6 +571,8 @@ static int make_files(void **state)
     certs_make(.file = "bad", .names = "bad.org");
     certs_make(.file = "user", .names = "user.org", .client = true);
     certs_make(.file = "weak", .names = "a.org", .key = CERT_RSA_WEAK);
+    certs_make(.file = "long", .names = TENS TENS TENS TENS TENS TENS ".org",
+               .from = -10, .until = -2);
     certs_make(.file = "evil", .names = "\033[31mevil\xc2\x9bname",
                .common_name = "\033[31mevil\xc2\x9bname", .from = -10,
                .until = -2);
@@ -606,6 +621,7 @@ int main(void)
         cmocka_unit_test(certificates_for_other_purposes_are_refused),
         cmocka_unit_test(weak_keys_are_refused),
         cmocka_unit_test(what_a_peer_writes_into_its_names_cannot_act),
+        cmocka_unit_test(long_names_leave_room_for_what_is_wrong),
         cmocka_unit_test(without_verification_everybody_is_reached),
         cmocka_unit_test(pins_are_checked_besides_the_issuer),
         cmocka_unit_test(pins_alone_are_what_is_trusted_without_verification),
