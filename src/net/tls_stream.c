@@ -273,7 +273,7 @@ static bool take_failure(struct tls_stream *t, int err)
     return true;
 }
 
-/* Fills what a fiber wants to read into. */
+/* Fills what a fiber wants to read into. Returns the last result. */
 static ssize_t read_for_fiber(struct tls_stream *t, struct reader *reader)
 {
     ssize_t n = 0;
@@ -286,7 +286,7 @@ static ssize_t read_for_fiber(struct tls_stream *t, struct reader *reader)
         reader->got += n;
         reader->into.offset += (size_t)n;
     }
-    return reader->got ? reader->got : n;
+    return n;
 }
 
 /* One step of reading. False when there is nothing more to do for now. */
@@ -302,18 +302,15 @@ static bool read_step(struct tls_stream *t)
     if (ed_tls_codec_has_input(&t->codec))
         n = t->reader ? read_for_fiber(t, t->reader)
                       : ed_tls_codec_read_piece(&t->codec, &piece);
-    if (n < 0)
-        return take_failure(t, (int)n);
+    bool more = n >= 0 || take_failure(t, (int)n);
     if (n == 0)
         end_input(t, 0);
-    else if (t->reader)
-        give_reader(t, n);
-    else
+    if (t->reader && t->reader->got)
+        give_reader(t, t->reader->got); /* and next time how it ended */
+    else if (n > 0)
         t->stream.on_data(&t->stream, (char *)piece.ptr, n);
-    return true;
+    return more;
 }
-
-/* ---- the handshake ---- */
 
 static void handshake_over(struct tls_stream *t, int err, const char *why)
 {
