@@ -27,6 +27,7 @@
 #include <unistd.h>
 #include "certs.h"
 #include "core/io.h"
+#include "net/resolve.h"
 
 static int expect(bool holds)
 {
@@ -231,14 +232,11 @@ static int serve_streams(void *arg)
 
 enum { MUCH = 3 * 1000 * 1000 };
 
-static int converse(const char *address)
+static int converse_over(ed_stream *s)
 {
     static const char much[MUCH];
     struct ed_bytes line;
-    ed_stream *s ED_STREAM_AUTO = NULL;
-    int err = ed_connect(&s, address);
-    if (!err)
-        err = ed_stream_printf(s, "hello %d\n", 1);
+    int err = ed_stream_printf(s, "hello %d\n", 1);
     if (!err)
         err = ed_stream_read_until(s, ED_BYTES("\n"), 100, &line);
     if (!err)
@@ -250,6 +248,13 @@ static int converse(const char *address)
     if (!err)
         err = ed_stream_read_until(s, ED_BYTES("\n"), 100, &line);
     return err ? err : expect(ed_bytes_equal(line, ED_BYTES("3000000\n")));
+}
+
+static int converse(const char *address)
+{
+    ed_stream *s ED_STREAM_AUTO = NULL;
+    int err = ed_connect(&s, address);
+    return err ? err : converse_over(s);
 }
 
 static int run_streams(void *arg)
@@ -351,7 +356,13 @@ static int run_names(void *arg)
             ed_go(s, look_up, &lookups[i]);
         err = ed_wait(s);
     }
-    return err ? err : expect(lookups[1].addrs.count == 1);
+    if (!err)
+        err = expect(lookups[1].addrs.count == 1);
+    struct ed_addrs addrs;
+    if (!err)
+        err = ed_resolve_soon("three.example", &addrs);
+    /* The server knows nothing of types. */
+    return err ? err : expect(addrs.count > 0);
 }
 
 /* ---- other processes, other threads ---- */
@@ -918,12 +929,46 @@ static int run_https_by_proxy(void *arg)
     return err ? err : served;
 }
 
+/* ---- streams over TLS ---- */
+
+static int serve_tls(void *arg)
+{
+    ed_stream *s ED_STREAM_AUTO = NULL;
+    int err = ed_accept(arg, &s);
+    if (!err)
+        err = ed_start_tls(&s, secured.server);
+    return err ? err : talk(s, NULL);
+}
+
+static int run_tls(void *arg)
+{
+    (void)arg;
+    char address[ED_ADDR_TEXT];
+    ed_listener *l LISTENER_AUTO = NULL;
+    ed_stream *stream ED_STREAM_AUTO = NULL;
+    int err = make_secured();
+    if (!err)
+        err = ed_listen(&l, "127.0.0.1:0");
+    if (err)
+        return err;
+    ed_listener_local(l, address);
+    ed_scope(s);
+    ed_go(s, serve_tls, l);
+    err = ed_connect(&stream, address);
+    if (!err)
+        err = ed_start_tls(&stream, secured.client, .server_name = "127.0.0.1");
+    if (!err)
+        err = converse_over(stream);
+    return err ? err : ed_wait(s);
+}
+
 const struct scenario scenarios[] = {
     {"scopes", run_scopes},
     {"channels", run_channels},
     {"futures", run_futures},
     {"locks", run_locks},
     {"streams", run_streams},
+    {"tls", run_tls},
     {"names", run_names},
     {"processes", run_processes},
     {"blocking", run_blocking},
