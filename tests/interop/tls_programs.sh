@@ -298,7 +298,7 @@ expect "so is who wants small ones" 1 s_client '-maxfraglen 512'
 
 # ---- clients with certificates ----
 
-serve required.log ./tls_target site.pem ca.pem required
+serve required.log ./tls_target site.pem 0 ca.pem required
 for version in 1.2 1.3; do
     expect_in "who shows a certificate is known by TLS $version" \
         '"verified":true,"subject":"CN=ann"' fetch --cert ann.pem \
@@ -311,7 +311,7 @@ done
 expect_in "a body comes back to them" '' fetch --cert ann.pem \
     --data-binary @large -o back "$url/echo"
 expect "unharmed" '' cmp large back
-serve optional.log ./tls_target site.pem ca.pem optional
+serve optional.log ./tls_target site.pem 0 ca.pem optional
 expect_in "who need not show one may" '"verified":true,"subject":"CN=ann"' \
     fetch --cert ann.pem "$url/info"
 expect_in "or not" '"verified":false,"subject":""' fetch "$url/info"

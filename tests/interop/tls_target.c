@@ -1,7 +1,7 @@
 /*
  * tls_target.c - an HTTP server over TLS that tells how it sees its clients.
  *
- *     tls_target CERTIFICATE.pem [CA.pem optional|required]
+ *     tls_target CERTIFICATE.pem [IDLE_MS [CA.pem optional|required]]
  *
  *     /            a page that names this server
  *     /info        what TLS agreed on, who asks, and from which address
@@ -10,17 +10,20 @@
  *     /forever     pieces without an end
  *     /counts      of the server
  *
- * Prints where it listens on stderr; ends with SIGTERM, and with 1 when
- * requests did not.
+ * Closes what is idle for that long (0: as servers do), and trusts clients'
+ * certificates of that CA. Prints where it listens on stderr; ends with
+ * SIGTERM, and with 1 when requests did not.
  */
 #include <eddy/eddy.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct target {
     ed_server *server;
     ed_tls *tls;
+    int64_t idle_timeout;
     struct ed_tls_server_options options;
 };
 
@@ -141,7 +144,8 @@ static int serve(void *arg)
     if (err)
         return err;
     target->server =
-        ed_server_new(answer, .user = target, .drain_timeout = 5 * ED_S);
+        ed_server_new(answer, .user = target, .drain_timeout = 5 * ED_S,
+                      .idle_timeout = target->idle_timeout);
     if (!target->server)
         return ED_ENOMEM;
     err = ed_server_listen(target->server, "127.0.0.1:0", .tls = target->tls);
@@ -159,9 +163,11 @@ int main(int argc, char **argv)
 {
     struct target target = {
         .options = {.size = sizeof target.options, .certificate = argv[1]}};
-    if (argc > 3) {
-        target.options.client_ca = argv[2];
-        target.options.client_auth = strcmp(argv[3], "required")
+    if (argc > 2)
+        target.idle_timeout = atoi(argv[2]) * ED_MS;
+    if (argc > 4) {
+        target.options.client_ca = argv[3];
+        target.options.client_auth = strcmp(argv[4], "required")
                                          ? ED_TLS_CLIENT_OPTIONAL
                                          : ED_TLS_CLIENT_REQUIRED;
     }
