@@ -97,8 +97,10 @@ until [ -s forever ] && [ -s piece ]; do
     kill -0 "$receiver" && kill -0 "$sender" || exit 1
     sleep 0.02
 done
-kill -KILL "$receiver" "$sender"
-{ wait "$receiver" "$sender"; } 2>/dev/null
+{
+    kill -KILL "$receiver" "$sender"
+    wait "$receiver" "$sender"
+} 2>/dev/null
 expect "clients that are killed leave nothing behind" '' alone
 
 # ---- Python ----
@@ -318,7 +320,8 @@ expect_in "or not" '"verified":false,"subject":""' fetch "$url/info"
 expect_in "but none of another CA" 'alert unknown ca' \
     fetch --cert eve.pem "$url/info"
 
-for server in "${pids[@]}"; do kill "$server" 2>/dev/null; done
+kill "${pids[@]}" 2>/dev/null
+wait
 for log in log required.log optional.log; do
     expect "nothing was an error to the server ($log)" '' \
         grep -E 'ERROR|FATAL|Sanitizer|runtime error' "$log"

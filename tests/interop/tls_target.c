@@ -135,27 +135,34 @@ static int stop_on_signal(void *arg)
     return err;
 }
 
-static int serve(void *arg)
+static int serve_on(struct target *target)
 {
-    struct target *target = arg;
     char address[ED_ADDR_TEXT];
+    int err =
+        ed_server_listen(target->server, "127.0.0.1:0", .tls = target->tls);
 
-    int err = ed_tls_server_with(&target->tls, &target->options);
-    if (err)
-        return err;
-    target->server =
-        ed_server_new(answer, .user = target, .drain_timeout = 5 * ED_S,
-                      .idle_timeout = target->idle_timeout);
-    if (!target->server)
-        return ED_ENOMEM;
-    err = ed_server_listen(target->server, "127.0.0.1:0", .tls = target->tls);
     if (err)
         return err;
     ed_scope(s);
     ed_go(s, stop_on_signal, target);
     if (ed_server_address(target->server, 0, address))
         fprintf(stderr, "listening on https://%s\n", address);
-    err = ed_server_run(target->server);
+    return ed_server_run(target->server);
+}
+
+static int serve(void *arg)
+{
+    struct target *target = arg;
+    int err = ed_tls_server_with(&target->tls, &target->options);
+
+    if (err)
+        return err;
+    target->server = ed_server_new(answer, .user = target,
+                                   .idle_timeout = target->idle_timeout,
+                                   .drain_timeout = 5 * ED_S);
+    err = target->server ? serve_on(target) : ED_ENOMEM;
+    ed_server_free(target->server);
+    ed_tls_free(target->tls);
     return err;
 }
 
@@ -174,7 +181,5 @@ int main(int argc, char **argv)
     int err = ed_run(serve, &target);
     if (err)
         fprintf(stderr, "%s\n", ed_err_name(err));
-    ed_server_free(target.server);
-    ed_tls_free(target.tls);
     return err ? 1 : 0;
 }
