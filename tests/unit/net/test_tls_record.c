@@ -66,7 +66,7 @@ static int open_one(struct ed_tls_records *r, const char *record, size_t len,
                     char *data, size_t *data_len)
 {
     struct ed_bytes text = {0};
-    char *copy = malloc(len);
+    char *copy = malloc(len ? len : 1);
 
     memcpy(copy, record, len);
     int content = (int)ed_tls_record_length(r, ed_bytes_of(copy, len));
