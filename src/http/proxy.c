@@ -122,7 +122,7 @@ static int read_place(struct ed_proxy *proxy, struct ed_bytes rest)
         ed_url_parse(&url, ed_bytes_of(text, (size_t)len), &why))
         return ED_EURL;
     if (url.socket.len || url.userinfo.ptr || url.path.len > 1 ||
-        url.query.ptr || url.fragment.ptr)
+        url.query.ptr || url.fragment.ptr || url.host.len > ED_HOST_MAX)
         return ED_EURL;
     uint16_t port = url.port_given  ? url.port
                     : proxy->secure ? SECURE_PORT
