@@ -76,18 +76,35 @@ static void give_way(struct ed_request_head *head, struct ed_bytes name)
     }
 }
 
+/* So much of a name is told. */
+static int shown(struct ed_bytes name)
+{
+    return name.len < 80 ? (int)name.len : 80;
+}
+
+/* The value is not told: it may be a secret, with a line end that was read
+ * with it from its file. */
+static int bad_value(struct ed_bytes name)
+{
+    return ed_fail(ED_EUSAGE, "a value for %.*s that is none", shown(name),
+                   name.ptr);
+}
+
 /* Checks one of the caller's fields, which may stand for one of ours. */
 static int check_field(struct ed_request_head *head, const char *line)
 {
     struct ed_bytes value = ed_bytes(line);
     struct ed_bytes name = ed_bytes_cut(&value, ':');
 
-    if (!value.ptr || !ed_http1_is_token(name) ||
-        !ed_http1_is_value(ed_bytes_trim(value)))
-        return ed_fail(ED_EUSAGE, "'%.80s' is no header field", line);
+    if (!value.ptr || !ed_http1_is_token(name))
+        return ed_fail(ED_EUSAGE, "'%.*s' is no header field", shown(name),
+                       name.ptr);
+    if (!ed_http1_is_value(ed_bytes_trim(value)))
+        return bad_value(name);
     if (is(name, ED_BYTES("Content-Length")) ||
         is(name, ED_BYTES("Transfer-Encoding")))
-        return ed_fail(ED_EUSAGE, "%.20s is the client's to set", line);
+        return ed_fail(ED_EUSAGE, "%.*s is the client's to set", (int)name.len,
+                       name.ptr);
     if (is(name, ED_BYTES("Host")))
         head->host.len = 0;
     else if (is(name, ED_BYTES("User-Agent")))
@@ -138,10 +155,8 @@ static int check(struct ed_request_head *head, size_t *bytes)
         *bytes += strlen(*line) + 2;
     }
     for (struct ed_request_field *f = head->fields; f; f = f->next) {
-        /* Not with the value, which may be a secret. */
         if (!ed_http1_is_value(f->value))
-            return ed_fail(ED_EUSAGE, "a value for %.*s that is none",
-                           (int)f->name.len, f->name.ptr);
+            return bad_value(f->name);
         *bytes += f->name.len + f->value.len + 4;
     }
     return 0;
