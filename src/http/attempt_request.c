@@ -2,6 +2,7 @@
  * attempt_request.c - the request of a fetch: where it goes and what it says.
  */
 #include "http/attempt.h"
+#include "base/ascii.h"
 #include "http/expect.h"
 #include "net/addr.h"
 #include <stdio.h>
@@ -19,12 +20,7 @@ static void add(struct ed_attempt *a, struct ed_bytes text)
 
 static void add_lower(struct ed_attempt *a, struct ed_bytes text)
 {
-    char *to = a->key + a->key_len;
-
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.ptr[i];
-        to[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-    }
+    ed_lower(a->key + a->key_len, text);
     a->key_len += text.len;
 }
 
