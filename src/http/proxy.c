@@ -225,7 +225,7 @@ int ed_proxies_open(struct ed_proxies *proxies, const char *proxy,
     } else {
         err = read_environment(proxies);
     }
-    if (err || (!proxies->of_http && !proxies->of_https))
+    if (err || !ed_proxies_any(proxies))
         return err;
     proxies->no_proxy = strdup(no_proxy ? no_proxy : variable(NO_PROXY, &name));
     return proxies->no_proxy ? 0 : ed_fail(ED_ENOMEM, "no memory for a list");

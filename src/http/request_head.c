@@ -9,6 +9,7 @@
 #include <eddy/fiber.h>
 #include <stdio.h>
 
+static const struct ed_bytes PROXY_AUTHORIZATION = {"Proxy-Authorization", 19};
 static const struct ed_bytes VERSION = {" HTTP/1.1\r\n", 11};
 
 /* Room for what is not counted by name: names of fields, line ends, spaces, a
@@ -90,6 +91,20 @@ static int bad_value(struct ed_bytes name)
                    name.ptr);
 }
 
+static void take_proxy_authorization(struct ed_request_head *head,
+                                     struct ed_bytes value)
+{
+    head->proxy_authorization = value;
+    head->own_proxy_authorization = true;
+}
+
+static bool is_for_proxy(const char *line)
+{
+    struct ed_bytes rest = ed_bytes(line);
+
+    return is(ed_bytes_cut(&rest, ':'), PROXY_AUTHORIZATION);
+}
+
 /* Checks one of the caller's fields, which may stand for one of ours. */
 static int check_field(struct ed_request_head *head, const char *line)
 {
@@ -113,8 +128,8 @@ static int check_field(struct ed_request_head *head, const char *line)
         head->content_type.len = 0;
     else if (is(name, ED_BYTES("Expect")))
         head->expect = false;
-    else if (is(name, ED_BYTES("Proxy-Authorization")))
-        head->proxy_authorization.len = 0;
+    else if (is(name, PROXY_AUTHORIZATION))
+        take_proxy_authorization(head, ed_bytes_trim(value));
     else if (is(name, ED_BYTES("Accept-Encoding")))
         head->codings = false;
     else if (is(name, ED_BYTES("Connection")))
@@ -175,11 +190,13 @@ static void write(struct ed_request_head *head, struct pen *pen)
         put_field(pen, ED_BYTES("Host: "), head->host);
     if (head->user_agent.len)
         put_field(pen, ED_BYTES("User-Agent: "), head->user_agent);
-    if (head->proxy_authorization.len)
+    if (head->proxy_authorization.len && !head->withholds)
         put_field(pen, ED_BYTES("Proxy-Authorization: "),
                   head->proxy_authorization);
-    for (const char *const *line = head->headers; line && *line; line++)
-        put_field(pen, ed_bytes(*line), ED_BYTES(""));
+    for (const char *const *line = head->headers; line && *line; line++) {
+        if (!head->own_proxy_authorization || !is_for_proxy(*line))
+            put_field(pen, ed_bytes(*line), ED_BYTES(""));
+    }
     for (struct ed_request_field *f = head->fields; f; f = f->next) {
         put(pen, f->name);
         put(pen, ED_BYTES(": "));

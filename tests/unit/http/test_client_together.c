@@ -364,6 +364,35 @@ FIBER_TEST(a_redirect_out_of_a_tunnel_is_relayed)
     peer_close(&proxy);
 }
 
+FIBER_TEST(what_is_for_the_proxy_is_not_told_to_the_server)
+{
+    static const char *const headers[] = {"proxy-authorization:Bearer secret",
+                                          NULL};
+    struct peer proxy = {
+        .tls = server_tls,
+        .scripts = {SCRIPT("<", CONNECTED, "T", "<", OK, "=")}};
+    struct peer server = {.scripts = {SCRIPT("<", OK, "=")}};
+    char url[ED_ADDR_TEXT + 32];
+    ed_res *res;
+
+    peer_open(&proxy);
+    peer_open(&server);
+    snprintf(url, sizeof(url), "http://me:word@%s", proxy.host);
+    ed_client *client =
+        ed_client_new(.proxy = url, .no_proxy = "127.0.0.1", .tls = client_tls);
+    check_int(
+        ed_fetch(&res, "https://a.org/", .client = client, .headers = headers),
+        0);
+    check_int(times(&proxy, "Proxy-Authorization: Bearer secret\r\n"), 1);
+    check_int(times(&proxy, "secret"), 1);
+    check_int(ed_fetch(&res, server.url, .client = client, .headers = headers),
+              0);
+    check_int(times(&server, "secret"), 0);
+    ed_client_free(client);
+    peer_close(&server);
+    peer_close(&proxy);
+}
+
 FIBER_TEST(events_come_by_redirects_and_proxies)
 {
     struct peer proxy = {
@@ -487,6 +516,7 @@ int main(void)
         cmocka_unit_test(a_balanced_address_shows_the_certificate_of_the_name),
         cmocka_unit_test(a_tunnel_that_was_closed_while_idle_is_dug_again),
         cmocka_unit_test(a_redirect_out_of_a_tunnel_is_relayed),
+        cmocka_unit_test(what_is_for_the_proxy_is_not_told_to_the_server),
         cmocka_unit_test(events_come_by_redirects_and_proxies),
         cmocka_unit_test(a_part_of_what_is_encoded_is_given_as_it_is),
         cmocka_unit_test(many_fibers_share_a_client_with_everything_on),
