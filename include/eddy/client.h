@@ -193,11 +193,11 @@ struct ed_client_options {
     bool no_decoding;       /* gzip, br and zstd are neither asked for nor
                                decoded */
 
-    /* What travels along: the time the deadline leaves, in milliseconds, and
-     * the trace (W3C Trace Context). */
+    /* What travels along, to every origin: the time the deadline leaves, in
+     * milliseconds, and the trace (W3C Trace Context). */
     bool no_propagation;
-    const char *deadline_header; /* NULL: "X-Request-Timeout-Ms" */
-    const char *trace_header;    /* NULL: "traceparent" */
+    const char *deadline_header; /* NULL: "X-Request-Timeout-Ms"; "": none */
+    const char *trace_header;    /* NULL: "traceparent"; "": none */
 
     struct ed_retry_policy retry;
     struct ed_hedge_policy hedge;
@@ -293,8 +293,9 @@ struct ed_fetch_options {
  *
  * Redirects are followed as browsers do: 303 with GET (HEAD stays), 301 and 302
  * of a POST with GET, all others with the same method and body. Authorization,
- * Cookie and Proxy-Authorization fields of the caller's are not sent to another
- * origin. A response without a Location it can follow is given as it is.
+ * Cookie, Proxy-Authorization and Host fields of the caller's are not sent to
+ * another origin, nor when it leads back. A response without a Location it can
+ * follow is given as it is; one to a Unix socket can be followed only from it.
  *
  * A kept connection that the server closed meanwhile is replaced and the
  * request sent again when its method is idempotent and nothing of a response

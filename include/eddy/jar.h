@@ -5,7 +5,8 @@
  * all of a public suffix ("co.uk", by the list of libpsl) are refused, as are
  * those of another domain, Secure ones that came in the clear, and __Host- and
  * __Secure- ones that are not what their names promise. At most 180 are kept of
- * a domain and 3000 in all, the longest unused being dropped.
+ * a site (what lies below one public suffix) and 3000 in all, the longest
+ * unused being dropped.
  *
  * A jar belongs to one thread. Nothing here suspends.
  */

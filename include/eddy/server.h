@@ -49,8 +49,8 @@ struct ed_server_options {
      * will wait, which bounds its handler as request_timeout does, and its
      * trace. */
     bool no_propagation;         /* is not looked at */
-    const char *deadline_header; /* NULL: "X-Request-Timeout-Ms" */
-    const char *trace_header;    /* NULL: "traceparent" */
+    const char *deadline_header; /* NULL: "X-Request-Timeout-Ms"; "": none */
+    const char *trace_header;    /* NULL: "traceparent"; "": none */
 };
 
 /* A server that answers with `handler`. NULL without memory. Fiber only;

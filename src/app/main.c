@@ -98,9 +98,8 @@ static const struct main_option {
      "may be repeated (127.0.0.1:8080)",
      take_listen},
     {"certfile", "FILE",
-     "certificate of the server, in PEM, and those that lead to\n"
-     "its issuer; makes all addresses speak TLS. SIGHUP reads it\n"
-     "again",
+     "certificate in PEM, and those that lead to its issuer: makes\n"
+     "all addresses speak TLS; SIGHUP reads it again",
      take_certificate},
     {"keyfile", "FILE", "key of the certificate (in the same file)", take_key},
     {"log", "LEVEL[,FORMAT]",

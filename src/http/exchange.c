@@ -153,29 +153,26 @@ void ed_exchange_abandon(ed_res *res, int err)
 
 /* ---- patience ---- */
 
-/* From now on that phase is waited for. False when the exchange has failed. */
-static bool wait_for(struct ed_client_conn *conn, enum ed_timeout phase)
+/* From now on that phase is waited for. The exchange may have failed
+ * afterwards. */
+static void wait_for(struct ed_client_conn *conn, enum ed_timeout phase)
 {
-    if (conn->res->patient) {
+    if (conn->res->patient)
         ed_timeout_end(&conn->timed);
-        return true;
-    }
-    if (!ed_timeout_begin(&conn->client->timeouts, &conn->timed, phase))
-        return true;
-    fail(conn, ED_ENOMEM, "no memory for a timer");
-    return false;
+    else if (ed_timeout_begin(&conn->client->timeouts, &conn->timed, phase))
+        fail(conn, ED_ENOMEM, "no memory for a timer");
 }
 
 /* What came, or was taken, was not the end: the next piece is waited for,
  * unless it is our reader or writer who keeps the server waiting. */
 static void wait_on(struct ed_client_conn *conn)
 {
-    const ed_res *res = conn->res;
+    bool writer = !conn->res->sent && !conn->out_count && !conn->refused;
 
-    if (!conn->paused && (conn->out_count || res->timing.first_byte))
-        (void)wait_for(conn, ED_TIMEOUT_IDLE);
-    else
+    if (conn->paused || writer)
         ed_timeout_end(&conn->timed);
+    else
+        wait_for(conn, ED_TIMEOUT_IDLE);
 }
 
 static const char *missing(const struct ed_client_conn *conn,
@@ -607,6 +604,8 @@ static void refused(struct ed_client_conn *conn, int os)
     conn->refused = true;
     if (!conn->res->sent_any)
         fail_lost(conn, os, "closed before the request");
+    else
+        wait_on(conn);
 }
 
 static void advance(struct ed_client_conn *conn, size_t sent)
@@ -647,7 +646,7 @@ static void send_on(struct ed_client_conn *conn)
         conn->res->timing.sent = ed_res_now(conn->res);
         ed_watch_attempt(conn->res, ED_PHASE_SENT, 0);
         if (!conn->res->timing.first_byte) {
-            (void)wait_for(conn, ED_TIMEOUT_FIRST_BYTE);
+            wait_for(conn, ED_TIMEOUT_FIRST_BYTE);
             return;
         }
     }

@@ -10,6 +10,7 @@
 #include "http/tunnel.h"
 #include "http/watch.h"
 #include "net/connect.h"
+#include "net/resolve.h"
 #include <stdio.h>
 
 #define PROTOCOLS "http/1.1"
@@ -163,7 +164,7 @@ static int find_target(struct way *way)
     way->target = host.addr;
     if (host.addr.len || way->proxy->kind == ED_PROXY_SOCKS5H)
         return 0;
-    int err = ed_resolve(host.host, AF_UNSPEC, &way->addrs);
+    int err = ed_resolve_soon(host.host, &way->addrs);
     if (!err)
         way->target = way->addrs.list[0];
     return err;

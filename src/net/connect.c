@@ -5,6 +5,7 @@
 #include "base/options.h"
 #include "net/connect.h"
 #include "net/happy.h"
+#include "net/resolve.h"
 #include "net/socket.h"
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -164,7 +165,8 @@ int ed_net_resolve(struct ed_connecting *c, struct ed_addrs *out)
         out->count = 1;
         out->list[0] = c->to.addr;
     } else {
-        int err = ed_resolve(c->to.host, family, out);
+        int err = family == AF_UNSPEC ? ed_resolve_soon(c->to.host, out)
+                                      : ed_resolve(c->to.host, family, out);
         if (err)
             return err;
         for (unsigned i = 0; i < out->count; i++)

@@ -15,6 +15,7 @@
 #include "core/io.h"
 #include "net/addr.h"
 #include "net/hosts.h"
+#include "net/resolve.h"
 #include <eddy/dns.h>
 #include <eddy/map.h>
 #include <ares.h>
@@ -731,9 +732,11 @@ static bool is_localhost(struct ed_bytes name)
     return name.len == local.len || name.ptr[name.len - local.len - 1] == '.';
 }
 
-static int resolve_name(const char *name, int family, struct ed_addrs *out)
+/* Without name servers; *lower is the name in lower case, as they know it. */
+static int resolve_name_here(const char *name, int family, struct ed_addrs *out,
+                             char text[ED_HOST_MAX + 1],
+                             struct ed_bytes *lower_out)
 {
-    char text[ED_HOST_MAX + 1];
     struct ed_bytes lower = {text, strlen(name)};
     struct resolver *r;
 
@@ -753,22 +756,52 @@ static int resolve_name(const char *name, int family, struct ed_addrs *out)
     if (err)
         return err;
     ed_hosts_find(&r->hosts, plain, family, out);
-    return out->count ? 0 : ask_servers(r, name, lower, family, out);
+    *lower_out = lower;
+    return 0;
 }
 
-int ed_resolve(const char *name, int family, struct ed_addrs *out)
+/* The text of an address is its own answer. */
+static int take_ip(const char *name, const struct ed_addr *ip, int family,
+                   struct ed_addrs *out)
 {
-    struct ed_addr addr;
+    if (family != AF_UNSPEC && family != ip->any.sa_family)
+        return ed_fail(ED_ERESOLVE, "resolve %s: an address of the other kind",
+                       name);
+    out->list[out->count++] = *ip;
+    return 0;
+}
+
+static int resolve_here(const char *name, int family, struct ed_addrs *out,
+                        char text[ED_HOST_MAX + 1], struct ed_bytes *lower)
+{
+    struct ed_addr ip;
 
     out->count = 0;
     if (!ed_in_fiber() ||
         (family != AF_UNSPEC && family != AF_INET && family != AF_INET6))
         return ED_EUSAGE;
-    if (ed_addr_parse_ip(&addr, ed_bytes(name), 0))
-        return resolve_name(name, family, out);
-    if (family != AF_UNSPEC && family != addr.any.sa_family)
-        return ed_fail(ED_ERESOLVE, "resolve %s: an address of the other kind",
-                       name);
-    out->list[out->count++] = addr;
-    return 0;
+    if (!ed_addr_parse_ip(&ip, ed_bytes(name), 0))
+        return take_ip(name, &ip, family, out);
+    return resolve_name_here(name, family, out, text, lower);
+}
+
+int ed_resolve_here(const char *name, int family, struct ed_addrs *out)
+{
+    char text[ED_HOST_MAX + 1];
+    struct ed_bytes lower;
+
+    return resolve_here(name, family, out, text, &lower);
+}
+
+int ed_resolve(const char *name, int family, struct ed_addrs *out)
+{
+    char text[ED_HOST_MAX + 1];
+    struct ed_bytes lower;
+    struct resolver *r;
+
+    int err = resolve_here(name, family, out, text, &lower);
+    if (err || out->count)
+        return err;
+    err = resolver_of(ed_loop_current(), &r);
+    return err ? err : ask_servers(r, name, lower, family, out);
 }

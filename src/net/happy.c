@@ -2,9 +2,9 @@
  * happy.c - Happy Eyeballs (RFC 8305): a race of connections to the addresses
  * of one name.
  *
- * The race is run in the loop; the fiber waits in one place for its end. The
- * resolver gives both families at once, so that there is no waiting for the
- * second one's answer (section 3) here.
+ * The race is run in the loop; the fiber waits in one place for its end. What
+ * it is not told of at first does not take part: resolve.h says how long an
+ * answer is awaited.
  */
 #include "net/happy.h"
 #include "net/socket.h"

@@ -6,6 +6,7 @@
  * certificate. Where several stand for a name, the first of each kind of key
  * counts, and the client decides between kinds.
  */
+#include "base/size.h"
 #include "net/addr.h"
 #include "net/tls_context.h"
 #include "base/ascii.h"
@@ -102,9 +103,12 @@ static int add_names(struct ed_tls_names *names, struct ed_tls_identity *id,
 
 static int remember(struct ed_tls_names *names, struct ed_tls_identity *id)
 {
-    struct ed_tls_identity **all =
-        reallocarray(names->all, names->count + 1, sizeof(*all));
+    struct ed_tls_identity **all;
+    size_t size;
 
+    if (!ed_size_mul((size_t)names->count + 1, sizeof(*all), &size))
+        return ED_ENOMEM;
+    all = realloc(names->all, size);
     if (!all)
         return ED_ENOMEM;
     names->all = all;

@@ -10,12 +10,10 @@
  * beneath has taken them: who writes sees the same as without TLS. They are
  * never more than one buffer (tls_wire.h), and go out before anything else.
  */
-#include "base/options.h"
-#include "net/tls.h"
 #include "net/tls_codec.h"
+#include "net/tls_stream.h"
 #include <errno.h>
 #include <openssl/ssl.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 struct handshake {
@@ -273,7 +271,7 @@ static bool take_failure(struct tls_stream *t, int err)
     return true;
 }
 
-/* Fills what a fiber wants to read into. */
+/* Fills what a fiber wants to read into. Returns the last result. */
 static ssize_t read_for_fiber(struct tls_stream *t, struct reader *reader)
 {
     ssize_t n = 0;
@@ -286,7 +284,7 @@ static ssize_t read_for_fiber(struct tls_stream *t, struct reader *reader)
         reader->got += n;
         reader->into.offset += (size_t)n;
     }
-    return reader->got ? reader->got : n;
+    return n;
 }
 
 /* One step of reading. False when there is nothing more to do for now. */
@@ -302,18 +300,15 @@ static bool read_step(struct tls_stream *t)
     if (ed_tls_codec_has_input(&t->codec))
         n = t->reader ? read_for_fiber(t, t->reader)
                       : ed_tls_codec_read_piece(&t->codec, &piece);
-    if (n < 0)
-        return take_failure(t, (int)n);
+    bool more = n >= 0 || take_failure(t, (int)n);
     if (n == 0)
         end_input(t, 0);
-    else if (t->reader)
-        give_reader(t, n);
-    else
+    if (t->reader && t->reader->got)
+        give_reader(t, t->reader->got); /* and next time how it ended */
+    else if (n > 0)
         t->stream.on_data(&t->stream, (char *)piece.ptr, n);
-    return true;
+    return more;
 }
-
-/* ---- the handshake ---- */
 
 static void handshake_over(struct tls_stream *t, int err, const char *why)
 {
@@ -666,9 +661,7 @@ static struct tls_stream *stream_new(SSL *ssl, ed_tls_ready_fn *ready,
     return t;
 }
 
-/* Takes the lower stream over and begins to listen to the peer. 0 or an error,
- * the lower stream then still being the caller's. */
-static int begin(ed_stream **out, ed_stream *lower, SSL *ssl,
+int ed_tls_begin(ed_stream **out, ed_stream *lower, SSL *ssl,
                  ed_tls_ready_fn *ready, void *arg)
 {
     struct tls_stream *t = stream_new(ssl, ready, arg);
@@ -687,6 +680,8 @@ static int begin(ed_stream **out, ed_stream *lower, SSL *ssl,
     }
     t->lower_receiving = true;
     *out = &t->stream;
+    if (!SSL_is_server(ssl))
+        work(t); /* speaks first */
     return 0;
 }
 
@@ -696,91 +691,7 @@ int ed_tls_accept(ed_stream **out, ed_stream *lower, ed_tls *tls,
     SSL *ssl;
     int err = ed_tls_connection(tls, NULL, alpn, &ssl);
 
-    return err ? err : begin(out, lower, ssl, ready, arg);
-}
-
-/* A fiber that waits for a handshake. */
-struct starter {
-    ed_fiber *fiber;
-    bool done;
-    int err;
-    char why[ED_TLS_WHY];
-};
-
-static void started(ed_stream *s, int err, const char *why, void *arg)
-{
-    struct starter *starter = arg;
-
-    (void)s;
-    starter->done = true;
-    starter->err = err;
-    snprintf(starter->why, sizeof(starter->why), "%s", why);
-    if (starter->fiber)
-        ed_wake(starter->fiber, 0);
-}
-
-static bool starter_abort(void *arg)
-{
-    struct starter *starter = arg;
-
-    starter->fiber = NULL;
-    return true;
-}
-
-/* Does the handshake of a stream that has begun. Suspends. */
-static int await_handshake(ed_stream *s, struct starter *starter)
-{
-    work(of_stream(s)); /* a client speaks first */
-    if (!starter->done) {
-        starter->fiber = ed_fiber_self();
-        int err = ed_park("a TLS handshake", starter_abort, starter);
-        starter->fiber = NULL;
-        if (err)
-            return err;
-    }
-    if (starter->err && *starter->why)
-        return ed_fail(starter->err, "%s", starter->why);
-    return starter->err;
-}
-
-static int start_over(ed_stream **stream, ed_stream *lower, ed_tls *tls,
-                      const struct ed_start_tls_options *options)
-{
-    struct starter starter = {0};
-    SSL *ssl;
-    int err = ed_checkpoint();
-
-    if (!err && (lower->reading || lower->writing || ed_stream_ahead(lower)))
-        err = ED_EUSAGE;
-    if (!err && !tls)
-        tls = ed_tls_default();
-    if (!err && !tls)
-        err = ED_ETLSCONFIG;
-    if (!err)
-        err = ed_tls_connection(tls, options->server_name, options->alpn, &ssl);
-    if (!err)
-        err = begin(stream, lower, ssl, started, &starter);
-    if (err)
-        return err;
-    err = await_handshake(*stream, &starter);
-    if (err)
-        ed_stream_close(*stream);
-    return err;
-}
-
-int ed_start_tls_with(ed_stream **stream, ed_tls *tls,
-                      const struct ed_start_tls_options *given)
-{
-    ED_OPTIONS_TAKE(struct ed_start_tls_options, options, given);
-    ed_stream *lower = *stream;
-    int err = start_over(stream, lower, tls, &options);
-
-    if (!err)
-        return 0;
-    if (*stream == lower)
-        ed_stream_close(lower);
-    *stream = NULL;
-    return err;
+    return err ? err : ed_tls_begin(out, lower, ssl, ready, arg);
 }
 
 bool ed_tls_answer_in_clear(ed_stream *s, struct ed_bytes answer)

@@ -113,8 +113,10 @@ static inline int peer_send_hex(ed_stream *s, const char *hex)
     char bytes[256];
     size_t len = 0;
 
-    for (unsigned byte; sscanf(hex, "%2x", &byte) == 1; hex += 2)
-        bytes[len++] = (char)byte;
+    for (; hex[0] && hex[1] && len < sizeof(bytes); hex += 2) {
+        char byte[] = {hex[0], hex[1], '\0'};
+        bytes[len++] = (char)strtoul(byte, NULL, 16);
+    }
     return ed_stream_write(s, bytes, len);
 }
 

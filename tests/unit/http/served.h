@@ -22,6 +22,7 @@
 
 struct served {
     ed_server *server;
+    ed_tls *tls; /* set before served_open(); NULL: in the clear */
     char address[ED_ADDR_TEXT];
     struct ed_scope_store store;
     ed_scope *scope;
@@ -73,7 +74,7 @@ static inline void served_open_(struct served *s, ed_handler *handler,
     s->fibers_before = served_fibers();
     s->server = ed_server_new_with(handler, options);
     snprintf(s->address, sizeof s->address, "unix:@eddy-served-%d", getpid());
-    check_int(ed_server_listen(s->server, s->address), 0);
+    check_int(ed_server_listen(s->server, s->address, .tls = s->tls), 0);
     s->scope = ed_scope_enter_(
         &s->store, ED_OPTIONS(struct ed_scope_options, .name = "served"));
     ed_go(s->scope, served_run_, s);

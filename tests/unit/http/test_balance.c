@@ -342,12 +342,8 @@ FIBER_TEST(a_proxy_is_not_balanced)
 
     fleet_open(&f);
     snprintf(proxy, sizeof(proxy), "http://127.0.0.2:%u", f.port);
-<<<<<<< HEAD
-    ed_client *client = fleet_client(.balance = {.on = true}, .proxy = proxy);
-=======
     ed_client *client =
-        ed_client_new(.balance = {.on = true}, .proxy = proxy, .no_proxy = "");
->>>>>>> refs/heads/routes
+        fleet_client(.balance = {.on = true}, .proxy = proxy, .no_proxy = "");
     for (int i = 0; i < 10; i++)
         check_int(get(client, "http://far.invalid/"), 200);
     check_int(f.members[1].requests, 10);

@@ -236,6 +236,22 @@ FIBER_TEST(a_writer_may_take_its_time)
     peer_close(&p);
 }
 
+FIBER_TEST(a_writer_may_take_its_time_behind_an_early_answer)
+{
+    struct peer p = {.scripts = {SCRIPT("<", "<1", ">HTTP/1.1 200 Ok\r\n", "<4",
+                                        ">\r\ndone")}};
+    ed_client *client = ed_client_new(.idle_timeout = ED_S);
+    int left = 5;
+    ed_res *res;
+
+    peer_open(&p);
+    check_int(ed_fetch(&res, p.url, .client = client, .send = slow_body,
+                       .send_arg = &left, .send_length = 5),
+              0);
+    ed_client_free(client);
+    peer_close(&p);
+}
+
 /* ---- on the way ---- */
 
 FIBER_TEST(a_timeout_of_connecting_names_the_address)
@@ -313,6 +329,7 @@ int main(void)
         cmocka_unit_test(a_reader_may_take_its_time),
         cmocka_unit_test(the_time_of_all_holds_while_a_body_is_read),
         cmocka_unit_test(a_writer_may_take_its_time),
+        cmocka_unit_test(a_writer_may_take_its_time_behind_an_early_answer),
         cmocka_unit_test(a_timeout_of_connecting_names_the_address),
         cmocka_unit_test(
             a_name_server_that_is_silent_meets_the_resolve_timeout),

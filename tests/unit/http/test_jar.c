@@ -17,14 +17,14 @@ static const char *sent(ed_jar *jar, const char *text)
     struct ed_url url;
     const char *why;
 
-    *names = '\0';
+    size_t len = 0;
     check_int(ed_url_parse(&url, ed_bytes(text), &why), 0);
     check(ed_jar_place(&to, url.host, url.path, url.secure));
     size_t count = ed_jar_find(jar, &to, ed_clock_realtime() / ED_S, cookies);
-    for (size_t i = 0; i < count; i++) {
-        strcat(names, i ? " " : "");
-        strcat(names, cookies[i]->name.ptr);
-    }
+    *names = '\0';
+    for (size_t i = 0; i < count; i++)
+        len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s",
+                                i ? " " : "", cookies[i]->name.ptr);
     return names;
 }
 

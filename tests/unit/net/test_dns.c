@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "core/io.h"
+#include "net/resolve.h"
 
 static char hosts_file[] = "/tmp/eddy-dns-XXXXXX";
 
@@ -637,6 +638,76 @@ NET_TEST(a_real_server_answers)
     return 0;
 }
 
+/* ---- addresses to connect to ---- */
+
+WITH_SERVER(both_answers_are_taken_when_they_come_together)
+{
+    struct ed_addrs addrs;
+
+    check_int(ed_resolve_soon("good.example", &addrs), 0);
+    /* Unique local addresses are behind IPv4 (RFC 6724, 2.1). */
+    check(is_ip(&addrs, 0, "10.1.2.3") && is_ip(&addrs, 1, "fd00::7"));
+    check_int(addrs.count, 2);
+    check_int(ed_resolve_soon("good.example", &addrs), 0);
+    check_int(fake.asked, 2);
+}
+
+WITH_SERVER(a_second_answer_is_not_awaited_for_long)
+{
+    struct ed_addrs addrs;
+
+    check_int(
+        ed_dns_configure(.servers = fake.servers, .hosts_file = hosts_file), 0);
+    int64_t began = ed_now();
+    check_int(ed_resolve_soon("half.example", &addrs), 0);
+    check(ed_now() - began >= 50 * ED_MS);
+    check(ed_now() - began < 900 * ED_MS);
+    check(addrs.count == 1 && is_ip(&addrs, 0, "10.1.2.3"));
+}
+
+WITH_SERVER(a_name_without_any_address_is_told_of)
+{
+    struct ed_addrs addrs;
+
+    check_int(ed_resolve_soon("nx.example", &addrs), ED_ERESOLVE);
+    check(strstr(ed_error(), "nx.example: no such name") != NULL);
+    check_int(ed_resolve_soon("silent.example", &addrs), ED_ERESOLVE);
+    check(strstr(ed_error(), "no name server answered") != NULL);
+    check_int(ed_resolve_soon("a..b", &addrs), ED_EADDR);
+}
+
+static int resolve_silent_soon(void *arg)
+{
+    struct ed_addrs addrs;
+
+    return ed_resolve_soon(arg, &addrs);
+}
+
+WITH_SERVER(waiting_for_both_answers_can_be_cancelled)
+{
+    static char name[] = "silent.example";
+
+    check_int(
+        ed_dns_configure(.servers = fake.servers, .hosts_file = hosts_file), 0);
+    check_int(ed_with_timeout(5 * ED_MS, resolve_silent_soon, name),
+              ED_ETIMEOUT);
+    ed_scope(s);
+    ed_go(s, resolve_silent_soon, name);
+    settle();
+    ed_cancel(s);
+    check_int(ed_wait(s), ED_ECANCELED);
+}
+
+WITH_SERVER(what_is_known_here_is_not_asked_for)
+{
+    struct ed_addrs addrs;
+
+    check_int(ed_resolve_soon("localhost", &addrs), 0);
+    check(is_ip(&addrs, 0, "127.0.0.1") && is_ip(&addrs, 1, "::1"));
+    check_int(ed_resolve_soon("10.0.0.1", &addrs), 0);
+    check_int(fake.asked, 0);
+}
+
 static void a_real_server_answers_if_there_is_one(void **state)
 {
     if (!is_installed("dnsmasq"))
@@ -680,6 +751,11 @@ int main(void)
         cmocka_unit_test(a_changed_hosts_file_is_read_again),
         cmocka_unit_test(no_thread_is_started),
         cmocka_unit_test(an_unreachable_server_is_no_long_wait),
+        cmocka_unit_test(both_answers_are_taken_when_they_come_together),
+        cmocka_unit_test(a_second_answer_is_not_awaited_for_long),
+        cmocka_unit_test(a_name_without_any_address_is_told_of),
+        cmocka_unit_test(waiting_for_both_answers_can_be_cancelled),
+        cmocka_unit_test(what_is_known_here_is_not_asked_for),
         cmocka_unit_test(a_real_server_answers_if_there_is_one),
     };
 
