@@ -343,6 +343,14 @@ expect_status 1 "$eddy" fetch http://me:sesame@127.0.0.1:1/ \
     http://me:ses@me@127.0.0.1:1/
 grep -q 'ses' "$folder/said" && fail "$(cat "$folder/said")"
 
+# Whatever the URL is, JSON tells of it, and a terminal is not told what to do.
+expect_status 1 "$eddy" fetch --json $'http://a\xff\e[31m/' "$full"
+python3 - "$folder/said" <<'PYTHON' || fail "$(cat "$folder/said")"
+import json, sys
+first, second = json.load(open(sys.argv[1]))["fetches"]
+assert first["url"] == "http://a??[31m/" and second["url"].startswith("127.")
+PYTHON
+
 # ---- wrong usage, each told in words of its own ----
 
 wrong() { # TEXT OPTION...
