@@ -230,6 +230,12 @@ JS
     curl -s -o /dev/null -c "$folder/curls" "$here/cookies"
     get -b "$folder/curls" "$here/x"
     said '^cookie: a=1,b=2$'
+    get -b "$folder/curls" -b c=3 -b 'd=4; e=5' "$here/x"
+    said '^cookie: a=1,b=2,c=3,d=4,e=5$'
+    get -L -c "$folder/ours" -b c=3 "$here/cookies?to=/x"
+    said '^cookie: a=1,b=2,c=3$'
+    get -b c=3 -b d=4 "$here/x"
+    said '^cookie: c=3,d=4$'
     get -L -b "" "$here/cookies?to=/x"
     said '^cookie: a=1,b=2$'
 
