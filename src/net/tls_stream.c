@@ -248,11 +248,17 @@ static void tell_end(struct tls_stream *t)
     t->stream.on_data(&t->stream, NULL, t->read_err);
 }
 
-/* The peer breaks the protocol: it gets the alert that says so, and no more. */
+/* The peer breaks the protocol: it gets the alert that says so, and no more.
+ * A fiber that writes may wait for the peer to take what never goes now. */
 static void break_off(struct tls_stream *t, int err)
 {
+    ed_fiber *writer = t->writer;
+
     (void)send_out(t);
     break_writing(t, err);
+    t->writer = NULL;
+    if (writer)
+        ed_wake(writer, 0);
 }
 
 /* What a failed step comes to. False: it has to wait. */
