@@ -168,7 +168,8 @@ struct ed_client_options {
      * "https://...", "socks5://..." (names resolved here) or "socks5h://..."
      * (there). NULL: what the environment says, read as curl does: http_proxy,
      * https_proxy or HTTPS_PROXY, all_proxy or ALL_PROXY, and no_proxy or
-     * NO_PROXY. "": none.
+     * NO_PROXY. "": none. A Proxy-Authorization field of a fetch is told to
+     * the proxy alone.
      */
     const char *proxy;
     /* Hosts reached without it: "a.org,.b.org,10.0.0.0/8,[::1]" or "*". */

@@ -19,17 +19,40 @@ static int fail(int err)
     return err;
 }
 
-/* -d @FILE, as curl has it. */
+/* TEXT or @FILE, whose bytes are taken as they are. */
+static int read_piece(struct ed_bytes *out, const char *data)
+{
+    *out = ed_bytes(data);
+    return *data == '@' ? ed_file_read(out, data + 1, DATA_MAX) : 0;
+}
+
+static int join_data(struct ed_buf *all, const struct fetch_list *list)
+{
+    int err = 0;
+
+    for (size_t i = 0; i < list->count && !err; i++) {
+        struct ed_bytes piece;
+        err = read_piece(&piece, list->items[i]);
+        if (!err && i)
+            err = ed_buf_add(all, "&", 1);
+        if (!err)
+            err = ed_buf_add(all, piece.ptr, piece.len);
+    }
+    return err;
+}
+
+/* -d once, or several times, as the fields of a form. */
 static int read_data(struct fetch_run *run)
 {
-    const char *data = run->settings.data;
+    const struct fetch_list *list = &run->settings.data;
+    int err = 0;
 
-    if (!data)
-        return 0;
-    run->data = ed_bytes(data);
-    if (*data != '@')
-        return 0;
-    int err = ed_file_read(&run->data, data + 1, DATA_MAX);
+    if (list->count == 1)
+        err = read_piece(&run->data, list->items[0]);
+    if (list->count > 1) {
+        err = join_data(&run->joined, list);
+        run->data = ed_buf_bytes(&run->joined);
+    }
     return err ? fail(err) : 0;
 }
 
@@ -77,7 +100,8 @@ static int make_jar(struct fetch_settings *s, ed_jar **jar)
     *jar = ed_jar_new();
     if (!*jar)
         return fail(ED_ENOMEM);
-    int err = from_file ? ed_jar_load(*jar, s->cookies) : 0;
+    /* "" is no file: cookies go from one redirect to the next, as in curl. */
+    int err = from_file && *s->cookies ? ed_jar_load(*jar, s->cookies) : 0;
     return err ? fail(err) : 0;
 }
 
@@ -166,9 +190,6 @@ int fetch_close_client(struct fetch_run *run)
 static int add_field(ed_form *form, const char *text)
 {
     const char *value = strchr(text, '=');
-
-    if (!value)
-        return ed_fail(ED_EUSAGE, "--form %s is not NAME=VALUE", text);
     const char *name =
         ed_arena_printf(ed_fiber_arena(), "%.*s", (int)(value - text), text);
     if (!name)
@@ -233,7 +254,8 @@ int fetch_options_of(const struct fetch_run *run, struct ed_fetch_options *o)
         .method = method_of(s),
         .headers = s->headers.items,
         .body = run->data,
-        .content_type = s->data ? "application/x-www-form-urlencoded" : NULL,
+        .content_type =
+            s->data.count ? "application/x-www-form-urlencoded" : NULL,
         .file = s->upload,
         .range = s->range,
         .bearer = s->bearer,

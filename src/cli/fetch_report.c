@@ -140,7 +140,7 @@ static void put_job(const struct fetch_job *job, FILE *out, bool colour,
         put_ms(out, 11, p.tls);
     put_ms(out, 12, p.first_byte);
     put_ms(out, 12, p.total);
-    fprintf(out, "  %s\n", job->url);
+    fprintf(out, "  %s\n", job->told);
     if (job->redirects)
         fprintf(out, "       %u redirect%s to %s\n", job->redirects,
                 job->redirects > 1 ? "s" : "", job->final_url);
@@ -214,7 +214,7 @@ static json_t *json_job(const struct fetch_job *job)
     return json_pack(
         "{s:o, s:o, s:I, s:b, s:i, s:o, s:o, s:o, s:o,"
         " s:{s:o, s:o, s:o, s:o, s:o}}",
-        "url", json_text(job->url), "status",
+        "url", json_text(job->told), "status",
         job->status ? json_integer(job->status) : json_null(), "size",
         (json_int_t)job->size, "reused", job->timing.reused, "redirects",
         (int)job->redirects, "final_url", json_text(job->final_url), "tls",

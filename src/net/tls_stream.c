@@ -330,7 +330,8 @@ static bool handshake_step(struct tls_stream *t)
     char why[ED_TLS_WHY] = "";
     int err =
         t->lower_err ? t->lower_err : ed_tls_codec_handshake(&t->codec, why);
-    int sent = send_out(t);
+    /* The last flight may leave with the first data behind it. */
+    int sent = err ? send_out(t) : 0;
     if ((err == -EAGAIN || err == -ENOBUFS) && sent && sent != -EAGAIN)
         err = sent;
     if (err == -ENOBUFS) {
@@ -350,16 +351,14 @@ static void rest(struct tls_stream *t)
 {
     int err = ed_tls_wire_keep(&t->codec.wire);
 
-    /* Alerts, and answers to what was no data. Who writes next is told of a
-     * failure. */
-    if (t->codec.wire.out && !t->lower_watching)
-        (void)send_out(t);
     if (!err)
         err = update_receiving(t);
-    if (!err)
-        return;
-    end_input(t, err);
-    ed_defer(ed_loop_current(), &t->deferred);
+    if (err)
+        end_input(t, err);
+    /* The end of a handshake, or an answer to what was no data, if no data took
+     * it along meanwhile. */
+    if (err || (t->codec.wire.out && !t->lower_watching && !t->write_err))
+        ed_defer(ed_loop_current(), &t->deferred);
 }
 
 /* Works on the input for as long as somebody wants what is in it. */
@@ -378,7 +377,10 @@ static void work(struct tls_stream *t)
 
 static void work_later(struct ed_deferred *deferred)
 {
-    work(ED_CONTAINER(deferred, struct tls_stream, deferred));
+    struct tls_stream *t = ED_CONTAINER(deferred, struct tls_stream, deferred);
+
+    (void)send_out(t); /* who writes next is told of a failure */
+    work(t);
 }
 
 /* ---- events of the stream beneath ---- */
