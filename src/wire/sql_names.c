@@ -338,7 +338,7 @@ static bool read_colon(struct compiler *c)
     char next = peek(c, 1);
     bool quoted = next == '"' || next == '\'';
 
-    if (next == ':' || next == '=') {
+    if (next == ':') { /* a cast */
         c->at += 2;
         return true;
     }
@@ -407,7 +407,7 @@ static bool step(struct compiler *c)
     default:
         break;
     }
-    c->sql->several |= c->ended;
+    c->sql->several = c->ended;
     c->begun = true;
     return read_token(c);
 }

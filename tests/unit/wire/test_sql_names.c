@@ -261,15 +261,32 @@ static void names_are_ascii_and_end_at_a_boundary(void **state)
     refused("select :a$$b$$", why);
 }
 
-static void a_colon_alone_is_left_to_the_server(void **state)
+static void is_compiled(const char *text, const char *want)
 {
-    struct ed_sql *sql = compiled("select : a, :1, $ :b :");
+    struct ed_sql *sql = compiled(text);
+
+    assert_string_equal(sql->text.ptr, want);
+    ed_sql_free(sql);
+}
+
+static void what_is_no_sql_is_left_to_the_server(void **state)
+{
+    (void)state;
+    is_compiled("select : a, :1, $ :b :", "select : a, :1, $ $1 :");
+    is_compiled("$:b", "$ $1"); /* not the quote $$ */
+    is_compiled("$E'\\':a' :b", "$E'\\':a' $1");
+    is_compiled("E'a' '\\' :b", "E'a' '\\' $1"); /* two strings */
+    is_compiled("] a:b", "] a $1");
+}
+
+static void a_name_that_is_not_there_has_no_number(void **state)
+{
+    struct ed_sql *sql = compiled("select :a, :b");
 
     (void)state;
-    assert_string_equal(sql->text.ptr, "select : a, :1, $ $1 :");
-    ed_sql_free(sql);
-    sql = compiled("$:b");
-    assert_string_equal(sql->text.ptr, "$ $1"); /* not the quote $$ */
+    assert_int_equal(ed_sql_find(sql, ed_bytes("c")), 0);
+    assert_int_equal(ed_sql_find(sql, ed_bytes("A")), 0);
+    assert_int_equal(ed_sql_find(sql, ed_bytes("")), 0);
     ed_sql_free(sql);
 }
 
@@ -321,6 +338,27 @@ static void as_many_parameters_as_the_protocol_counts(void **state)
     ed_buf_free(&text);
 }
 
+/* The most that a name can grow: "1:z" becomes "1 $10000", 100,000 times. */
+static void the_longest_numbers_have_room(void **state)
+{
+    struct ed_buf text = {0};
+    struct ed_sql_error error;
+    struct ed_sql *sql;
+
+    (void)state;
+    for (unsigned i = 1; i < 10000; i++)
+        assert_int_equal(ed_buf_addf(&text, "+:n%u", i), 0);
+    for (unsigned i = 0; i < 100000; i++)
+        assert_int_equal(ed_buf_add(&text, "1:z", 3), 0);
+    assert_int_equal(compile(&sql, ed_buf_bytes(&text), &error), 0);
+    assert_int_equal(strlen(sql->text.ptr), sql->text.len);
+    assert_string_equal(sql->text.ptr + sql->text.len - 16, "1 $100001 $10000");
+    assert_int_equal(ed_sql_find(sql, ed_bytes("n1")), 1);
+    assert_int_equal(ed_sql_find(sql, ed_bytes("z")), 10000);
+    ed_sql_free(sql);
+    ed_buf_free(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -344,10 +382,12 @@ int main(void)
         cmocka_unit_test(what_is_not_closed_is_named_with_its_place),
         cmocka_unit_test(places_count_characters_not_bytes),
         cmocka_unit_test(names_are_ascii_and_end_at_a_boundary),
-        cmocka_unit_test(a_colon_alone_is_left_to_the_server),
+        cmocka_unit_test(what_is_no_sql_is_left_to_the_server),
+        cmocka_unit_test(a_name_that_is_not_there_has_no_number),
         cmocka_unit_test(names_have_a_longest),
         cmocka_unit_test(a_nul_byte_is_refused_wherever_it_stands),
         cmocka_unit_test(as_many_parameters_as_the_protocol_counts),
+        cmocka_unit_test(the_longest_numbers_have_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
