@@ -349,10 +349,11 @@ static void the_longest_numbers_have_room(void **state)
     for (unsigned i = 1; i < 10000; i++)
         assert_int_equal(ed_buf_addf(&text, "+:n%u", i), 0);
     for (unsigned i = 0; i < 100000; i++)
-        assert_int_equal(ed_buf_add(&text, "1:z", 3), 0);
+        assert_int_equal(ed_buf_add(&text, "+1:z", 4), 0);
     assert_int_equal(compile(&sql, ed_buf_bytes(&text), &error), 0);
     assert_int_equal(strlen(sql->text.ptr), sql->text.len);
-    assert_string_equal(sql->text.ptr + sql->text.len - 16, "1 $100001 $10000");
+    assert_string_equal(sql->text.ptr + sql->text.len - 17,
+                        "1 $10000+1 $10000");
     assert_int_equal(ed_sql_find(sql, ed_bytes("n1")), 1);
     assert_int_equal(ed_sql_find(sql, ed_bytes("z")), 10000);
     ed_sql_free(sql);
