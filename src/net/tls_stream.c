@@ -14,6 +14,7 @@
 #include "net/tls_stream.h"
 #include <errno.h>
 #include <openssl/ssl.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct handshake {
@@ -247,11 +248,17 @@ static void tell_end(struct tls_stream *t)
     t->stream.on_data(&t->stream, NULL, t->read_err);
 }
 
-/* The peer breaks the protocol: it gets the alert that says so, and no more. */
+/* The peer breaks the protocol: it gets the alert that says so, and no more.
+ * A fiber that writes may wait for the peer to take what never goes now. */
 static void break_off(struct tls_stream *t, int err)
 {
+    ed_fiber *writer = t->writer;
+
     (void)send_out(t);
     break_writing(t, err);
+    t->writer = NULL;
+    if (writer)
+        ed_wake(writer, 0);
 }
 
 /* What a failed step comes to. False: it has to wait. */
@@ -342,7 +349,10 @@ static bool handshake_step(struct tls_stream *t)
         return false;
     if (err == -EAGAIN)
         err = ED_EEOF;
-    handshake_over(t, err, *why ? why : ed_err_text(err));
+    if (err && !*why)
+        snprintf(why, sizeof(why), "%s during the TLS handshake",
+                 err == ED_EEOF ? "the peer closed" : ed_err_text(err));
+    handshake_over(t, err, why);
     return true;
 }
 
@@ -502,7 +512,11 @@ static ssize_t tls_readv(ed_stream *s, const struct iovec *iov, int count)
     t->reader = NULL;
     /* What came while it was being cancelled must not be lost, and a count
      * tells of it; the cancellation is seen at the next call. */
-    return reader.done ? reader.got : err;
+    if (!reader.done)
+        return err;
+    return reader.got == ED_ETLS && t->codec.why
+               ? ed_fail(ED_ETLS, "%s", t->codec.why)
+               : reader.got;
 }
 
 static bool writer_abort(void *arg)
@@ -628,6 +642,11 @@ static int tls_fd(ed_stream *s)
     return t->lower ? t->lower->ops->fd(t->lower) : -1;
 }
 
+static const char *tls_why(const ed_stream *s)
+{
+    return of_stream((ed_stream *)s)->codec.why;
+}
+
 static const struct ed_stream_ops tls_ops = {
     .readv = tls_readv,
     .writev = tls_writev,
@@ -638,6 +657,7 @@ static const struct ed_stream_ops tls_ops = {
     .close = tls_close,
     .free = tls_free,
     .fd = tls_fd,
+    .why = tls_why,
 };
 
 /* ---- beginning ---- */
