@@ -54,8 +54,8 @@ struct fetch_settings {
     char *user; /* "NAME:PASSWORD" */
     bool digest, any_auth;
     char *bearer;
-    char *cookies;          /* "NAME=VALUE" or a file */
-    const char *cookie_jar; /* file to write */
+    struct fetch_list cookies; /* "NAME=VALUE" or a file; allocated */
+    const char *cookie_jar;    /* file to write */
 
     bool location;
     int64_t max_redirects;

@@ -14,7 +14,7 @@
 #define REDIRECTS_MAX 1000
 #define RETRIES_MAX   100
 
-enum kind { TEXT, SECRET, LIST, FLAG, SECONDS, NUMBER };
+enum kind { TEXT, SECRET, LIST, SECRETS, FLAG, SECONDS, NUMBER };
 
 /* Options without a letter have numbers above all letters. */
 enum { NO_LETTER = 256 };
@@ -60,8 +60,9 @@ static const struct row {
     {0, "digest", NULL, "with digest authentication", FLAG, AT(digest)},
     {0, "anyauth", NULL, "with the best that is asked for", FLAG, AT(any_auth)},
     {0, "oauth2-bearer", "TOKEN", "send a token", SECRET, AT(bearer)},
-    {'b', "cookie", "NAME=VALUE|FILE", "send a cookie, or those of a file",
-     SECRET, AT(cookies)},
+    {'b', "cookie", "NAME=VALUE|FILE",
+     "send a cookie, or those of a file; may be repeated", SECRETS,
+     AT(cookies)},
     {'c', "cookie-jar", "FILE", "write all cookies there at the end", TEXT,
      AT(cookie_jar)},
 
@@ -219,6 +220,9 @@ static int take_value(struct fetch_settings *settings, const struct row *row,
         return 0;
     case SECRET:
         return take_secret(value, at);
+    case SECRETS:
+        list->items[list->count] = fetch_take_secret(value);
+        return list->items[list->count++] ? 0 : EXIT_FAILED;
     case LIST:
         list->items[list->count++] = value;
         return 0;
@@ -272,7 +276,7 @@ static bool new_lists(struct fetch_settings *settings, int argc)
     for (size_t i = 0; i < ROWS; i++) {
         struct fetch_list *list = (void *)((char *)settings + rows[i].at);
 
-        if (rows[i].kind != LIST)
+        if (rows[i].kind != LIST && rows[i].kind != SECRETS)
             continue;
         /* The headers may get a Cookie besides. */
         list->items = calloc((size_t)argc + 2, sizeof(*list->items));
@@ -286,11 +290,14 @@ void fetch_free_options(struct fetch_settings *settings)
 {
     for (size_t i = 0; i < ROWS; i++) {
         void *at = (char *)settings + rows[i].at;
+        struct fetch_list *list = at;
 
-        if (rows[i].kind == LIST)
-            free(((struct fetch_list *)at)->items);
-        else if (rows[i].kind == SECRET)
+        if (rows[i].kind == SECRET)
             free(*(char **)at);
+        for (size_t n = 0; rows[i].kind == SECRETS && n < list->count; n++)
+            free((char *)list->items[n]);
+        if (rows[i].kind == LIST || rows[i].kind == SECRETS)
+            free(list->items);
     }
 }
 

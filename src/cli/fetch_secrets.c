@@ -37,24 +37,28 @@ static struct ed_bytes userinfo_of(const char *text)
     return ed_bytes_of(begin, (size_t)(at - begin));
 }
 
+/* A terminal would act on them. */
+static void blank_controls(char *text)
+{
+    for (; *text; text++) {
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            *text = '?';
+    }
+}
+
 int fetch_take_url(struct fetch_job *job, char *argument)
 {
     struct ed_bytes secret = userinfo_of(argument);
-    const char *behind = argument;
+    size_t before = secret.ptr ? (size_t)(secret.ptr - argument) : 0;
+    size_t left_out = secret.ptr ? secret.len + 1 : 0;
 
     job->url = strdup(argument);
-    if (!job->url)
-        return -1;
-    if (!secret.ptr) {
-        job->told = strdup(argument);
-        return job->told ? 0 : -1;
-    }
-    behind = secret.ptr + secret.len + 1;
-    if (asprintf(&job->told, "%.*s%s", (int)(secret.ptr - argument), argument,
-                 behind) < 0) {
+    if (!job->url || asprintf(&job->told, "%.*s%s", (int)before, argument,
+                              argument + before + left_out) < 0) {
         job->told = NULL;
         return -1;
     }
-    hide(argument + (secret.ptr - argument), secret.len);
+    blank_controls(job->told);
+    hide(argument + before, secret.len);
     return 0;
 }

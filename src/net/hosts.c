@@ -105,7 +105,7 @@ static int read_line(ed_map *names, char *text, size_t len)
     /* A NUL would end the words early for strchr(). */
     if (memchr(text, '\0', len))
         return 0;
-    ed_lower(text, rest);
+    ed_lower(text, ed_bytes_of(text, len));
     if (ed_addr_parse_ip(&addr, next_word(&line), 0))
         return 0;
     while (!err && (name = next_word(&line)).len)

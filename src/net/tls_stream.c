@@ -14,6 +14,7 @@
 #include "net/tls_stream.h"
 #include <errno.h>
 #include <openssl/ssl.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct handshake {
@@ -348,7 +349,10 @@ static bool handshake_step(struct tls_stream *t)
         return false;
     if (err == -EAGAIN)
         err = ED_EEOF;
-    handshake_over(t, err, *why ? why : ed_err_text(err));
+    if (err && !*why)
+        snprintf(why, sizeof(why), "%s during the TLS handshake",
+                 err == ED_EEOF ? "the peer closed" : ed_err_text(err));
+    handshake_over(t, err, why);
     return true;
 }
 
@@ -508,7 +512,11 @@ static ssize_t tls_readv(ed_stream *s, const struct iovec *iov, int count)
     t->reader = NULL;
     /* What came while it was being cancelled must not be lost, and a count
      * tells of it; the cancellation is seen at the next call. */
-    return reader.done ? reader.got : err;
+    if (!reader.done)
+        return err;
+    return reader.got == ED_ETLS && t->codec.why
+               ? ed_fail(ED_ETLS, "%s", t->codec.why)
+               : reader.got;
 }
 
 static bool writer_abort(void *arg)
@@ -634,6 +642,11 @@ static int tls_fd(ed_stream *s)
     return t->lower ? t->lower->ops->fd(t->lower) : -1;
 }
 
+static const char *tls_why(const ed_stream *s)
+{
+    return of_stream((ed_stream *)s)->codec.why;
+}
+
 static const struct ed_stream_ops tls_ops = {
     .readv = tls_readv,
     .writev = tls_writev,
@@ -644,6 +657,7 @@ static const struct ed_stream_ops tls_ops = {
     .close = tls_close,
     .free = tls_free,
     .fd = tls_fd,
+    .why = tls_why,
 };
 
 /* ---- beginning ---- */

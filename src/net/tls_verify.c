@@ -472,6 +472,7 @@ static const struct {
      "the peer closed without saying so"},
     {SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC, ED_ETLS,
      "what came is not what was sent"},
+    {SSL_R_BAD_RECORD_TYPE, ED_ETLS, "what came cannot be understood"},
 };
 
 static int say_reason(char why[ED_TLS_WHY], unsigned long error)

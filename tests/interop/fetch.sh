@@ -230,6 +230,12 @@ JS
     curl -s -o /dev/null -c "$folder/curls" "$here/cookies"
     get -b "$folder/curls" "$here/x"
     said '^cookie: a=1,b=2$'
+    get -b "$folder/curls" -b c=3 -b 'd=4; e=5' "$here/x"
+    said '^cookie: a=1,b=2,c=3,d=4,e=5$'
+    get -L -c "$folder/ours" -b c=3 "$here/cookies?to=/x"
+    said '^cookie: a=1,b=2,c=3$'
+    get -b c=3 -b d=4 "$here/x"
+    said '^cookie: c=3,d=4$'
     get -L -b "" "$here/cookies?to=/x"
     said '^cookie: a=1,b=2$'
 
@@ -342,6 +348,14 @@ kill "$pid"
 expect_status 1 "$eddy" fetch http://me:sesame@127.0.0.1:1/ \
     http://me:ses@me@127.0.0.1:1/
 grep -q 'ses' "$folder/said" && fail "$(cat "$folder/said")"
+
+# Whatever the URL is, JSON tells of it, and a terminal is not told what to do.
+expect_status 1 "$eddy" fetch --json $'http://a\xff\e[31m/' "$full"
+python3 - "$folder/said" <<'PYTHON' || fail "$(cat "$folder/said")"
+import json, sys
+first, second = json.load(open(sys.argv[1]))["fetches"]
+assert first["url"] == "http://a??[31m/" and second["url"].startswith("127.")
+PYTHON
 
 # ---- wrong usage, each told in words of its own ----
 

@@ -90,7 +90,7 @@ serve() { # LOG COMMAND...
     "${@:2}" >"$1" 2>&1 &
     pid=$!
     pids+=("$pid")
-    until url=$(grep -o 'https://[0-9.:]*' "$1"); do
+    until url=$(grep -os 'https://[0-9.:]*' "$1"); do
         kill -0 "$pid" || { cat "$1"; exit 1; }
         sleep 0.02
     done

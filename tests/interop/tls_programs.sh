@@ -97,8 +97,10 @@ until [ -s forever ] && [ -s piece ]; do
     kill -0 "$receiver" && kill -0 "$sender" || exit 1
     sleep 0.02
 done
-kill -KILL "$receiver" "$sender"
-{ wait "$receiver" "$sender"; } 2>/dev/null
+{
+    kill -KILL "$receiver" "$sender"
+    wait "$receiver" "$sender"
+} 2>/dev/null
 expect "clients that are killed leave nothing behind" '' alone
 
 # ---- Python ----
@@ -298,7 +300,7 @@ expect "so is who wants small ones" 1 s_client '-maxfraglen 512'
 
 # ---- clients with certificates ----
 
-serve required.log ./tls_target site.pem ca.pem required
+serve required.log ./tls_target site.pem 0 ca.pem required
 for version in 1.2 1.3; do
     expect_in "who shows a certificate is known by TLS $version" \
         '"verified":true,"subject":"CN=ann"' fetch --cert ann.pem \
@@ -311,14 +313,15 @@ done
 expect_in "a body comes back to them" '' fetch --cert ann.pem \
     --data-binary @large -o back "$url/echo"
 expect "unharmed" '' cmp large back
-serve optional.log ./tls_target site.pem ca.pem optional
+serve optional.log ./tls_target site.pem 0 ca.pem optional
 expect_in "who need not show one may" '"verified":true,"subject":"CN=ann"' \
     fetch --cert ann.pem "$url/info"
 expect_in "or not" '"verified":false,"subject":""' fetch "$url/info"
 expect_in "but none of another CA" 'alert unknown ca' \
     fetch --cert eve.pem "$url/info"
 
-for server in "${pids[@]}"; do kill "$server" 2>/dev/null; done
+kill "${pids[@]}" 2>/dev/null
+wait
 for log in log required.log optional.log; do
     expect "nothing was an error to the server ($log)" '' \
         grep -E 'ERROR|FATAL|Sanitizer|runtime error' "$log"

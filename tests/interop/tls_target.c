@@ -1,7 +1,7 @@
 /*
  * tls_target.c - an HTTP server over TLS that tells how it sees its clients.
  *
- *     tls_target CERTIFICATE.pem [CA.pem optional|required]
+ *     tls_target CERTIFICATE.pem [IDLE_MS [CA.pem optional|required]]
  *
  *     /            a page that names this server
  *     /info        what TLS agreed on, who asks, and from which address
@@ -10,17 +10,20 @@
  *     /forever     pieces without an end
  *     /counts      of the server
  *
- * Prints where it listens on stderr; ends with SIGTERM, and with 1 when
- * requests did not.
+ * Closes what is idle for that long (0: as servers do), and trusts clients'
+ * certificates of that CA. Prints where it listens on stderr; ends with
+ * SIGTERM, and with 1 when requests did not.
  */
 #include <eddy/eddy.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct target {
     ed_server *server;
     ed_tls *tls;
+    int64_t idle_timeout;
     struct ed_tls_server_options options;
 };
 
@@ -132,26 +135,34 @@ static int stop_on_signal(void *arg)
     return err;
 }
 
-static int serve(void *arg)
+static int serve_on(struct target *target)
 {
-    struct target *target = arg;
     char address[ED_ADDR_TEXT];
+    int err =
+        ed_server_listen(target->server, "127.0.0.1:0", .tls = target->tls);
 
-    int err = ed_tls_server_with(&target->tls, &target->options);
-    if (err)
-        return err;
-    target->server =
-        ed_server_new(answer, .user = target, .drain_timeout = 5 * ED_S);
-    if (!target->server)
-        return ED_ENOMEM;
-    err = ed_server_listen(target->server, "127.0.0.1:0", .tls = target->tls);
     if (err)
         return err;
     ed_scope(s);
     ed_go(s, stop_on_signal, target);
     if (ed_server_address(target->server, 0, address))
         fprintf(stderr, "listening on https://%s\n", address);
-    err = ed_server_run(target->server);
+    return ed_server_run(target->server);
+}
+
+static int serve(void *arg)
+{
+    struct target *target = arg;
+    int err = ed_tls_server_with(&target->tls, &target->options);
+
+    if (err)
+        return err;
+    target->server = ed_server_new(answer, .user = target,
+                                   .idle_timeout = target->idle_timeout,
+                                   .drain_timeout = 5 * ED_S);
+    err = target->server ? serve_on(target) : ED_ENOMEM;
+    ed_server_free(target->server);
+    ed_tls_free(target->tls);
     return err;
 }
 
@@ -159,16 +170,16 @@ int main(int argc, char **argv)
 {
     struct target target = {
         .options = {.size = sizeof target.options, .certificate = argv[1]}};
-    if (argc > 3) {
-        target.options.client_ca = argv[2];
-        target.options.client_auth = strcmp(argv[3], "required")
+    if (argc > 2)
+        target.idle_timeout = atoi(argv[2]) * ED_MS;
+    if (argc > 4) {
+        target.options.client_ca = argv[3];
+        target.options.client_auth = strcmp(argv[4], "required")
                                          ? ED_TLS_CLIENT_OPTIONAL
                                          : ED_TLS_CLIENT_REQUIRED;
     }
     int err = ed_run(serve, &target);
     if (err)
         fprintf(stderr, "%s\n", ed_err_name(err));
-    ed_server_free(target.server);
-    ed_tls_free(target.tls);
     return err ? 1 : 0;
 }

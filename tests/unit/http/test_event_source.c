@@ -198,10 +198,10 @@ FIBER_TEST(a_password_of_the_url_is_in_no_text)
 {
     struct peer p = {.scripts = {SCRIPT("<", ">HTTP/1.1 404 No\r\n\r\n")}};
     ed_event_source *source;
-    char url[128];
+    char url[ED_ADDR_TEXT + 32];
 
     peer_open(&p);
-    snprintf(url, sizeof(url), "http://me:secret@%s", p.url + 7);
+    snprintf(url, sizeof(url), "http://me:secret@%s/", p.host);
     check_int(ed_event_source_open(&source, url), ED_ECONTENT);
     check_(strstr(ed_error(), "secret") == NULL, "%s", ed_error());
     check(strstr(peer_seen(&p), "Authorization: Basic "));
