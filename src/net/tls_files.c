@@ -426,7 +426,8 @@ static int heed_list(struct ed_tls_trust *trust, X509_CRL *list)
     if (!X509_CRL_digest(list, EVP_sha256(), digest, NULL) ||
         !X509_STORE_add_crl(trust->store, list))
         return ED_ENOMEM;
-    X509_STORE_set_flags(trust->store, X509_V_FLAG_CRL_CHECK);
+    X509_STORE_set_flags(trust->store,
+                         X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
     return note_digest(trust, digest);
 }
 
