@@ -26,7 +26,8 @@ struct ed_server_options {
     int64_t write_timeout;   /* without any progress of a reply; 30 s */
     int64_t request_timeout; /* deadline of a handler; none */
     int64_t drain_timeout;   /* after ed_server_stop(); 30 s */
-    int64_t tls_timeout;     /* for a handshake; 10 s */
+    int64_t tls_timeout;     /* for a handshake; 10 s. A quarter of it at
+                                max_handshakes */
     unsigned max_handshakes; /* TLS at once; further connections wait in the
                                 kernel's queue; 0: 256 */
 
