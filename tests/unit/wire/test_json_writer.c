@@ -452,6 +452,7 @@ static void check_round_trip(double x)
     if (digits < 2 || x == floor(x))
         return;
     snprintf(fewer, sizeof fewer, "%.*e", digits - 2, x);
+    assert_true(strtod(fewer, NULL) != x);
 }
 
 static void every_double_reads_as_itself_and_no_shorter_one_does(void **state)
