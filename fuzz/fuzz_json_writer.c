@@ -71,39 +71,49 @@ struct tree {
     int depth;
     json_t *root;
     char *key;   /* of the value to come */
-    bool unsure; /* holds what jansson has no way to say or to read */
+    bool wrong;  /* a call came where it may not: nothing counts any more */
+    bool unsure; /* holds what the writer has replaced */
+    bool unread; /* holds what jansson cannot read */
 };
+
+static json_t *innermost(const struct tree *t)
+{
+    return t->depth ? t->open[t->depth - 1] : NULL;
+}
 
 /* Puts a value where the next one goes; it is the tree's from then on. A key
  * that comes again replaces the value, as it does when jansson reads it. */
 static void put(struct tree *t, json_t *value)
 {
-    json_t *in = t->depth ? t->open[t->depth - 1] : NULL;
+    json_t *in = innermost(t);
 
     CHECK(value);
-    if (json_is_object(in) && t->key) {
-        json_object_set_new(in, t->key, value);
-        free(t->key);
-        t->key = NULL;
+    t->wrong |= in ? json_is_object(in) && !t->key : t->root != NULL;
+    if (t->wrong) {
+        json_decref(value);
+    } else if (!in) {
+        t->root = value;
     } else if (json_is_array(in)) {
         json_array_append_new(in, value);
-    } else if (!in && !t->root) {
-        t->root = value;
     } else {
-        json_decref(value); /* misuse: the text is thrown away */
+        json_object_set_new_nocheck(in, t->key, value);
+        free(t->key);
+        t->key = NULL;
     }
 }
 
 static void open_level(struct tree *t, json_t *value)
 {
-    if (t->depth == ED_JSON_DEPTH || (!t->depth && t->root)) {
-        json_decref(value);
-        return;
-    }
-    json_incref(value);
+    t->wrong |= t->depth == ED_JSON_DEPTH;
     put(t, value);
-    t->open[t->depth++] = value;
-    json_decref(value);
+    if (!t->wrong)
+        t->open[t->depth++] = value;
+}
+
+static void close_level(struct tree *t)
+{
+    t->wrong |= !t->depth || t->key;
+    t->depth -= !t->wrong;
 }
 
 static void put_text(struct tree *t, struct ed_bytes text)
@@ -118,9 +128,11 @@ static void put_text(struct tree *t, struct ed_bytes text)
 
 static void put_key(struct tree *t, struct ed_bytes name)
 {
-    if (!is_utf8(name) || (name.len && memchr(name.ptr, 0, name.len)))
-        t->unsure = true;
-    free(t->key);
+    t->wrong |= !json_is_object(innermost(t)) || t->key;
+    if (t->wrong)
+        return;
+    t->unsure |= !is_utf8(name);
+    t->unread |= name.len && memchr(name.ptr, 0, name.len);
     t->key = strndup(name.len ? name.ptr : "", name.len);
     CHECK(t->key);
 }
@@ -152,7 +164,7 @@ static void call(struct program *p, ed_json *j, struct tree *t)
         break;
     case 2:
         ed_json_end(j);
-        t->depth -= t->depth > 0;
+        close_level(t);
         break;
     case 3:
         copy = next_text(p, &text);
@@ -174,7 +186,7 @@ static void call(struct program *p, ed_json *j, struct tree *t)
     case 6:
         n = next_number(p);
         ed_json_uint(j, n);
-        t->unsure |= n > INT64_MAX;
+        t->unread |= n > INT64_MAX;
         put(t, json_integer((json_int_t)n));
         break;
     case 7:
@@ -248,11 +260,11 @@ static void check_text(struct ed_bytes text, const struct tree *t)
     struct ed_json again;
     struct ed_buf buf = {0};
 
-    if (t->unsure) {
+    CHECK(read || t->unread);
+    if (t->unsure || t->unread) {
         json_decref(read);
         return;
     }
-    CHECK(read);
     CHECK(same(read, t->root));
 
     /* Given back to the writer, it is written as something equal. */
@@ -301,10 +313,11 @@ static void run(struct program p, ed_json *j, struct tree *t)
     while (p.at < p.end)
         call(&p, j, t);
     /* What is open at the end is closed, for more to be right. */
-    while (t->depth) {
+    while (t->depth && !t->wrong) {
         ed_json_end(j);
-        t->depth--;
+        close_level(t);
     }
+    t->wrong |= !t->root;
 }
 
 static void forget(struct tree *t)
@@ -326,7 +339,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     ed_json_begin(&j, &buf);
     run(p, &j, &tree);
     int err = ed_json_finish(&j);
-    CHECK(!err || (err == ED_EUSAGE && j.why && !buf.len));
+    CHECK(err == (tree.wrong ? ED_EUSAGE : 0));
+    CHECK(!err || (j.why && !buf.len));
     if (!err)
         check_text(ed_buf_bytes(&buf), &tree);
     forget(&tree);
