@@ -135,32 +135,89 @@ static void strip_zeros(struct decimal *d)
         d->count--;
 }
 
+/* ---- numbers of usual size, exactly ---- */
+
+typedef unsigned __int128 wide;
+
 /*
- * Prices, measures, percentages: a whole number of at most 15 digits over a
- * small power of ten. Both are doubles without an error, so that one division
- * gives the double closest to the decimal, as every reader does. No other
- * decimal of 15 digits gives the same double, so this is the shortest.
+ * A number that is mantissa / 2^shift, as scaled / 2^shift times ten to the
+ * power of (point - DIGITS_MAX). What is before the binary point of that is its
+ * first 17 digits, without an error: 53 bits times 10^21 fit in 123.
  */
-static bool is_short(double x, struct decimal *d)
+struct scaled {
+    wide value;
+    wide step; /* from one mantissa to the next */
+    int shift;
+    int point;
+};
+
+/* For 1e-5 <= x < 2^53. */
+static struct scaled scale(double x)
 {
-    enum { PLACES_MAX = 9 };
+    static const double tens[] = {1e-4, 1e-3, 1e-2, 1e-1, 1e0,  1e1, 1e2,
+                                  1e3,  1e4,  1e5,  1e6,  1e7,  1e8, 1e9,
+                                  1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    const uint64_t top = (uint64_t)1 << 52;
+    uint64_t bits;
+    int point = 0;
 
-    if (x < 1e-5 || x >= 1e9)
-        return false;
-    for (int places = 0; places <= PLACES_MAX; places++) {
-        double scaled = x * (double)powers[places];
+    memcpy(&bits, &x, sizeof bits);
+    uint64_t mantissa = (bits & (top - 1)) | top;
+    while (point < 20 && x >= tens[point])
+        point++;
+    point -= 4;
 
-        if (scaled >= 1e15)
-            return false;
-        uint64_t n = (uint64_t)(scaled + 0.5);
-        if ((double)n / (double)powers[places] != x)
-            continue;
-        d->count = (int)(ed_json_print_uint(d->digits, n) - d->digits);
-        d->point = d->count - places;
-        return true;
-    }
-    return false;
+    int places = DIGITS_MAX - point; /* 1 to 21 */
+    wide step =
+        places < 19 ? powers[places] : (wide)powers[18] * powers[places - 18];
+    return (struct scaled){
+        .value = mantissa * step,
+        .step = step,
+        .shift = 1075 - (int)(bits >> 52),
+        .point = point,
+    };
 }
+
+/* Whether 17 digits are closer to the number than to its neighbours. Below a
+ * power of two the neighbour is only half as far away; those that come here
+ * have 12 digits at most, and are met exactly. */
+static bool is_closest(const struct scaled *s, uint64_t digits)
+{
+    wide there = (wide)digits << s->shift;
+    wide off = there > s->value ? there - s->value : s->value - there;
+
+    return off * 2 < s->step;
+}
+
+/*
+ * Tries 15 digits, 16, and then 17, which always do. Decimals of 15 digits lie
+ * further apart than doubles: no two are closest to the same one, so that what
+ * is left of one without its zeros is the shortest there is.
+ */
+static uint64_t shortest_digits(const struct scaled *s)
+{
+    uint64_t n = (uint64_t)(s->value >> s->shift);
+
+    for (uint64_t unit = 100; unit > 1; unit /= 10) {
+        uint64_t rounded = (n + unit / 2) / unit * unit;
+
+        if (is_closest(s, rounded))
+            return rounded;
+    }
+    return n + (uint64_t)(s->value >> (s->shift - 1) & 1);
+}
+
+static void find_exactly(double x, struct decimal *d)
+{
+    struct scaled s = scale(x);
+    uint64_t n = shortest_digits(&s);
+
+    d->count = (int)(ed_json_print_uint(d->digits, n) - d->digits);
+    d->point = s.point + d->count - DIGITS_MAX;
+    strip_zeros(d);
+}
+
+/* ---- very large and very small ones, by the C library ---- */
 
 /* Prints and takes the digits out, whatever the point between them is. */
 static void see_digits(double x, struct decimal *d)
@@ -190,10 +247,9 @@ static double value_of(const struct decimal *d)
 }
 
 /* `d` in `count` digits. */
-static struct decimal rounded(const struct decimal *d, int count)
+static struct decimal rounded(const struct decimal *d, int count, bool up)
 {
     struct decimal r = *d;
-    bool up = d->digits[count] >= '5';
 
     r.count = count;
     for (int i = count - 1; up && i >= 0; i--) {
@@ -208,16 +264,26 @@ static struct decimal rounded(const struct decimal *d, int count)
     return r;
 }
 
-/* Leaves digits out for as long as the rest reads as the same number. */
+static struct decimal nearest(const struct decimal *d, int count)
+{
+    return rounded(d, count, d->digits[count] >= '5');
+}
+
+/* Leaves digits out for as long as the rest reads as the same number. Below a
+ * power of two there is only half the place, so that it may be the decimal
+ * above, and not the nearest, that does. */
 static void find_shortest(double x, struct decimal *d)
 {
     struct decimal seen;
 
     see_digits(x, &seen);
-    *d = rounded(&seen, DIGITS_MAX);
+    *d = nearest(&seen, DIGITS_MAX);
     while (d->count > 1) {
-        struct decimal r = rounded(&seen, d->count - 1);
+        int count = d->count - 1;
+        struct decimal r = nearest(&seen, count);
 
+        if (value_of(&r) != x)
+            r = rounded(&seen, count, true);
         if (value_of(&r) != x)
             return;
         *d = r;
@@ -234,9 +300,11 @@ char *ed_json_print_double(char *at, double x)
         *at++ = '-';
         x = -x;
     }
-    if (x < 1e15 && x == (double)(uint64_t)x)
+    if (x < 0x1p53 && x == (double)(uint64_t)x)
         return ed_json_print_uint(at, (uint64_t)x);
-    if (!is_short(x, &d))
+    if (x >= 1e-5 && x < 0x1p53)
+        find_exactly(x, &d);
+    else
         find_shortest(x, &d);
     return print_decimal(at, &d);
 }

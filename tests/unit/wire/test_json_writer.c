@@ -415,6 +415,7 @@ static void doubles_have_as_few_digits_as_they_need(void **state)
     a_double(DBL_MAX, "1.7976931348623157e+308");
     a_double(DBL_MIN, "2.2250738585072014e-308");
     a_double(5e-324, "5e-324");
+    a_double(0x1p-1017, "7.120236347223045e-307"); /* not the nearest */
     a_double(9.5e-7, "9.5e-7");
     a_double(999999999.9999999, "999999999.9999999");
 }
