@@ -45,7 +45,8 @@ static int talk(void *arg)
     CHECK(ed_stream_pair(&s, &t->proxy) == 0);
     ed_scope(scope);
     ed_go(scope, answer, t);
-    t->err = ed_tunnel_http(s, &proxy, ED_BYTES("a.org:443"), ED_BYTES("eddy"));
+    t->err = ed_tunnel_http(s, &proxy, ED_BYTES("a.org:443"),
+                            ED_BYTES("Basic bWU="), ED_BYTES("eddy"));
     CHECK(t->err == 0 || (t->err == ED_EPROXY && *ed_error()));
     ed_stream_close(s);
     return ed_wait(scope);

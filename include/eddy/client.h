@@ -168,7 +168,8 @@ struct ed_client_options {
      * "https://...", "socks5://..." (names resolved here) or "socks5h://..."
      * (there). NULL: what the environment says, read as curl does: http_proxy,
      * https_proxy or HTTPS_PROXY, all_proxy or ALL_PROXY, and no_proxy or
-     * NO_PROXY. "": none.
+     * NO_PROXY. "": none. A Proxy-Authorization field of a fetch is told to
+     * the proxy alone.
      */
     const char *proxy;
     /* Hosts reached without it: "a.org,.b.org,10.0.0.0/8,[::1]" or "*". */
@@ -303,7 +304,8 @@ struct ed_fetch_options {
  * Suspends, under the deadline in force. Returns 0, or, with ed_error() naming
  * the host and the phase,
  *   ED_EURL        the URL is none
- *   ED_EUSAGE      a method, field, content type or user agent that is none;
+ *   ED_EUSAGE      a method, field, content type, user agent or range that is
+ *                  none; a user of basic authentication with a ':';
  *                  a field that is the client's to set (Content-Length,
  *                  Transfer-Encoding); two bodies; a body that cannot be sent
  *                  again where it has to be; a file without a length, or that

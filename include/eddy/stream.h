@@ -155,6 +155,9 @@ ED_API void ed_listener_close(ed_listener *l);
  * When the fiber is cancelled, so are the connections; when the listener is
  * closed, they are waited for.
  *
+ * fn may not replace its stream: who turns to TLS in mid-stream
+ * (ed_start_tls()) takes connections with ed_accept().
+ *
  * Suspends. Returns ED_ECANCELED, ED_ETIMEOUT or ED_ECLOSED.
  */
 typedef int ed_stream_fn(ed_stream *s, void *arg);

@@ -343,7 +343,7 @@ static int open_tls(struct run *run)
     int err = ed_tls_server(&run->tls, .certificate = run->certificate,
                             .key = run->key);
     if (err) {
-        ed_log_error("cannot serve TLS: %s", ed_error());
+        ed_log_error("cannot start: %s", ed_error());
         run->status = FAILED;
     }
     return err;

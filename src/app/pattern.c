@@ -7,6 +7,7 @@
 #include "app/pattern.h"
 
 #include "app/router.h"
+#include "base/ascii.h"
 #include "wire/http1.h"
 
 #include <eddy/error.h>
@@ -100,10 +101,7 @@ static int read_host(struct reader *r, struct ed_bytes host)
     char *lower = ed_arena_copy(r->arena, name);
     if (!lower)
         return ED_ENOMEM;
-    for (size_t i = 0; i < name.len; i++) {
-        if (lower[i] >= 'A' && lower[i] <= 'Z')
-            lower[i] += 'a' - 'A';
-    }
+    ed_lower(lower, name);
     r->pattern->host = ed_bytes_of(lower, name.len);
     return 0;
 }

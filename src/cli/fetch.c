@@ -115,10 +115,13 @@ static int work(void *arg)
 static int show_progress(void *arg)
 {
     const struct fetch_run *run = arg;
+    const char *clear = "";
 
-    while (!ed_sleep(PROGRESS_AFTER))
+    while (!ed_sleep(PROGRESS_AFTER)) {
         fprintf(stderr, "\r%zu of %zu fetched ", run->done, run->count);
-    fputs("\r\033[K", stderr);
+        clear = "\r\033[K";
+    }
+    fputs(clear, stderr);
     return 0;
 }
 
@@ -156,11 +159,15 @@ static int report(const struct fetch_run *run)
         fetch_report_json(run, stdout);
     else
         fetch_report_table(run, stdout);
+    int status = run->unsaved ? EXIT_FAILED : 0;
     for (size_t i = 0; i < run->count; i++) {
+        /* Such an option makes no request of any URL. */
+        if (run->jobs[i].err == ED_EUSAGE)
+            return EXIT_USAGE;
         if (fetch_failed(&run->jobs[i]))
-            return EXIT_FAILED;
+            status = EXIT_FAILED;
     }
-    return run->unsaved ? EXIT_FAILED : 0;
+    return status;
 }
 
 static int fetch_jobs(struct fetch_run *run)
@@ -177,12 +184,24 @@ static int fetch_jobs(struct fetch_run *run)
 static void free_run(struct fetch_run *run)
 {
     for (size_t i = 0; i < run->count; i++) {
+        free(run->jobs[i].url);
+        free(run->jobs[i].told);
         free((char *)run->jobs[i].path);
         free(run->jobs[i].error);
         free(run->jobs[i].final_url);
     }
     free(run->jobs);
+    ed_buf_free(&run->joined);
     fetch_free_options(&run->settings);
+}
+
+static int take_urls(struct fetch_run *run, int argc, char **argv)
+{
+    int err = 0;
+
+    while (optind < argc && !err)
+        err = fetch_take_url(&run->jobs[run->count++], argv[optind++]);
+    return err;
 }
 
 int fetch_main(int argc, char **argv)
@@ -195,9 +214,7 @@ int fetch_main(int argc, char **argv)
     if (!status && run.settings.help) {
         fetch_show_help();
     } else if (!status && run.jobs) {
-        while (optind < argc)
-            run.jobs[run.count++].url = argv[optind++];
-        status = fetch_jobs(&run);
+        status = take_urls(&run, argc, argv) ? EXIT_FAILED : fetch_jobs(&run);
     }
     free_run(&run);
     return status;

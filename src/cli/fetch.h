@@ -18,7 +18,8 @@ struct fetch_tls {
 
 /* One URL and what became of it. */
 struct fetch_job {
-    const char *url;
+    char *url;
+    char *told;       /* the same without user information, to be shown */
     const char *path; /* of the file the body goes to; NULL: none */
     int err;
     char *error; /* for people; NULL when all is well */
@@ -44,17 +45,17 @@ struct fetch_settings {
     const char *method;
     bool head;
     struct fetch_list headers;
-    const char *data;
+    struct fetch_list data; /* TEXT or @FILE */
     struct fetch_list form;
     const char *upload;
     const char *range;
     const char *user_agent;
 
-    const char *user; /* "NAME:PASSWORD" */
+    char *user; /* "NAME:PASSWORD" */
     bool digest, any_auth;
-    const char *bearer;
-    const char *cookies;    /* "NAME=VALUE" or a file */
-    const char *cookie_jar; /* file to write */
+    char *bearer;
+    struct fetch_list cookies; /* "NAME=VALUE" or a file; allocated */
+    const char *cookie_jar;    /* file to write */
 
     bool location;
     int64_t max_redirects;
@@ -64,7 +65,8 @@ struct fetch_settings {
     const char *ca, *certificate, *key;
     struct fetch_list pins;
 
-    const char *proxy, *no_proxy;
+    char *proxy;
+    const char *no_proxy;
     struct fetch_list resolve; /* "HOST:PORT:ADDRESS" */
     const char *interface;
 
@@ -88,16 +90,28 @@ struct fetch_run {
     ed_tls *tls;          /* NULL: the system's */
     ed_jar *jar;          /* NULL: none */
     struct ed_bytes data; /* of -d, once read */
+    struct ed_buf joined; /* where it lies if there were several */
     bool unsaved;         /* the cookies could not be written */
 };
 
 /* ---- the command line (fetch_options.c) ---- */
 
-/* Reads it; `optind` is then the first URL. 0, or an exit status after saying
- * what is wrong. The lists are the caller's to free, whatever is returned. */
+/* Reads it; `optind` is then the first URL. What is secret of it is hidden
+ * from the list of processes. 0, or an exit status after saying what is wrong.
+ * The settings are the caller's to free, whatever is returned. */
 int fetch_read_options(struct fetch_settings *settings, int argc, char **argv);
 void fetch_free_options(struct fetch_settings *settings);
 void fetch_show_help(void);
+
+/* ---- secrets (fetch_secrets.c) ---- */
+
+/* Copies an argument, to be freed, and writes over it, so that a list of
+ * processes does not show it. NULL without memory. */
+char *fetch_take_secret(char *argument);
+
+/* Takes the URL of a job, and hides the user information in the argument.
+ * -1 without memory. */
+int fetch_take_url(struct fetch_job *job, char *argument);
 
 /* ---- what it makes of the library (fetch_client.c) ---- */
 

@@ -19,17 +19,40 @@ static int fail(int err)
     return err;
 }
 
-/* -d @FILE, as curl has it. */
+/* TEXT or @FILE, whose bytes are taken as they are. */
+static int read_piece(struct ed_bytes *out, const char *data)
+{
+    *out = ed_bytes(data);
+    return *data == '@' ? ed_file_read(out, data + 1, DATA_MAX) : 0;
+}
+
+static int join_data(struct ed_buf *all, const struct fetch_list *list)
+{
+    int err = 0;
+
+    for (size_t i = 0; i < list->count && !err; i++) {
+        struct ed_bytes piece;
+        err = read_piece(&piece, list->items[i]);
+        if (!err && i)
+            err = ed_buf_add(all, "&", 1);
+        if (!err)
+            err = ed_buf_add(all, piece.ptr, piece.len);
+    }
+    return err;
+}
+
+/* -d once, or several times, as the fields of a form. */
 static int read_data(struct fetch_run *run)
 {
-    const char *data = run->settings.data;
+    const struct fetch_list *list = &run->settings.data;
+    int err = 0;
 
-    if (!data)
-        return 0;
-    run->data = ed_bytes(data);
-    if (*data != '@')
-        return 0;
-    int err = ed_file_read(&run->data, data + 1, DATA_MAX);
+    if (list->count == 1)
+        err = read_piece(&run->data, list->items[0]);
+    if (list->count > 1) {
+        err = join_data(&run->joined, list);
+        run->data = ed_buf_bytes(&run->joined);
+    }
     return err ? fail(err) : 0;
 }
 
@@ -53,32 +76,68 @@ static bool is_cookie(const char *text)
     return strchr(text, '=') != NULL;
 }
 
-static int send_cookie(struct fetch_settings *s)
+/* All that are given as text, in one field. */
+static int send_cookies(struct fetch_settings *s)
 {
-    size_t size = strlen(s->cookies) + sizeof("Cookie: ");
-    char *line = ed_arena_alloc(ed_fiber_arena(), size);
+    const char *line = "Cookie:";
 
+    for (size_t i = 0; i < s->cookies.count && line; i++)
+        line = ed_arena_printf(ed_fiber_arena(), "%s%s%s", line, i ? "; " : " ",
+                               s->cookies.items[i]);
     if (!line)
-        return ED_ENOMEM;
-    snprintf(line, size, "Cookie: %s", s->cookies);
-    s->headers.items[s->headers.count++] = line;
+        return fail(ED_ENOMEM);
+    if (s->cookies.count)
+        s->headers.items[s->headers.count++] = line;
     return 0;
 }
 
-static int make_jar(struct fetch_settings *s, ed_jar **jar)
+/* "a=b; c=d": of the hosts of the URLs alone, besides what they set. */
+static int keep_cookies(const struct fetch_run *run, const char *text)
 {
-    bool from_file = s->cookies && !is_cookie(s->cookies);
+    struct ed_bytes rest = ed_bytes(text);
+    int err = 0;
 
-    *jar = NULL;
-    if (s->cookies && !from_file && send_cookie(s))
-        return fail(ED_ENOMEM);
-    if (!from_file && !s->cookie_jar)
-        return 0;
-    *jar = ed_jar_new();
-    if (!*jar)
-        return fail(ED_ENOMEM);
-    int err = from_file ? ed_jar_load(*jar, s->cookies) : 0;
+    while (rest.ptr && !err) {
+        struct ed_bytes pair = ed_bytes_trim(ed_bytes_cut(&rest, ';'));
+        const char *cookie = ed_arena_printf(ed_fiber_arena(), "%.*s; Path=/",
+                                             (int)pair.len, pair.ptr);
+        if (!cookie)
+            return ED_ENOMEM;
+        for (size_t i = 0; pair.len && i < run->count && !err; i++)
+            err = ed_jar_set(run->jar, run->jobs[i].url, cookie);
+        if (err == ED_EURL)
+            err = 0; /* the fetch says what is wrong with it */
+    }
+    return err;
+}
+
+static int fill_jar(const struct fetch_run *run)
+{
+    const struct fetch_list *list = &run->settings.cookies;
+    int err = 0;
+
+    for (size_t i = 0; i < list->count && !err; i++) {
+        const char *text = list->items[i];
+
+        if (is_cookie(text))
+            err = keep_cookies(run, text);
+        else if (*text) /* "" is no file, as in curl */
+            err = ed_jar_load(run->jar, text);
+    }
     return err ? fail(err) : 0;
+}
+
+static int make_jar(struct fetch_run *run)
+{
+    struct fetch_settings *s = &run->settings;
+    bool wanted = s->cookie_jar != NULL;
+
+    for (size_t i = 0; i < s->cookies.count; i++)
+        wanted |= !is_cookie(s->cookies.items[i]);
+    if (!wanted)
+        return send_cookies(s);
+    run->jar = ed_jar_new();
+    return run->jar ? fill_jar(run) : fail(ED_ENOMEM);
 }
 
 /* ---- hosts ---- */
@@ -130,7 +189,7 @@ int fetch_open_client(struct fetch_run *run)
     if (!err)
         err = make_tls(s, &run->tls);
     if (!err)
-        err = make_jar(s, &run->jar);
+        err = make_jar(run);
     if (err)
         return err;
     run->client =
@@ -166,9 +225,6 @@ int fetch_close_client(struct fetch_run *run)
 static int add_field(ed_form *form, const char *text)
 {
     const char *value = strchr(text, '=');
-
-    if (!value)
-        return ed_fail(ED_EUSAGE, "--form %s is not NAME=VALUE", text);
     const char *name =
         ed_arena_printf(ed_fiber_arena(), "%.*s", (int)(value - text), text);
     if (!name)
@@ -233,7 +289,8 @@ int fetch_options_of(const struct fetch_run *run, struct ed_fetch_options *o)
         .method = method_of(s),
         .headers = s->headers.items,
         .body = run->data,
-        .content_type = s->data ? "application/x-www-form-urlencoded" : NULL,
+        .content_type =
+            s->data.count ? "application/x-www-form-urlencoded" : NULL,
         .file = s->upload,
         .range = s->range,
         .bearer = s->bearer,

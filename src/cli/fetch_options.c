@@ -14,7 +14,7 @@
 #define REDIRECTS_MAX 1000
 #define RETRIES_MAX   100
 
-enum kind { TEXT, LIST, FLAG, SECONDS, NUMBER };
+enum kind { TEXT, SECRET, LIST, SECRETS, FLAG, SECONDS, NUMBER };
 
 /* Options without a letter have numbers above all letters. */
 enum { NO_LETTER = 256 };
@@ -25,7 +25,7 @@ static const struct row {
     int letter; /* 0: none */
     const char *name;
     const char *placeholder; /* NULL: takes no value */
-    const char *help;
+    const char *help;        /* NULL: another name of the one before */
     enum kind kind;
     size_t at;   /* in struct fetch_settings */
     int64_t max; /* of a NUMBER; the least is 1, unless `zero` */
@@ -43,7 +43,8 @@ static const struct row {
     {'X', "request", "METHOD", "instead of GET, or POST with a body", TEXT,
      AT(method)},
     {'I', "head", NULL, "ask for the head only", FLAG, AT(head)},
-    {'d', "data", "TEXT|@FILE", "send a body", TEXT, AT(data)},
+    {'d', "data", "TEXT|@FILE", "send a body; if repeated, with '&' in between",
+     LIST, AT(data)},
     {'F', "form", "NAME=VALUE",
      "send a form; =@FILE is a file; may be repeated", LIST, AT(form)},
     {'T', "upload-file", "FILE", "send a file, with PUT", TEXT, AT(upload)},
@@ -55,12 +56,13 @@ static const struct row {
     {'L', "location", NULL, "follow redirects", FLAG, AT(location)},
     {0, "max-redirs", "N", "at most so many; 10", NUMBER, AT(max_redirects),
      REDIRECTS_MAX},
-    {'u', "user", "NAME:PASSWORD", "for the server", TEXT, AT(user)},
+    {'u', "user", "NAME:PASSWORD", "for the server", SECRET, AT(user)},
     {0, "digest", NULL, "with digest authentication", FLAG, AT(digest)},
     {0, "anyauth", NULL, "with the best that is asked for", FLAG, AT(any_auth)},
-    {0, "oauth2-bearer", "TOKEN", "send a token", TEXT, AT(bearer)},
-    {'b', "cookie", "NAME=VALUE|FILE", "send a cookie, or those of a file",
-     TEXT, AT(cookies)},
+    {0, "oauth2-bearer", "TOKEN", "send a token", SECRET, AT(bearer)},
+    {'b', "cookie", "NAME=VALUE|FILE",
+     "send a cookie, or those of a file; may be repeated", SECRETS,
+     AT(cookies)},
     {'c', "cookie-jar", "FILE", "write all cookies there at the end", TEXT,
      AT(cookie_jar)},
 
@@ -71,7 +73,7 @@ static const struct row {
     {0, "pinnedpubkey", "PIN", "trust only this; may be repeated", LIST,
      AT(pins)},
 
-    {'x', "proxy", "URL", "go through it; \"\" is none", TEXT, AT(proxy)},
+    {'x', "proxy", "URL", "go through it; \"\" is none", SECRET, AT(proxy)},
     {0, "noproxy", "LIST", "but not to these hosts", TEXT, AT(no_proxy)},
     {0, "resolve", "HOST:PORT:IP", "where a host is; may be repeated", LIST,
      AT(resolve)},
@@ -79,6 +81,7 @@ static const struct row {
 
     {'m', "timeout", "SECONDS", "give up a fetch after that; 30", SECONDS,
      AT(timeout)},
+    {0, "max-time", "SECONDS", NULL, SECONDS, AT(timeout)},
     {0, "connect-timeout", "SECONDS", "or connecting; 10", SECONDS,
      AT(connect_timeout)},
     {0, "retry", "N", "try again so often, where that is safe", NUMBER,
@@ -100,6 +103,8 @@ void fetch_show_help(void)
         char left[40], letter[8] = "    ";
         const char *value = rows[i].placeholder;
 
+        if (!rows[i].help)
+            continue;
         if (rows[i].letter)
             snprintf(letter, sizeof(letter), "-%c, ", rows[i].letter);
         snprintf(left, sizeof(left), "--%s%s%s", rows[i].name, value ? " " : "",
@@ -152,14 +157,19 @@ static void fill(struct getopt_tables *t)
     }
 }
 
+/* What getopt_long() stopped at: a letter; a name that wants no value; or
+ * `text`, a name. */
 static int unknown_option(const char *text)
 {
     struct ed_suggestion best = {0};
+    const struct row *row = optopt ? row_of(optopt) : NULL;
 
-    if (!strncmp(text, "--", 2)) {
-        for (size_t i = 0; i < ROWS; i++)
-            ed_suggest(&best, text + 2, rows[i].name);
-    }
+    if (row)
+        return usage_error("fetch: --%s takes no value", row->name);
+    if (optopt)
+        return usage_error("fetch: no option '-%c'", optopt);
+    for (size_t i = 0; i < ROWS; i++)
+        ed_suggest(&best, text + 2, rows[i].name);
     if (best.word)
         return usage_error("fetch: no option '%s' (did you mean '--%s'?)", text,
                            best.word);
@@ -191,8 +201,15 @@ static int take_seconds(const struct row *row, const char *text, int64_t *value)
     return 0;
 }
 
+static int take_secret(char *value, char **secret)
+{
+    free(*secret);
+    *secret = fetch_take_secret(value);
+    return *secret ? 0 : EXIT_FAILED;
+}
+
 static int take_value(struct fetch_settings *settings, const struct row *row,
-                      const char *value)
+                      char *value)
 {
     void *at = (char *)settings + row->at;
     struct fetch_list *list = at;
@@ -201,6 +218,11 @@ static int take_value(struct fetch_settings *settings, const struct row *row,
     case TEXT:
         *(const char **)at = value;
         return 0;
+    case SECRET:
+        return take_secret(value, at);
+    case SECRETS:
+        list->items[list->count] = fetch_take_secret(value);
+        return list->items[list->count++] ? 0 : EXIT_FAILED;
     case LIST:
         list->items[list->count++] = value;
         return 0;
@@ -215,21 +237,38 @@ static int take_value(struct fetch_settings *settings, const struct row *row,
     return 0;
 }
 
+/* What makes no request, whatever the URL is. */
+static int check_words(const struct fetch_settings *s)
+{
+    for (size_t i = 0; i < s->headers.count; i++) {
+        if (!strchr(s->headers.items[i], ':'))
+            return usage_error("fetch: --header %s is not \"NAME: VALUE\"",
+                               s->headers.items[i]);
+    }
+    for (size_t i = 0; i < s->form.count; i++) {
+        if (!strchr(s->form.items[i], '='))
+            return usage_error("fetch: --form %s is not NAME=VALUE",
+                               s->form.items[i]);
+    }
+    if (s->user && !strchr(s->user, ':'))
+        return usage_error("fetch: --user %s is not NAME:PASSWORD", s->user);
+    return 0;
+}
+
 /* What only one of can be meant. */
 static int check(const struct fetch_settings *s)
 {
-    int bodies = (s->data != NULL) + (s->form.count > 0) + (s->upload != NULL);
+    int bodies =
+        (s->data.count > 0) + (s->form.count > 0) + (s->upload != NULL);
 
     if (bodies > 1)
         return usage_error("fetch: -d, -F and -T exclude each other");
     if (s->head && bodies)
         return usage_error("fetch: -I asks for a head and sends no body");
-    if (s->user && !strchr(s->user, ':'))
-        return usage_error("fetch: --user %s is not NAME:PASSWORD", s->user);
     if (s->user && s->bearer)
         return usage_error("fetch: --user and --oauth2-bearer exclude each"
                            " other");
-    return 0;
+    return check_words(s);
 }
 
 static bool new_lists(struct fetch_settings *settings, int argc)
@@ -237,7 +276,7 @@ static bool new_lists(struct fetch_settings *settings, int argc)
     for (size_t i = 0; i < ROWS; i++) {
         struct fetch_list *list = (void *)((char *)settings + rows[i].at);
 
-        if (rows[i].kind != LIST)
+        if (rows[i].kind != LIST && rows[i].kind != SECRETS)
             continue;
         /* The headers may get a Cookie besides. */
         list->items = calloc((size_t)argc + 2, sizeof(*list->items));
@@ -250,9 +289,14 @@ static bool new_lists(struct fetch_settings *settings, int argc)
 void fetch_free_options(struct fetch_settings *settings)
 {
     for (size_t i = 0; i < ROWS; i++) {
-        struct fetch_list *list = (void *)((char *)settings + rows[i].at);
+        void *at = (char *)settings + rows[i].at;
+        struct fetch_list *list = at;
 
-        if (rows[i].kind == LIST)
+        if (rows[i].kind == SECRET)
+            free(*(char **)at);
+        for (size_t n = 0; rows[i].kind == SECRETS && n < list->count; n++)
+            free((char *)list->items[n]);
+        if (rows[i].kind == LIST || rows[i].kind == SECRETS)
             free(list->items);
     }
 }

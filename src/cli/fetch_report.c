@@ -140,7 +140,7 @@ static void put_job(const struct fetch_job *job, FILE *out, bool colour,
         put_ms(out, 11, p.tls);
     put_ms(out, 12, p.first_byte);
     put_ms(out, 12, p.total);
-    fprintf(out, "  %s\n", job->url);
+    fprintf(out, "  %s\n", job->told);
     if (job->redirects)
         fprintf(out, "       %u redirect%s to %s\n", job->redirects,
                 job->redirects > 1 ? "s" : "", job->final_url);
@@ -183,9 +183,23 @@ static json_t *json_ms(double value)
     return value < 0 ? json_null() : json_real(value);
 }
 
+/* What is not UTF-8 has no place in JSON: then bytes beyond ASCII are '?'. */
+static json_t *json_ascii(const char *text)
+{
+    char *copy = strdup(text);
+
+    for (char *at = copy; at && *at; at++)
+        *at = *at & 0x80 ? '?' : *at;
+    json_t *json = json_string(copy);
+    free(copy);
+    return json;
+}
+
 static json_t *json_text(const char *text)
 {
-    return text ? json_string(text) : json_null();
+    json_t *json = text ? json_string(text) : json_null();
+
+    return json ? json : json_ascii(text);
 }
 
 static json_t *json_tls(const struct fetch_job *job)
@@ -199,11 +213,11 @@ static json_t *json_tls(const struct fetch_job *job)
                              "cipher", tls->cipher, "resumed", tls->resumed);
     if (json && tls->has_peer)
         (void)json_object_update_new(
-            json,
-            json_pack("{s:s, s:s, s:s, s:I}", "subject", tls->peer.subject,
-                      "issuer", tls->peer.issuer, "not_after",
-                      date_text(tls->peer.not_after, date, sizeof(date)),
-                      "days_left", (json_int_t)days_left(job)));
+            json, json_pack("{s:o, s:o, s:s, s:I}", "subject",
+                            json_text(tls->peer.subject), "issuer",
+                            json_text(tls->peer.issuer), "not_after",
+                            date_text(tls->peer.not_after, date, sizeof(date)),
+                            "days_left", (json_int_t)days_left(job)));
     return json;
 }
 
@@ -214,7 +228,7 @@ static json_t *json_job(const struct fetch_job *job)
     return json_pack(
         "{s:o, s:o, s:I, s:b, s:i, s:o, s:o, s:o, s:o,"
         " s:{s:o, s:o, s:o, s:o, s:o}}",
-        "url", json_text(job->url), "status",
+        "url", json_text(job->told), "status",
         job->status ? json_integer(job->status) : json_null(), "size",
         (json_int_t)job->size, "reused", job->timing.reused, "redirects",
         (int)job->redirects, "final_url", json_text(job->final_url), "tls",

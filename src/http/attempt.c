@@ -9,6 +9,7 @@
 #include "http/attempt.h"
 #include "http/expect.h"
 #include "http/request_body.h"
+#include "http/response.h"
 #include "http/watch.h"
 #include <stdio.h>
 
@@ -133,16 +134,9 @@ static int open_conn(struct ed_attempt *a, struct ed_client_conn **out)
 static int explain_failure(const struct ed_attempt *a)
 {
     const struct ed_res_failure *failure = &a->res->failure;
-    char text[128];
+    char text[ED_FAILURE_TEXT];
 
-    if (failure->after)
-        ed_timeout_text(text, sizeof(text), failure->why,
-                        (enum ed_timeout)failure->timeout, failure->after);
-    else
-        snprintf(text, sizeof(text), "%s%s%s%s", failure->why,
-                 failure->os ? " (" : "",
-                 failure->os ? ed_err_text(-failure->os) : "",
-                 failure->os ? ")" : "");
+    ed_res_failure_text(failure, text);
     return ed_attempt_explain(a, failure->err, text);
 }
 

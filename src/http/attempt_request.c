@@ -2,6 +2,7 @@
  * attempt_request.c - the request of a fetch: where it goes and what it says.
  */
 #include "http/attempt.h"
+#include "base/ascii.h"
 #include "http/expect.h"
 #include "net/addr.h"
 #include <stdio.h>
@@ -19,12 +20,7 @@ static void add(struct ed_attempt *a, struct ed_bytes text)
 
 static void add_lower(struct ed_attempt *a, struct ed_bytes text)
 {
-    char *to = a->key + a->key_len;
-
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.ptr[i];
-        to[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-    }
+    ed_lower(a->key + a->key_len, text);
     a->key_len += text.len;
 }
 
@@ -86,10 +82,10 @@ static void go_by_proxy(struct ed_attempt *a)
     const struct ed_proxy *proxy = a->route.proxy;
     struct ed_bytes key = ed_bytes(proxy->key);
 
+    a->head.proxy_authorization = ed_bytes(proxy->authorization);
     if (ed_route_is_relayed(&a->route, &a->url)) {
         a->head.relayed =
             ed_bytes_of(a->key, a->authority.ptr - a->key + a->head.host.len);
-        a->head.proxy_authorization = ed_bytes(proxy->authorization);
         a->pool_key = key;
         return;
     }
@@ -123,6 +119,9 @@ int ed_attempt_read_url(struct ed_attempt *a)
     if (err)
         return err;
     ed_route_choose(&a->client->routes, &a->url, &a->route);
+    /* Who has a proxy means that with the field, and not the server. */
+    a->head.withholds = ed_proxies_any(&a->client->routes.proxies) &&
+                        !ed_route_is_relayed(&a->route, &a->url);
     if (a->route.proxy)
         go_by_proxy(a);
     return 0;

@@ -7,6 +7,7 @@
  */
 #include "http/auth.h"
 #include "http/attempt.h"
+#include "base/ascii.h"
 #include "base/base64.h"
 #include "base/list.h"
 #include "http/digest.h"
@@ -132,8 +133,8 @@ static int find_out(const struct ed_journey *j, struct where *w)
                         host.ptr, w->url.port);
     if (!w->origin)
         return ed_journey_explain(j, ED_ENOMEM, "no memory for the request");
-    for (char *c = w->origin; !w->url.socket.len && *c; c++)
-        *c = *c >= 'A' && *c <= 'Z' ? (char)(*c | 0x20) : *c;
+    if (!w->url.socket.len)
+        ed_lower(w->origin, ed_bytes(w->origin));
     return 0;
 }
 

@@ -2,6 +2,7 @@
  * digest.c - digest authentication: from a challenge to its answer.
  */
 #include "http/digest.h"
+#include "base/hex.h"
 #include <eddy/error.h>
 #include <stdio.h>
 
@@ -82,14 +83,11 @@ static bool take_param(struct ed_digest_challenge *c,
 
 static bool draw_cnonce(struct ed_digest_challenge *c)
 {
-    static const char digits[] = "0123456789abcdef";
     uint8_t random[ED_CNONCE_LEN / 2];
 
     if (ed_random(random, sizeof(random)))
         return false;
-    for (size_t i = 0; i < ED_CNONCE_LEN; i++)
-        c->cnonce[i] = digits[random[i / 2] >> (i % 2 ? 0 : 4) & 15];
-    c->cnonce[ED_CNONCE_LEN] = '\0';
+    *ed_hex_write(c->cnonce, random, sizeof(random)) = '\0';
     return true;
 }
 

@@ -43,6 +43,13 @@ struct ed_event_source {
     char url[];
 };
 
+/* Texts that name the URL take it from the response, as that one has no user
+ * information. */
+static int no_memory(void)
+{
+    return ed_fail(ED_ENOMEM, "no memory for events");
+}
+
 /* ---- connecting ---- */
 
 static void disconnect(ed_event_source *source)
@@ -105,8 +112,7 @@ static int fetch(ed_event_source *source)
     const char **fields = all_fields(source);
 
     if (!fields)
-        return ed_fail(ED_ENOMEM, "%.120s: no memory to ask for events",
-                       source->url);
+        return no_memory();
     return ed_fetch(&source->res, source->url, .client = source->client,
                     .headers = fields, .bearer = source->bearer,
                     .stream = true);
@@ -131,20 +137,20 @@ static bool passes(int status)
 static int check_response(const ed_event_source *source, bool *lasting)
 {
     const ed_res *res = source->res;
+    const char *url = ed_res_url(res);
     int status = ed_res_status(res);
 
     *lasting = !passes(status);
     if (status == 204)
-        return ed_fail(ED_EEOF, "%.120s: the server has no more events",
-                       source->url);
+        return ed_fail(ED_EEOF, "%.120s: the server has no more events", url);
     if (status != 200)
-        return ed_fail(ED_ECONTENT, "%.120s: %d instead of events", source->url,
+        return ed_fail(ED_ECONTENT, "%.120s: %d instead of events", url,
                        status);
     if (has_events(res))
         return 0;
     const char *type = ed_res_header(res, "Content-Type");
     return ed_fail(ED_ECONTENT, "%.120s: %.60s instead of text/event-stream",
-                   source->url, type ? type : "no type");
+                   url, type ? type : "no type");
 }
 
 /* Tries once. On failure *lasting says whether another time may help. */
@@ -233,7 +239,7 @@ static int read_event(ed_event_source *source)
         int got = ed_sse_read(&source->sse, &source->in);
         if (got < 0)
             source->over =
-                ed_fail(got, "%.120s: %s", source->url,
+                ed_fail(got, "%.120s: %s", ed_res_url(source->res),
                         got == ED_ELIMIT ? "event larger than allowed"
                                          : "no memory for an event");
         if (got)
@@ -285,7 +291,7 @@ static int begin(ed_event_source *source, const char *last_id)
     source->arena = ed_arena_new(0);
     if (!source->arena ||
         (last_id && ed_sse_set_id(&source->sse, ed_bytes(last_id))))
-        return ed_fail(ED_ENOMEM, "%.120s: no memory for events", source->url);
+        return no_memory();
     return connect_once(source, &lasting);
 }
 
@@ -298,7 +304,7 @@ int ed_event_source_open_with(ed_event_source **out, const char *url,
 
     *out = NULL;
     if (!source)
-        return ed_fail(ED_ENOMEM, "%.120s: no memory for events", url);
+        return no_memory();
     memset(source, 0, offsetof(struct ed_event_source, piece));
     ED_MAGIC_SET(source, ED_EVENT_SOURCE_MAGIC);
     source->client = o.client;

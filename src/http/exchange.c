@@ -207,11 +207,16 @@ void ed_client_conn_expired(struct ed_timed *timed, enum ed_timeout phase)
 static void fail_lost(struct ed_client_conn *conn, int os, const char *why)
 {
     ed_res *res = conn->res;
+    const char *cause = os ? ed_stream_why(conn->stream) : NULL;
 
+    if (cause)
+        cause = ed_arena_copy(res->arena, ed_bytes(cause));
+    if (os && !cause)
+        cause = ed_err_text(-os);
     res->retry = conn->used && !res->timing.first_byte &&
                  (res->may_retry || !res->sent_any);
     end_badly(conn, (struct ed_res_failure){
-                        .err = ED_ECONNLOST, .os = os, .why = why});
+                        .err = ED_ECONNLOST, .why = why, .cause = cause});
     wake(res);
 }
 

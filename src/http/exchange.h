@@ -109,9 +109,9 @@ struct ed_hold {
 
 /* How the connection of a response came to be of no use. */
 struct ed_res_failure {
-    int err;         /* ED_E...; 0: none */
-    int os;          /* the system's error behind it, or 0 */
-    const char *why; /* static; NULL: `os` says all */
+    int err;           /* ED_E...; 0: none */
+    const char *why;   /* static; NULL: `err` says all */
+    const char *cause; /* what is behind that, or NULL; as long as the arena */
     /* With ED_ETIMEOUT: whose time it was that is over, and how long that was;
      * 0: the deadline in force. */
     uint8_t timeout; /* enum ed_timeout */

@@ -10,7 +10,9 @@
 /* All of a journey, within the time that it has. */
 static int run_within(struct ed_journey *j, ed_res **out)
 {
-    j->deadline = ed_loop_now_exact(j->client->loop) + j->timeout;
+    int64_t now = ed_loop_now_exact(j->client->loop);
+
+    j->deadline = j->timeout < INT64_MAX - now ? now + j->timeout : INT64_MAX;
     ed_scope(s, .deadline = j->deadline, .name = "fetch");
     return ed_journey_run(j, out);
 }

@@ -11,6 +11,9 @@
 #include <eddy/log.h>
 #include <stdlib.h>
 
+/* Not only HTTP/1.1: who asks by HTTP/1.0 may offer nothing else, as curl. */
+#define PROTOCOLS "http/1.1,http/1.0"
+
 /* What a client reads that speaks HTTP in the clear to such a listener. */
 #define CLEAR_TEXT \
     "400 Bad Request: plain HTTP was sent to a port that speaks TLS\n"
@@ -74,7 +77,7 @@ static void expire(struct ed_conn *base, int err)
 void ed_handshake_open(ed_server *server, ed_stream *lower, ed_tls *tls)
 {
     struct handshake *h = calloc(1, sizeof *h);
-    int err = h ? ed_tls_accept(&h->stream, lower, tls, "http/1.1", ready, h)
+    int err = h ? ed_tls_accept(&h->stream, lower, tls, PROTOCOLS, ready, h)
                 : ED_ENOMEM;
     if (err) {
         ed_log_warn("a connection was dropped before its TLS handshake: %s",

@@ -6,7 +6,7 @@
  * and nobody can push out another's by setting many.
  */
 #include "http/jar.h"
-#include "http/suffix.h"
+#include "base/ascii.h"
 #include <eddy/clock.h>
 #include <eddy/log.h>
 #include <stdlib.h>
@@ -17,11 +17,6 @@ static int64_t unix_now(void)
 }
 
 /* ---- places ---- */
-
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-}
 
 /* Addresses do not have parts that others could be below: "::1", "10.0.0.7",
  * and whatever a resolver may take for one as its last label is a number. */
@@ -41,8 +36,7 @@ bool ed_jar_place(struct ed_jar_place *place, struct ed_bytes host,
 {
     if (!host.len || host.len > ED_JAR_HOST_MAX)
         return false;
-    for (size_t i = 0; i < host.len; i++)
-        place->host[i] = lower(host.ptr[i]);
+    ed_lower(place->host, host);
     place->host[host.len] = '\0';
     place->host_len = host.len;
     place->is_name = is_name(host);

@@ -11,6 +11,7 @@
 #include <eddy/map.h>
 #include "base/list.h"
 #include "http/journey.h"
+#include "http/suffix.h"
 #include "wire/set_cookie.h"
 #include "wire/url.h"
 
@@ -49,7 +50,7 @@ struct ed_jar {
 
 /* Room for a name, or for the encoded path of a Unix socket, which stands for
  * one here. */
-#define ED_JAR_HOST_MAX 330
+#define ED_JAR_HOST_MAX ED_SUFFIX_NAME_MAX
 
 /* Where a cookie comes from or goes to. */
 struct ed_jar_place {

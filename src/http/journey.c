@@ -16,8 +16,10 @@
 #include "http/watch.h"
 
 /* Of a response that is not given to the caller so much is read, when it is
- * streamed, to keep its connection. */
+ * streamed, to keep its connection, and for so long: another connection would
+ * not take longer. */
 enum { WORTH_READING = 16 * 1024 };
+static const int64_t WORTH_WAITING = 100 * ED_MS;
 
 int ed_journey_field(struct ed_journey *journey, struct ed_bytes name,
                      struct ed_bytes value)
@@ -130,6 +132,7 @@ static void put_away(ed_res *res)
         return;
     if (res->body_kind == ED_BODY_LENGTH && res->body_length > WORTH_READING)
         n = 0;
+    ed_scope(s, .within = WORTH_WAITING, .name = "rest of a response");
     while (n > 0 && len < WORTH_READING) {
         n = ed_res_read(res, nothing, sizeof(nothing));
         len += n > 0 ? (size_t)n : 0;

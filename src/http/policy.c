@@ -3,6 +3,7 @@
  */
 #include "http/policy.h"
 #include <eddy/clock.h>
+#include "base/ascii.h"
 #include "base/hash.h"
 #include "http/watch.h"
 #include <stdio.h>
@@ -155,15 +156,6 @@ void ed_policy_discard(ed_res *res)
     ed_res_close(res);
 }
 
-static void lower(char *to, struct ed_bytes from)
-{
-    for (size_t i = 0; i < from.len; i++) {
-        char c = from.ptr[i];
-        to[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-    }
-    to[from.len] = '\0';
-}
-
 /* The most that a URL may have of the path of a socket, each byte encoded. */
 #define SOCKET_TEXT_MAX (3 * sizeof(struct sockaddr_un))
 
@@ -195,7 +187,8 @@ static int find_upstream(struct ed_sending *s)
 
     if (!read_url(&url, s->journey->url))
         return 0;
-    lower(s->host, url.host);
+    ed_lower(s->host, url.host);
+    s->host[url.host.len] = '\0';
     s->port = url.port;
     s->balanced = is_balanced(s, &url);
     if (url.socket.len)

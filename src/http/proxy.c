@@ -122,7 +122,7 @@ static int read_place(struct ed_proxy *proxy, struct ed_bytes rest)
         ed_url_parse(&url, ed_bytes_of(text, (size_t)len), &why))
         return ED_EURL;
     if (url.socket.len || url.userinfo.ptr || url.path.len > 1 ||
-        url.query.ptr || url.fragment.ptr)
+        url.query.ptr || url.fragment.ptr || url.host.len > ED_HOST_MAX)
         return ED_EURL;
     uint16_t port = url.port_given  ? url.port
                     : proxy->secure ? SECURE_PORT
@@ -225,7 +225,7 @@ int ed_proxies_open(struct ed_proxies *proxies, const char *proxy,
     } else {
         err = read_environment(proxies);
     }
-    if (err || (!proxies->of_http && !proxies->of_https))
+    if (err || !ed_proxies_any(proxies))
         return err;
     proxies->no_proxy = strdup(no_proxy ? no_proxy : variable(NO_PROXY, &name));
     return proxies->no_proxy ? 0 : ed_fail(ED_ENOMEM, "no memory for a list");

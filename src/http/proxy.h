@@ -41,6 +41,11 @@ ED_CHECK int ed_proxies_open(struct ed_proxies *proxies, const char *proxy,
                              const char *no_proxy);
 void ed_proxies_close(struct ed_proxies *proxies);
 
+static inline bool ed_proxies_any(const struct ed_proxies *proxies)
+{
+    return proxies->of_http || proxies->of_https;
+}
+
 /* The proxy to fetch a URL through; NULL: none. */
 const struct ed_proxy *ed_proxies_choose(const struct ed_proxies *proxies,
                                          const struct ed_url *url);

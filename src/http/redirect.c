@@ -137,7 +137,8 @@ static int move_userinfo(struct ed_journey *j, const struct ed_url *url,
     j->url = without_userinfo(url, text);
     if (!j->url)
         return ed_fail(ED_ENOMEM, "no memory for a URL");
-    if (j->options.user)
+    /* "http://@host/" names nobody. */
+    if (j->options.user || !url->userinfo.len)
         return 0;
     j->options.user = decoded(user);
     j->options.password = password.ptr ? decoded(password) : "";

@@ -9,6 +9,7 @@
 #include <eddy/fiber.h>
 #include <stdio.h>
 
+static const struct ed_bytes PROXY_AUTHORIZATION = {"Proxy-Authorization", 19};
 static const struct ed_bytes VERSION = {" HTTP/1.1\r\n", 11};
 
 /* Room for what is not counted by name: names of fields, line ends, spaces, a
@@ -76,18 +77,49 @@ static void give_way(struct ed_request_head *head, struct ed_bytes name)
     }
 }
 
+/* So much of a name is told. */
+static int shown(struct ed_bytes name)
+{
+    return name.len < 80 ? (int)name.len : 80;
+}
+
+/* The value is not told: it may be a secret, with a line end that was read
+ * with it from its file. */
+static int bad_value(struct ed_bytes name)
+{
+    return ed_fail(ED_EUSAGE, "a value for %.*s that is none", shown(name),
+                   name.ptr);
+}
+
+static void take_proxy_authorization(struct ed_request_head *head,
+                                     struct ed_bytes value)
+{
+    head->proxy_authorization = value;
+    head->own_proxy_authorization = true;
+}
+
+static bool is_for_proxy(const char *line)
+{
+    struct ed_bytes rest = ed_bytes(line);
+
+    return is(ed_bytes_cut(&rest, ':'), PROXY_AUTHORIZATION);
+}
+
 /* Checks one of the caller's fields, which may stand for one of ours. */
 static int check_field(struct ed_request_head *head, const char *line)
 {
     struct ed_bytes value = ed_bytes(line);
     struct ed_bytes name = ed_bytes_cut(&value, ':');
 
-    if (!value.ptr || !ed_http1_is_token(name) ||
-        !ed_http1_is_value(ed_bytes_trim(value)))
-        return ed_fail(ED_EUSAGE, "'%.80s' is no header field", line);
+    if (!value.ptr || !ed_http1_is_token(name))
+        return ed_fail(ED_EUSAGE, "'%.*s' is no header field", shown(name),
+                       name.ptr);
+    if (!ed_http1_is_value(ed_bytes_trim(value)))
+        return bad_value(name);
     if (is(name, ED_BYTES("Content-Length")) ||
         is(name, ED_BYTES("Transfer-Encoding")))
-        return ed_fail(ED_EUSAGE, "%.20s is the client's to set", line);
+        return ed_fail(ED_EUSAGE, "%.*s is the client's to set", (int)name.len,
+                       name.ptr);
     if (is(name, ED_BYTES("Host")))
         head->host.len = 0;
     else if (is(name, ED_BYTES("User-Agent")))
@@ -96,8 +128,8 @@ static int check_field(struct ed_request_head *head, const char *line)
         head->content_type.len = 0;
     else if (is(name, ED_BYTES("Expect")))
         head->expect = false;
-    else if (is(name, ED_BYTES("Proxy-Authorization")))
-        head->proxy_authorization.len = 0;
+    else if (is(name, PROXY_AUTHORIZATION))
+        take_proxy_authorization(head, ed_bytes_trim(value));
     else if (is(name, ED_BYTES("Accept-Encoding")))
         head->codings = false;
     else if (is(name, ED_BYTES("Connection")))
@@ -138,10 +170,8 @@ static int check(struct ed_request_head *head, size_t *bytes)
         *bytes += strlen(*line) + 2;
     }
     for (struct ed_request_field *f = head->fields; f; f = f->next) {
-        /* Not with the value, which may be a secret. */
         if (!ed_http1_is_value(f->value))
-            return ed_fail(ED_EUSAGE, "a value for %.*s that is none",
-                           (int)f->name.len, f->name.ptr);
+            return bad_value(f->name);
         *bytes += f->name.len + f->value.len + 4;
     }
     return 0;
@@ -160,11 +190,13 @@ static void write(struct ed_request_head *head, struct pen *pen)
         put_field(pen, ED_BYTES("Host: "), head->host);
     if (head->user_agent.len)
         put_field(pen, ED_BYTES("User-Agent: "), head->user_agent);
-    if (head->proxy_authorization.len)
+    if (head->proxy_authorization.len && !head->withholds)
         put_field(pen, ED_BYTES("Proxy-Authorization: "),
                   head->proxy_authorization);
-    for (const char *const *line = head->headers; line && *line; line++)
-        put_field(pen, ed_bytes(*line), ED_BYTES(""));
+    for (const char *const *line = head->headers; line && *line; line++) {
+        if (!head->own_proxy_authorization || !is_for_proxy(*line))
+            put_field(pen, ed_bytes(*line), ED_BYTES(""));
+    }
     for (struct ed_request_field *f = head->fields; f; f = f->next) {
         put(pen, f->name);
         put(pen, ED_BYTES(": "));

@@ -34,7 +34,8 @@ struct ed_request_head {
     /* "http://host": what stands before the target for a proxy; empty: there
      * is none. And what says to it who we are. */
     struct ed_bytes relayed;
-    struct ed_bytes proxy_authorization;
+    struct ed_bytes proxy_authorization; /* out: the caller's, if he has one */
+    bool withholds; /* that is not for whom the request is sent to */
     struct ed_bytes host;
     struct ed_bytes user_agent;   /* empty: none */
     struct ed_bytes content_type; /* empty: none */
@@ -46,6 +47,7 @@ struct ed_request_head {
     const char *const *headers;      /* of the caller's; NULL at the end */
     struct ed_request_field *fields; /* those that give way are taken out */
 
+    bool own_proxy_authorization; /* out: it is the caller's */
     bool close;            /* out: a field asks for the connection's end */
     struct ed_bytes bytes; /* out: the head */
     char store[ED_REQUEST_HEAD_STORE];

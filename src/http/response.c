@@ -148,21 +148,30 @@ static int wait_with_buffer(ed_res *res, void *buf, size_t len)
     return err;
 }
 
+void ed_res_failure_text(const struct ed_res_failure *failure,
+                         char text[ED_FAILURE_TEXT])
+{
+    const char *why = failure->why ? failure->why : ed_err_text(failure->err);
+    const char *cause = failure->cause;
+
+    if (failure->after)
+        ed_timeout_text(text, ED_FAILURE_TEXT, why,
+                        (enum ed_timeout)failure->timeout, failure->after);
+    else
+        snprintf(text, ED_FAILURE_TEXT, "%s%s%s%s", why, cause ? " (" : "",
+                 cause ? cause : "", cause ? ")" : "");
+}
+
 static ssize_t explain_read(const ed_res *res)
 {
     const struct ed_res_failure *failure = &res->failure;
-    const char *why = failure->why;
-    char text[96];
+    char text[ED_FAILURE_TEXT];
 
-    if (failure->after)
-        why =
-            ed_timeout_text(text, sizeof(text), why,
-                            (enum ed_timeout)failure->timeout, failure->after);
-    else if (failure->err == ED_ETIMEOUT)
-        why = "no whole response body within the deadline";
-    else if (!why)
-        why = ed_err_text(failure->err);
-    return ed_fail(failure->err, "%s: %s", res->about, why);
+    ed_res_failure_text(failure, text);
+    if (failure->err == ED_ETIMEOUT && !failure->after)
+        return ed_fail(failure->err, "%s: %s", res->about,
+                       "no whole response body within the deadline");
+    return ed_fail(failure->err, "%s: %s", res->about, text);
 }
 
 ssize_t ed_res_fail_read(ed_res *res, int err, const char *why)

@@ -13,4 +13,10 @@ ED_CHECK ssize_t ed_res_read_raw(ed_res *res, void *buf, size_t len);
  * one: returns `err`, explained. `why` is static; NULL: the error's text. */
 ssize_t ed_res_fail_read(ed_res *res, int err, const char *why);
 
+/* What went wrong with an exchange, in words; room for a reason of TLS (which
+ * has ED_TLS_WHY) in them. */
+#define ED_FAILURE_TEXT 320
+void ed_res_failure_text(const struct ed_res_failure *failure,
+                         char text[ED_FAILURE_TEXT]);
+
 #endif

@@ -125,10 +125,10 @@ static int64_t pause_before(struct ed_sending *s, unsigned n, int err,
     if (!err)
         asked = ed_retry_after(ed_res_header(res, "Retry-After"),
                                ed_clock_realtime() / ED_S);
-    if (asked > p->retry.max_wait)
-        return -1;
-    int64_t pause = asked + ed_retry_backoff(&p->retry, n, &p->random);
-    if (pause >= ed_deadline() - now)
+    int64_t pause = ed_retry_backoff(&p->retry, n, &p->random);
+    if (asked > p->retry.max_wait ||
+        __builtin_add_overflow(pause, asked, &pause) ||
+        pause >= ed_deadline() - now)
         return -1;
     if (ed_budget_take(&p->budget, now))
         return pause;

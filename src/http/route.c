@@ -34,8 +34,7 @@ int ed_routes_open(struct ed_routes *routes,
     if (!err)
         err = ed_proxies_open(&routes->proxies, options->proxy,
                               options->no_proxy);
-    routes->plain =
-        !routes->hosts && !routes->proxies.of_http && !routes->proxies.of_https;
+    routes->plain = !routes->hosts && !ed_proxies_any(&routes->proxies);
     return err;
 }
 
@@ -203,7 +202,7 @@ static int ask_proxy(struct way *way)
 
     if (way->proxy->kind == ED_PROXY_HTTP)
         return ed_tunnel_http(
-            way->stream, way->proxy, a->authority,
+            way->stream, way->proxy, a->authority, a->head.proxy_authorization,
             ed_bytes_of(client->user_agent, client->user_agent_len));
     return ed_tunnel_socks5(way->stream, way->proxy, a->url.host, a->url.port,
                             &way->target);

@@ -24,8 +24,28 @@ static const psl_ctx_t *get_list(void)
     return list;
 }
 
-bool ed_suffix_is_public(const char *name)
+/* The list knows names without the final dot that means the same. NULL for one
+ * that is longer than a name can be. */
+static const char *without_final_dot(char copy[ED_SUFFIX_NAME_MAX + 1],
+                                     const char *name)
 {
+    size_t len = strlen(name);
+
+    if (len > ED_SUFFIX_NAME_MAX)
+        return NULL;
+    memcpy(copy, name, len + 1);
+    if (len && copy[len - 1] == '.')
+        copy[len - 1] = '\0';
+    return copy;
+}
+
+bool ed_suffix_is_public(const char *host)
+{
+    char copy[ED_SUFFIX_NAME_MAX + 1];
+    const char *name = without_final_dot(copy, host);
+
+    if (!name)
+        return true;
     /* Without a list, at least nobody gets cookies of all of "com". */
     if (!get_list())
         return !strchr(name, '.');
@@ -34,8 +54,10 @@ bool ed_suffix_is_public(const char *name)
 
 const char *ed_suffix_site(const char *host)
 {
+    char copy[ED_SUFFIX_NAME_MAX + 1];
+    const char *name = without_final_dot(copy, host);
     const char *site =
-        get_list() ? psl_registrable_domain(get_list(), host) : NULL;
+        name && get_list() ? psl_registrable_domain(get_list(), name) : NULL;
 
-    return site ? site : host;
+    return site ? host + (site - name) : host;
 }

@@ -32,8 +32,8 @@ static int broke(int err)
 
 /* ---- HTTP ---- */
 
-static int ask_http(ed_stream *s, const struct ed_proxy *proxy,
-                    struct ed_bytes authority, struct ed_bytes user_agent)
+static int ask_http(ed_stream *s, struct ed_bytes authority,
+                    struct ed_bytes authorization, struct ed_bytes user_agent)
 {
     struct ed_buf head = {0};
     int err = ed_buf_addf(&head, "CONNECT %.*s HTTP/1.1\r\nHost: %.*s\r\n",
@@ -43,9 +43,9 @@ static int ask_http(ed_stream *s, const struct ed_proxy *proxy,
     if (!err && user_agent.len)
         err = ed_buf_addf(&head, "User-Agent: %.*s\r\n", (int)user_agent.len,
                           user_agent.ptr);
-    if (!err && proxy->authorization)
-        err = ed_buf_addf(&head, "Proxy-Authorization: %s\r\n",
-                          proxy->authorization);
+    if (!err && authorization.len)
+        err = ed_buf_addf(&head, "Proxy-Authorization: %.*s\r\n",
+                          (int)authorization.len, authorization.ptr);
     if (!err)
         err = ed_buf_addf(&head, "\r\n");
     if (!err)
@@ -129,9 +129,10 @@ static int read_answer(ed_stream *s, const struct ed_proxy *proxy)
 }
 
 int ed_tunnel_http(ed_stream *s, const struct ed_proxy *proxy,
-                   struct ed_bytes authority, struct ed_bytes user_agent)
+                   struct ed_bytes authority, struct ed_bytes authorization,
+                   struct ed_bytes user_agent)
 {
-    int err = ask_http(s, proxy, authority, user_agent);
+    int err = ask_http(s, authority, authorization, user_agent);
 
     if (err == ED_ENOMEM)
         return ed_fail(err, "no memory to ask the proxy");

@@ -13,7 +13,8 @@
 
 /*
  * Asks a proxy that speaks HTTP for a connection (CONNECT; RFC 9110, 9.3.6) to
- * "host:port". `user_agent` may be empty.
+ * "host:port". `authorization`, the value of Proxy-Authorization, and
+ * `user_agent` may be empty.
  *
  * Suspends. Returns 0, and what is read from the stream next comes from there;
  * or, with ed_error() saying why,
@@ -22,6 +23,7 @@
  */
 ED_CHECK int ed_tunnel_http(ed_stream *s, const struct ed_proxy *proxy,
                             struct ed_bytes authority,
+                            struct ed_bytes authorization,
                             struct ed_bytes user_agent);
 
 /* Asks a proxy that speaks SOCKS5, for a name or, unless its `len` is 0, an

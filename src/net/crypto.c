@@ -5,6 +5,7 @@
  * taken for one of a connection.
  */
 #include "net/crypto.h"
+#include "base/hex.h"
 
 #include <eddy/error.h>
 #include <limits.h>
@@ -46,17 +47,12 @@ int ed_digest(enum ed_digest kind, struct ed_bytes bytes,
 int ed_digest_text(enum ed_digest kind, struct ed_bytes bytes,
                    char out[ED_DIGEST_TEXT])
 {
-    static const char digits[] = "0123456789abcdef";
     uint8_t digest[ED_DIGEST_MAX];
     int len = ed_digest(kind, bytes, digest);
 
     if (len < 0)
         return len;
-    for (int i = 0; i < len; i++) {
-        *out++ = digits[digest[i] >> 4];
-        *out++ = digits[digest[i] & 15];
-    }
-    *out = '\0';
+    *ed_hex_write(out, digest, (size_t)len) = '\0';
     return 0;
 }
 

@@ -10,6 +10,7 @@
  * Nothing here blocks but the reading of such small local files, and no thread
  * is started.
  */
+#include "base/ascii.h"
 #include "base/options.h"
 #include "core/io.h"
 #include "net/addr.h"
@@ -742,8 +743,7 @@ static int resolve_name_here(const char *name, int family, struct ed_addrs *out,
     if (lower.len > ED_HOST_MAX || !ed_host_is_name(ed_bytes(name)))
         return ed_fail(ED_EADDR, "resolve %.300s: not the name of a host",
                        name);
-    for (size_t i = 0; i < lower.len; i++)
-        text[i] = name[i] >= 'A' && name[i] <= 'Z' ? name[i] + 32 : name[i];
+    ed_lower(text, ed_bytes(name));
     struct ed_bytes plain = lower;
     if (plain.ptr[plain.len - 1] == '.')
         plain.len--;

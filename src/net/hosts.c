@@ -5,6 +5,7 @@
  * up at most every CHECK_EVERY. A file that is missing or cannot be read has
  * no names; a line that makes no sense is passed over, as everyone does.
  */
+#include "base/ascii.h"
 #include "net/hosts.h"
 #include <eddy/fiber.h>
 #include <stdio.h>
@@ -104,9 +105,7 @@ static int read_line(ed_map *names, char *text, size_t len)
     /* A NUL would end the words early for strchr(). */
     if (memchr(text, '\0', len))
         return 0;
-    for (size_t i = 0; i < len; i++)
-        if (text[i] >= 'A' && text[i] <= 'Z')
-            text[i] += 'a' - 'A';
+    ed_lower(text, ed_bytes_of(text, len));
     if (ed_addr_parse_ip(&addr, next_word(&line), 0))
         return 0;
     while (!err && (name = next_word(&line)).len)

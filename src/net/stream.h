@@ -36,7 +36,8 @@ struct ed_stream_ops {
      * memory stays until free(), which comes when they have left. */
     void (*close)(ed_stream *s);
     void (*free)(ed_stream *s);
-    int (*fd)(ed_stream *s); /* the descriptor beneath, or -1 */
+    int (*fd)(ed_stream *s);                /* the descriptor beneath, or -1 */
+    const char *(*why)(const ed_stream *s); /* may be NULL: there is none */
 };
 
 struct ed_stream {
@@ -76,6 +77,13 @@ static inline ssize_t ed_stream_try_writev(ed_stream *s,
 static inline int ed_stream_want_writable(ed_stream *s, bool on)
 {
     return s->ops->want_writable(s, on);
+}
+
+/* What says more than the error that reading or writing came to, or NULL; valid
+ * as long as the stream. */
+static inline const char *ed_stream_why(const ed_stream *s)
+{
+    return s->ops->why ? s->ops->why(s) : NULL;
 }
 
 /* Gives bytes back: the next reads of the fiber face get them first. 0 or

@@ -52,6 +52,7 @@ void ed_tls_codec_close(struct ed_tls_codec *c)
         free(c->settled);
     }
     free(c->plain);
+    free(c->why);
     forget_secrets(c);
     if (c->wire.shared)
         ed_tls_wire_close(&c->wire);
@@ -186,16 +187,25 @@ static int seal_records(struct ed_tls_codec *c, struct ed_tls_cursor *cursor)
     return err;
 }
 
-int ed_tls_codec_seal(struct ed_tls_codec *c, struct ed_tls_cursor *cursor)
+/* OpenSSL has failed: what that means, with the reason kept. */
+static int keep_failure(struct ed_tls_codec *c)
 {
     char why[ED_TLS_WHY];
+    int err = ed_tls_failure(c->ssl, why);
 
+    if (!c->why)
+        c->why = strdup(why); /* NULL: then there is just the error */
+    return err;
+}
+
+int ed_tls_codec_seal(struct ed_tls_codec *c, struct ed_tls_cursor *cursor)
+{
     if (!ed_tls_wire_out(&c->wire))
         return ED_ENOMEM;
     if (c->settled)
         return seal_records(c, cursor);
     int err = ed_tls_ssl_seal(c->ssl, &c->wire, cursor);
-    return err == ED_ETLS ? ed_tls_failure(c->ssl, why) : err;
+    return err == ED_ETLS ? keep_failure(c) : err;
 }
 
 void ed_tls_codec_say_end(struct ed_tls_codec *c)
@@ -219,10 +229,9 @@ bool ed_tls_codec_has_input(const struct ed_tls_codec *c)
 
 static ssize_t read_ssl(struct ed_tls_codec *c, char *buf, size_t len)
 {
-    char why[ED_TLS_WHY];
     ssize_t n = ed_tls_ssl_read(c->ssl, buf, len);
 
-    return n == ED_ETLS ? ed_tls_failure(c->ssl, why) : n;
+    return n == ED_ETLS ? keep_failure(c) : n;
 }
 
 /* Opens the next record: enum ed_tls_content or an error. */

@@ -16,6 +16,7 @@ struct ed_tls_codec {
     struct ed_tls_settled *settled; /* ...what is left without it */
     struct ed_tls_kept *plain;      /* opened, and more than was asked for */
     struct ed_tls_wire wire;
+    char *why; /* of ED_ETLS after the handshake; NULL: no more is known */
 };
 
 /* Besides what each function says, they return

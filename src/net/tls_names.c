@@ -9,15 +9,11 @@
 #include "base/size.h"
 #include "net/addr.h"
 #include "net/tls_context.h"
+#include "base/ascii.h"
 #include <eddy/error.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
-
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-}
 
 /* Writes a name in small letters, without a final dot; false when it is none
  * that a table could hold. */
@@ -28,8 +24,7 @@ static bool normal_name(char out[ED_HOST_MAX + 1], struct ed_bytes name)
     if (name.len == 0 || name.len > ED_HOST_MAX ||
         memchr(name.ptr, 0, name.len))
         return false;
-    for (size_t i = 0; i < name.len; i++)
-        out[i] = lower(name.ptr[i]);
+    ed_lower(out, name);
     out[name.len] = '\0';
     return true;
 }

@@ -85,14 +85,17 @@ static bool derive(const struct ed_tls_suite *suite, const uint8_t *secret,
     return well;
 }
 
-/* Makes keys of the secret there. */
+/* Makes keys of the secret there. When that fails there are none: the old ones
+ * must not start again at the first nonce. */
 static bool begin_keys(struct ed_tls_records *r, struct ed_tls_keys *keys)
 {
-    keys->id = ++r->ciphers->keys;
+    keys->id = 0;
     keys->sequence = 0;
-    return derive(r->suite, keys->secret, "key", keys->key,
-                  r->suite->key_len) &&
-           derive(r->suite, keys->secret, "iv", keys->iv, sizeof(keys->iv));
+    if (!derive(r->suite, keys->secret, "key", keys->key, r->suite->key_len) ||
+        !derive(r->suite, keys->secret, "iv", keys->iv, sizeof(keys->iv)))
+        return false;
+    keys->id = ++r->ciphers->keys;
+    return true;
 }
 
 static struct ed_tls_cipher_slot *slot_of(struct ed_tls_records *r,
@@ -107,7 +110,7 @@ static void forget_cipher(struct ed_tls_records *r,
 {
     struct ed_tls_cipher_slot *slot = slot_of(r, keys);
 
-    if (slot->id != keys->id)
+    if (!keys->id || slot->id != keys->id)
         return;
     EVP_CIPHER_CTX_free(slot->ctx);
     *slot = (struct ed_tls_cipher_slot){0};
@@ -117,6 +120,7 @@ static void forget_cipher(struct ed_tls_records *r,
 static bool update_keys(struct ed_tls_records *r, struct ed_tls_keys *keys)
 {
     forget_cipher(r, keys);
+    keys->id = 0;
     return derive(r->suite, keys->secret, "traffic upd", keys->secret,
                   r->suite->secret_len) &&
            begin_keys(r, keys);
@@ -164,7 +168,8 @@ void ed_tls_ciphers_free(struct ed_tls_ciphers *ciphers)
         EVP_CIPHER_CTX_free(ciphers->slots[i].ctx);
 }
 
-/* The cipher, ready for the next record; NULL: no memory. */
+/* The cipher, ready for the next record; NULL: no memory, or no keys since
+ * there was none. */
 static EVP_CIPHER_CTX *next_cipher(struct ed_tls_records *r,
                                    struct ed_tls_keys *keys)
 {
@@ -173,6 +178,8 @@ static EVP_CIPHER_CTX *next_cipher(struct ed_tls_records *r,
     const EVP_CIPHER *cipher = NULL;
     uint8_t nonce[sizeof(keys->iv)];
 
+    if (!keys->id)
+        return NULL;
     memcpy(nonce, keys->iv, sizeof(nonce));
     for (int i = 0; i < 8; i++)
         nonce[sizeof(nonce) - 1 - i] ^= (uint8_t)(keys->sequence >> 8 * i);
@@ -239,6 +246,8 @@ static bool decrypt(struct ed_tls_records *r, uint8_t *record, size_t len)
 
 static int take_alert(struct ed_tls_records *r, const uint8_t *text, size_t len)
 {
+    if (!len)
+        return refuse(r, UNEXPECTED_MESSAGE); /* (5.4) */
     if (len != 2)
         return refuse(r, DECODE_ERROR);
     if (text[1] == CLOSE_NOTIFY)
@@ -360,7 +369,7 @@ static size_t seal_message(struct ed_tls_records *r, uint8_t type,
 
 bool ed_tls_update_is_due(const struct ed_tls_records *r)
 {
-    return r->owes_update || r->write.sequence >= MOST_A_KEY;
+    return !r->said_end && (r->owes_update || r->write.sequence >= MOST_A_KEY);
 }
 
 size_t ed_tls_seal_update(struct ed_tls_records *r, char *out)
@@ -378,6 +387,7 @@ size_t ed_tls_seal_end(struct ed_tls_records *r, char *out)
 {
     uint8_t alert[2] = {WARNING, CLOSE_NOTIFY};
 
+    r->said_end = true;
     return seal_message(r, ALERT, alert, sizeof(alert), out);
 }
 
@@ -385,6 +395,7 @@ size_t ed_tls_seal_alert(struct ed_tls_records *r, char *out)
 {
     uint8_t alert[2] = {FATAL, r->last_alert};
 
-    return r->last_alert ? seal_message(r, ALERT, alert, sizeof(alert), out)
-                         : 0;
+    if (!r->last_alert || r->said_end)
+        return 0;
+    return seal_message(r, ALERT, alert, sizeof(alert), out);
 }

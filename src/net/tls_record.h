@@ -41,7 +41,7 @@ void ed_tls_ciphers_free(struct ed_tls_ciphers *ciphers);
 
 /* One direction of a connection. */
 struct ed_tls_keys {
-    uint64_t id;
+    uint64_t id; /* 0: none could be made, and nothing goes any more */
     uint64_t sequence;
     uint8_t iv[12];
     uint8_t key[32];
@@ -54,6 +54,7 @@ struct ed_tls_records {
     struct ed_tls_keys read;
     struct ed_tls_keys write;
     bool owes_update;   /* the peer has asked for new keys of ours */
+    bool said_end;      /* and nothing may follow that (6.1) */
     uint8_t no_data;    /* records in a row that held none */
     uint8_t last_alert; /* to send after a failure; 0: none */
 };
@@ -111,9 +112,11 @@ size_t ed_tls_seal_data(struct ed_tls_records *r, struct ed_tls_cursor *cursor,
 bool ed_tls_update_is_due(const struct ed_tls_records *r);
 size_t ed_tls_seal_update(struct ed_tls_records *r, char *out);
 
+/* Nothing is due after the end. */
 size_t ed_tls_seal_end(struct ed_tls_records *r, char *out);
 
-/* The alert due after a failure; also 0 when none is. */
+/* The alert due after a failure; also 0 when none is, or it is too late for
+ * it. */
 size_t ed_tls_seal_alert(struct ed_tls_records *r, char *out);
 
 #endif

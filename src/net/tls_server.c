@@ -150,6 +150,56 @@ static int staple(SSL *ssl, void *arg)
     return SSL_TLSEXT_ERR_OK;
 }
 
+/* ---- clients that come back ---- */
+
+/*
+ * A ticket of TLS 1.3 brings the next one, so that a client could come back for
+ * ever by what its certificate was worth on the first day. Tickets therefore
+ * tell when the certificate was shown, and it is to be shown again after the
+ * lifetime of a ticket, or once it has expired.
+ */
+static int give_ticket(SSL *ssl, void *arg)
+{
+    int64_t now = ed_clock_realtime();
+
+    (void)arg;
+    if (SSL_session_reused(ssl))
+        return 1; /* the session tells already */
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), &now,
+                                           sizeof(now));
+}
+
+static bool shown_lately(SSL *ssl, SSL_SESSION *session)
+{
+    const X509 *certificate = SSL_SESSION_get0_peer(session);
+    int64_t lifetime = SSL_CTX_get_timeout(SSL_get_SSL_CTX(ssl)) * ED_S;
+    int64_t shown;
+    void *data;
+    size_t len;
+
+    if (!certificate)
+        return true;
+    if (!SSL_SESSION_get0_ticket_appdata(session, &data, &len) ||
+        len != sizeof(shown))
+        return false;
+    memcpy(&shown, data, sizeof(shown));
+    return ed_clock_realtime() - shown < lifetime &&
+           X509_cmp_current_time(X509_get0_notAfter(certificate)) > 0;
+}
+
+static SSL_TICKET_RETURN take_ticket(SSL *ssl, SSL_SESSION *session,
+                                     const unsigned char *name, size_t len,
+                                     SSL_TICKET_STATUS status, void *arg)
+{
+    (void)name, (void)len, (void)arg;
+    if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    if (!shown_lately(ssl, session))
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE
+                                        : SSL_TICKET_RETURN_USE_RENEW;
+}
+
 /* ---- setting up ---- */
 
 static int demand_certificates(struct ed_tls_set *set)
@@ -210,5 +260,8 @@ int ed_tls_server_setup(struct ed_tls_set *set)
     SSL_CTX_set_tlsext_servername_callback(ctx, name_understood);
     SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
     SSL_CTX_set_tlsext_status_cb(ctx, staple);
+    if (set->owner->settings.client_auth != ED_TLS_CLIENT_NONE &&
+        !SSL_CTX_set_session_ticket_cb(ctx, give_ticket, take_ticket, NULL))
+        return ED_ENOMEM;
     return ed_tls_tickets_setup(set);
 }

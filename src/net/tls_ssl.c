@@ -142,11 +142,20 @@ void ed_tls_ssl_tell_secrets(struct ssl_ctx_st *ctx)
     SSL_CTX_set_msg_callback(ctx, record_passes);
 }
 
+/* Whether the client has asked for less in a record than all may hold
+ * (RFC 6066, 4). */
+static bool wants_short_records(struct ssl_st *ssl)
+{
+    return SSL_SESSION_get_max_fragment_length(SSL_get_session(ssl)) !=
+           TLSEXT_max_fragment_length_DISABLED;
+}
+
 uint32_t ed_tls_ssl_suite(struct ssl_st *ssl, const struct ed_tls_wire *wire)
 {
     const struct ed_tls_secrets *secrets = wire->secrets;
     if (!secrets || !secrets->have_client || !secrets->have_server ||
-        SSL_version(ssl) != TLS1_3_VERSION || SSL_has_pending(ssl))
+        SSL_version(ssl) != TLS1_3_VERSION || SSL_has_pending(ssl) ||
+        wants_short_records(ssl))
         return 0;
     return SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl));
 }

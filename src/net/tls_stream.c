@@ -14,6 +14,7 @@
 #include "net/tls_stream.h"
 #include <errno.h>
 #include <openssl/ssl.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct handshake {
@@ -247,11 +248,17 @@ static void tell_end(struct tls_stream *t)
     t->stream.on_data(&t->stream, NULL, t->read_err);
 }
 
-/* The peer breaks the protocol: it gets the alert that says so, and no more. */
+/* The peer breaks the protocol: it gets the alert that says so, and no more.
+ * A fiber that writes may wait for the peer to take what never goes now. */
 static void break_off(struct tls_stream *t, int err)
 {
+    ed_fiber *writer = t->writer;
+
     (void)send_out(t);
     break_writing(t, err);
+    t->writer = NULL;
+    if (writer)
+        ed_wake(writer, 0);
 }
 
 /* What a failed step comes to. False: it has to wait. */
@@ -330,7 +337,8 @@ static bool handshake_step(struct tls_stream *t)
     char why[ED_TLS_WHY] = "";
     int err =
         t->lower_err ? t->lower_err : ed_tls_codec_handshake(&t->codec, why);
-    int sent = send_out(t);
+    /* The last flight may leave with the first data behind it. */
+    int sent = err ? send_out(t) : 0;
     if ((err == -EAGAIN || err == -ENOBUFS) && sent && sent != -EAGAIN)
         err = sent;
     if (err == -ENOBUFS) {
@@ -341,7 +349,10 @@ static bool handshake_step(struct tls_stream *t)
         return false;
     if (err == -EAGAIN)
         err = ED_EEOF;
-    handshake_over(t, err, *why ? why : ed_err_text(err));
+    if (err && !*why)
+        snprintf(why, sizeof(why), "%s during the TLS handshake",
+                 err == ED_EEOF ? "the peer closed" : ed_err_text(err));
+    handshake_over(t, err, why);
     return true;
 }
 
@@ -350,16 +361,14 @@ static void rest(struct tls_stream *t)
 {
     int err = ed_tls_wire_keep(&t->codec.wire);
 
-    /* Alerts, and answers to what was no data. Who writes next is told of a
-     * failure. */
-    if (t->codec.wire.out && !t->lower_watching)
-        (void)send_out(t);
     if (!err)
         err = update_receiving(t);
-    if (!err)
-        return;
-    end_input(t, err);
-    ed_defer(ed_loop_current(), &t->deferred);
+    if (err)
+        end_input(t, err);
+    /* The end of a handshake, or an answer to what was no data, if no data took
+     * it along meanwhile. */
+    if (err || (t->codec.wire.out && !t->lower_watching && !t->write_err))
+        ed_defer(ed_loop_current(), &t->deferred);
 }
 
 /* Works on the input for as long as somebody wants what is in it. */
@@ -378,7 +387,10 @@ static void work(struct tls_stream *t)
 
 static void work_later(struct ed_deferred *deferred)
 {
-    work(ED_CONTAINER(deferred, struct tls_stream, deferred));
+    struct tls_stream *t = ED_CONTAINER(deferred, struct tls_stream, deferred);
+
+    (void)send_out(t); /* who writes next is told of a failure */
+    work(t);
 }
 
 /* ---- events of the stream beneath ---- */
@@ -500,7 +512,11 @@ static ssize_t tls_readv(ed_stream *s, const struct iovec *iov, int count)
     t->reader = NULL;
     /* What came while it was being cancelled must not be lost, and a count
      * tells of it; the cancellation is seen at the next call. */
-    return reader.done ? reader.got : err;
+    if (!reader.done)
+        return err;
+    return reader.got == ED_ETLS && t->codec.why
+               ? ed_fail(ED_ETLS, "%s", t->codec.why)
+               : reader.got;
 }
 
 static bool writer_abort(void *arg)
@@ -626,6 +642,11 @@ static int tls_fd(ed_stream *s)
     return t->lower ? t->lower->ops->fd(t->lower) : -1;
 }
 
+static const char *tls_why(const ed_stream *s)
+{
+    return of_stream((ed_stream *)s)->codec.why;
+}
+
 static const struct ed_stream_ops tls_ops = {
     .readv = tls_readv,
     .writev = tls_writev,
@@ -636,6 +657,7 @@ static const struct ed_stream_ops tls_ops = {
     .close = tls_close,
     .free = tls_free,
     .fd = tls_fd,
+    .why = tls_why,
 };
 
 /* ---- beginning ---- */

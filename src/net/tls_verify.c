@@ -7,6 +7,7 @@
  * certificate: only printable ASCII of it.
  */
 #include "base/base64.h"
+#include "base/hex.h"
 #include "net/addr.h"
 #include "net/crypto.h"
 #include "net/tls_context.h"
@@ -317,15 +318,6 @@ static int parse_key_pin(struct ed_tls_pin *out, struct ed_bytes text)
     return err;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static int parse_certificate_pin(struct ed_tls_pin *out, struct ed_bytes text)
 {
     out->of_key = false;
@@ -334,8 +326,8 @@ static int parse_certificate_pin(struct ed_tls_pin *out, struct ed_bytes text)
             text.ptr++;
             text.len--;
         }
-        int high = text.len >= 2 ? hex_value(text.ptr[0]) : -1;
-        int low = text.len >= 2 ? hex_value(text.ptr[1]) : -1;
+        int high = text.len >= 2 ? ed_hex_value(text.ptr[0]) : -1;
+        int low = text.len >= 2 ? ed_hex_value(text.ptr[1]) : -1;
         if (high < 0 || low < 0)
             return ED_EPARSE;
         out->sha256[i] = (uint8_t)(high << 4 | low);
@@ -480,6 +472,7 @@ static const struct {
      "the peer closed without saying so"},
     {SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC, ED_ETLS,
      "what came is not what was sent"},
+    {SSL_R_BAD_RECORD_TYPE, ED_ETLS, "what came cannot be understood"},
 };
 
 static int say_reason(char why[ED_TLS_WHY], unsigned long error)

@@ -2,6 +2,7 @@
  * host.c - checks the syntax of host[:port]; knows nothing of what resolves.
  */
 #include "wire/host.h"
+#include "base/hex.h"
 #include "wire/http1_scan.h"
 
 #include <arpa/inet.h>
@@ -25,11 +26,6 @@ static bool is_bracketed(struct ed_bytes b)
     return !port.len || ed_host_is_port(port);
 }
 
-static bool is_hex(char c)
-{
-    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
-}
-
 bool ed_host_is_valid(struct ed_bytes b, size_t plain)
 {
     if (!b.len)
@@ -39,7 +35,8 @@ bool ed_host_is_valid(struct ed_bytes b, size_t plain)
 
     const char *end = b.ptr + b.len;
     const char *at = scan_bytes(b.ptr + plain, end, &scan_host);
-    while (end - at >= 3 && *at == '%' && is_hex(at[1]) && is_hex(at[2]))
+    while (end - at >= 3 && *at == '%' && ed_hex_value(at[1]) >= 0 &&
+           ed_hex_value(at[2]) >= 0)
         at = scan_bytes(at + 3, end, &scan_host);
     if (at == end)
         return true;

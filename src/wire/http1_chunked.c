@@ -8,6 +8,7 @@
  * body arrives make no difference.
  */
 #include "wire/http1_head.h"
+#include "base/hex.h"
 #include "wire/http1_scan.h"
 
 #include <eddy/error.h>
@@ -42,14 +43,6 @@ static bool fail(struct ed_http1_chunked *c, const char *error)
     return false;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool read_digit(struct ed_http1_chunked *c, int digit)
 {
     if (c->line_bytes == SIZE_DIGITS_MAX)
@@ -64,7 +57,7 @@ static bool read_digit(struct ed_http1_chunked *c, int digit)
 
 static bool read_size(struct ed_http1_chunked *c, char byte)
 {
-    int digit = hex_value(byte);
+    int digit = ed_hex_value(byte);
 
     if (digit >= 0)
         return read_digit(c, digit);

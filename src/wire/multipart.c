@@ -2,21 +2,15 @@
  * multipart.c - forms as multipart/form-data.
  */
 #include "wire/multipart.h"
+#include "base/hex.h"
 #include "wire/http1.h"
 #include <eddy/error.h>
 
 void ed_multipart_boundary(char out[ED_MULTIPART_BOUNDARY + 1],
                            const uint8_t random[ED_MULTIPART_RANDOM])
 {
-    static const char digits[] = "0123456789abcdef";
-    char *at = out + 5;
-
     memcpy(out, "eddy-", 5);
-    for (size_t i = 0; i < ED_MULTIPART_RANDOM; i++) {
-        *at++ = digits[random[i] >> 4];
-        *at++ = digits[random[i] & 15];
-    }
-    *at = '\0';
+    *ed_hex_write(out + 5, random, ED_MULTIPART_RANDOM) = '\0';
 }
 
 static const char *escape(char c)

@@ -2,24 +2,24 @@
  * traceparent.c - reads and writes the traceparent field.
  */
 #include "wire/traceparent.h"
+#include "base/hex.h"
 #include <eddy/error.h>
 
 /* Where the parts stand in every version: "00-TRACE-SPAN-01". */
 enum { TRACE_AT = 3, SPAN_AT = 36, FLAGS_AT = 53 };
 
 /* Small letters only. */
-static int hex_value(char c)
+static int small_hex_value(char c)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return c >= 'A' && c <= 'F' ? -1 : ed_hex_value(c);
 }
 
 /* Reads `len` bytes of two digits each. */
 static bool read_hex(const char *text, uint8_t *out, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        int high = hex_value(text[2 * i]), low = hex_value(text[2 * i + 1]);
+        int high = small_hex_value(text[2 * i]);
+        int low = small_hex_value(text[2 * i + 1]);
         if (high < 0 || low < 0)
             return false;
         out[i] = (uint8_t)(high << 4 | low);
@@ -62,28 +62,17 @@ int ed_traceparent_parse(struct ed_traceparent *out, struct ed_bytes text)
     return 0;
 }
 
-static char *put_hex(char *out, const uint8_t *bytes, size_t len)
-{
-    static const char digits[] = "0123456789abcdef";
-
-    for (size_t i = 0; i < len; i++) {
-        *out++ = digits[bytes[i] >> 4];
-        *out++ = digits[bytes[i] & 15];
-    }
-    return out;
-}
-
 void ed_traceparent_write(char out[ED_TRACEPARENT_LEN + 1],
                           const struct ed_traceparent *in)
 {
     static const uint8_t version = 0;
 
-    out = put_hex(out, &version, 1);
+    out = ed_hex_write(out, &version, 1);
     *out++ = '-';
-    out = put_hex(out, in->trace, sizeof(in->trace));
+    out = ed_hex_write(out, in->trace, sizeof(in->trace));
     *out++ = '-';
-    out = put_hex(out, in->span, sizeof(in->span));
+    out = ed_hex_write(out, in->span, sizeof(in->span));
     *out++ = '-';
-    out = put_hex(out, &in->flags, 1);
+    out = ed_hex_write(out, &in->flags, 1);
     *out = '\0';
 }

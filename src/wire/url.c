@@ -7,6 +7,7 @@
  * was meant.
  */
 #include "wire/url.h"
+#include "base/hex.h"
 #include "wire/host.h"
 
 #include <eddy/error.h>
@@ -20,14 +21,6 @@ static int bad(const char **why, const char *text)
 static struct ed_bytes between(const char *from, const char *to)
 {
     return ed_bytes_of(from, (size_t)(to - from));
-}
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 static bool is_alnum(char c)
@@ -348,8 +341,8 @@ ssize_t ed_url_decode(char *out, struct ed_bytes in, bool plus)
             *to++ = plus && in.ptr[i] == '+' ? ' ' : in.ptr[i];
             continue;
         }
-        int high = in.len - i > 2 ? hex_value(in.ptr[i + 1]) : -1;
-        int low = high >= 0 ? hex_value(in.ptr[i + 2]) : -1;
+        int high = in.len - i > 2 ? ed_hex_value(in.ptr[i + 1]) : -1;
+        int low = high >= 0 ? ed_hex_value(in.ptr[i + 2]) : -1;
         if (low < 0 || high + low == 0)
             return ED_EURL;
         *to++ = (char)(high << 4 | low);

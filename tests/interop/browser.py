@@ -3,12 +3,12 @@
 browser.py - opens a page in headless Chromium and asks it questions.
 
     browser.py URL [--until JS] [--eval JS] [--screenshot FILE]
-               [--size WIDTHxHEIGHT] [--dark] [--still]
+               [--size WIDTHxHEIGHT] [--dark] [--still] [--flag=FLAG]...
 
 Waits until the expression --until is true, then prints the value of --eval as
-JSON. What the page says on its console as an error, exceptions nobody caught,
-and failed loads go to standard error. Exit status: 0, 1 when there was such an
-error or the wait took too long, 77 without Chromium.
+JSON. Flags are Chromium's. What the page says on its console as an error,
+exceptions nobody caught, and failed loads go to standard error. Exit status: 0,
+1 when there was such an error or the wait took too long, 77 without Chromium.
 
 Speaks Chromium's debugging protocol over a pair of pipes, so neither a port nor
 a library is needed.
@@ -34,14 +34,15 @@ FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run
 class Browser:
     """One Chromium with one page."""
 
-    def __init__(self, program):
+    def __init__(self, program, flags):
         self.profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         theirs_in, self.out = os.pipe()
         self.inp, theirs_out = os.pipe()
         # The protocol is spoken on descriptors 3 and 4.
         self.process = subprocess.Popen(
             ["/bin/sh", "-c", f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}',
-             "sh", program, *FLAGS, f"--user-data-dir={self.profile.name}",
+             "sh", program, *FLAGS, *flags,
+             f"--user-data-dir={self.profile.name}",
              "about:blank"],
             pass_fds=[theirs_in, theirs_out], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -157,13 +158,14 @@ def main():
     parser.add_argument("--size", default="1280x900")
     parser.add_argument("--dark", action="store_true")
     parser.add_argument("--still", action="store_true")
+    parser.add_argument("--flag", action="append", default=[])
     wanted = parser.parse_args()
 
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if not program:
         print("browser.py: no Chromium", file=sys.stderr)
         return 77
-    browser = Browser(program)
+    browser = Browser(program, wanted.flag)
     try:
         ask(browser, wanted)
     except (EOFError, RuntimeError, TimeoutError) as wrong:

@@ -20,6 +20,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "certs.h"
 
 #define PATIENCE_MS                                          \
     20000 /* for what never takes long but on a busy machine \
@@ -272,6 +273,8 @@ static void wrong_usage_is_one_line_and_status_2(void **state)
                        "and off, with ,text or ,json behind it\n");
     expect_usage_error(start("8080"), "prog: unexpected argument '8080' "
                                       "(--help lists the options)\n");
+    expect_usage_error(start("--keyfile", "site.key"),
+                       "prog: --keyfile without --certfile\n");
     expect_usage_error(start("--"), "prog: unexpected argument '--' (--help "
                                     "lists the options)\n");
 }
@@ -330,6 +333,34 @@ static void a_refused_route_keeps_it_from_starting(void **state)
     printed(&p, "route \"GET /{\"");
     printed(&p, "not starting");
     forget(&p);
+}
+
+static void a_certificate_that_is_not_there_keeps_it_from_starting(void **state)
+{
+    (void)state;
+    struct program p = start("--certfile", "/nowhere/site.pem");
+    assert_int_equal(status_of(&p), 1);
+    printed(&p, "cannot start: TLS: /nowhere/site.pem: ");
+    assert_null(strstr(p.text.ptr, "stops"));
+    forget(&p);
+}
+
+static void with_a_certificate_it_speaks_tls_and_reads_it_again(void **state)
+{
+    (void)state;
+    certs_open();
+    certs_make(.file = "site", .names = "localhost");
+    struct program p =
+        start("--listen", "127.0.0.1:0", "--certfile", certs_path("site.pem"),
+              "--keyfile", certs_path("site.key"));
+    printed(&p, "listening on https://127.0.0.1:");
+    assert_int_equal(kill(p.pid, SIGHUP), 0);
+    printed(&p, "certificates reloaded");
+    certs_write("site.pem", "nonsense");
+    assert_int_equal(kill(p.pid, SIGHUP), 0);
+    printed(&p, "certificates not reloaded, the old ones stay: ");
+    stop(&p);
+    certs_close();
 }
 
 static void a_taken_address_is_a_failure_that_names_it(void **state)
@@ -488,6 +519,9 @@ int main(void)
         cmocka_unit_test(version_names_the_library),
         cmocka_unit_test(a_programs_own_option_sets_its_variable),
         cmocka_unit_test(a_refused_route_keeps_it_from_starting),
+        cmocka_unit_test(
+            a_certificate_that_is_not_there_keeps_it_from_starting),
+        cmocka_unit_test(with_a_certificate_it_speaks_tls_and_reads_it_again),
         cmocka_unit_test(a_taken_address_is_a_failure_that_names_it),
         cmocka_unit_test(it_listens_everywhere_it_was_told_to),
         cmocka_unit_test(the_first_signal_lets_requests_end),

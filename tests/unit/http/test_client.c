@@ -89,6 +89,7 @@ FIBER_TEST(what_could_split_or_frame_a_request_is_refused)
                                       "X : y",
                                       ": y",
                                       "X: \001",
+                                      "Authorization: Bearer secret\n",
                                       "Content-Length: 1",
                                       "transfer-encoding: chunked"};
     static const char *const methods[] = {"G T", "", "GET\r\n", "CONNECT"};
@@ -99,6 +100,7 @@ FIBER_TEST(what_could_split_or_frame_a_request_is_refused)
         check_int(ed_fetch(&res, "http://127.0.0.1:1/", .headers = headers),
                   ED_EUSAGE);
         check(!strncmp(ed_error(), "GET http://127.0.0.1:1/: ", 25));
+        check(!strstr(ed_error(), "secret"));
         check(!res);
     }
     for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)

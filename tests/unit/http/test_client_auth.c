@@ -60,6 +60,20 @@ FIBER_TEST(user_information_of_a_url_is_decoded)
     peer_close(&p);
 }
 
+FIBER_TEST(user_information_that_is_empty_names_nobody)
+{
+    struct peer p = {.scripts = {SCRIPT("<", OK)}};
+    char url[200];
+    ed_res *res;
+
+    peer_open(&p);
+    snprintf(url, sizeof(url), "http://@%s/x", p.host);
+    check_int(ed_get(&res, url), 0);
+    check(!strstr(peer_seen(&p), "Authorization"));
+    check(!strchr(ed_res_url(res), '@'));
+    peer_close(&p);
+}
+
 FIBER_TEST(a_bearer_is_a_token)
 {
     struct peer p = {.scripts = {SCRIPT("<", OK, "<", OK)}};
@@ -424,6 +438,7 @@ int main(void)
         cmocka_unit_test(basic_is_sent_at_once),
         cmocka_unit_test(a_refused_password_is_not_tried_again),
         cmocka_unit_test(user_information_of_a_url_is_decoded),
+        cmocka_unit_test(user_information_that_is_empty_names_nobody),
         cmocka_unit_test(a_bearer_is_a_token),
         cmocka_unit_test(responses_are_those_of_another_implementation),
         cmocka_unit_test(answers_have_all_their_parts),

@@ -544,6 +544,11 @@ FIBER_TEST(options_that_cannot_be_used_are_told_of)
     check(!ed_client_new(.proxy = "http://a.org/path"));
     check(!ed_client_new(.proxy = "http://a%00@a.org"));
     check(!ed_client_new(.proxy = "http://"));
+    for (int len = 250; len < 280; len++) {
+        char proxy[300];
+        snprintf(proxy, sizeof(proxy), "http://%0*d", len, 0);
+        check(!ed_client_new(.proxy = proxy));
+    }
     check(!ed_client_new(.hosts = (const char *const[]){"a.org", NULL}));
     check(strstr(ed_error(), "hosts: 'a.org' is not "));
     check(!ed_client_new(.hosts = (const char *const[]){"a=b", NULL}));

@@ -212,6 +212,27 @@ FIBER_TEST(a_server_that_breaks_off_says_where)
           ED_ECONNLOST, "closed within the response body");
 }
 
+/* In TLS 1.3 it says so when the client is done with the handshake. */
+FIBER_TEST(a_server_that_wants_a_certificate_says_so)
+{
+    struct peer p = {.scripts = {SCRIPT("T", "=")}, .https = true};
+    ed_client *client = ed_client_new(.tls = client_tls, .proxy = "");
+    ed_res *res;
+
+    check_int(ed_tls_server(&p.tls, .certificate = certs_path("site.pem"),
+                            .key = certs_path("site.key"),
+                            .client_auth = ED_TLS_CLIENT_REQUIRED,
+                            .client_ca = certs_path("ca.pem")),
+              0);
+    peer_open(&p);
+    check_int(ed_fetch(&res, p.url, .client = client), ED_ECONNLOST);
+    check(strstr(ed_error(), "closed before a response (the peer demands a "
+                             "certificate (alert 116"));
+    ed_client_free(client);
+    peer_close(&p);
+    ed_tls_free(p.tls);
+}
+
 /* Without TLS's own goodbye nobody knows that this was all of it. */
 FIBER_TEST(a_body_that_is_cut_off_is_not_taken_for_whole)
 {
@@ -313,6 +334,7 @@ int main(void)
         cmocka_unit_test(a_mapped_host_is_checked_by_its_name),
         cmocka_unit_test(a_server_that_cannot_be_trusted_is_refused),
         cmocka_unit_test(a_server_that_breaks_off_says_where),
+        cmocka_unit_test(a_server_that_wants_a_certificate_says_so),
         cmocka_unit_test(a_body_that_is_cut_off_is_not_taken_for_whole),
         cmocka_unit_test(a_body_that_ends_with_a_goodbye_is_whole),
         cmocka_unit_test(garbage_is_told_from_tls_and_from_http),

@@ -194,6 +194,20 @@ FIBER_TEST(what_is_no_stream_of_events_is_refused)
     check_int(ed_event_source_open(&source, "nowhere"), ED_EURL);
 }
 
+FIBER_TEST(a_password_of_the_url_is_in_no_text)
+{
+    struct peer p = {.scripts = {SCRIPT("<", ">HTTP/1.1 404 No\r\n\r\n")}};
+    ed_event_source *source;
+    char url[ED_ADDR_TEXT + 32];
+
+    peer_open(&p);
+    snprintf(url, sizeof(url), "http://me:secret@%s/", p.host);
+    check_int(ed_event_source_open(&source, url), ED_ECONTENT);
+    check_(strstr(ed_error(), "secret") == NULL, "%s", ed_error());
+    check(strstr(peer_seen(&p), "Authorization: Basic "));
+    peer_close(&p);
+}
+
 FIBER_TEST(the_type_may_have_any_case_and_parameters)
 {
     struct peer p = {.scripts = {SCRIPT(
@@ -432,6 +446,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_server_that_is_restarted_is_waited_for),
         cmocka_unit_test(a_server_without_more_events_is_left_alone),
         cmocka_unit_test(what_is_no_stream_of_events_is_refused),
+        cmocka_unit_test(a_password_of_the_url_is_in_no_text),
         cmocka_unit_test(the_type_may_have_any_case_and_parameters),
         cmocka_unit_test(fields_of_the_caller_are_sent_each_time),
         cmocka_unit_test(an_id_that_no_field_can_hold_is_not_sent),

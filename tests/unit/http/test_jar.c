@@ -91,6 +91,8 @@ FIBER_TEST(nobody_has_all_of_a_public_suffix)
     refuses(jar, "http://a.github.io/", "n=v; Domain=github.io",
             "public suffix");
     refuses(jar, "http://a.unheard/", "n=v; Domain=unheard", "public suffix");
+    refuses(jar, "http://a.co.uk./", "n=v; Domain=co.uk.", "public suffix");
+    refuses(jar, "http://a.org./", "n=v; Domain=org.", "public suffix");
     /* Whoever is one can have cookies of its own. */
     check_int(ed_jar_set(jar, "http://github.io/", "n=v; Domain=github.io"), 0);
     check_text(sent(jar, "http://github.io/"), "n");

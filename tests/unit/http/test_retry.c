@@ -337,6 +337,21 @@ FIBER_TEST(a_wait_that_is_too_long_is_not_waited_for)
     check_int(time_of(SCRIPT("<", BUSY_FOR("11"), "="), 503, ED_MIN), 0);
 }
 
+FIBER_TEST(a_wait_without_end_is_not_waited_for_either)
+{
+    struct peer p = {
+        .scripts = {SCRIPT("<", BUSY_FOR("99999999999999999"), "=")}};
+    ed_client *client =
+        fleet_client(.retry = {.attempts = 2, .max_wait = INT64_MAX});
+    ed_res *res;
+
+    peer_open(&p);
+    check_int(ed_fetch(&res, p.url, .client = client, .timeout = INT64_MAX), 0);
+    check_int(ed_res_status(res), 503);
+    ed_client_free(client);
+    peer_close(&p);
+}
+
 FIBER_TEST(a_pause_that_would_pass_the_deadline_gives_the_response)
 {
     check_int(time_of(SCRIPT("<", BUSY_FOR("3"), "="), 503, 2 * ED_S), 0);
@@ -483,6 +498,7 @@ int main(void)
         cmocka_unit_test(a_wait_that_is_too_long_is_not_waited_for),
         cmocka_unit_test(
             a_pause_that_would_pass_the_deadline_gives_the_response),
+        cmocka_unit_test(a_wait_without_end_is_not_waited_for_either),
         cmocka_unit_test(a_fetch_began_with_its_first_try),
         cmocka_unit_test(a_cancelled_pause_says_so),
         cmocka_unit_test(a_spent_budget_gives_the_response_as_it_is),

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "net/tls_record.h"
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -389,6 +390,7 @@ static void each_breach_has_its_alert(void **state)
     assert_int_equal(alert_for(22, "\30\0\0\2\0", 5, 0), DECODE_ERROR);
     assert_int_equal(alert_for(22, "\30\0\0\1\2", 5, 0), ILLEGAL_PARAMETER);
     /* Alerts that are none. */
+    assert_int_equal(alert_for(21, "", 0, 0), UNEXPECTED_MESSAGE);
     assert_int_equal(alert_for(21, "\1", 1, 0), DECODE_ERROR);
     assert_int_equal(alert_for(21, "\1\0\1", 3, 0), DECODE_ERROR);
     /* Longer than a record may be, with and without padding. */
@@ -455,6 +457,85 @@ static void records_without_data_are_bounded(void **state)
     close_sides(&s);
 }
 
+/* The alert for it, too, comes behind a close. */
+static void nothing_is_due_after_the_end(void **state)
+{
+    static const uint8_t ask[] = {24, 0, 0, 1, 1};
+    struct sides s;
+    char record[100];
+
+    (void)state;
+    open_sides(&s, AES_128);
+    ed_tls_seal_end(&s.server, record);
+    size_t n = seal_raw(&s.client, 22, ask, sizeof(ask), 0, record);
+    assert_int_equal(open_one(&s.server, record, n, NULL, NULL),
+                     ED_TLS_NOTHING);
+    assert_false(ed_tls_update_is_due(&s.server));
+    s.server.write.sequence = 1 << 24;
+    assert_false(ed_tls_update_is_due(&s.server));
+    n = seal_raw(&s.client, 23, "", 0, 0, record);
+    record[n - 1] ^= 1;
+    assert_int_equal(open_one(&s.server, record, n, NULL, NULL), ED_ETLS);
+    assert_int_equal(ed_tls_seal_alert(&s.server, record), 0);
+    close_sides(&s);
+}
+
+/* ---- without memory ---- */
+
+static int allocations = -1; /* that succeed; negative: all */
+
+static void *scarce_malloc(size_t size, const char *file, int line)
+{
+    (void)file, (void)line;
+    if (allocations == 0)
+        return NULL;
+    allocations -= allocations > 0;
+    return malloc(size);
+}
+
+static void *scarce_realloc(void *old, size_t size, const char *file, int line)
+{
+    (void)file, (void)line;
+    return allocations == 0 && size ? NULL : realloc(old, size);
+}
+
+static void scarce_free(void *memory, const char *file, int line)
+{
+    (void)file, (void)line;
+    free(memory);
+}
+
+/* Wherever a change of keys breaks off, what is sealed afterwards, if anything,
+ * is the next record of the keys there were. */
+static void keys_that_could_not_be_changed_do_not_begin_again(void **state)
+{
+    char record[100], data[100];
+    struct sides s;
+    size_t n, len, changed = 0;
+    unsigned refused = 0;
+
+    (void)state;
+    for (int most = 0; !changed; most++) {
+        open_sides(&s, AES_128);
+        n = seal_text(&s.server, "first", 5, record);
+        assert_int_equal(open_one(&s.client, record, n, data, &len),
+                         ED_TLS_DATA);
+        allocations = most;
+        changed = ed_tls_seal_update(&s.server, record);
+        allocations = -1;
+        if (changed)
+            assert_int_equal(open_one(&s.client, record, changed, NULL, NULL),
+                             ED_TLS_NOTHING);
+        n = seal_text(&s.server, "second", 6, record);
+        refused += !n;
+        if (n)
+            assert_int_equal(open_one(&s.client, record, n, data, &len),
+                             ED_TLS_DATA);
+        close_sides(&s);
+    }
+    assert_true(refused > 0);
+}
+
 static void a_suite_of_other_versions_is_not_taken_over(void **state)
 {
     struct ed_tls_secrets secrets = {0};
@@ -509,8 +590,13 @@ int main(void)
         TEST(each_breach_has_its_alert),
         TEST(headers_are_judged_before_anything_is_waited_for),
         TEST(records_without_data_are_bounded),
+        TEST(nothing_is_due_after_the_end),
+        TEST(keys_that_could_not_be_changed_do_not_begin_again),
         TEST(a_suite_of_other_versions_is_not_taken_over),
         TEST(nothing_of_a_secret_is_left),
     };
+
+    if (!CRYPTO_set_mem_functions(scarce_malloc, scarce_realloc, scarce_free))
+        return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

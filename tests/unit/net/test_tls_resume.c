@@ -419,6 +419,63 @@ static void a_server_whose_certificate_has_expired_is_not_resumed(void **state)
     ed_tls_free(server);
 }
 
+static int believe(int well, X509_STORE_CTX *ctx)
+{
+    (void)well;
+    X509_STORE_CTX_set_error(ctx, X509_V_OK);
+    return 1;
+}
+
+/* As if it had expired since it was shown. */
+static void a_client_whose_certificate_has_expired_is_not_resumed(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        ed_tls *server, *client;
+        struct tls_pair p;
+
+        SERVER(&server, .client_auth = ED_TLS_CLIENT_REQUIRED,
+               .client_ca = certs_path("ca.pem"));
+        CLIENT(&client, .certificate = certs_path("old_user.pem"),
+               .key = certs_path("old_user.key"));
+        tls_pair_open(&p, client, "a.org", server);
+        SSL_set_max_proto_version(p.client.ssl, versions[i]);
+        SSL_set_verify(p.server.ssl, SSL_VERIFY_PEER, believe);
+        tls_pair_shake(&p);
+        well(&p);
+        tls_pair_close(&p);
+        tls_pair_open(&p, client, "a.org", server);
+        SSL_set_max_proto_version(p.client.ssl, versions[i]);
+        tls_pair_shake(&p);
+        assert_int_equal(p.server.err, ED_ECERT);
+        assert_has(p.server.why, "expired");
+        tls_pair_close(&p);
+        ed_tls_free(client);
+        ed_tls_free(server);
+    }
+}
+
+/* Though each ticket brings another. */
+static void a_client_has_to_show_its_certificate_from_time_to_time(void **state)
+{
+    ed_tls *server, *client;
+    int resumed = 0;
+
+    (void)state;
+    SERVER(&server, .client_auth = ED_TLS_CLIENT_REQUIRED,
+           .client_ca = certs_path("ca.pem"), .ticket_rotation = ED_S / 2);
+    CLIENT(&client, .certificate = certs_path("user.pem"),
+           .key = certs_path("user.key"));
+    assert_false(resumes(client, "a.org", server));
+    for (int i = 0; i < 5; i++) {
+        usleep(220000);
+        resumed += resumes(client, "a.org", server);
+    }
+    assert_true(resumed < 5);
+    ed_tls_free(client);
+    ed_tls_free(server);
+}
+
 static void without_a_name_nothing_is_remembered(void **state)
 {
     ed_tls *server, *client;
@@ -569,6 +626,7 @@ static int make_files(void **state)
     certs_make(.file = "b", .names = "b.org");
     certs_make(.file = "old", .names = "old.org", .from = -9, .until = -1);
     certs_make(.file = "user", .client = true);
+    certs_make(.file = "old_user", .client = true, .from = -9, .until = -1);
     certs_make(.file = "other_ca", .issuer = "", .ca = true);
     certs_append("two_cas.pem", "ca.pem");
     certs_append("two_cas.pem", "other_ca.pem");
@@ -602,6 +660,9 @@ int main(void)
         cmocka_unit_test(servers_with_one_secret_take_each_others_tickets),
         cmocka_unit_test(other_demands_on_clients_void_tickets),
         cmocka_unit_test(a_server_whose_certificate_has_expired_is_not_resumed),
+        cmocka_unit_test(a_client_whose_certificate_has_expired_is_not_resumed),
+        cmocka_unit_test(
+            a_client_has_to_show_its_certificate_from_time_to_time),
         cmocka_unit_test(without_a_name_nothing_is_remembered),
         cmocka_unit_test(forked_servers_take_each_others_tickets),
         cmocka_unit_test(a_thousand_sessions_are_kept_and_the_oldest_go),

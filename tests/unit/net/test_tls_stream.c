@@ -253,7 +253,9 @@ NET_TEST(bytes_that_were_changed_are_refused_by_both_sides)
     check_int(ed_stream_read(p.server, buf, sizeof(buf)), ED_ETLS);
     check_int(ed_stream_read(p.server, buf, sizeof(buf)), ED_ETLS);
     check_int(ed_stream_write(p.server, "x", 1), ED_ETLS);
-    check_int(ed_stream_read(p.client, buf, sizeof(buf)), ED_ETLS); /* alert */
+    check_int(ed_stream_read(p.client, buf, sizeof(buf)), ED_ETLS);
+    check_text(ed_error(), "the peer refused (alert 20, bad record mac)");
+    check_text(ed_stream_why(p.client), ed_error());
     close_pair(&p);
 
     open_pair(&p);
@@ -275,6 +277,31 @@ static int write_without_end(void *arg)
     while (!(err = ed_stream_write(arg, bytes, sizeof(bytes))))
         ;
     return err;
+}
+
+static int write_until_broken(void *arg)
+{
+    check_int(write_without_end(arg), ED_ETLS);
+    return 0;
+}
+
+NET_TEST(a_fiber_that_writes_is_told_when_the_peer_breaks_the_protocol)
+{
+    struct pair p;
+    char byte;
+
+    open_pair(&p);
+    {
+        ed_scope(s, .within = ED_S);
+        ed_go(s, write_until_broken, p.server);
+        settle();
+        int client = p.client_beneath->ops->fd(p.client_beneath);
+        check_int(send(client, "no record at all", 16, 0), 16);
+        check_int(ed_stream_read(p.server, &byte, 1), ED_ETLS);
+        check_int(ed_wait(s), 0);
+    }
+    close_pair(&p);
+    return 0;
 }
 
 static int cancel_a_writer(ed_stream *s)
@@ -743,6 +770,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(one_side_may_go_on_after_the_other_has_ended),
         cmocka_unit_test(bytes_that_were_changed_are_refused_by_both_sides),
         cmocka_unit_test(a_write_that_is_cancelled_leaves_whole_records),
+        cmocka_unit_test(
+            a_fiber_that_writes_is_told_when_the_peer_breaks_the_protocol),
         cmocka_unit_test(what_follows_a_cancelled_write_comes_behind_it),
         cmocka_unit_test(fibers_in_a_stream_that_is_closed_are_told),
         cmocka_unit_test(a_cancelled_read_loses_nothing),
