@@ -49,11 +49,11 @@ static int forget(ed_req *req, int rows)
     return 0;
 }
 
-static int typed(ed_req *req)
+static int typed(ed_req *req, int rows)
 {
     ed_reply_header_set(req, "Content-Type", "application/problem+json");
     ed_json *j = ed_reply_json_begin(req, 422);
-    write_rows(j, 0);
+    write_rows(j, rows);
     ed_json_end(j);
     return ed_json_finish(j);
 }
@@ -76,7 +76,7 @@ static int by_path(ed_req *req)
     else if (!strcmp(path, "/forget"))
         result = forget(req, rows);
     else if (!strcmp(path, "/typed"))
-        result = typed(req);
+        result = typed(req, rows);
     else if (!strcmp(path, "/status"))
         result = ed_json_finish(ed_reply_json_begin(req, 99));
     else
@@ -176,8 +176,7 @@ FIBER_TEST(the_handler_waits_for_a_slow_client)
     ssize_t n;
 
     open_site();
-    check_int(ed_fetch(&res, site_url(&site, "/many?100000"), .stream = true,
-                       .max_body = 0),
+    check_int(ed_fetch(&res, site_url(&site, "/many?100000"), .stream = true),
               0);
     check_int(ed_sleep(10 * ED_MS), 0);
     check(rows_written < ROWS);
@@ -219,14 +218,34 @@ FIBER_TEST(misuse_after_a_piece_cuts_the_reply)
     site_close(&site);
 }
 
+FIBER_TEST(a_client_that_leaves_ends_the_loop)
+{
+    enum { ROWS = 100000 };
+    ed_res *res;
+
+    open_site();
+    result = 0;
+    check_int(ed_fetch(&res, site_url(&site, "/many?100000"), .stream = true),
+              0);
+    ed_res_close(res);
+    check_int(ed_sleep(10 * ED_MS), 0);
+    check(result < 0);
+    check(rows_written < ROWS);
+    site_close(&site);
+}
+
 FIBER_TEST(a_type_of_the_handlers_own_stays)
 {
+    static const char *const paths[] = {"/typed?1", "/typed?5000"};
+
     open_site();
-    ed_res *res = get("/typed");
-    check_int(ed_res_status(res), 422);
-    check_header(res, "Content-Type", "application/problem+json");
-    check(!strcmp(ed_res_text(res), "[]"));
-    ed_res_close(res);
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        ed_res *res = get(paths[i]);
+        check_int(ed_res_status(res), 422);
+        check_header(res, "Content-Type", "application/problem+json");
+        check_rows(ed_res_body(res), i ? 5000 : 1);
+        ed_res_close(res);
+    }
     site_close(&site);
 }
 
@@ -250,6 +269,7 @@ int main(void)
         cmocka_unit_test(the_handler_waits_for_a_slow_client),
         cmocka_unit_test(misuse_becomes_an_error_reply),
         cmocka_unit_test(misuse_after_a_piece_cuts_the_reply),
+        cmocka_unit_test(a_client_that_leaves_ends_the_loop),
         cmocka_unit_test(a_type_of_the_handlers_own_stays),
         cmocka_unit_test(a_second_reply_is_refused),
     };

@@ -353,6 +353,66 @@ static void a_long_text_is_whole(void **state)
     free(text);
 }
 
+/* ---- the smallest room there can be ---- */
+
+struct narrow {
+    char *room; /* with nothing behind it */
+    struct ed_buf text;
+};
+
+static int narrow_room(ed_json *to, size_t more)
+{
+    struct narrow *n = to->into;
+    size_t len = (size_t)(to->at - n->room);
+
+    (void)more;
+    assert_true(len <= ED_JSON_ROOM);
+    to->at = n->room;
+    return ed_buf_add(&n->text, n->room, len);
+}
+
+static int narrow_finish(ed_json *to, int err)
+{
+    return err ? err : narrow_room(to, 0);
+}
+
+/* A text that needs escapes, behind as much as moves it through the room. */
+static void write_shifted(ed_json *to, size_t shift, struct ed_bytes text)
+{
+    static const char spaces[] = "                                    "
+                                 "                                    ";
+
+    ed_json_array(to);
+    ed_json_bytes(to, ed_bytes_of(spaces, shift));
+    ed_json_bytes(to, text);
+    ed_json_raw(to, text); /* no JSON, but nobody looks */
+    ed_json_end(to);
+}
+
+static void the_room_is_never_left(void **state)
+{
+    static const struct ed_json_sink sink = {narrow_room, narrow_finish};
+    const struct ed_bytes text =
+        ED_BYTES("\1\1\1\1\1\1\1\1\1\1\1\1\1 plain, \"and\" \xe2\x82\xac\xff"
+                 "abcdefg\1 abcdef\1 01234567890123456789012345\n");
+    struct narrow narrow = {malloc(ED_JSON_ROOM), {0}};
+
+    (void)state;
+    for (size_t shift = 0; shift < ED_JSON_ROOM + 8; shift++) {
+        struct ed_json to;
+        ed_json_start(&to, &sink, &narrow, narrow.room,
+                      narrow.room + ED_JSON_ROOM);
+        write_shifted(&to, shift, text);
+        assert_int_equal(ed_json_finish(&to), 0);
+        assert_int_equal(ed_buf_add(&narrow.text, "", 1), 0);
+        write_shifted(j, shift, text);
+        said(narrow.text.ptr);
+        narrow.text.len = 0;
+    }
+    ed_buf_free(&narrow.text);
+    free(narrow.room);
+}
+
 /* ---- numbers ---- */
 
 static void an_integer(int64_t n)
@@ -538,6 +598,7 @@ int main(void)
         TEST(bytes_that_are_no_utf8_are_replaced),
         TEST(an_escape_may_stand_anywhere),
         TEST(a_long_text_is_whole),
+        TEST(the_room_is_never_left),
         TEST(integers_have_all_their_digits),
         TEST(doubles_have_as_few_digits_as_they_need),
         TEST(what_is_no_number_is_null),
