@@ -159,7 +159,7 @@ ED_API int ed_reply_json_value(ed_req *req, int status, struct json_t *value);
  *     ed_json_end(j);
  *     return ed_json_finish(j);
  *
- * Up to 16 KiB are gathered and sent by ed_json_finish(), with their length.
+ * About 16 KiB are gathered and sent by ed_json_finish(), with their length.
  * What is longer is sent in pieces as it is written, and waits for a client
  * that is slow. Does not suspend; the functions of the writer may, as
  * ed_write() may.

@@ -14,7 +14,7 @@
 #define TYPE "application/json"
 
 enum {
-    /* Most replies fit at once; twice four times that is copied little. */
+    /* Most replies fit; a longer one is copied twice on its way to the most. */
     ROOM_MIN = 1024,
     /* Enough for a piece to be worth a system call; what waits for a client
      * is no more. */
