@@ -1,9 +1,10 @@
 # Fuzzers: fuzz/fuzz_X.c becomes build/fuzz/fuzz_X. As a test each one replays
 # fuzz/corpus/X and fuzz/regressions/X; ./dev fuzz lets it search.
 
-# What tests of a server use as well, and needs no test framework.
+# What tests use as well, and needs no test framework.
 add_library(eddy_fuzz_support OBJECT tests/support/http_handlers.c
-  tests/support/memory_stream.c)
+  tests/support/memory_stream.c tests/support/certs.c
+  tests/support/tls_client.c)
 target_include_directories(eddy_fuzz_support PUBLIC tests/support)
 target_link_libraries(eddy_fuzz_support PUBLIC eddy_static)
 

@@ -66,11 +66,18 @@ static void seal(struct ed_tls_records *r, struct ed_bytes text, uint8_t type,
     out->len += len + 16;
 }
 
-/* Whether the client changes its keys with what it has just sent. */
-static bool is_update(uint8_t type, struct ed_bytes text)
+/* Whether the client changes its keys with what it has just sent, which may be
+ * the last piece of an update. */
+static bool ends_update(struct ed_buf *part, uint8_t type, struct ed_bytes text)
 {
-    return type == 22 && text.len == 5 && !memcmp(text.ptr, "\30\0\0\1", 4) &&
-           (uint8_t)text.ptr[4] <= 1;
+    if (type != 22)
+        return false;
+    CHECK(ed_buf_add(part, text.ptr, text.len) == 0);
+    bool ends = part->len == 5 && !memcmp(part->ptr, "\30\0\0\1", 4) &&
+                (uint8_t)part->ptr[4] <= 1;
+    if (ends)
+        part->len = 0;
+    return ends;
 }
 
 /* What the client sends; `data` is what of it is data. */
@@ -78,6 +85,7 @@ static void send_all(const uint8_t *in, size_t len, struct ed_buf *out,
                      struct ed_buf *data)
 {
     struct ed_tls_records client;
+    struct ed_buf part = {0};
 
     begin(&client, true);
     while (len >= 4 && out->len < MOST) {
@@ -99,13 +107,14 @@ static void send_all(const uint8_t *in, size_t len, struct ed_buf *out,
             type = (uint8_t)text.ptr[--text.len];
         if (type == 23)
             CHECK(ed_buf_add(data, text.ptr, text.len) == 0);
-        if (is_update(type, text)) {
+        if (ends_update(&part, type, text)) {
             char record[100]; /* in the place of the one just sealed */
             client.write.sequence--;
             CHECK(ed_tls_seal_update(&client, record));
         }
     }
     ed_tls_records_end(&client);
+    ed_buf_free(&part);
 }
 
 /* ---- the server ---- */

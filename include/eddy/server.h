@@ -26,7 +26,8 @@ struct ed_server_options {
     int64_t write_timeout;   /* without any progress of a reply; 30 s */
     int64_t request_timeout; /* deadline of a handler; none */
     int64_t drain_timeout;   /* after ed_server_stop(); 30 s */
-    int64_t tls_timeout;     /* for a handshake; 10 s */
+    int64_t tls_timeout;     /* for a handshake; 10 s. A quarter of it at
+                                max_handshakes */
     unsigned max_handshakes; /* TLS at once; further connections wait in the
                                 kernel's queue; 0: 256 */
 
@@ -64,7 +65,8 @@ ED_API ed_server *ed_server_new_with(ed_handler *handler,
 struct ed_server_listen_options {
     size_t size;
     /* Connections there begin with TLS; borrowed until the server is freed.
-     * Of the protocols offered it takes http/1.1. NULL: in the clear. */
+     * Of the protocols offered it takes http/1.1, or http/1.0. NULL: in the
+     * clear. */
     ed_tls *tls;
 };
 

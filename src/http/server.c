@@ -28,6 +28,9 @@ static const int64_t LINGER = 2 * ED_S;
  * and its neighbours in the list need not be fetched from memory. */
 static const int64_t STEP = 4 * ED_MS;
 
+/* Which part of the time for handshakes is left while no more may begin. */
+enum { CROWDED = 4 };
+
 static int64_t or_default(int64_t value, int64_t normal)
 {
     if (value < 0)
@@ -212,9 +215,19 @@ static void to_the_end(struct ed_conn *conn)
     conn->since = this_step();
 }
 
+/* Those who only begin handshakes must not keep all others out for long. */
+static int64_t patience_with(const struct ed_conn *conn)
+{
+    const ed_server *server = conn->server;
+    int64_t patience = server->patience[conn->state];
+    bool crowded = conn->state == ED_CONN_TLS && server->busy_shaking;
+
+    return crowded ? patience / CROWDED : patience;
+}
+
 static int64_t patient_until(const struct ed_conn *conn)
 {
-    return (int64_t)conn->since * STEP + conn->server->patience[conn->state];
+    return (int64_t)conn->since * STEP + patience_with(conn);
 }
 
 void ed_conn_enter(struct ed_conn *conn, enum ed_conn_state state)
@@ -277,6 +290,9 @@ static void mind_limits(ed_server *server)
     server->busy_shaking = shaking;
     for (struct ed_server_listener *l = server->listeners; l; l = l->next)
         ed_listener_pause(l->listener, full || (l->tls && shaking));
+    const struct ed_conn *conn = longest(server, ED_CONN_TLS);
+    if (shaking && conn && server->patience[ED_CONN_TLS] != INT64_MAX)
+        arm(server, patient_until(conn));
 }
 
 void ed_conn_open(ed_server *server, struct ed_conn *conn)

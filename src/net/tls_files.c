@@ -26,6 +26,9 @@
  * a device maybe. */
 #define FILE_MAX ((size_t)16 << 20)
 
+/* Room for each read. */
+#define READ_AHEAD 4096
+
 /* Less could be guessed. */
 #define SECRET_MIN 32
 
@@ -39,7 +42,7 @@ static int read_all(int fd, struct ed_buf *out)
     for (;;) {
         if (out->len > FILE_MAX)
             return -EFBIG;
-        if (ed_buf_reserve(out, 4096))
+        if (ed_buf_reserve(out, READ_AHEAD))
             return -ENOMEM;
         ssize_t n = read(fd, out->ptr + out->len, out->cap - out->len - 1);
         if (n < 0 && errno == EINTR)
@@ -64,8 +67,14 @@ static int read_path(const char *path, struct ed_buf *out, mode_t *mode)
         return -errno;
     int err = fstat(fd, &st) ? -errno : 0;
     *mode = err ? 0 : st.st_mode;
+    if (!err && S_ISDIR(st.st_mode))
+        err = -EISDIR;
+    /* At once, so that no copy of a secret is left where it grew from. */
+    if (!err && st.st_size > 0 && st.st_size < (off_t)FILE_MAX &&
+        ed_buf_reserve(out, (size_t)st.st_size + READ_AHEAD + 1))
+        err = -ENOMEM;
     if (!err)
-        err = S_ISDIR(st.st_mode) ? -EISDIR : read_all(fd, out);
+        err = read_all(fd, out);
     close(fd);
     return err;
 }
@@ -426,7 +435,8 @@ static int heed_list(struct ed_tls_trust *trust, X509_CRL *list)
     if (!X509_CRL_digest(list, EVP_sha256(), digest, NULL) ||
         !X509_STORE_add_crl(trust->store, list))
         return ED_ENOMEM;
-    X509_STORE_set_flags(trust->store, X509_V_FLAG_CRL_CHECK);
+    X509_STORE_set_flags(trust->store,
+                         X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
     return note_digest(trust, digest);
 }
 

@@ -39,6 +39,9 @@ enum {
     MOST_WITHOUT_DATA = 32,
 };
 
+_Static_assert(sizeof(((struct ed_tls_records *)0)->part) == KEY_UPDATE_LEN,
+               "a whole update fits");
+
 /* AES-GCM may seal 2^24.5 full records with a key (RFC 8446, 5.5). */
 static const uint64_t MOST_A_KEY = 1 << 23;
 
@@ -257,20 +260,33 @@ static int take_alert(struct ed_tls_records *r, const uint8_t *text, size_t len)
     return refuse(r, 0);       /* whatever its level says (6.2) */
 }
 
+static int take_update(struct ed_tls_records *r)
+{
+    const uint8_t *update = r->part;
+
+    r->part_len = 0;
+    if (update[1] || update[2] || update[3] != 1)
+        return refuse(r, DECODE_ERROR);
+    if (update[4] > 1)
+        return refuse(r, ILLEGAL_PARAMETER);
+    r->owes_update |= update[4];
+    return update_keys(r, &r->read) ? ED_TLS_NOTHING
+                                    : refuse(r, INTERNAL_ERROR);
+}
+
 /* All that can still come of a handshake's kind is an update of keys, and
- * nothing may stand behind it under the old ones (5.1). */
+ * nothing may stand behind it under the old ones (5.1). It may come in pieces.
+ */
 static int take_handshake(struct ed_tls_records *r, const uint8_t *text,
                           size_t len)
 {
-    if (len != KEY_UPDATE_LEN || text[0] != KEY_UPDATE)
+    if (!len || len > sizeof(r->part) - r->part_len)
         return refuse(r, UNEXPECTED_MESSAGE);
-    if (text[1] || text[2] || text[3] != 1)
-        return refuse(r, DECODE_ERROR);
-    if (text[4] > 1)
-        return refuse(r, ILLEGAL_PARAMETER);
-    r->owes_update |= text[4];
-    return update_keys(r, &r->read) ? ED_TLS_NOTHING
-                                    : refuse(r, INTERNAL_ERROR);
+    memcpy(r->part + r->part_len, text, len);
+    r->part_len += (uint8_t)len;
+    if (r->part[0] != KEY_UPDATE)
+        return refuse(r, UNEXPECTED_MESSAGE);
+    return r->part_len < sizeof(r->part) ? ED_TLS_NOTHING : take_update(r);
 }
 
 static int take_content(struct ed_tls_records *r, uint8_t type,
@@ -278,6 +294,8 @@ static int take_content(struct ed_tls_records *r, uint8_t type,
 {
     const uint8_t *bytes = (const uint8_t *)text.ptr;
 
+    if (r->part_len && type != HANDSHAKE)
+        return refuse(r, UNEXPECTED_MESSAGE); /* nothing between pieces */
     if (type == DATA && text.len) {
         r->no_data = 0;
         return ED_TLS_DATA;

@@ -53,9 +53,11 @@ struct ed_tls_records {
     struct ed_tls_ciphers *ciphers;
     struct ed_tls_keys read;
     struct ed_tls_keys write;
-    bool owes_update;   /* the peer has asked for new keys of ours */
-    bool said_end;      /* and nothing may follow that (6.1) */
-    uint8_t no_data;    /* records in a row that held none */
+    bool owes_update; /* the peer has asked for new keys of ours */
+    bool said_end;    /* and nothing may follow that (6.1) */
+    uint8_t no_data;  /* records in a row that held none */
+    uint8_t part_len; /* of an update of the peer's keys, in pieces */
+    uint8_t part[5];
     uint8_t last_alert; /* to send after a failure; 0: none */
 };
 

@@ -154,7 +154,7 @@ int ed_tls_wire_look(struct ed_tls_wire *wire, size_t len, char **bytes)
     *bytes = wire->view;
     if (!have)
         return wire->view_len < len ? -EAGAIN : 0;
-    if (have < len) {
+    if (have < len && wire->view_len) {
         size_t more = len - have;
         if (more > wire->view_len)
             more = wire->view_len;

@@ -74,6 +74,20 @@ FIBER_TEST(of_the_protocols_offered_it_takes_http_1_1)
     served_close(&s);
 }
 
+FIBER_TEST(who_offers_http_1_0_only_gets_that)
+{
+    struct served s = {.tls = server_tls};
+    served_open(&s, tell);
+    ed_stream *client = served_connect(&s);
+    check_int(ed_start_tls(&client, client_tls, .server_name = "a.org",
+                           .alpn = "http/1.0"),
+              0);
+    served_ask(client, "/");
+    served_says(client, "'http/1.0'");
+    ed_stream_close(client);
+    served_close(&s);
+}
+
 FIBER_TEST(a_client_is_known_by_its_certificate)
 {
     ed_tls *strict, *known;
@@ -153,6 +167,22 @@ FIBER_TEST(more_handshakes_than_allowed_wait_their_turn)
     ed_stream_close(another);
     settle();
     check_int(served_counts(&s).open, 0);
+    served_close(&s);
+}
+
+FIBER_TEST(who_says_nothing_keeps_nobody_out_for_long)
+{
+    struct served s = {.tls = server_tls};
+    served_open(&s, tell, .max_handshakes = 2, .tls_timeout = 8 * ED_S);
+    ed_stream *silent[2] = {served_connect(&s), served_connect(&s)};
+    settle();
+    ed_stream *waiting = served_connect(&s);
+    int64_t began = ed_now();
+    check_int(ed_start_tls(&waiting, client_tls, .server_name = "a.org"), 0);
+    check(ed_now() - began < 3 * ED_S);
+    ed_stream_close(waiting);
+    ed_stream_close(silent[0]);
+    ed_stream_close(silent[1]);
     served_close(&s);
 }
 
@@ -333,9 +363,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_knows_that_it_came_over_tls),
         cmocka_unit_test(of_the_protocols_offered_it_takes_http_1_1),
+        cmocka_unit_test(who_offers_http_1_0_only_gets_that),
         cmocka_unit_test(a_client_is_known_by_its_certificate),
         cmocka_unit_test(a_handshake_that_takes_too_long_is_given_up),
         cmocka_unit_test(more_handshakes_than_allowed_wait_their_turn),
+        cmocka_unit_test(who_says_nothing_keeps_nobody_out_for_long),
         cmocka_unit_test(
             connections_at_the_limit_stay_at_it_when_handshakes_end),
         cmocka_unit_test(a_request_in_the_clear_is_told_what_is_wrong),

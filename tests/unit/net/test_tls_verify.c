@@ -155,6 +155,11 @@ static void revoked_certificates_are_refused(void **state)
     /* Issuers without a list are believed. */
     assert_reached("ca_and_list.pem", "theirs.org", "theirs", "");
     assert_reached("folder", "bad.org", "bad", "");
+    /* So are issuers. */
+    assert_reached("ca_and_list.pem", "deep.org", "deep", "");
+    assert_reached("ca_and_other_list.pem", "deep.org", "deep",
+                   "certificate of issuer between is revoked");
+    assert_reached("ca_and_other_list.pem", "a.org", "site", "");
 }
 
 static void certificates_for_other_purposes_are_refused(void **state)
@@ -594,6 +599,8 @@ static int make_files(void **state)
     certs_append("ca_and_list.pem", "ca.pem");
     certs_append("ca_and_list.pem", "other_ca.pem");
     certs_revoke("bad", "ca_and_list.pem");
+    certs_append("ca_and_other_list.pem", "ca.pem");
+    certs_revoke("between", "ca_and_other_list.pem");
     assert_int_equal(mkdir(certs_path("folder"), 0700), 0);
     certs_append("folder/one.crt", "ca.pem");
     certs_append("folder/two.crt", "self.pem");
