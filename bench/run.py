@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs benchmarks against their peers and prints what came out.
 
-    bench/run.py [pong|pipeline|fanout|idle|tls|client|fiber|parser]...
+    bench/run.py [pong|pipeline|fanout|idle|tls|client|fiber|parser|json]...
                  [--json] [--rounds N] [--seconds S] [--only a,b] [--quick]
 
 The server under test has processor 0 for itself, the load generator (and the
@@ -406,13 +406,26 @@ def parser(options):
     return report
 
 
+def json_writer(options):
+    report = Report("json", "json: writing JSON, beside jansson", options)
+    for row in own_results(report, "json"):
+        report.data["rows"].append(row)
+        cells = ("sample", "bytes", "ns", "jansson_ns", "ratio")
+        report.lines.append([cell(row[key]) for key in cells])
+        if "bar" in row:
+            what, unit = row["sample"], " × jansson's time"
+            report.bar(what, row["ratio"], row["bar"], unit)
+    report.columns = ["sample", "bytes", "ns", "jansson ns", "× jansson"]
+    return report
+
+
 def cell(value):
     return value if isinstance(value, str) else f"{value:,.4g}"
 
 
 # name: (function, rounds, seconds of a run). Many short rounds: a machine's
 # slow phases last seconds, and the minimum wants one round that missed them.
-# fiber and parser know themselves how often and how long to run.
+# fiber, parser and json know themselves how often and how long to run.
 BENCHMARKS = {
     "pong": (pong, 10, 1.5),
     "pipeline": (pipeline, 10, 1.5),
@@ -422,6 +435,7 @@ BENCHMARKS = {
     "client": (bench_client.run, 6, 1.5),
     "fiber": (fiber, None, None),
     "parser": (parser, None, None),
+    "json": (json_writer, None, None),
 }
 
 

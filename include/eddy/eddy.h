@@ -22,6 +22,7 @@
 #include <eddy/future.h>
 #include <eddy/http.h>
 #include <eddy/jar.h>
+#include <eddy/json.h>
 #include <eddy/log.h>
 #include <eddy/loop.h>
 #include <eddy/map.h>

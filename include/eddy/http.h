@@ -13,13 +13,13 @@
 #include <eddy/arena.h>
 #include <eddy/bytes.h>
 #include <eddy/error.h>
+#include <eddy/json.h>
 #include <eddy/stream.h>
 #include <eddy/tls.h>
 
 ED_BEGIN_DECLS
 
 typedef struct ed_req ed_req;
-struct json_t; /* jansson's */
 
 /*
  * Answers a request. Returns 0 when it has replied (or written), or a negative
@@ -148,6 +148,31 @@ ED_API int ed_reply_bytes(ed_req *req, int status, const char *content_type,
  * ED_EUSAGE. */
 ED_API int ed_reply_json(ed_req *req, int status, const char *fmt, ...);
 ED_API int ed_reply_json_value(ed_req *req, int status, struct json_t *value);
+
+/*
+ * Replies with JSON as it is written (json.h):
+ *
+ *     ed_json *j = ed_reply_json_begin(req, 200);
+ *     ed_json_object(j);
+ *     ed_json_key(j, "id");
+ *     ed_json_int(j, 42);
+ *     ed_json_end(j);
+ *     return ed_json_finish(j);
+ *
+ * About 16 KiB are gathered and sent by ed_json_finish(), with their length.
+ * What is longer is sent in pieces as it is written, and waits for a client
+ * that is slow. Does not suspend; the functions of the writer may, as
+ * ed_write() may.
+ *
+ * Returns a writer that is valid until the handler returns, or NULL without
+ * memory, which those functions take for the writer. ed_json_finish() returns
+ * 0, or the first error: ED_EUSAGE, with a detail, for what would not be JSON,
+ * for a second reply, and for what is no status; ED_ENOMEM, or what ed_write()
+ * returns. Nothing malformed is sent: until a piece is out an error can be
+ * replied with, and then the connection is cut, as it is when the handler
+ * returns without ed_json_finish().
+ */
+ED_API ED_CHECK ed_json *ed_reply_json_begin(ed_req *req, int status);
 
 /* Replies 302 Found, or another 3xx, with a Location, which is escaped as
  * needed. As ed_reply(); any other status is ED_EUSAGE. */

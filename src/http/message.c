@@ -633,6 +633,7 @@ bool ed_req_take_back(ed_req *req)
         return false;
     req->reply.status = 0;
     req->reply.pieces = false;
+    req->reply.unfinished = false;
     req->reply.content_type = (struct ed_bytes){0};
     req->reply.content_type_set = false;
     req->reply.length = -1;
@@ -686,6 +687,8 @@ static int finish(ed_req *req)
         return ed_fail(ED_EUSAGE, "the handler replied nothing");
     if (req->reply.ended)
         return 0;
+    if (req->reply.unfinished)
+        return ed_fail(ED_EUSAGE, "the JSON of the reply was not finished");
     if (req->reply.length >= 0 && req->reply.sent != req->reply.length &&
         ed_req_reply_has_body(req))
         return ed_fail(ED_EUSAGE, "%lld bytes declared, %lld written",

@@ -71,8 +71,9 @@ struct ed_req {
         int status; /* 0: not chosen */
         bool began; /* the head is out, or on its way */
         bool ended;
-        int failed;  /* a piece could not be sent: it can only be cut */
-        bool pieces; /* begun in pieces */
+        int failed;      /* a piece could not be sent: it can only be cut */
+        bool pieces;     /* begun in pieces */
+        bool unfinished; /* one of JSON that cannot end here */
         bool content_type_set;
         bool own_date; /* the handler has set these fields itself */
         bool own_server;
