@@ -65,7 +65,8 @@ ED_API ed_server *ed_server_new_with(ed_handler *handler,
 struct ed_server_listen_options {
     size_t size;
     /* Connections there begin with TLS; borrowed until the server is freed.
-     * Of the protocols offered it takes http/1.1. NULL: in the clear. */
+     * Of the protocols offered it takes http/1.1, or http/1.0. NULL: in the
+     * clear. */
     ed_tls *tls;
 };
 

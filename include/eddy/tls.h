@@ -60,7 +60,7 @@ struct ed_tls_server_options {
     const char *client_ca;
 
     /* Protocols in the order preferred, "h2,http/1.1"; NULL: the user of the
-     * context chooses (an HTTP server: http/1.1). */
+     * context chooses (an HTTP server: http/1.1, or http/1.0). */
     const char *alpn;
     enum ed_tls_version min_version;
     const char *ciphers; /* of TLS 1.2, in OpenSSL's words; NULL: modern ones */

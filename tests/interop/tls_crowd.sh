@@ -53,8 +53,12 @@ before=$(resident)
 expected=$(descriptors)
 expect "10,000 are answered" '' crowd $((already + 12000))
 expect "and their descriptors are closed" "$expected" descriptors
+# A KiB for each would be 10,000. A sanitizer keeps books of its own, and finds
+# by itself what is lost.
+allowed=1024
+grep -q '^EDDY_SANITIZE:STRING=.' "$build/CMakeCache.txt" && allowed=8192
 grown=$(($(resident) - before))
-if [ "$grown" -lt 1024 ]; then
+if [ "$grown" -lt $allowed ]; then
     kept
 else
     broken "they leave nothing in memory" "$grown KiB more than before"

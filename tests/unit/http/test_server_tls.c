@@ -74,6 +74,20 @@ FIBER_TEST(of_the_protocols_offered_it_takes_http_1_1)
     served_close(&s);
 }
 
+FIBER_TEST(who_offers_http_1_0_only_gets_that)
+{
+    struct served s = {.tls = server_tls};
+    served_open(&s, tell);
+    ed_stream *client = served_connect(&s);
+    check_int(ed_start_tls(&client, client_tls, .server_name = "a.org",
+                           .alpn = "http/1.0"),
+              0);
+    served_ask(client, "/");
+    served_says(client, "'http/1.0'");
+    ed_stream_close(client);
+    served_close(&s);
+}
+
 FIBER_TEST(a_client_is_known_by_its_certificate)
 {
     ed_tls *strict, *known;
@@ -349,6 +363,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_knows_that_it_came_over_tls),
         cmocka_unit_test(of_the_protocols_offered_it_takes_http_1_1),
+        cmocka_unit_test(who_offers_http_1_0_only_gets_that),
         cmocka_unit_test(a_client_is_known_by_its_certificate),
         cmocka_unit_test(a_handshake_that_takes_too_long_is_given_up),
         cmocka_unit_test(more_handshakes_than_allowed_wait_their_turn),

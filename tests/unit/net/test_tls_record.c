@@ -526,7 +526,10 @@ static void *scarce_malloc(size_t size, const char *file, int line)
 static void *scarce_realloc(void *old, size_t size, const char *file, int line)
 {
     (void)file, (void)line;
-    return allocations == 0 && size ? NULL : realloc(old, size);
+    if (size)
+        return allocations ? realloc(old, size) : NULL;
+    free(old);
+    return NULL;
 }
 
 static void scarce_free(void *memory, const char *file, int line)
