@@ -171,7 +171,8 @@ static void network_spoils(struct run *r)
 
     r->spoilt = true;
     if (len & 1 && said->len) {
-        said->ptr[(len * 256 + next(r)) % said->len] ^= (char)(next(r) | 1);
+        size_t at = (len * 256 + next(r)) % said->len;
+        said->ptr[at] ^= (char)(next(r) | 1);
         return;
     }
     if (len & 2) {
@@ -202,14 +203,16 @@ static void server_acts(struct run *r)
     static char bytes[256 * 256];
     struct iovec iov = {bytes, next(r) * (size_t)256 + 1};
     ed_stream *s = r->client.server;
+    uint8_t what = next(r) % 6;
 
-    if (!s || r->client.result)
-        return;
-    switch (next(r) % 6) {
-    case 0:
+    if (s && what == 0) {
         r->spoilt = true;
         tls_client_close_server(&r->client);
         return;
+    }
+    if (!s || r->client.result)
+        return;
+    switch (what) {
     case 1:
         CHECK(!ed_stream_receive(s, false));
         return;

@@ -434,7 +434,8 @@ FIBER_TEST(a_server_that_closes_at_any_time_does_no_harm)
         c.event = act;
         c.user = &m;
         c.peer->room = seed % 2 ? SIZE_MAX / 2 : 0;
-        for (int i = 0; i < 40 && c.server; i++)
+        uint32_t turns = 1 + test_random(&m.seed, 50);
+        for (uint32_t i = 0; i < turns && c.server; i++)
             be_a_nuisance(&c, &m);
         tls_client_close(&c);
     }
