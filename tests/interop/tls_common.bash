@@ -1,8 +1,8 @@
 # tls_common.bash - what the tests with foreign TLS share; read by them.
 #
-# $source is the root of the sources. Goes into a folder of the test's own ($work), which vanishes with all it has
-# started ($pids). Certificates are of a test CA (ca.pem) that nobody else
-# trusts.
+# $source is the root of the sources. Goes into a folder of the test's own
+# ($work), which vanishes with all it has started ($pids). Certificates are of a
+# test CA (ca.pem) that nobody else trusts.
 
 set -uo pipefail
 build=${EDDY_BUILD:?names a build directory}

@@ -67,7 +67,7 @@ static int twice(ed_req *req)
 static int by_path(ed_req *req)
 {
     const char *path = ed_req_path(req);
-    int rows = atoi(ed_req_query(req));
+    int rows = (int)strtol(ed_req_query(req), NULL, 10);
     rows_written = 0;
     if (!strcmp(path, "/many"))
         result = many(req, rows);
