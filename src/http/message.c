@@ -698,12 +698,13 @@ static int finish(ed_req *req)
 }
 
 /* A client that has left gets no reply, and is nobody's failure. Whether the
- * handler hears of it as a cancellation or as a write that failed is chance. */
+ * handler hears of it as a cancellation or first as a write that failed is
+ * chance. */
 static bool has_left(const ed_req *req, int err)
 {
     bool broke = err == -EPIPE || err == -ECONNRESET;
-    return ed_cancelled() &&
-           (err == ED_ECANCELED || (broke && err == req->reply.failed));
+    return (err == ED_ECANCELED && ed_cancelled()) ||
+           (broke && err == req->reply.failed);
 }
 
 int ed_req_run(ed_req *req, ed_handler *handler)
