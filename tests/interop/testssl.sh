@@ -15,9 +15,10 @@ testssl=$(command -v testssl || command -v testssl.sh) ||
 
 # Tests of testssl that cannot be carried out, and say nothing of the server:
 # RC4                       OpenSSL 3 has no such ciphers to try with
+# engine_problem            nor does every OpenSSL have engines
 # sessionresumption_ticket  s_client without input leaves before the ticket
 #                           of TLS 1.3, so there is nothing to come back with
-cannot_be_done='RC4 sessionresumption_ticket'
+cannot_be_done='RC4 engine_problem sessionresumption_ticket'
 
 certificates() {
     make_ca ca 'Test CA' || return

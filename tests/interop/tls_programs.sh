@@ -239,7 +239,8 @@ async function sessions(maxVersion) {
 })();
 JS
 have node && expect "node's fetch and https are content" '' \
-    env NODE_EXTRA_CA_CERTS=ca.pem node client.js "$url" "$port"
+    env NODE_EXTRA_CA_CERTS=ca.pem NODE_OPTIONS=--dns-result-order=ipv4first \
+    node client.js "$url" "$port"
 
 # ---- gnutls-cli and openssl: what only they do ----
 

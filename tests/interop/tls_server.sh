@@ -230,6 +230,7 @@ if (!(await reused())) throw new Error("not resumed");
 console.log("well");
 EOF
     expect "Node is served" well env NODE_EXTRA_CA_CERTS=site.pem \
+        NODE_OPTIONS=--dns-result-order=ipv4first \
         timeout 60 node client.mjs "$url/"
 fi
 
