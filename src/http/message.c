@@ -597,7 +597,10 @@ int ed_flush(ed_req *req)
         if (err)
             return err;
     }
-    return req->ops->flush(req);
+    int err = req->ops->flush(req);
+    if (err && req->reply.began && !req->reply.failed)
+        req->reply.failed = err;
+    return err;
 }
 
 int ed_req_upgrade(ed_req *req, const char *protocol, ed_stream **out)
