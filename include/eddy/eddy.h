@@ -26,8 +26,13 @@
 #include <eddy/log.h>
 #include <eddy/loop.h>
 #include <eddy/map.h>
+#include <eddy/pg.h>
+#include <eddy/pg_copy.h>
+#include <eddy/pg_listen.h>
+#include <eddy/pg_value.h>
 #include <eddy/process.h>
 #include <eddy/queue.h>
+#include <eddy/rows.h>
 #include <eddy/server.h>
 #include <eddy/signal.h>
 #include <eddy/stream.h>

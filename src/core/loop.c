@@ -297,6 +297,20 @@ static int run_first(void *arg)
 {
     struct first *first = arg;
     first->result = first->fn(first->arg);
+    ed_scope_cancel_with(&ed_loop_tls->root, ED_ECANCELED);
+    return 0;
+}
+
+int ed_background_at_(ed_fn *fn, void *arg, const char *name, const char *place)
+{
+    ed_loop *loop = ed_loop_tls;
+
+    if (loop->root.cancelled)
+        return ED_ECLOSED;
+    ed_fiber *f = ed_fiber_new(loop, &loop->root, fn, arg, name, place);
+    if (!f)
+        return ED_ENOMEM;
+    ed_fiber_ready(f);
     return 0;
 }
 

@@ -159,6 +159,20 @@ void ed_waitq_wake_all(struct ed_waitq *q, int result);
 int ed_fiber_run_now(ed_scope *scope, ed_fn *fn, void *arg, const char *name,
                      const char *place, ed_arena *arena);
 
+/*
+ * Starts a fiber that belongs to the loop and to nobody's scope: for the
+ * housekeeping of what outlives requests, such as connecting for a pool. It is
+ * cancelled when the loop's first fiber has ended. Its arena is the loop's,
+ * which only grows: one that allocates should use its own.
+ *
+ * In the loop or in a fiber; does not suspend. Returns 0, ED_ENOMEM, or
+ * ED_ECLOSED when the first fiber has ended.
+ */
+#define ed_background(fn, arg) \
+    ed_background_at_((fn), (arg), #fn, ED_PLACE_)
+ED_CHECK int ed_background_at_(ed_fn *fn, void *arg, const char *name,
+                               const char *place);
+
 /* ed_error(), if it belongs to that error and not to an earlier one; else "".
  * For logs. */
 const char *ed_error_of(int err);

@@ -1,0 +1,22 @@
+/*
+ * error.h - what a server says when it refuses, as an error of ours.
+ */
+#ifndef EDDY_PG_ERROR_H
+#define EDDY_PG_ERROR_H
+
+#include <eddy/arena.h>
+#include <eddy/pg.h>
+#include <libpq-fe.h>
+
+/* The error of an SQLSTATE, by the table in docs/pg.md. */
+int pg_error_code(const char *sqlstate);
+
+/* Copies a failed result's fields into the arena; NULL: no memory. `position`
+ * is moved to where the program wrote it if `sql` has names (NULL: as is). */
+struct ed_pg_error *pg_error_of(ed_arena *arena, const PGresult *result);
+
+/* Makes `error` the fiber's ed_pg_error() (NULL: none), and its text
+ * ed_error(). Returns the code. In a fiber. */
+int pg_error_set(const struct ed_pg_error *error);
+
+#endif
