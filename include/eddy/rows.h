@@ -41,8 +41,9 @@ struct json_t; /* jansson's */
  * NULL has no rows. */
 ED_API bool ed_rows_next(ed_rows *rows);
 
-/* 0, or the first error, whose text is ed_error() again then: see above, and
- * for streams what ed_pg_query() may return. ED_EUSAGE for NULL. */
+/* 0, or the first error, whose text is ed_error() again then: ED_EUSAGE as
+ * above, ED_ENOMEM when there was no room for a value, and for streams what
+ * ed_pg_query() may return. ED_EUSAGE for NULL. */
 ED_API int ed_rows_error(const ed_rows *rows);
 
 /* How many rows there are; of a stream, how many have come. */
@@ -98,8 +99,8 @@ static inline struct ed_column ed_column_at_(int64_t index)
 #define ed_rows_null(rows, column) ed_rows_null_((rows), ED_COLUMN(column))
 ED_API bool ed_rows_null_(ed_rows *rows, struct ed_column column);
 
-/* smallint, integer, bigint, oid; a numeric or text that is a whole number, such
- * as 12 and 12.00. */
+/* smallint, integer, bigint, oid; a numeric or text that is a whole number,
+ * such as 12 and 12.00. */
 #define ed_rows_int(rows, column) ed_rows_int_((rows), ED_COLUMN(column))
 ED_API long long ed_rows_int_(ed_rows *rows, struct ed_column column);
 
