@@ -13,7 +13,7 @@
 #include "http/jar.h"
 #include "http/policy.h"
 #include "http/redirect.h"
-#include "http/watch.h"
+#include "http/response.h"
 
 /* Of a response that is not given to the caller so much is read, when it is
  * streamed, to keep its connection, and for so long: another connection would
@@ -112,16 +112,8 @@ static int go_on(struct ed_journey *j, const ed_res *res)
     return more;
 }
 
-/* Closes a response that is not the caller's: the fetch goes on, or its failure
- * is told of elsewhere. */
-static void give_up(ed_res *res)
-{
-    res->watched = NULL;
-    ed_res_close(res);
-}
-
-/* The same, but what little there is of it is read first, so that the next
- * request can have the connection. */
+/* Discards a response; what little there is of it is read first, so that the
+ * next request can have the connection. */
 static void put_away(ed_res *res)
 {
     char nothing[4096];
@@ -137,7 +129,7 @@ static void put_away(ed_res *res)
         n = ed_res_read(res, nothing, sizeof(nothing));
         len += n > 0 ? (size_t)n : 0;
     }
-    give_up(res);
+    ed_res_discard(res);
 }
 
 /* ---- all of them ---- */
@@ -183,7 +175,7 @@ int ed_journey_run(struct ed_journey *journey, ed_res **out)
     } while (more > 0);
     int err = more ? more : arrive(journey, res);
     if (err)
-        give_up(res);
+        ed_res_discard(res);
     else
         *out = res;
     return err;
