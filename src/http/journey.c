@@ -14,6 +14,7 @@
 #include "http/policy.h"
 #include "http/redirect.h"
 #include "http/response.h"
+#include <stdio.h>
 
 /* Of a response that is not given to the caller so much is read, when it is
  * streamed, to keep its connection, and for so long: another connection would
@@ -28,16 +29,22 @@ int ed_journey_field(struct ed_journey *journey, struct ed_bytes name,
         ed_arena_alloc(ed_fiber_arena(), sizeof(*field));
 
     if (!field)
-        return ed_fail(ED_ENOMEM, "%.120s: no memory for the request",
-                       journey->url);
+        return ed_journey_explain(journey, ED_ENOMEM,
+                                  "no memory for the request");
     *field = (struct ed_request_field){journey->fields, name, value, NULL};
     journey->fields = field;
     return 0;
 }
 
 int ed_journey_explain(const struct ed_journey *journey, int err,
-                       const char *what)
+                       const char *fmt, ...)
 {
+    char what[256]; /* an error's text has no more room */
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(what, sizeof(what), fmt, args);
+    va_end(args);
     return ed_fail(err, "%.20s %.120s: %s",
                    ed_attempt_method(&journey->options), journey->url, what);
 }
@@ -49,14 +56,15 @@ int ed_journey_rewind(struct ed_journey *journey, const char *why)
     if (!o->send || !journey->body_was_asked)
         return 0;
     if (!o->rewind)
-        return ed_fail(ED_EUSAGE,
-                       "%.20s %.120s: %s, but the body cannot be sent again"
-                       " without .rewind",
-                       ed_attempt_method(o), journey->url, why);
+        return ed_journey_explain(journey, ED_EUSAGE,
+                                  "%s, but the body cannot be sent again"
+                                  " without .rewind",
+                                  why);
     int err = o->rewind(o->send_arg);
     if (err < 0)
-        return ed_fail(err, "%.20s %.120s: the body cannot be sent again: %s",
-                       ed_attempt_method(o), journey->url, ed_err_text(err));
+        return ed_journey_explain(journey, err,
+                                  "the body cannot be sent again: %s",
+                                  ed_err_text(err));
     journey->body_was_asked = false;
     return 0;
 }
