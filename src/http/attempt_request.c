@@ -18,23 +18,14 @@ static void add(struct ed_attempt *a, struct ed_bytes text)
     a->key_len += text.len;
 }
 
-static void add_lower(struct ed_attempt *a, struct ed_bytes text)
-{
-    ed_lower(a->key + a->key_len, text);
-    a->key_len += text.len;
-}
-
 static void add_port(struct ed_attempt *a, unsigned port)
 {
-    char text[8];
-    size_t at = sizeof(text);
+    char text[ED_DIGITS_MAX];
+    char *end = text + sizeof(text);
+    const char *first = ed_digits_write(end, port);
 
-    do {
-        text[--at] = (char)('0' + port % 10);
-        port /= 10;
-    } while (port);
-    text[--at] = ':';
-    add(a, ed_bytes_of(text + at, sizeof(text) - at));
+    add(a, ED_BYTES(":"));
+    add(a, ed_bytes_of(first, (size_t)(end - first)));
 }
 
 static int place_of_socket(struct ed_attempt *a)
@@ -65,7 +56,8 @@ static int place_of_host(struct ed_attempt *a)
     size_t host = a->key_len;
     if (a->url.ipv6)
         add(a, ED_BYTES("["));
-    add_lower(a, a->url.host);
+    ed_lower(a->key + a->key_len, a->url.host);
+    a->key_len += a->url.host.len;
     if (a->url.ipv6)
         add(a, ED_BYTES("]"));
     size_t end = a->key_len;
