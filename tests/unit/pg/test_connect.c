@@ -13,8 +13,8 @@
 static int start_tcp_server(void **state)
 {
     (void)state;
-    server = pg_server_start(
-        (const char *[]){"listen_addresses=127.0.0.1", NULL});
+    server =
+        pg_server_start((const char *[]){"listen_addresses=127.0.0.1", NULL});
     pg_server_psql(server, "create role locked login password 'right'");
     return 0;
 }
@@ -122,8 +122,7 @@ LINK_TEST(a_host_that_does_not_answer_is_given_its_share_of_the_time)
     snprintf(dsn, sizeof dsn,
              "host=127.0.0.1,127.0.0.1 port=%d,%d user=postgres", port,
              pg_server_port(server));
-    struct ed_pg_options options = {.dsn = dsn,
-                                    .connect_timeout = 400 * ED_MS};
+    struct ed_pg_options options = {.dsn = dsn, .connect_timeout = 400 * ED_MS};
     int64_t began = ed_now();
     check_int(connect_by(&options, &conn), 0);
     check(ed_now() - began >= 200 * ED_MS);
