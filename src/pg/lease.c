@@ -18,11 +18,10 @@
 _Static_assert(sizeof(struct pg_lease) <= sizeof(struct ed_pg_store),
                "ed_pg_store is too small");
 
-#define SAVEPOINT(n)                        \
-    {                                       \
-        "savepoint eddy" #n,                \
-        "release savepoint eddy" #n,        \
-        "rollback to savepoint eddy" #n,    \
+#define SAVEPOINT(n)                                      \
+    {                                                     \
+        "savepoint eddy" #n, "release savepoint eddy" #n, \
+            "rollback to savepoint eddy" #n,              \
     }
 
 static const struct {
@@ -125,7 +124,8 @@ static int check_lost(const struct pg_lease *lease, const struct pg_lease *root)
 {
     if (!root->place || !root->place->broken)
         return 0;
-    return ed_fail(ED_EDATABASE, in_transaction(lease)
+    return ed_fail(ED_EDATABASE,
+                   in_transaction(lease)
                        ? "connection lost; the transaction is rolled back"
                        : "connection lost, and the session with it");
 }
@@ -499,8 +499,8 @@ static void close_level(struct pg_lease *lease)
         lease->outer->inner = NULL;
 }
 
-/* Rolls back in the background: at once, or, for a cancel may be on its way that
- * must not hit it, before the next statement. */
+/* Rolls back in the background: at once, or, for a cancel may be on its way
+ * that must not hit it, before the next statement. */
 static void undo_later(struct pg_lease *lease, struct pg_lease *root)
 {
     if (lease->level < root->undo)

@@ -41,8 +41,9 @@ static int check_single(const struct pg_statement *statement)
 {
     if (!statement->sql->several)
         return 0;
-    return ed_fail(ED_EUSAGE,
-                   "several statements in one text: ed_pg_script() is for them");
+    return ed_fail(
+        ED_EUSAGE,
+        "several statements in one text: ed_pg_script() is for them");
 }
 
 /* On success the caller releases *out. */

@@ -131,8 +131,7 @@ static const char pools_key;
 
 static void close_places(struct pg_pool *pool, struct ed_list *places)
 {
-    ed_list_each_safe(node, places)
-    {
+    ed_list_each_safe (node, places) {
         struct pg_place *place = ED_CONTAINER(node, struct pg_place, node);
         if (place->fiber)
             ed_fiber_cancel(place->fiber, ED_ECANCELED);
@@ -230,8 +229,7 @@ int pg_pool_enter(struct pg_pool *pool)
 
 static bool has_held(const struct pg_pool *pool)
 {
-    ed_list_each(node, &pool->other)
-    {
+    ed_list_each (node, &pool->other) {
         struct pg_place *place = ED_CONTAINER(node, struct pg_place, node);
         if (place->state == PG_HELD && !place->fiber)
             return true;
@@ -276,7 +274,7 @@ void ed_pg_expire(ed_pg *db)
     struct ed_list *lists[] = {&pool->idle, &pool->shared, &pool->other};
 
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
-        ed_list_each(node, lists[i])
+        ed_list_each (node, lists[i])
             ED_CONTAINER(node, struct pg_place, node)->outdated = true;
     }
     pg_pool_move(pool);
@@ -284,8 +282,7 @@ void ed_pg_expire(ed_pg *db)
 
 static void count_places(const struct ed_list *places, struct ed_pg_counts *c)
 {
-    ed_list_each(node, places)
-    {
+    ed_list_each (node, places) {
         struct pg_place *place = ED_CONTAINER(node, struct pg_place, node);
         if (place->state == PG_IDLE)
             c->idle++;

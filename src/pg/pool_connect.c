@@ -91,8 +91,7 @@ static int welcome(struct pg_place *place)
         return err;
     if (place->broken)
         return ed_fail(ED_EDATABASE, "connection lost in on_connect");
-    if (pg_link_load(place->link) ||
-        pg_link_state(place->link) != PQTRANS_IDLE)
+    if (pg_link_load(place->link) || pg_link_state(place->link) != PQTRANS_IDLE)
         return ed_fail(ED_EUSAGE, "on_connect left a transaction open");
     return 0;
 }
@@ -110,8 +109,7 @@ static int open_link(struct pg_place *place)
 
 /* Runs what fills the fiber's arena in one of its own: the loop's only grows.
  */
-static int with_arena(int (*fn)(struct pg_place *place),
-                      struct pg_place *place)
+static int with_arena(int (*fn)(struct pg_place *place), struct pg_place *place)
 {
     ed_arena *arena = ed_arena_new(0);
 

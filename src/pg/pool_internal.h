@@ -53,15 +53,16 @@ struct pg_place {
     struct pg_pool *pool;
     struct pg_link *link;
     enum pg_place_state state;
-    bool reserved; /* SHARED: takes no more calls, for somebody wants it alone */
+    bool
+        reserved; /* SHARED: takes no more calls, for somebody wants it alone */
     bool outdated; /* is closed when nothing is under way any more */
     bool broken;   /* HELD, OPENING: the link was lost */
     bool failed;   /* CHECKING, TIDYING: what was sent to it was refused */
     /* TIDYING: a session's traces are to be removed; what was asked for. */
     bool session, rolled_back, was_reset;
-    struct pg_lease *lease;   /* HELD by a transaction or session */
-    ed_fiber *fiber;          /* OPENING, or HELD by on_connect: in whose hands */
-    int64_t expires;          /* INT64_MAX: never */
+    struct pg_lease *lease; /* HELD by a transaction or session */
+    ed_fiber *fiber;        /* OPENING, or HELD by on_connect: in whose hands */
+    int64_t expires;        /* INT64_MAX: never */
     struct ed_timer patience; /* CHECKING, TIDYING: then it is closed */
 };
 
@@ -100,8 +101,8 @@ struct pg_pool {
     struct ed_list in_loop; /* among the loop's pools */
 
     struct ed_list idle, shared, other; /* places */
-    unsigned open;     /* places that are up */
-    unsigned opening;  /* being connected */
+    unsigned open;                      /* places that are up */
+    unsigned opening;                   /* being connected */
     unsigned checking; /* up, but it is not known whether still */
     unsigned reserved;
 
@@ -201,7 +202,7 @@ void pg_pool_keep_min(struct pg_pool *pool);
 /* Has the pool looked after when the next place grows old. */
 void pg_upkeep_arm(struct pg_pool *pool);
 
-void pg_upkeep_due(struct ed_timer *timer); /* pool->upkeep */
+void pg_upkeep_due(struct ed_timer *timer);   /* pool->upkeep */
 void pg_upkeep_retry(struct ed_timer *timer); /* pool->retry */
 
 /* When a link opened now is to be replaced. */

@@ -149,8 +149,7 @@ int pg_place_post(struct pg_place *place, const char *sql)
 /* Bounds what is asked of a link that nobody waits for. */
 static int be_patient(struct pg_place *place, int64_t time)
 {
-    return ed_timer_start(place->pool->loop, &place->patience,
-                          ed_now() + time);
+    return ed_timer_start(place->pool->loop, &place->patience, ed_now() + time);
 }
 
 /* ---- checking ---- */

@@ -3,9 +3,9 @@
  *
  * A statement goes to an idle link, the last used first: its caches are warm,
  * and those no longer needed grow old and are closed. When there is none it
- * waits, as long as links can be opened, for one of its own; all of them in use,
- * it shares the link with the fewest statements under way. Who wants a link
- * alone needs an idle one; when all are shared, one of them takes no more
+ * waits, as long as links can be opened, for one of its own; all of them in
+ * use, it shares the link with the fewest statements under way. Who wants a
+ * link alone needs an idle one; when all are shared, one of them takes no more
  * statements until it is.
  *
  * Who must wait does so in one queue, in the order they came. It moves when a
@@ -41,8 +41,7 @@ static bool stale(const struct pg_place *place)
 /* The idle link used last; NULL when there is none fit to be used. */
 static struct pg_place *find_idle(struct pg_pool *pool)
 {
-    ed_list_each(node, &pool->idle)
-    {
+    ed_list_each (node, &pool->idle) {
         struct pg_place *place = place_of(node);
         if (!place->outdated && pg_link_open_for_calls(place->link))
             return stale(place) ? NULL : place;
@@ -64,8 +63,7 @@ static struct pg_place *find_shared(struct pg_pool *pool)
     unsigned least = 0;
     int64_t slow_since = ed_now() - SLOW;
 
-    ed_list_each(node, &pool->shared)
-    {
+    ed_list_each (node, &pool->shared) {
         struct pg_place *place = place_of(node);
         unsigned load = pg_link_load(place->link);
         if (!has_room(place, load))
@@ -102,11 +100,10 @@ static bool reserve_one(struct pg_pool *pool)
 {
     struct pg_place *best = NULL;
 
-    ed_list_each(node, &pool->shared)
-    {
+    ed_list_each (node, &pool->shared) {
         struct pg_place *place = place_of(node);
-        if (!place->reserved && (!best || pg_link_load(place->link) <
-                                              pg_link_load(best->link)))
+        if (!place->reserved &&
+            (!best || pg_link_load(place->link) < pg_link_load(best->link)))
             best = place;
     }
     if (!best)
@@ -118,8 +115,7 @@ static bool reserve_one(struct pg_pool *pool)
 
 static void unreserve_beyond(struct pg_pool *pool, unsigned needed)
 {
-    ed_list_each(node, &pool->shared)
-    {
+    ed_list_each (node, &pool->shared) {
         struct pg_place *place = place_of(node);
         if (pool->reserved <= needed)
             return;
@@ -256,8 +252,7 @@ static void serve(struct pg_pool *pool)
 {
     unsigned draining = 0;
 
-    ed_list_each_safe(node, &pool->queue)
-    {
+    ed_list_each_safe (node, &pool->queue) {
         struct pg_want *want = want_of(node);
         if (want->call ? serve_call(want) : serve_alone(want))
             continue;
@@ -272,8 +267,7 @@ static void serve(struct pg_pool *pool)
 
 static void close_outdated(struct pg_pool *pool)
 {
-    ed_list_each_safe(node, &pool->idle)
-    {
+    ed_list_each_safe (node, &pool->idle) {
         struct pg_place *place = place_of(node);
         if (place->outdated)
             pg_place_close(place);
@@ -309,15 +303,16 @@ static bool give_up(void *arg)
     return true;
 }
 
-/* The queue moves in the loop, where no text is kept: looks again for it. */
-static int refused(const struct pg_call *call)
+/* The queue moves in the loop, where no text is kept: a call that could not be
+ * sent, for its values most likely, is looked at once more for it. */
+static int refused(const struct pg_call *call, int err)
 {
     struct pg_params params = {0};
-    int err =
+    int again =
         pg_encode(&params, call->values, call->statement->sql->param_count);
 
     pg_params_free(&params);
-    return err ? err : ED_EUSAGE;
+    return again ? again : err;
 }
 
 static int not_served(const struct pg_want *want, int err)
@@ -328,18 +323,20 @@ static int not_served(const struct pg_want *want, int err)
     switch (err) {
     case ED_EDATABASE:
         return ed_fail(err, "%s", pool->why);
-    case ED_EUSAGE:
-        return refused(want->call);
     case ED_EOVERLOAD:
         if (!want->since)
-            return ed_fail(err, "%u wait already for one of %u connections to"
-                           " %s", pool->waiting, pool->max, pool->where);
+            return ed_fail(err,
+                           "%u wait already for one of %u connections to"
+                           " %s",
+                           pool->waiting, pool->max, pool->where);
         /* fallthrough */
     case ED_ETIMEOUT:
         return ed_fail(err, "waited %.1f s for one of %u connections to %s",
                        waited, pool->max, pool->where);
-    default:
+    case ED_ECANCELED:
         return err;
+    default:
+        return want->call ? refused(want->call, err) : err;
     }
 }
 
@@ -366,7 +363,8 @@ int pg_pool_call(struct pg_pool *pool, struct pg_call *call)
     if (err)
         return err;
 
-    struct pg_want want = {.pool = pool, .fiber = ed_fiber_self(), .call = call};
+    struct pg_want want = {
+        .pool = pool, .fiber = ed_fiber_self(), .call = call};
     ed_list_init(&want.node);
     call->done = ended;
     call->waiter = &want;

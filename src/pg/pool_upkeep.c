@@ -28,8 +28,8 @@ int64_t pg_upkeep_expiry(struct pg_pool *pool)
     int64_t at;
 
     if (pool->lifetime < 0 || pool->lifetime > INT64_MAX / 2 ||
-        __builtin_add_overflow(
-            ed_now(), (int64_t)((double)pool->lifetime * part), &at))
+        __builtin_add_overflow(ed_now(),
+                               (int64_t)((double)pool->lifetime * part), &at))
         return INT64_MAX;
     return at;
 }
@@ -41,8 +41,8 @@ static int64_t idle_until(const struct pg_place *place)
     int64_t at;
 
     if (pool->idle_time < 0 || pool->open <= pool->min ||
-        __builtin_add_overflow(pg_link_idle_since(place->link),
-                               pool->idle_time, &at))
+        __builtin_add_overflow(pg_link_idle_since(place->link), pool->idle_time,
+                               &at))
         return INT64_MAX;
     return at;
 }
@@ -61,8 +61,7 @@ static int64_t expire(struct ed_list *places)
 {
     int64_t next = INT64_MAX;
 
-    ed_list_each(node, places)
-    {
+    ed_list_each (node, places) {
         struct pg_place *place = ED_CONTAINER(node, struct pg_place, node);
         if (ed_now() >= place->expires)
             place->outdated = true;
@@ -77,8 +76,8 @@ static int64_t shrink(struct pg_pool *pool)
 {
     int64_t next = INT64_MAX;
 
-    for (struct ed_list *node = pool->idle.prev, *before;
-         node != &pool->idle; node = before) {
+    for (struct ed_list *node = pool->idle.prev, *before; node != &pool->idle;
+         node = before) {
         struct pg_place *place = ED_CONTAINER(node, struct pg_place, node);
         before = node->prev;
         int64_t at = due(place);
@@ -124,7 +123,7 @@ void pg_upkeep_arm(struct pg_pool *pool)
         __builtin_add_overflow(ed_now(), pool->idle_time, &at))
         at = INT64_MAX;
     arm(pool, at);
-    ed_list_each(node, &pool->idle)
+    ed_list_each (node, &pool->idle)
         arm(pool, ED_CONTAINER(node, struct pg_place, node)->expires);
 }
 
@@ -138,8 +137,7 @@ void pg_pool_keep_min(struct pg_pool *pool)
     while (pool->open + pool->opening < pool->min && pg_pool_may_open(pool))
         pg_place_open(pool);
     /* Without memory for a timer the next caller makes the attempt. */
-    if (pool->failures && !pool->opening && missing(pool) &&
-        !pool->retry.index)
+    if (pool->failures && !pool->opening && missing(pool) && !pool->retry.index)
         (void)!ed_timer_start(pool->loop, &pool->retry, pool->retry_at);
 }
 

@@ -10,11 +10,11 @@
 #include <eddy/fiber.h>
 
 static const char *const begins[4][2][2] = {
-#define BEGIN(isolation)                                                   \
-    {                                                                      \
-        {"begin" isolation, "begin" isolation " not deferrable"},          \
-        {"begin" isolation " read only",                                   \
-         "begin" isolation " read only deferrable"},                       \
+#define BEGIN(isolation)                                          \
+    {                                                             \
+        {"begin" isolation, "begin" isolation " not deferrable"}, \
+            {"begin" isolation " read only",                      \
+             "begin" isolation " read only deferrable"},          \
     }
     [ED_PG_DEFAULT] = BEGIN(""),
     [ED_PG_READ_COMMITTED] = BEGIN(" isolation level read committed"),

@@ -71,8 +71,7 @@ static inline void pool_test_run_(void (*body)(void))
 {
     fiber_test_failures = 0;
     int descriptors = held_descriptors();
-    int err =
-        ed_run(pool_test_body_, &body, .blocked_after = -1 * ED_S);
+    int err = ed_run(pool_test_body_, &body, .blocked_after = -1 * ED_S);
     assert_int_equal(err, 0);
     assert_int_equal(held_descriptors(), descriptors);
     assert_true(all_have_gone());
@@ -116,13 +115,13 @@ static inline long long find_int(ed_pg *db, const char *sql)
 }
 
 /* Waits until it is so, for two seconds at most. */
-#define eventually(condition)                                    \
-    ({                                                           \
-        int64_t until_ = ed_now() + 2 * ED_S;                    \
-        while (!(condition) && ed_now() < until_)                \
-            ed_sleep(2 * ED_MS);                                 \
-        check_((condition), "%s:%d: not so in time: %s", __FILE__, \
-               __LINE__, #condition);                            \
+#define eventually(condition)                                                \
+    ({                                                                       \
+        int64_t until_ = ed_now() + 2 * ED_S;                                \
+        while (!(condition) && ed_now() < until_)                            \
+            ed_sleep(2 * ED_MS);                                             \
+        check_((condition), "%s:%d: not so in time: %s", __FILE__, __LINE__, \
+               #condition);                                                  \
     })
 
 #endif

@@ -47,8 +47,7 @@ POOL_TEST(exec_tells_how_many_rows_were_changed)
 {
     ed_pg *db = ed_pg_new(.dsn = pg_server_dsn(server), .max = 1);
     check_int(ed_pg_exec(db, "create table exec_t (n int)"), 0);
-    check_int(ed_pg_exec(db,
-                         "insert into exec_t select generate_series(1, :n)",
+    check_int(ed_pg_exec(db, "insert into exec_t select generate_series(1, :n)",
                          ed_p(n, 7)),
               7);
     check_int(ed_pg_exec(db, "delete from exec_t where n <= $1", ed_v(3)), 3);
@@ -93,10 +92,10 @@ POOL_TEST(misuse_is_found_before_anything_is_sent)
 POOL_TEST(a_parameter_that_cannot_be_sent_is_named_even_after_a_wait)
 {
     ed_pg *db = new_pool();
-    check_int(ed_pg_exec(db, "select :t::text", ed_p(t, "\xff")), ED_EUSAGE);
+    check_int(ed_pg_exec(db, "select :t::text", ed_p(t, "\xff")), ED_EVALUE);
     check(strstr(ed_error(), "$1") != NULL);
     check_int(find_int(db, "select 5"), 5);
-    check_int(ed_pg_exec(db, "select :t::text", ed_p(t, "\xff")), ED_EUSAGE);
+    check_int(ed_pg_exec(db, "select :t::text", ed_p(t, "\xff")), ED_EVALUE);
     check(strstr(ed_error(), "$1") != NULL);
     ed_pg_free(db);
 }
