@@ -36,6 +36,7 @@ POOL_TEST(a_server_that_is_down_is_told_at_once_and_found_again)
                           .max_backoff = 100 * ED_MS);
     check_int(find_int(db, "select 1"), 1);
     pg_server_halt(server);
+    eventually(counts_of(db).open == 0);
     for (int i = 0; i < 5; i++) {
         int64_t began = ed_now();
         check_int(ed_pg_exec(db, "select 1"), ED_EDATABASE);

@@ -69,7 +69,8 @@ POOL_TEST(what_a_session_left_is_removed)
                            " 'advisory'"),
               0);
     check_int(find_int(db, "select count(*) from pg_listening_channels()"), 0);
-    check_int(find_int(db, "select count(*) from pg_cursors"), 0);
+    check_int(find_int(db, "select count(*) from pg_cursors where name = 'c'"),
+              0);
     check_int(find_int(db, "select (current_user = 'postgres')::int"), 1);
     ed_pg_free(db);
 }
