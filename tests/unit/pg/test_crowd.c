@@ -52,7 +52,7 @@ static void ask(struct crowd *c, ed_pg *db, bool read_only)
     c->wrong += !right;
 }
 
-static void fail(struct crowd *c, bool read_only)
+static void be_refused(struct crowd *c, bool read_only)
 {
     int err = ed_pg_exec(c->db, "select 1 / :n::int", ed_p(n, 0),
                          ed_pg_with(.read_only = read_only));
@@ -93,7 +93,7 @@ static int member(void *arg)
         uint32_t what = test_random(&c->seed, 1000);
         c->begun++;
         if (what < 20)
-            fail(c, read_only);
+            be_refused(c, read_only);
         else if (what < 30)
             give_up(c, read_only);
         else if (what < 40)
