@@ -161,20 +161,40 @@ static int drop_result(struct pg_link *link, PGresult *result)
     return pg_link_flush(link);
 }
 
+/* Reads and drops up to the end, which is NULL, or in a pipeline the result of
+ * the sync behind it, while NULL parts what its statements give. A pipeline
+ * without any has nothing twice in a row. */
+static int drop_results(struct pg_link *link)
+{
+    bool pipeline = PQpipelineStatus(link->conn) != PQ_PIPELINE_OFF;
+    bool nothing = false;
+    for (;;) {
+        PGresult *result;
+        int err = pg_link_result(link, &result);
+        if (err)
+            return err;
+        if (!result && (!pipeline || nothing))
+            return 0;
+        nothing = !result;
+        if (PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
+            PQclear(result);
+            return PQexitPipelineMode(link->conn) ? 0 : gone(link);
+        }
+        err = result ? drop_result(link, result) : 0;
+        if (err)
+            return err;
+    }
+}
+
 static int drop_all(void *arg)
 {
     struct pg_link *link = arg;
     if (PQtransactionStatus(link->conn) != PQTRANS_ACTIVE)
         return 0;
     int err = pg_cancel_request(link);
-    PGresult *result = NULL;
-    do {
-        if (!err)
-            err = pg_link_result(link, &result);
-        if (!err && result)
-            err = drop_result(link, result);
-    } while (!err && result);
-    return err;
+    if (!err)
+        err = pg_link_flush(link);
+    return err ? err : drop_results(link);
 }
 
 static int drop_in_background(void *arg)

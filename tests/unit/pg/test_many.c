@@ -22,7 +22,7 @@ static void check_clean(ed_pg *db, long long rows)
 static const char insert[] = "insert into many_t values (:n, :t)";
 
 struct sets {
-    size_t fails_at;  /* next() does; 0: never */
+    size_t fails_at;   /* next() does; 0: never */
     size_t repeats_at; /* a key that is there already; 0: never */
     struct ed_bytes text;
     unsigned called;
@@ -52,8 +52,9 @@ POOL_TEST(every_set_is_run)
     check_int(find_int(db, "select sum(n) from many_t"
                            " where t = 'text ' || n"),
               4999950000);
-    check_int(ed_pg_exec_many(db, "select n from many_t where n < :a and"
-                                  " t <> :b",
+    check_int(ed_pg_exec_many(db,
+                              "select n from many_t where n < :a and"
+                              " t <> :b",
                               2, 0, next_set, &sets),
               0);
     check_clean(db, 100000);
@@ -135,6 +136,12 @@ static int next_bad_text(void *arg, size_t i, struct ed_pg_value *values)
     return 0;
 }
 
+static int next_empty(void *arg, size_t i, struct ed_pg_value *values)
+{
+    (void)arg, (void)i, (void)values;
+    return 0;
+}
+
 POOL_TEST(misuse_undoes_all)
 {
     ed_pg *db = new_pool();
@@ -142,9 +149,12 @@ POOL_TEST(misuse_undoes_all)
     check_int(ed_pg_exec_many(db, insert, 3, 10, next_set, &sets), ED_EUSAGE);
     check_int(ed_pg_exec_many(db, insert, 2, 10, next_bad_text, NULL),
               ED_EVALUE);
-    check_int(ed_pg_exec_many(db, "copy many_t from stdin", 0, 1, next_set,
-                              &sets),
-              ED_EUSAGE);
+    check_int(
+        ed_pg_exec_many(db, "copy many_t from stdin", 0, 1, next_empty, NULL),
+        ED_EUSAGE);
+    check_int(
+        ed_pg_exec_many(db, "copy many_t to stdout", 0, 1, next_empty, NULL),
+        ED_EUSAGE);
     check_clean(db, 0);
     ed_pg_free(db);
 }
@@ -167,8 +177,9 @@ POOL_TEST(types_that_only_some_sets_say_are_heeded)
     check_int(find_int(db, "select count(*) from bytes_t"
                            " where b = '\\x00ff'"),
               5);
-    check_int(ed_pg_exec_many(db, "insert into many_t values"
-                                  " (length(:b), '')",
+    check_int(ed_pg_exec_many(db,
+                              "insert into many_t values"
+                              " (length(:b), '')",
                               1, 2, next_bytes, NULL),
               ED_EVALUE); /* null is no key */
     check_int(ed_pg_script(db, "drop table bytes_t"), 0);
@@ -223,6 +234,7 @@ POOL_TEST(cancelled_at_any_time_it_leaves_nothing)
         check_int(ed_with_timeout(ms * ED_MS, run_slowly, db), ED_ETIMEOUT);
         check_clean(db, 0);
     }
+    check_int((long long)counts_of(db).connects, 1);
     ed_pg_free(db);
 }
 
@@ -240,6 +252,7 @@ POOL_TEST(cancelled_while_sending_it_leaves_nothing)
         check_int(n, ED_ETIMEOUT);
         check_clean(db, 0);
     }
+    check_int((long long)counts_of(db).connects, 1);
     ed_pg_free(db);
 }
 
@@ -268,8 +281,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_set_is_run),
-        cmocka_unit_test(
-            large_sets_with_large_answers_do_not_block_each_other),
+        cmocka_unit_test(large_sets_with_large_answers_do_not_block_each_other),
         cmocka_unit_test(a_refused_set_is_named_and_undoes_all),
         cmocka_unit_test(a_constraint_checked_at_the_end_undoes_all),
         cmocka_unit_test(a_failure_of_next_undoes_all),
