@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs benchmarks against their peers and prints what came out.
 
-    bench/run.py [pong|pipeline|fanout|idle|tls|client|fiber|parser|json]...
+    bench/run.py [pong|pipeline|fanout|idle|tls|client|arena|fiber|parser|json]...
                  [--json] [--rounds N] [--seconds S] [--only a,b] [--quick]
 
 The server under test has processor 0 for itself, the load generator (and the
@@ -24,7 +24,7 @@ import subprocess
 import sys
 import time
 
-from rig import bench_client, bench_tls
+from rig import bench_arena, bench_client, bench_tls
 from rig import machine, measure, paths, plot, servers, table
 from rig.report import Report
 from rig.rounds import check_greeting, measured, need_built, progress
@@ -433,6 +433,7 @@ BENCHMARKS = {
     "idle": (idle, 3, 1),
     "tls": (bench_tls.run, 6, 1),
     "client": (bench_client.run, 6, 1.5),
+    "arena": (bench_arena.run, 6, 1),
     "fiber": (fiber, None, None),
     "parser": (parser, None, None),
     "json": (json_writer, None, None),
