@@ -22,10 +22,10 @@ static const char SCHEMA[] = "create table if not exists world ("
                              "  category text not null,"
                              "  price integer not null,"
                              "  quantity integer not null,"
-                             "  active boolean not null default true,"
-                             "  tags jsonb not null default '[]',"
-                             "  rating_score integer not null default 0,"
-                             "  rating_count integer not null default 0);"
+                             "  active boolean not null,"
+                             "  tags jsonb not null,"
+                             "  rating_score integer not null,"
+                             "  rating_count integer not null);"
                              "truncate world, fortune, items";
 
 static const char *const FORTUNES[] = {
