@@ -5,22 +5,20 @@
 
 set -uo pipefail
 arena=${EDDY_BUILD:?names a build directory}/examples/arena
-shopt -s nullglob
-postgres=(/usr/lib/postgresql/*/bin/postgres)
-[[ ${#postgres[@]} -gt 0 ]] || { echo "no PostgreSQL"; exit 77; }
-bin=$(dirname "${postgres[-1]}")
-for program in curl python3 openssl redis-server; do
+source=${EDDY_SOURCE:-$(readlink -f "$(dirname "$0")/../..")}
+for program in curl python3 openssl psql; do
     command -v "$program" >/dev/null || { echo "no $program"; exit 77; }
 done
+# shellcheck source=tests/interop/servers_common.bash
+. "$source/tests/interop/servers_common.bash"
 unset http_proxy https_proxy all_proxy DATABASE_URL REDIS_URL TLS_CERT TLS_KEY
 export no_proxy='*'
 
-work=$(mktemp -d)
-running=()
+work=$servers
+programs=()
 finish() {
-    ((${#running[@]} == 0)) || kill -INT "${running[@]}" 2>/dev/null
-    wait
-    rm -rf "$work"
+    ((${#programs[@]} == 0)) || kill -TERM "${programs[@]}" 2>/dev/null
+    stop_servers
 }
 trap finish EXIT
 cd "$work" || exit
@@ -34,55 +32,17 @@ expect() { # PROMISE COMMAND...
     fi
     failed=$((failed + 1))
     echo "failed: $1"
-    head -c 600 output head answer 2>/dev/null
+    head -c 600 output fields answer 2>/dev/null
     echo
 }
 
-# ---- servers ----------------------------------------------------------------
-
-# PostgreSQL refuses to run as root.
-as_nobody() {
-    if ((EUID != 0)); then "$@"; return; fi
-    setpriv --reuid=nobody --regid=nogroup --clear-groups "$@"
-}
-
-start_postgres() {
-    mkdir pg
-    ((EUID != 0)) || { chown nobody pg; chmod 755 .; }
-    as_nobody timeout 60 "$bin/initdb" -D pg/data --no-sync -E UTF8 \
-        --locale=C -U postgres -A trust >initdb.log 2>&1 ||
-        { cat initdb.log; exit 1; }
-    if ((EUID == 0)); then
-        setpriv --reuid=nobody --regid=nogroup --clear-groups "$bin/postgres" \
-            -D pg/data -k "$work/pg" -c listen_addresses= -F \
-            -c max_connections=100 >postgres.log 2>&1 &
-    else
-        "$bin/postgres" -D pg/data -k "$work/pg" -c listen_addresses= -F \
-            -c max_connections=100 >postgres.log 2>&1 &
-    fi
-    running+=($!)
-    until [[ -S pg/.s.PGSQL.5432 ]]; do
-        kill -0 "${running[-1]}" || { cat postgres.log; exit 1; }
-        sleep 0.05
-    done
-    database="host=$work/pg user=postgres dbname=postgres"
-}
-
-start_redis() {
-    redis-server --port 0 --unixsocket "$work/redis.sock" --save '' \
-        --dir "$work" >redis.log 2>&1 &
-    running+=($!)
-    until [[ -S redis.sock ]]; do
-        kill -0 "${running[-1]}" || { cat redis.log; exit 1; }
-        sleep 0.05
-    done
-}
+# ---- the service ------------------------------------------------------------
 
 start() { # LOG [OPTION...]; with the environment given; sets $url, $tls, $pid
     : >"$1"
     "$arena" --listen 127.0.0.1:0 --listen-tls 127.0.0.1:0 "${@:2}" 2>"$1" &
     pid=$!
-    running+=("$pid")
+    programs+=("$pid")
     until url=$(grep -o 'http://127.*' "$1"); do
         kill -0 "$pid" 2>/dev/null || { cat "$1"; exit 1; }
         sleep 0.02
@@ -91,21 +51,26 @@ start() { # LOG [OPTION...]; with the environment given; sets $url, $tls, $pid
 }
 
 stop() { # PID; its exit status
+    local pid kept=()
+    for pid in "${programs[@]}"; do
+        [[ $pid == "$1" ]] || kept+=("$pid")
+    done
+    programs=("${kept[@]}")
     kill -TERM "$1"
     wait "$1"
 }
 
 # ---- asking -----------------------------------------------------------------
 
-# The answer goes to ./answer, its head to ./head and its status to $status.
+# The answer goes to ./answer, its fields to ./fields and its status to $status.
 get() { # PATH [CURL-OPTION...]
-    status=$(curl -s -m 20 -D fields -o answer -w '%{http_code}' "${@:2}" \
-        "$url$1") && tr -d '\r' <fields >head
+    status=$(curl -s -m 20 -D sent -o answer -w '%{http_code}' "${@:2}" \
+        "$url$1") && tr -d '\r' <sent >fields
 }
 answers() { # STATUS PATH [CURL-OPTION...]
     get "${@:2}" && [[ $status == "$1" ]]
 }
-has() { grep -qix "$1" head; } # FIELD-LINE
+has() { grep -qix "$1" fields; } # FIELD-LINE
 says() { # TEXT PATH [CURL-OPTION...]
     answers 200 "${@:2}" && [[ $(<answer) == "$1" ]]
 }
@@ -125,7 +90,7 @@ plain_routes() {
     expect "json is as the rules have it" says '{"message":"Hello, World!"}' /json
     expect "its type is JSON" has 'content-type: application/json'
     expect "and it tells who served it" has 'server: ..*'
-    expect "and when" grep -qiE "^date: $(date -u '+%a, %d %b %Y') [0-9:]{8} GMT" head
+    expect "and when" grep -qiE "^date: $(date -u '+%a, %d %b %Y') [0-9:]{8} GMT" fields
     expect "its length, too" has 'content-length: 27'
     expect "plaintext is as the rules have it" says 'Hello, World!' /plaintext
     expect "its type is text" has 'content-type: text/plain'
@@ -266,12 +231,12 @@ expect "and it says why" grep -q 'bad.json: item 0' refused.log
 # ---- with a database --------------------------------------------------------
 
 start_postgres
-psql() { timeout 20 "$bin/psql" -X -A -t "$database" -c "$1"; }
-export DATABASE_URL=$database DATABASE_MAX_CONN=8
+ask() { timeout 20 psql -X -A -t -d "$pg_dsn" -c "$1"; } # SQL
+export DATABASE_URL=$pg_dsn DATABASE_MAX_CONN=8
 for _ in once again; do
     expect "seeding makes the tables, $_" timeout 60 "$arena" --seed
 done
-expect "of that many rows" test "$(psql 'select (select count(*) from world),
+expect "of that many rows" test "$(ask 'select (select count(*) from world),
     (select count(*) from fortune), (select count(*) from items)')" = \
     '10000|12|100000'
 
@@ -282,7 +247,7 @@ check_tls
 expect "db is one world" holds "(lambda d: $world)([d])" /db
 expect "of the table" test "$(python3 -c 'import json
 print(json.load(open("answer"))["randomNumber"])')" = \
-    "$(psql "select randomnumber from world where id = $(python3 -c '
+    "$(ask "select randomnumber from world where id = $(python3 -c '
 import json; print(json.load(open("answer"))["id"])')")"
 for pair in 'queries /queries' 'queries /updates' 'count /cached-queries'; do
     read -r name path <<<"$pair"
@@ -296,12 +261,12 @@ for pair in 'queries /queries' 'queries /updates' 'count /cached-queries'; do
 done
 
 expect "updates are stored" holds "$world" '/updates?queries=30'
-expect "as they were told" python3 - "$bin/psql" "$database" <<'PY'
+expect "as they were told" python3 - "$pg_dsn" <<'PY'
 import json, subprocess, sys
 told = {w["id"]: w["randomNumber"] for w in json.load(open("answer"))}
 ids = ",".join(map(str, told))
 found = subprocess.run(
-    [sys.argv[1], "-XAt", sys.argv[2], "-c",
+    ["psql", "-XAtd", sys.argv[1], "-c",
      f"select id, randomnumber from world where id in ({ids})"],
     capture_output=True, text=True, check=True).stdout
 assert told == {int(a): int(b) for a, b in
@@ -423,15 +388,15 @@ expect "nothing went wrong meanwhile" bash -c '! grep -E " ERROR .*ED_ESQL|Sanit
 # ---- several processes, one cache -------------------------------------------
 
 start_redis
-export REDIS_URL=unix://$work/redis.sock
+export REDIS_URL=unix://$redis_socket
 start first.log
 first=$pid
 other=$url
 start second.log
 check_crud
-kill -STOP "${running[-3]}" # Redis
+kill -STOP "$redis_pid"
 expect "a cache that does not answer costs no answer" cached MISS /crud/items/8
-kill -CONT "${running[-3]}"
+kill -CONT "$redis_pid"
 expect "the first stops when told" stop "$first"
 expect "so does the second" stop "$pid"
 
