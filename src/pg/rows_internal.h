@@ -53,6 +53,11 @@ ED_CHECK bool pg_rows_cell(ed_rows *rows, struct ed_column column,
 void pg_rows_refuse(ed_rows *rows, size_t index, const struct pg_cell *cell,
                     const char *wanted);
 
+/* What ed_rows_bytes() gives, of any cell. 0, ED_EPARSE, or ED_ENOMEM, which is
+ * remembered. */
+ED_CHECK int pg_rows_bytes(ed_rows *rows, const struct pg_cell *cell,
+                           struct ed_bytes *bytes);
+
 /* Memory that lives as long as the values at hand; NULL is remembered. */
 void *pg_rows_room(ed_rows *rows, size_t size);
 

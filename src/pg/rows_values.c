@@ -167,72 +167,82 @@ struct ed_interval ed_rows_interval_(ed_rows *rows, struct ed_column column)
 
 /* ---- texts and bytes ---- */
 
-static const struct ed_bytes empty = {"", 0};
-
 /* A cell that has to be written anew, in the arena. */
-static struct ed_bytes written(ed_rows *rows, size_t index,
-                               const struct pg_cell *cell)
+static int write_text(ed_rows *rows, const struct pg_cell *cell,
+                      struct ed_bytes *text)
 {
     struct ed_buf buf = {0};
-    struct ed_bytes text = empty;
+    char *copy = NULL;
     int err = pg_cell_text(&buf, cell);
 
-    if (err == ED_EPARSE) {
-        pg_rows_refuse(rows, index, cell, "what its type says");
-    } else if (err) {
-        pg_rows_fail(rows, err, "no memory for a value");
-    } else {
-        char *copy = pg_rows_room(rows, buf.len + 1);
-        if (copy)
-            text = ed_bytes_of(memcpy(copy, buf.ptr, buf.len + 1), buf.len);
-    }
+    if (!err)
+        copy = pg_rows_room(rows, buf.len + 1);
+    if (copy)
+        *text = ed_bytes_of(memcpy(copy, buf.ptr, buf.len + 1), buf.len);
     ed_buf_free(&buf);
-    return text;
+    if (err == ED_ENOMEM)
+        pg_rows_fail(rows, err, "no memory for a value");
+    return err || copy ? err : ED_ENOMEM;
 }
 
-static struct ed_bytes text_of(ed_rows *rows, size_t index,
-                               const struct pg_cell *cell)
+static int read_text(ed_rows *rows, const struct pg_cell *cell,
+                     struct ed_bytes *text)
 {
-    struct ed_bytes text;
-
-    return pg_cell_is_text(cell, &text) ? text : written(rows, index, cell);
+    return pg_cell_is_text(cell, text) ? 0 : write_text(rows, cell, text);
 }
+
+static int read_bytea(ed_rows *rows, const struct pg_cell *cell,
+                      struct ed_bytes *bytes)
+{
+    size_t len;
+
+    *bytes = cell->bytes;
+    if (cell->binary)
+        return 0;
+    char *room = pg_rows_room(rows, cell->bytes.len + 1);
+    if (!room)
+        return ED_ENOMEM;
+    int err = pg_cell_bytea(cell, room, &len);
+    if (err)
+        return err;
+    room[len] = '\0';
+    *bytes = ed_bytes_of(room, len);
+    return 0;
+}
+
+int pg_rows_bytes(ed_rows *rows, const struct pg_cell *cell,
+                  struct ed_bytes *bytes)
+{
+    return cell->kind == PG_BYTEA ? read_bytea(rows, cell, bytes)
+                                  : read_text(rows, cell, bytes);
+}
+
+/* What a type's own text or bytes cannot be but by a fault of the sender. */
+#define WELL_FORMED "well-formed"
 
 const char *ed_rows_text_(ed_rows *rows, struct ed_column column)
 {
+    struct ed_bytes text;
     struct pg_cell cell;
     size_t index;
 
     if (!pg_rows_cell(rows, column, &index, &cell))
         return "";
-    return text_of(rows, index, &cell).ptr;
-}
-
-static struct ed_bytes bytes_of(ed_rows *rows, size_t index,
-                                const struct pg_cell *cell)
-{
-    size_t len;
-
-    if (cell->binary)
-        return cell->bytes;
-    char *room = pg_rows_room(rows, cell->bytes.len + 1);
-    if (!room)
-        return empty;
-    if (!settle(pg_cell_bytea(cell, room, &len), rows, index, cell, "a bytea"))
-        return empty;
-    room[len] = '\0';
-    return ed_bytes_of(room, len);
+    int err = read_text(rows, &cell, &text);
+    return settle(err, rows, index, &cell, WELL_FORMED) ? text.ptr : "";
 }
 
 struct ed_bytes ed_rows_bytes_(ed_rows *rows, struct ed_column column)
 {
+    static const struct ed_bytes empty = {"", 0};
+    struct ed_bytes bytes;
     struct pg_cell cell;
     size_t index;
 
     if (!pg_rows_cell(rows, column, &index, &cell))
         return empty;
-    return cell.kind == PG_BYTEA ? bytes_of(rows, index, &cell)
-                                 : text_of(rows, index, &cell);
+    int err = pg_rows_bytes(rows, &cell, &bytes);
+    return settle(err, rows, index, &cell, WELL_FORMED) ? bytes : empty;
 }
 
 /* ---- json ---- */
