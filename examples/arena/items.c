@@ -176,8 +176,9 @@ static int store_item(ed_pg *db, json_t *body, ed_rows **rows)
                        "quantity", &quantity) < 0)
         return ed_fail(ED_EBADREQ, "item: %s", error.text);
     return ed_pg_row(db, rows,
-                     "insert into items (id, name, category, price, quantity) "
-                     "values (:id, :name, :category, :price, :quantity) "
+                     "insert into items (" COLUMNS ") "
+                     "values (:id, :name, :category, :price, :quantity, "
+                     "  true, '[]', 0, 0) "
                      "on conflict (id) do update set name = excluded.name, "
                      "  category = excluded.category, price = excluded.price, "
                      "  quantity = excluded.quantity "

@@ -79,7 +79,7 @@ holds() { # PYTHON-EXPRESSION PATH [CURL-OPTION...]
     get "${@:2}" && has 'content-type: application/json' && python3 -c '
 import json, sys
 d = json.load(open("answer"))
-sys.exit(not eval(sys.argv[1]))' "$1"
+sys.exit(not eval("(" + sys.argv[1] + ")"))' "$1"
 }
 world='all(list(w) == ["id", "randomNumber"] and 1 <= w["id"] <= 10000
            and 1 <= w["randomNumber"] <= 10000 for w in d)'
