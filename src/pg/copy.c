@@ -58,7 +58,7 @@ static int take_end(struct ed_pg_copy *copy)
         copy->rows = pg_result_affected(result);
     PQclear(result);
     if (err)
-        (void)pg_held_finish(&copy->held);
+        pg_held_finish(&copy->held);
     else
         err = pg_held_finish(&copy->held);
     end(copy, err);

@@ -124,9 +124,8 @@ int pg_held_finish(const struct pg_held *held)
         int err = pg_held_result(held, NULL, &result);
         if (!first)
             first = err;
-        if (err == ED_ECANCELED || err == ED_ETIMEOUT || err == ED_EUNCERTAIN)
-            return first;
-        if (!err && !result)
+        bool last = !err && !result;
+        if (last || ed_cancelled() || !pg_held_alive(held))
             return first;
         PQclear(result);
     }

@@ -40,7 +40,7 @@ ED_CHECK int pg_held_result(const struct pg_held *held,
 
 /* Reads what results there still are, up to the last. 0, or the first failure
  * among them. Suspends. */
-ED_CHECK int pg_held_finish(const struct pg_held *held);
+int pg_held_finish(const struct pg_held *held);
 
 /* Whether it is not broken; and nothing is under way, either. */
 bool pg_held_alive(const struct pg_held *held);

@@ -71,8 +71,7 @@ static int run(const struct pg_held *held, const char *sql)
     if (!err)
         err = take_results(held);
     if (err)
-        (void)pg_held_finish(held); /* which a failure leaves nothing to but
-                                       the end */
+        pg_held_finish(held); /* a failure leaves nothing but the end */
     return err;
 }
 
