@@ -420,13 +420,6 @@ static int make_files(void **state)
     return 0;
 }
 
-static int remove_files(void **state)
-{
-    (void)state;
-    certs_close();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -447,5 +440,5 @@ int main(void)
         cmocka_unit_test(the_certificate_of_the_peer_is_told),
         cmocka_unit_test(threads_share_contexts_that_are_reloaded),
     };
-    return cmocka_run_group_tests(tests, make_files, remove_files);
+    return cmocka_run_group_tests(tests, make_files, certs_tear_down);
 }
