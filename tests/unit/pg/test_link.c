@@ -196,6 +196,48 @@ LINK_TEST(a_plan_made_stale_by_a_migration_is_made_anew)
     pg_link_close(link);
 }
 
+LINK_TEST(each_link_learns_the_types_of_results_for_itself)
+{
+    static const char sql[] = "select * from moving";
+    struct pg_link *one = link_open();
+    if (!one)
+        return;
+    pg_server_psql(server, "create table moving (a int); "
+                           "insert into moving values (7)");
+    check_text(ask(one, sql), "7");
+    check_text(ask(one, sql), "7"); /* in binary */
+    pg_server_psql(server, "alter table moving alter a type point "
+                           "using point(a, a)");
+    struct pg_link *two = link_open();
+    if (two) {
+        check_text(ask(two, sql), "(7,7)");
+        pg_link_close(two);
+    }
+    pg_server_psql(server, "drop table moving");
+    pg_link_close(one);
+}
+
+LINK_TEST(plans_of_a_transaction_are_closed_behind_it)
+{
+    struct pg_link *link = link_open();
+    if (!link)
+        return;
+    check_text(ask(link, "select 0"), "0");
+    check_text(ask(link, "begin"), "");
+    for (int i = 1; i < 6; i++) {
+        char sql[32];
+        snprintf(sql, sizeof sql, "select %d", i);
+        (void)ask(link, sql);
+    }
+    check_text(ask(link, "select 0"), "0");
+    check_text(ask(link, "select 1/0"), "ED_EVALUE");
+    check_text(ask(link, "rollback"), "");
+    check_text(ask(link, "select 1"), "1");
+    check(plans_on_server(link) <= 4);
+    check_int(statements.mishaps, 0);
+    pg_link_close(link);
+}
+
 LINK_TEST(names_that_are_gone_are_made_anew_and_then_done_without)
 {
     struct pg_link *link = link_open();
@@ -666,6 +708,8 @@ int main(void)
         cmocka_unit_test(types_that_differ_make_plans_that_differ),
         cmocka_unit_test(without_plans_a_statement_has_no_name),
         cmocka_unit_test(a_plan_made_stale_by_a_migration_is_made_anew),
+        cmocka_unit_test(each_link_learns_the_types_of_results_for_itself),
+        cmocka_unit_test(plans_of_a_transaction_are_closed_behind_it),
         cmocka_unit_test(
             names_that_are_gone_are_made_anew_and_then_done_without),
         cmocka_unit_test(a_name_that_is_there_already_means_the_same),
