@@ -5,6 +5,7 @@
 
 #include "pg/flight.h"
 #include <eddy/log.h>
+#include <signal.h>
 #include <stdlib.h>
 
 LINK_TEST(a_call_gives_rows_and_how_many)
@@ -454,6 +455,27 @@ LINK_TEST(calls_that_end_in_time_are_not_cancelled)
     pg_link_close(link);
 }
 
+LINK_TEST(a_cancelled_call_that_does_not_end_costs_its_link)
+{
+    goodbye = 100 * ED_MS;
+    struct pg_link *link = link_open();
+    struct wait w[2];
+    if (!link)
+        return;
+    pid_t backend = atoi(ask(link, "select pg_backend_pid()"));
+    SEND(link, &w[0], "select pg_sleep(30)");
+    SEND(link, &w[1], "select 1");
+    check_int(ed_sleep(10 * ED_MS), 0);
+    check_int(kill(backend, SIGSTOP), 0);
+    abandon(&w[0]);
+    check_int(await(&w[1]), ED_EUNCERTAIN);
+    check_int(w[1].call->fate, PG_UNCERTAIN);
+    check_text(w[1].call->why, "a cancelled statement did not end");
+    done(&w[1]);
+    check_int(losses, 1);
+    check_int(kill(backend, SIGCONT), 0);
+}
+
 /* Each answer is the one asked for, whoever else goes away at any time. */
 static int ask_and_go(void *arg)
 {
@@ -721,6 +743,7 @@ int main(void)
         cmocka_unit_test(an_abandoned_call_is_cancelled_at_the_server),
         cmocka_unit_test(a_call_is_cancelled_when_its_turn_has_come),
         cmocka_unit_test(calls_that_end_in_time_are_not_cancelled),
+        cmocka_unit_test(a_cancelled_call_that_does_not_end_costs_its_link),
         cmocka_unit_test(no_answer_reaches_another_whoever_leaves),
         cmocka_unit_test(an_idle_link_that_breaks_is_told_at_once),
         cmocka_unit_test(calls_on_a_broken_link_know_what_became_of_them),
