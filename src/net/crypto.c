@@ -18,6 +18,7 @@
 
 static const char *const digest_names[] = {
     [ED_MD5] = "MD5",
+    [ED_SHA1] = "SHA1",
     [ED_SHA256] = "SHA2-256",
     [ED_SHA512_256] = "SHA2-512/256",
 };
@@ -88,4 +89,11 @@ int ed_random(void *out, size_t len)
 void ed_erase(void *secret, size_t len)
 {
     OPENSSL_cleanse(secret, len);
+}
+
+void ed_erase_buf(struct ed_buf *buf)
+{
+    if (buf->ptr)
+        ed_erase(buf->ptr, buf->cap);
+    ed_buf_free(buf);
 }

@@ -10,7 +10,8 @@
 #include <eddy/bytes.h>
 
 enum ed_digest {
-    ED_MD5, /* for old protocols only: it protects nothing */
+    ED_MD5,  /* for old protocols only: it protects nothing */
+    ED_SHA1, /* likewise */
     ED_SHA256,
     ED_SHA512_256,
 };
@@ -44,5 +45,8 @@ ED_CHECK int ed_random(void *out, size_t len);
 
 /* Overwrites a secret for good. */
 void ed_erase(void *secret, size_t len);
+
+/* Overwrites all that a buffer has room for, and frees it. */
+void ed_erase_buf(struct ed_buf *buf);
 
 #endif
