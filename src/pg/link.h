@@ -187,8 +187,9 @@ void pg_link_put_back(struct pg_link *link);
  * pg_link_put_back(). Does not suspend. */
 void pg_link_drop_work(struct pg_link *link);
 
-/* Waits until bytes can be read, or written; not both at once. Suspends. 0,
- * ED_ECANCELED, ED_ETIMEOUT, -errno. */
+/* Waits until bytes can be read; if `writable`, until some can be written or
+ * read: who waits to write must take in what comes, or both sides may wait for
+ * each other. Suspends. 0, ED_ECANCELED, ED_ETIMEOUT, -errno. */
 ED_CHECK int pg_link_wait(struct pg_link *link, bool writable);
 
 /* Sends what libpq holds back. Suspends. 0, ED_EDATABASE ... */
