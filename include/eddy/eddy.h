@@ -32,6 +32,7 @@
 #include <eddy/pg_value.h>
 #include <eddy/process.h>
 #include <eddy/queue.h>
+#include <eddy/redis.h>
 #include <eddy/rows.h>
 #include <eddy/server.h>
 #include <eddy/signal.h>

@@ -96,6 +96,7 @@ struct pg_call {
     /* The link's own. */
     struct pg_plan *plan;
     bool abandoned;
+    bool began;          /* its prelude has begun a transaction */
     bool alone;          /* was aborted by a neighbour: shares no sync again */
     uint8_t heals;       /* how often a mishap with it was made good */
     uint8_t trouble;     /* enum pg_trouble, flight.h */
@@ -160,7 +161,8 @@ int64_t pg_link_busy_since(const struct pg_link *link);
 bool pg_link_open_for_calls(const struct pg_link *link);
 
 /* Whether the server is in a transaction, as far as has been heard:
- * PQTRANS_IDLE, PQTRANS_INTRANS, PQTRANS_INERROR ... */
+ * PQTRANS_IDLE, PQTRANS_INTRANS, and PQTRANS_INERROR, which is only told when
+ * nothing is under way; PQTRANS_UNKNOWN when it is broken. */
 PGTransactionStatusType pg_link_state(const struct pg_link *link);
 
 int64_t pg_link_opened_at(const struct pg_link *link);

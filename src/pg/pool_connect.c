@@ -48,7 +48,7 @@ static void note_failure(struct pg_pool *pool, int err)
     snprintf(pool->why, sizeof pool->why, "%s",
              *detail ? detail : ed_err_text(err));
     if (pool->failures == 1 && err != ED_ECANCELED)
-        ed_log_warn("PostgreSQL: %s (will be tried again)", pool->why);
+        ed_log_warn("cannot connect, and will try again: %s", pool->why);
     pg_pool_move(pool);
 }
 

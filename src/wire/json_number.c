@@ -204,7 +204,10 @@ static uint64_t shortest_digits(const struct scaled *s)
         if (is_closest(s, rounded))
             return rounded;
     }
-    return n + (uint64_t)(s->value >> (s->shift - 1) & 1);
+    /* One that is just in the middle of two goes to the even one. */
+    wide half = (wide)1 << (s->shift - 1);
+    wide rest = s->value & (2 * half - 1);
+    return n + (rest > half || (rest == half && n % 2));
 }
 
 static void find_exactly(double x, struct decimal *d)

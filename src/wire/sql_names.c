@@ -7,6 +7,7 @@
  * Memory is taken once, for the most that as many colons could need.
  */
 #include "wire/sql_names.h"
+#include "base/ascii.h"
 #include <eddy/error.h>
 
 #include <stdlib.h>
@@ -292,15 +293,14 @@ static void copy_until(struct compiler *c, const char *until)
 
 static void write_number(struct compiler *c, unsigned number)
 {
-    char digits[5];
-    size_t len = 0;
+    char digits[ED_DIGITS_MAX];
+    char *end = digits + sizeof(digits);
+    const char *first = ed_digits_write(end, number);
+    size_t len = (size_t)(end - first);
 
-    do
-        digits[len++] = (char)('0' + number % 10);
-    while (number /= 10);
     *c->out++ = '$';
-    while (len)
-        *c->out++ = digits[--len];
+    memcpy(c->out, first, len);
+    c->out += len;
 }
 
 static bool replace(struct compiler *c, struct ed_bytes name)
