@@ -126,6 +126,6 @@ static int run_body(void *arg)
 unsigned link_fixture_run(void (*body)(void))
 {
     fiber_test_failures = 0;
-    check_int(ed_run(run_body, &body), 0);
+    check_int(ed_run(run_body, &body, .blocked_after = -1), 0);
     return fiber_test_failures;
 }

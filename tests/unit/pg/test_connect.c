@@ -5,6 +5,7 @@
 #include "link_fixture.h"
 
 #include <arpa/inet.h>
+#include <eddy/log.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -242,7 +243,9 @@ static void a_malformed_dsn_is_refused_at_once(void **state)
     struct pg_target to;
     struct ed_pg_options options = {.dsn = "hostt=x"};
     (void)state;
+    ed_log_set_level(ED_LOG_OFF);
     assert_int_equal(pg_target_init(&to, &options), ED_EUSAGE);
+    ed_log_set_level(ED_LOG_INFO);
 }
 
 int main(void)
