@@ -315,7 +315,7 @@ int ed_pg_copy_read(ed_pg_copy *copy, struct ed_bytes *bytes)
         }
         if (len < 0)
             return take_end(copy);
-        err = pg_held_wait(&copy->held, false);
+        err = pg_held_wait(&copy->held);
     }
     return give_up(copy, err);
 }

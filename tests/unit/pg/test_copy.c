@@ -47,8 +47,9 @@ POOL_TEST(what_is_copied_in_comes_out_the_same)
     check_int(ed_pg_copy_end(in, &rows), 0);
     check_int(rows, 100000);
     ed_pg_copy_close(in);
-    check_int(find_int(db, "select count(*) from copy_t where t = n ||"
-                           " E'\\t\\\\.\\n\\\\N \\r\\x0b\\b\\f ''\";\\\\x41 é'"),
+    check_int(find_int(db,
+                       "select count(*) from copy_t where t = n ||"
+                       " E'\\t\\\\.\\n\\\\N \\r\\x0b\\b\\f ''\";\\\\x41 é'"),
               90000);
     check_int(find_int(db, "select count(*) from copy_t where t is null"),
               10000);
