@@ -22,7 +22,6 @@ import signal
 import statistics
 import subprocess
 import sys
-import time
 
 from rig import bench_client, bench_tls
 from rig import machine, measure, paths, plot, servers, table
@@ -36,9 +35,6 @@ IDLE_CONNECTIONS = 10000
 FANOUT_CLIENTS = 32
 FANOUT_SWEEP = (1, 2, 3, 5, 8, 10, 12, 15, 20)
 FANOUT_MS = 10
-
-# Memory that a server gives back, or takes, soon after a burst.
-SETTLE_S = 0.5
 
 
 def check_fanout(server):
@@ -286,28 +282,12 @@ def idle(options):
                     runs,
                     report,
                     f"round {number}/{options.rounds}",
-                    lambda server: idle_run(server, options),
+                    lambda server: measure.idle(
+                        server, IDLE_CONNECTIONS, options.warm_up
+                    ),
                 )
     add_idle_rows(report, runs)
     return report
-
-
-def idle_run(server, options):
-    # What a server allocates once, it has allocated after some traffic.
-    measure.load(
-        server,
-        "/",
-        connections=CONNECTIONS,
-        depth=1,
-        seconds=options.warm_up,
-        warm_up=0,
-    )
-    time.sleep(SETTLE_S)
-    before = server.rss_bytes()
-    with measure.Idle(server, "/", IDLE_CONNECTIONS):
-        time.sleep(SETTLE_S)
-        after = server.rss_bytes()
-    return {"rss_before": before, "rss_after": after}
 
 
 def add_idle_rows(report, runs):
@@ -315,10 +295,7 @@ def add_idle_rows(report, runs):
     report.columns = ["server", "bytes/connection", "median", "MiB before"]
     report.columns.append("MiB with them")
     for name, own_runs in runs.items():
-        each = [
-            (run["rss_after"] - run["rss_before"]) / IDLE_CONNECTIONS
-            for run in own_runs
-        ]
+        each = [run["bytes_each"] for run in own_runs]
         row = {
             "server": name,
             "bytes_min": min(each),

@@ -228,12 +228,13 @@ def python_peer(name, script, modules, *arguments):
     )
 
 
-def node_peer(script, *arguments):
+def node_peer(script, *arguments, tls=False):
     return Server(
         "node",
         ["node", f"{{peers}}/{script}", "{port}", *arguments],
         needs=[needs_program("node")],
         version=lambda: machine.program_version("node", "--version"),
+        tls=tls,
     )
 
 
@@ -243,6 +244,17 @@ def nginx(config, tls=False):
         ["nginx", "-p", "{run}", "-c", "{config}"],
         needs=[needs_program("nginx")],
         version=lambda: machine.program_version("nginx", "-v"),
+        config=config,
+        tls=tls,
+    )
+
+
+def h2o(config, tls=False):
+    return Server(
+        "h2o",
+        ["h2o", "-c", "{config}"],
+        needs=[needs_program("h2o")],
+        version=lambda: machine.program_version("h2o", "--version"),
         config=config,
         tls=tls,
     )
@@ -263,13 +275,7 @@ def hello_servers():
     return [
         built("raw epoll", "bench/raw_epoll"),
         built("eddy", "examples/hello", version=machine.eddy_version),
-        Server(
-            "h2o",
-            ["h2o", "-c", "{config}"],
-            needs=[needs_program("h2o")],
-            version=lambda: machine.program_version("h2o", "--version"),
-            config="h2o.conf",
-        ),
+        h2o("h2o.conf"),
         nginx("nginx.conf"),
         node_peer("pong.js"),
         python_peer("aiohttp", "aiohttp_pong.py", ["aiohttp", "uvloop"]),
@@ -314,21 +320,8 @@ def tls_servers():
             tls=True,
         ),
         nginx("nginx_tls.conf", tls=True),
-        Server(
-            "h2o",
-            ["h2o", "-c", "{config}"],
-            needs=[needs_program("h2o")],
-            version=lambda: machine.program_version("h2o", "--version"),
-            config="h2o_tls.conf",
-            tls=True,
-        ),
-        Server(
-            "node",
-            ["node", "{peers}/pong_tls.js", "{port}", "{cert}", "{key}"],
-            needs=[needs_program("node")],
-            version=lambda: machine.program_version("node", "--version"),
-            tls=True,
-        ),
+        h2o("h2o_tls.conf", tls=True),
+        node_peer("pong_tls.js", "{cert}", "{key}", tls=True),
     ]
 
 

@@ -3,6 +3,7 @@
  */
 #include "http/digest.h"
 #include "base/hex.h"
+#include "wire/http1.h"
 #include <eddy/error.h>
 #include <stdio.h>
 
@@ -49,15 +50,6 @@ static bool set_algorithm(struct ed_digest_challenge *c, struct ed_bytes value)
     return false;
 }
 
-static bool lists_auth(struct ed_bytes list)
-{
-    while (list.ptr) {
-        if (is(ed_bytes_trim(ed_bytes_cut(&list, ',')), ED_BYTES("auth")))
-            return true;
-    }
-    return false;
-}
-
 /* False when the challenge cannot be answered. */
 static bool take_param(struct ed_digest_challenge *c,
                        const struct ed_auth_param *p)
@@ -73,7 +65,7 @@ static bool take_param(struct ed_digest_challenge *c,
     if (is(p->name, ED_BYTES("algorithm")))
         return set_algorithm(c, p->value);
     if (is(p->name, ED_BYTES("qop")))
-        return c->qop = lists_auth(p->value);
+        return c->qop = ed_http1_lists(p->value, ED_BYTES("auth"));
     if (is(p->name, ED_BYTES("stale")))
         c->stale = is(p->value, ED_BYTES("true"));
     else if (is(p->name, ED_BYTES("userhash")))

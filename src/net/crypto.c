@@ -18,6 +18,7 @@
 
 static const char *const digest_names[] = {
     [ED_MD5] = "MD5",
+    [ED_SHA1] = "SHA1",
     [ED_SHA256] = "SHA2-256",
     [ED_SHA512_256] = "SHA2-512/256",
 };

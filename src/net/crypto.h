@@ -10,7 +10,8 @@
 #include <eddy/bytes.h>
 
 enum ed_digest {
-    ED_MD5, /* for old protocols only: it protects nothing */
+    ED_MD5,  /* for old protocols only: it protects nothing */
+    ED_SHA1, /* likewise */
     ED_SHA256,
     ED_SHA512_256,
 };

@@ -25,8 +25,10 @@ struct redis_command {
     int first_key;
 };
 
-/* Looks a name up; one that is not known has no flags, and its first key
- * first. */
-void redis_command_of(struct redis_command *out, struct ed_bytes name);
+/* Looks a command up by its name and its first argument (of CLIENT the
+ * sub-command counts, too). One that is not known has no flags, and its first
+ * argument is a key. */
+void redis_command_of(struct redis_command *out, struct ed_bytes name,
+                      struct ed_bytes argument);
 
 #endif

@@ -2,8 +2,8 @@
  * link.h - one connection to a Redis server: commands go in, and replies come
  * out, in the same order.
  *
- * A link is made by a fiber (redis_link_open()), which connects and introduces
- * itself, and is a state machine in the loop from then on. It knows nothing of
+ * A link is made of a stream, which connect.h does, and is a state machine in
+ * the loop from then on. It knows nothing of
  * clients: whoever owns it is told by the functions of struct redis_link_owner.
  *
  * What is sent in one turn of the loop is written at its end, together. A
@@ -17,7 +17,7 @@
 #include "base/list.h"
 #include "core/runtime.h"
 #include "redis/reader.h"
-#include "redis/target.h"
+#include <eddy/stream.h>
 
 struct redis_link;
 
@@ -32,19 +32,21 @@ enum redis_fate {
 
 /*
  * Somebody waiting for replies; lies in his frame. Once it is answered, or
- * abandoned, the link does not know it any more. To be zeroed but for:
+ * abandoned, the link does not know it any more.
  */
 struct redis_call {
     unsigned replies; /* how many there will be; 0 counts as 1 */
     ed_arena *arena;  /* to build them in; NULL: they are not wanted */
-    /* Called with each reply but the last (NULL if not wanted, or too long). In
-     * the loop; may not suspend. NULL: they are dropped. */
-    void (*each)(struct redis_call *call, const ed_redis_reply *reply);
+    /* Called for each reply but the last, which are not built: with the words
+     * of the error, or NULL when it is none. In the loop; may neither suspend
+     * nor abandon the call. May be NULL. */
+    void (*each)(struct redis_call *call, const char *refused);
     /* Called once, in the loop or in a fiber that closes the link, when the
      * last has come or the link was lost, and not from within
      * redis_link_send(). May send; may not suspend. */
     void (*done)(struct redis_call *call);
-    void *user; /* of who set those */
+    void *context; /* of who set `each` */
+    void *user;    /* of who set `done` */
 
     /* What became of it. */
     enum redis_fate fate;
@@ -58,6 +60,29 @@ struct redis_call {
     uint64_t number;
 };
 
+/* Back to before it was sent. */
+static inline void redis_call_reset(struct redis_call *call)
+{
+    call->fate = REDIS_PENDING;
+    call->err = 0;
+    call->reply = NULL;
+    call->words[0] = '\0';
+    call->link = NULL;
+}
+
+/* A call for one reply that nobody is told of. (Zeroing it would do, too, but
+ * `words` is long.) */
+static inline void redis_call_init(struct redis_call *call, ed_arena *arena)
+{
+    call->replies = 1;
+    call->arena = arena;
+    call->each = NULL;
+    call->done = NULL;
+    call->context = NULL;
+    call->user = NULL;
+    redis_call_reset(call);
+}
+
 /* ---- links ---- */
 
 /* What a link tells its owner; called in the loop, or in a fiber that talks to
@@ -65,7 +90,9 @@ struct redis_call {
 struct redis_link_owner {
     /* A call was answered; there is room for others. */
     void (*room)(struct redis_link *link);
-    /* It broke, and every call has been told. The owner closes it. */
+    /* It broke, and every call has been told. The owner closes it, there or
+     * later. Not called until the link was given to it by
+     * redis_link_own(). */
     void (*lost)(struct redis_link *link, int err, const char *why);
     /* A reply that no call waits for, built in the arena that push_arena()
      * gave when it began. */
@@ -73,11 +100,14 @@ struct redis_link_owner {
     ed_arena *(*push_arena)(struct redis_link *link);
 };
 
-/* What an owner keeps with a link: its first member. */
+/* What an owner keeps with a link. */
 struct redis_link_info {
-    struct ed_list node;
+    struct redis_link *link;
     void *user;
-    int64_t idle_since; /* the owner's, too */
+    struct ed_list node;
+    int64_t idle_since;
+    bool retiring;
+    int64_t opened_at; /* said by the link */
 };
 
 struct redis_link_counts {
@@ -89,21 +119,21 @@ struct redis_link_counts {
 struct redis_link_options {
     const struct redis_link_owner *owner;
     void *user;
-    int64_t reply_timeout; /* 0: none */
+    /* It breaks when calls wait and nothing at all comes for so long; 0: does
+     * not. */
+    int64_t reply_timeout;
     /* Added to; NULL: not counted. Must outlive the link. */
     struct redis_link_counts *counts;
 };
 
 /*
- * Connects to the target and introduces itself: TLS, AUTH, CLIENT SETNAME,
- * SELECT. Suspends. Returns 0, or
- *   ED_EDATABASE  it cannot be reached, or refuses us; ed_error() says why. So
- *                 does a target's connect_timeout
- *   ED_ECANCELED, ED_ETIMEOUT, ED_ENOMEM
+ * Makes a link of a connected stream, which it owns from then on, whatever
+ * comes of it. Nothing is said to the server. Does not suspend. 0, ED_ENOMEM or
+ * -errno. See connect.h for the usual way.
  */
-ED_CHECK int redis_link_open(struct redis_link **out,
-                             const struct redis_target *target,
-                             const struct redis_link_options *options);
+ED_CHECK int redis_link_new(struct redis_link **out, ed_stream *stream,
+                            size_t max_reply,
+                            const struct redis_link_options *options);
 
 /* Closes at once and frees. Calls under way are told, with `why`, before it
  * returns. Allowed from within the functions of its owner and of its calls. */
@@ -118,6 +148,10 @@ struct redis_link_info *redis_link_info(struct redis_link *link);
 ED_CHECK int redis_link_send(struct redis_link *link, struct redis_call *call,
                              struct ed_bytes bytes);
 
+/* Sends `bytes`, whole commands, whose replies are dropped. As above. */
+ED_CHECK int redis_link_post(struct redis_link *link, unsigned replies,
+                             struct ed_bytes bytes);
+
 /* The caller goes: replies still to come are dropped. */
 void redis_call_abandon(struct redis_call *call);
 
@@ -126,6 +160,12 @@ void redis_call_abandon(struct redis_call *call);
  * ED_ETIMEOUT. */
 ED_CHECK int redis_link_call(struct redis_link *link, struct redis_call *call,
                              struct ed_bytes bytes);
+
+/* From now on the owner is told what becomes of it. */
+void redis_link_own(struct redis_link *link);
+
+/* Whether it is of use; false once it broke. */
+bool redis_link_up(const struct redis_link *link);
 
 /* Calls under way, abandoned ones included. */
 unsigned redis_link_load(const struct redis_link *link);

@@ -1,25 +1,45 @@
 /*
  * place.h - what an ed_redis is: a place to run commands. Clients, sessions and
- * transactions begin with one, as will what speaks to many servers.
+ * transactions begin with one, and so does what speaks to many servers.
  */
 #ifndef EDDY_REDIS_PLACE_H
 #define EDDY_REDIS_PLACE_H
 
 #include "redis/pool.h"
 
+/* Flags of commands that shared connections and transactions refuse. */
+#define REDIS_NOT_SHARED (REDIS_REFUSED | REDIS_CHANGES | REDIS_WATCHES)
+
 struct redis_place_ops {
-    /* Runs one command, which has been checked to make sense here; *reply is
-     * not NULL. As ed_redis_cmd(). */
-    int (*run)(ed_redis *db, struct redis_request *request,
-               struct redis_call *call);
     /* Flags of commands it refuses (command.h). */
     unsigned refuses;
-    /* Declares a session of it in `store`: NULL when it cannot have one. */
-    void (*leave)(ed_redis *db); /* of those declared; NULL: not to be left */
+    /* Has a request answered; as redis_pool_run(), which does it for clients.
+     * Suspends. */
+    int (*run)(ed_redis *db, const struct redis_request *request,
+               struct redis_call *call);
+    /* Takes a connection for a session, and gives it back; `hint` is the
+     * session's first command (a key of it tells where, in a cluster). NULL:
+     * there are no sessions of it. */
+    int (*hold)(ed_redis *db, const struct redis_request *hint,
+                struct redis_link **out);
+    void (*release)(ed_redis *db, struct redis_link *link, bool keep);
+    /* Of those that are declared: the block is left. */
+    void (*leave)(ed_redis *db);
+    /* Of transactions: notes commands, and replies come later. */
+    bool notes;
+    /* Of those made by new(). */
+    void (*free)(ed_redis *db);
+    int (*ready)(ed_redis *db);
+    void (*counts)(const ed_redis *db, struct ed_redis_counts *counts);
 };
 
 struct ed_redis {
     const struct redis_place_ops *ops;
 };
+
+/* Checks that the request makes sense there, runs it, and gives the reply, as
+ * ed_redis_cmd(). Suspends. */
+ED_CHECK int redis_run(ed_redis *db, const struct redis_request *request,
+                       ed_redis_reply **reply);
 
 #endif

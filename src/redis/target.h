@@ -12,6 +12,7 @@ struct redis_target {
     bool secure;
     ed_tls *tls; /* borrowed; NULL: the default */
     char *server_name;
+    bool named; /* by the options, not by the address */
     char *user;
     char *password;
     const char *(*password_hook)(void *arg);
@@ -23,12 +24,13 @@ struct redis_target {
 };
 
 /* Reads URL and options, filling in defaults. 0, ED_ENOMEM, or ED_EURL with
- * ed_error(), and logged outside of a fiber. Does not suspend. */
+ * ed_error(). Does not suspend. */
 ED_CHECK int redis_target_init(struct redis_target *target,
                                const struct ed_redis_options *options);
 
 /* The same way to introduce oneself, at another address ("host:port"), whose
- * host is then the TLS server's name, unless one was given. 0 or ED_ENOMEM. */
+ * host is then the TLS server's name, unless one was given. 0, ED_EURL or
+ * ED_ENOMEM. */
 ED_CHECK int redis_target_at(struct redis_target *target,
                              const struct redis_target *like,
                              const char *address);
