@@ -452,6 +452,14 @@ static int run_held(struct redis_pool *pool,
     return err;
 }
 
+int redis_pool_open(struct redis_pool *pool, struct redis_link **out,
+                    const struct redis_link_options *options)
+{
+    int err = enter(pool);
+
+    return err ? err : open_link(pool, out, options);
+}
+
 /* ---- requests ---- */
 
 static bool may_repeat(const struct redis_request *request)
@@ -624,4 +632,21 @@ void redis_pool_counts(const struct redis_pool *pool,
         .failed_connects = pool->failed_connects,
         .lost = pool->lost,
     };
+}
+
+void redis_counts_add(struct ed_redis_counts *counts,
+                      const struct ed_redis_counts *more)
+{
+    counts->open += more->open;
+    counts->held += more->held;
+    counts->held_idle += more->held_idle;
+    counts->waiting += more->waiting;
+    counts->under_way += more->under_way;
+    counts->commands += more->commands;
+    counts->writes += more->writes;
+    counts->resent += more->resent;
+    counts->dropped += more->dropped;
+    counts->connects += more->connects;
+    counts->failed_connects += more->failed_connects;
+    counts->lost += more->lost;
 }

@@ -11,6 +11,7 @@
 #include "base/backoff.h"
 #include "redis/inbox.h"
 #include "redis/place.h"
+#include "redis/request.h"
 #include <eddy/log.h>
 #include <stdlib.h>
 
@@ -94,7 +95,8 @@ static struct channel *find(const ed_redis_sub *sub, struct ed_bytes name,
 
 /* ---- asking ---- */
 
-static int send(ed_redis_sub *sub, const char *command, struct ed_bytes name)
+static int send_command(ed_redis_sub *sub, const char *command,
+                        struct ed_bytes name)
 {
     const struct ed_bytes argv[] = {ed_bytes(command), name};
     struct redis_request request;
@@ -102,8 +104,7 @@ static int send(ed_redis_sub *sub, const char *command, struct ed_bytes name)
     redis_request_init(&request);
     int err = redis_request_argv(&request, name.ptr ? 2 : 1, argv);
     if (!err)
-        err = redis_link_send(sub->link, NULL,
-                              ed_bytes_of(request.ptr, request.len));
+        err = redis_link_send(sub->link, NULL, redis_request_bytes(&request));
     redis_request_free(&request);
     return err;
 }
@@ -120,9 +121,9 @@ static int ask(ed_redis_sub *sub, enum asked asked, struct channel *channel)
         return ED_ENOMEM;
     a->asked = asked;
     a->channel = asked == SUBSCRIBE ? channel : NULL;
-    int err = send(sub, commands[asked][channel && channel->pattern],
-                   channel ? ed_bytes_of(channel->name, channel->len)
-                           : ed_bytes(NULL));
+    int err = send_command(sub, commands[asked][channel && channel->pattern],
+                           channel ? ed_bytes_of(channel->name, channel->len)
+                                   : ed_bytes(NULL));
     if (err)
         free(a);
     else
@@ -236,7 +237,7 @@ static int connect_once(ed_redis_sub *sub)
 {
     const struct redis_link_options options = {.owner = &owner, .user = sub};
     struct redis_link *link;
-    int err = redis_pool_open(redis_place_pool(sub->db), &link, &options);
+    int err = sub->db->ops->open(sub->db, &link, &options);
 
     sub->attempts++;
     if (!err) {
@@ -433,7 +434,7 @@ static int open_sub(ed_redis *db, ed_redis_sub **out, const char *name,
                     bool pattern)
 {
     *out = NULL;
-    if (!redis_place_pool(db))
+    if (!db->ops->open)
         return ed_fail(ED_EUSAGE, "only a client can have subscribers");
     ed_redis_sub *sub = calloc(1, sizeof *sub);
     if (!sub)

@@ -5,7 +5,6 @@
  * there is one reader of hosts, ports, users and passwords: target.c.
  */
 #include "redis/topology.h"
-#include "base/options.h"
 #include <eddy/log.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,11 +21,9 @@ struct parts {
 
 static int malformed(const char *what)
 {
-    int err = ed_fail(ED_EURL, "Redis URL: %s", what);
-
     if (!ed_in_fiber())
-        ed_log_error("Redis URL: %s", what);
-    return err;
+        ed_log_error("a Redis URL with %s", what);
+    return ed_fail(ED_EURL, "a Redis URL with %s", what);
 }
 
 static bool take(struct ed_bytes *text, const char *front)
@@ -141,7 +138,7 @@ static int read_sentinel(struct redis_topology *t, const struct parts *parts,
     struct ed_bytes master = ed_bytes_cut(&db, '/');
 
     if (!master.len)
-        return malformed("no name of a master behind the Sentinels");
+        return malformed("Sentinels and no name of a master");
     t->master = strndup(master.ptr, master.len);
     return t->master ? read_hosts(t, parts, db, options) : ED_ENOMEM;
 }
@@ -152,7 +149,7 @@ static int read_cluster(struct redis_topology *t, const struct parts *parts,
     int err = read_hosts(t, parts, parts->path, options);
 
     if (!err && t->server.db)
-        return malformed("a cluster has no databases but 0");
+        return malformed("a database, of a cluster");
     return err;
 }
 
