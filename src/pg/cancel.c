@@ -24,7 +24,7 @@ enum {
 
 /* Most statements are over sooner than a request could be made, which costs
  * the server a process. */
-static const int64_t PATIENCE = 2 * ED_MS;
+static const int64_t PATIENCE = 3 * ED_MS;
 
 /* ---- requests, of one loop ---- */
 

@@ -181,6 +181,9 @@ static void step_failed(struct pg_link *link, const struct pg_step *step,
     case PG_STEP_SYNC:
         sync_failed(link, result);
         return;
+    case PG_STEP_UNDO:
+        pg_link_break(link, PQresultErrorMessage(result));
+        return;
     case PG_STEP_CLOSE:
         note_mishap(link);
         forget_names(link);
@@ -212,6 +215,12 @@ static void step_aborted(struct pg_link *link, const struct pg_step *step)
 }
 
 /* ---- success ---- */
+
+static bool begins(PGresult *result)
+{
+    const char *tag = PQcmdStatus(result);
+    return !strcmp(tag, "BEGIN") || !strcmp(tag, "START TRANSACTION");
+}
 
 static int64_t count_of(PGresult *result)
 {
@@ -273,6 +282,15 @@ static bool heal(struct pg_link *link, struct pg_call *call)
     return true;
 }
 
+/* A transaction in which nothing has happened, and nothing follows: it can be
+ * begun again. */
+static bool begun_in_vain(const struct pg_link *link,
+                          const struct pg_call *call)
+{
+    return call->began && call->trouble != PG_TROUBLE_CANCELLED &&
+           PQtransactionStatus(link->conn) == PQTRANS_INERROR;
+}
+
 /* Whether a call that is over as far as the server is concerned is to be sent
  * again. In a transaction that has failed only those are that failed with it,
  * to be told so. */
@@ -284,8 +302,8 @@ static bool again(struct pg_link *link, struct pg_call *call)
         call->alone = true;
         return true;
     }
-    if (PQtransactionStatus(link->conn) != PQTRANS_IDLE)
-        return false;
+    if (link->in_transaction)
+        return begun_in_vain(link, call) && heal(link, call);
     return call->trouble == PG_TROUBLE_CANCELLED || heal(link, call);
 }
 
@@ -300,6 +318,9 @@ static void send_again(struct pg_link *link, struct pg_call *call)
         return;
     }
     link->statements->counts.resent++;
+    if (call->began)
+        pg_link_undo(link);
+    call->began = false;
     call->err = pg_link_queue(link, call);
     if (call->err)
         pg_call_end(call, PG_DONE);
@@ -311,9 +332,18 @@ static struct pg_call *take_call(struct ed_list *list)
     return node ? ED_CONTAINER(node, struct pg_call, node) : NULL;
 }
 
+/* Outside of a quiet moment libpq tells no more than that it is active. */
+static void hear_state(struct pg_link *link)
+{
+    PGTransactionStatusType status = PQtransactionStatus(link->conn);
+    if (status != PQTRANS_ACTIVE)
+        link->in_transaction = status != PQTRANS_IDLE;
+}
+
 /* The sync has been answered: all in front of it is certain. */
 static void settle(struct pg_link *link)
 {
+    hear_state(link);
     struct pg_flight *flight = &link->flight;
     struct ed_list over, repeat;
     struct pg_call *call;
@@ -338,6 +368,28 @@ static void settle(struct pg_link *link)
     }
 }
 
+static void step_done(struct pg_link *link, const struct pg_step *step,
+                      PGresult *result)
+{
+    if (step->kind == PG_STEP_RUN)
+        call_answered(link, step->call, result);
+    if (PQresultStatus(result) == PGRES_COMMAND_OK && begins(result)) {
+        link->in_transaction = true;
+        if (step->kind == PG_STEP_PRELUDE)
+            step->call->began = true;
+    }
+}
+
+static void refuse_copy(struct pg_link *link, const struct pg_step *step)
+{
+    static const char why[] = "COPY is not for queries";
+    if (step->call) {
+        step->call->err = ED_EUSAGE;
+        strcpy(step->call->why, why);
+    }
+    pg_link_break(link, why);
+}
+
 static void take_result(struct pg_link *link, const struct pg_step *step,
                         PGresult *result)
 {
@@ -345,8 +397,7 @@ static void take_result(struct pg_link *link, const struct pg_step *step,
     case PGRES_COMMAND_OK:
     case PGRES_TUPLES_OK:
     case PGRES_EMPTY_QUERY:
-        if (step->kind == PG_STEP_RUN)
-            call_answered(link, step->call, result);
+        step_done(link, step, result);
         return;
     case PGRES_PIPELINE_SYNC:
         settle(link);
@@ -359,7 +410,7 @@ static void take_result(struct pg_link *link, const struct pg_step *step,
         return;
     default:
         /* COPY, which libpq cannot do in a pipeline. */
-        pg_link_break(link, "COPY is not for queries");
+        refuse_copy(link, step);
         return;
     }
 }

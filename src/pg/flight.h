@@ -16,11 +16,12 @@ enum pg_step_kind {
     PG_STEP_PRELUDE, /* of a call */
     PG_STEP_PARSE,   /* of a call's plan */
     PG_STEP_RUN,     /* the call itself; holds the link's reference to it */
+    PG_STEP_UNDO,    /* ROLLBACK of what a prelude has begun in vain */
     PG_STEP_SYNC,
 };
 
 struct pg_step {
-    struct pg_call *call; /* NULL: CLOSE, SYNC */
+    struct pg_call *call; /* NULL: CLOSE, UNDO, SYNC */
     uint8_t kind;
 };
 
@@ -61,7 +62,10 @@ struct pg_link {
     unsigned load;               /* calls in flight */
     unsigned generation;         /* of names: grows when they prove wrong */
     unsigned batch;              /* calls in the flight without a sync yet */
-    bool ended;                  /* calls have, the owner is to be told */
+    /* In a transaction, perhaps: a BEGIN was answered, and no quiet moment came
+     * since in which libpq tells. While anything is under way it does not. */
+    bool in_transaction;
+    bool ended; /* calls have, the owner is to be told */
 
     /* cancel.c */
     struct pg_call *doomed;   /* is being cancelled, with a reference */
@@ -105,6 +109,9 @@ void pg_link_break(struct pg_link *link, const char *words);
 /* Puts a call, its reference included, into the flight. 0 or as
  * pg_link_send(). */
 ED_CHECK int pg_link_queue(struct pg_link *link, struct pg_call *call);
+
+/* Sends a ROLLBACK. */
+void pg_link_undo(struct pg_link *link);
 
 /* Puts a sync behind what is in the flight, and sends. */
 void pg_link_sync(struct pg_link *link);

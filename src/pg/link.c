@@ -173,6 +173,16 @@ static void send_closings(struct pg_link *link)
     names->len = 0;
 }
 
+void pg_link_undo(struct pg_link *link)
+{
+    if (pg_flight_reserve(&link->flight, 1) || !send_text(link, "rollback")) {
+        pg_link_break(link, PQerrorMessage(link->conn));
+        return;
+    }
+    pg_flight_add(&link->flight, PG_STEP_UNDO, NULL);
+    pg_link_sync(link);
+}
+
 static int send_prepare(struct pg_link *link, const struct pg_plan *plan)
 {
     const char *sql = plan->statement->sql->text.ptr;
@@ -472,7 +482,12 @@ bool pg_link_open_for_calls(const struct pg_link *link)
 
 PGTransactionStatusType pg_link_state(const struct pg_link *link)
 {
-    return link->conn ? PQtransactionStatus(link->conn) : PQTRANS_UNKNOWN;
+    if (link->broken || link->closed)
+        return PQTRANS_UNKNOWN;
+    PGTransactionStatusType status = PQtransactionStatus(link->conn);
+    if (status != PQTRANS_ACTIVE)
+        return status;
+    return link->in_transaction ? PQTRANS_INTRANS : PQTRANS_IDLE;
 }
 
 int64_t pg_link_opened_at(const struct pg_link *link)

@@ -96,6 +96,7 @@ struct pg_call {
     /* The link's own. */
     struct pg_plan *plan;
     bool abandoned;
+    bool began;          /* its prelude has begun a transaction */
     bool alone;          /* was aborted by a neighbour: shares no sync again */
     uint8_t heals;       /* how often a mishap with it was made good */
     uint8_t trouble;     /* enum pg_trouble, flight.h */
@@ -160,7 +161,8 @@ int64_t pg_link_busy_since(const struct pg_link *link);
 bool pg_link_open_for_calls(const struct pg_link *link);
 
 /* Whether the server is in a transaction, as far as has been heard:
- * PQTRANS_IDLE, PQTRANS_INTRANS, PQTRANS_INERROR ... */
+ * PQTRANS_IDLE, PQTRANS_INTRANS, and PQTRANS_INERROR, which is only told when
+ * nothing is under way; PQTRANS_UNKNOWN when it is broken. */
 PGTransactionStatusType pg_link_state(const struct pg_link *link);
 
 int64_t pg_link_opened_at(const struct pg_link *link);
@@ -185,8 +187,9 @@ void pg_link_put_back(struct pg_link *link);
  * pg_link_put_back(). Does not suspend. */
 void pg_link_drop_work(struct pg_link *link);
 
-/* Waits until bytes can be read, or written; not both at once. Suspends. 0,
- * ED_ECANCELED, ED_ETIMEOUT, -errno. */
+/* Waits until bytes can be read; if `writable`, until some can be written or
+ * read: who waits to write must take in what comes, or both sides may wait for
+ * each other. Suspends. 0, ED_ECANCELED, ED_ETIMEOUT, -errno. */
 ED_CHECK int pg_link_wait(struct pg_link *link, bool writable);
 
 /* Sends what libpq holds back. Suspends. 0, ED_EDATABASE ... */

@@ -44,7 +44,7 @@ struct pg_link *link_open(void)
     return link;
 }
 
-static void on_done(struct pg_call *call)
+void on_done(struct pg_call *call)
 {
     struct wait *w = call->waiter;
     w->over = true;
@@ -123,9 +123,9 @@ static int run_body(void *arg)
     return 0;
 }
 
-void link_test_run(void (*body)(void))
+unsigned link_fixture_run(void (*body)(void))
 {
     fiber_test_failures = 0;
-    assert_int_equal(ed_run(run_body, &body), 0);
-    assert_int_equal(fiber_test_failures, 0);
+    check_int(ed_run(run_body, &body, .blocked_after = -1), 0);
+    return fiber_test_failures;
 }
