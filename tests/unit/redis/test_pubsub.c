@@ -101,8 +101,8 @@ REDIS_TEST(a_lost_connection_is_made_again_and_marked)
     redis_server_restart(server);
     check_int(ed_redis_next_message(sub, &m), 0);
     check(m.gap);
-    publish("news at last");
-    check_message(sub, "news", "at last");
+    publish("news at_last");
+    check_message(sub, "news", "at_last");
     ed_redis_sub_close(sub);
     ed_redis_free(db);
 }
