@@ -87,7 +87,9 @@ void redis_sentinel_free(struct redis_sentinel *s)
 static int ask(const struct redis_target *target, ed_redis_reply **reply,
                size_t argc, const struct ed_bytes *argv)
 {
-    const struct redis_link_options options = {.reply_timeout = PATIENCE};
+    static const struct redis_link_owner nobody;
+    const struct redis_link_options options = {.owner = &nobody,
+                                               .reply_timeout = PATIENCE};
     struct redis_request request;
     struct redis_call call;
     struct redis_link *link;
