@@ -509,6 +509,11 @@ unsigned redis_link_load(const struct redis_link *link)
     return (unsigned)(link->tail - link->head);
 }
 
+bool redis_link_clogged(const struct redis_link *link)
+{
+    return link->blocked || !redis_reader_between(&link->reader);
+}
+
 size_t redis_link_unsent(const struct redis_link *link)
 {
     return link->out.len - link->written;
