@@ -446,6 +446,11 @@ int redis_link_call(struct redis_link *link, struct redis_call *call,
 
     if (err)
         return err;
+    if (link->broken) {
+        call->fate = REDIS_NEVER_SENT;
+        snprintf(call->words, sizeof(call->words), "closed before");
+        return 0;
+    }
     call->done = wake;
     call->user = ed_fiber_self();
     err = redis_link_send(link, call, bytes);
