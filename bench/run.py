@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Runs benchmarks against their peers and prints what came out.
 
-    bench/run.py [pong|pipeline|fanout|idle|tls|client|fiber|parser|json]...
-                 [--json] [--rounds N] [--seconds S] [--only a,b] [--quick]
+    bench/run.py [pong|pipeline|fanout|idle|tls|client|pg|redis|arena|fiber|
+                  parser|json]... [--json] [--rounds N] [--seconds S]
+                 [--only a,b] [--quick]
 
 The server under test has processor 0 for itself, the load generator (and the
 slow backend of `fanout`) processor 1. Every round measures every server once,
@@ -22,9 +23,8 @@ import signal
 import statistics
 import subprocess
 import sys
-import time
 
-from rig import bench_client, bench_tls
+from rig import bench_arena, bench_client, bench_databases, bench_tls
 from rig import machine, measure, paths, plot, servers, table
 from rig.report import Report
 from rig.rounds import check_greeting, measured, need_built, progress
@@ -36,9 +36,6 @@ IDLE_CONNECTIONS = 10000
 FANOUT_CLIENTS = 32
 FANOUT_SWEEP = (1, 2, 3, 5, 8, 10, 12, 15, 20)
 FANOUT_MS = 10
-
-# Memory that a server gives back, or takes, soon after a burst.
-SETTLE_S = 0.5
 
 
 def check_fanout(server):
@@ -286,28 +283,12 @@ def idle(options):
                     runs,
                     report,
                     f"round {number}/{options.rounds}",
-                    lambda server: idle_run(server, options),
+                    lambda server: measure.idle(
+                        server, IDLE_CONNECTIONS, options.warm_up
+                    ),
                 )
     add_idle_rows(report, runs)
     return report
-
-
-def idle_run(server, options):
-    # What a server allocates once, it has allocated after some traffic.
-    measure.load(
-        server,
-        "/",
-        connections=CONNECTIONS,
-        depth=1,
-        seconds=options.warm_up,
-        warm_up=0,
-    )
-    time.sleep(SETTLE_S)
-    before = server.rss_bytes()
-    with measure.Idle(server, "/", IDLE_CONNECTIONS):
-        time.sleep(SETTLE_S)
-        after = server.rss_bytes()
-    return {"rss_before": before, "rss_after": after}
 
 
 def add_idle_rows(report, runs):
@@ -315,10 +296,7 @@ def add_idle_rows(report, runs):
     report.columns = ["server", "bytes/connection", "median", "MiB before"]
     report.columns.append("MiB with them")
     for name, own_runs in runs.items():
-        each = [
-            (run["rss_after"] - run["rss_before"]) / IDLE_CONNECTIONS
-            for run in own_runs
-        ]
+        each = [run["bytes_each"] for run in own_runs]
         row = {
             "server": name,
             "bytes_min": min(each),
@@ -433,6 +411,9 @@ BENCHMARKS = {
     "idle": (idle, 3, 1),
     "tls": (bench_tls.run, 6, 1),
     "client": (bench_client.run, 6, 1.5),
+    "pg": (bench_databases.pg, 6, 2),
+    "redis": (bench_databases.redis, 6, 2),
+    "arena": (bench_arena.run, 6, 1),
     "fiber": (fiber, None, None),
     "parser": (parser, None, None),
     "json": (json_writer, None, None),
@@ -471,7 +452,11 @@ def parse_arguments():
     if options.seconds is not None and options.seconds <= 0:
         arguments.error("--seconds must be above zero")
     options.only = options.only and options.only.split(",")
-    known = [*servers.names(), *(c.short_name for c in bench_client.clients())]
+    known = [
+        *servers.names(),
+        *(c.short_name for c in bench_client.clients()),
+        *bench_databases.names(),
+    ]
     for name in options.only or []:
         if name not in known:
             arguments.error(f"no server '{name}'; there are {', '.join(known)}")

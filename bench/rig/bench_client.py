@@ -6,7 +6,7 @@ import subprocess
 
 from . import machine, measure, paths, servers, table
 from .report import Report
-from .rounds import check_greeting, measured, ratio
+from .rounds import check_greeting, measured, ratio, wanted
 
 CONCURRENCY = 64
 
@@ -104,15 +104,9 @@ def run(options):
     if reason:
         report.skip("nginx", f"{reason}: nobody to ask")
         return report
-    running = []
-    for client in clients():
-        if options.only and client.short_name not in options.only:
-            continue
-        if client.missing():
-            report.skip(client.name, client.missing())
-            continue
+    running = list(wanted(clients(), report, options))
+    for client in running:
         report.data["versions"][client.name] = client.version()
-        running.append(client)
     runs = {}
     with contextlib.ExitStack() as stack:
         stack.callback(nginx.stop)

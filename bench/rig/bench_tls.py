@@ -2,7 +2,6 @@
 import contextlib
 import statistics
 import subprocess
-import time
 
 from . import measure, paths, servers, table
 from .report import Report
@@ -12,7 +11,6 @@ CONNECTIONS = 64
 BULK_CONNECTIONS = 4
 BULK_BYTES = 16 * 2**20
 IDLE_CONNECTIONS = 10000
-SETTLE_S = 0.5
 
 # What is measured, and what one load run of it is.
 KINDS = {
@@ -79,27 +77,12 @@ def run(options):
                 runs["idle"],
                 report,
                 "idle",
-                lambda server: idle_run(server, options),
+                lambda server: measure.idle(
+                    server, IDLE_CONNECTIONS, options.warm_up
+                ),
             )
     add_rows(report, runs)
     return report
-
-
-def idle_run(server, options):
-    measure.load(
-        server,
-        "/",
-        connections=CONNECTIONS,
-        depth=1,
-        seconds=options.warm_up,
-        warm_up=0,
-    )
-    time.sleep(SETTLE_S)
-    before = server.rss_bytes()
-    with measure.Idle(server, "/", IDLE_CONNECTIONS):
-        time.sleep(SETTLE_S)
-        after = server.rss_bytes()
-    return {"rss_before": before, "rss_after": after}
 
 
 def cpu_ns(run):
@@ -125,10 +108,7 @@ def figures(runs, name):
         "request_us_median": us(middle("request", cpu_ns)),
         # Bytes in nanoseconds are gigabytes in seconds.
         "bulk_gb_per_cpu_s": bulk and BULK_BYTES / bulk,
-        "idle_bytes": least(
-            "idle",
-            lambda r: (r["rss_after"] - r["rss_before"]) / IDLE_CONNECTIONS,
-        ),
+        "idle_bytes": least("idle", lambda run: run["bytes_each"]),
     }
 
 

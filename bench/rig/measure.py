@@ -2,6 +2,7 @@
 import json
 import statistics
 import subprocess
+import time
 
 from . import machine, paths, servers
 
@@ -62,6 +63,35 @@ class Idle:
 
     def __exit__(self, *_):
         self._process.communicate()
+
+
+# Connections of the traffic before memory is looked at; what a server gives
+# back or takes after it, it does soon.
+TRAFFIC_CONNECTIONS = 64
+SETTLE_S = 0.5
+
+
+def idle(server, connections, warm_up):
+    """The memory of a server without and with connections that are idle."""
+    # What a server allocates once, it has allocated after some traffic.
+    load(
+        server,
+        "/",
+        connections=TRAFFIC_CONNECTIONS,
+        depth=1,
+        seconds=warm_up,
+        warm_up=0,
+    )
+    time.sleep(SETTLE_S)
+    before = server.rss_bytes()
+    with Idle(server, "/", connections):
+        time.sleep(SETTLE_S)
+        after = server.rss_bytes()
+    return {
+        "rss_before": before,
+        "rss_after": after,
+        "bytes_each": (after - before) / connections,
+    }
 
 
 def summarize(runs, units_per_answer=1):

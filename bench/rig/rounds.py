@@ -18,27 +18,33 @@ def need_built(*names):
             sys.exit(f"bench: {paths.shown(path)} is missing; ./dev build")
 
 
+def wanted(candidates, report, options):
+    """Those that are asked for and can run here; the report tells of others."""
+    for candidate in candidates:
+        if options.only and candidate.short_name not in options.only:
+            continue
+        reason = candidate.missing()
+        if reason:
+            report.skip(candidate.name, reason)
+        else:
+            yield candidate
+
+
 def start(stack, candidates, report, options, check, backend=""):
     """Starts what can be started and answers rightly, and skips the rest.
 
     The servers returned are stopped when the stack is left.
     """
     running = []
-    for server in candidates:
-        if options.only and server.short_name not in options.only:
-            continue
-        reason = server.missing()
-        if not reason:
-            progress(f"starting {server.name}")
-            stack.callback(server.stop)
-            try:
-                server.start(backend)
-                check(server)
-            except servers.Failed as failure:
-                server.stop()
-                reason = str(failure)
-        if reason:
-            report.skip(server.name, reason)
+    for server in wanted(candidates, report, options):
+        progress(f"starting {server.name}")
+        stack.callback(server.stop)
+        try:
+            server.start(backend)
+            check(server)
+        except servers.Failed as failure:
+            server.stop()
+            report.skip(server.name, str(failure))
             continue
         report.data["versions"][server.name] = server.version()
         running.append(server)

@@ -3,6 +3,7 @@
 A server runs in its own session, pinned to one processor, with its output in
 build/bench/run/NAME.log, and is ended by the id of the process started here.
 """
+import json
 import os
 import re
 import resource
@@ -208,6 +209,38 @@ def needs_module(name):
     )
 
 
+# Packages of npm, which Debian has not, are kept in the build directory.
+NPM = paths.ROOT / "build" / "npm"
+
+
+def needs_npm(package):
+    """Fetches the package if it is not there; the reason if it cannot."""
+
+    def missing():
+        if npm_version(package):
+            return None
+        npm = machine.program("npm")
+        if not npm:
+            return f"no npm, and so no {package}"
+        NPM.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(
+            [npm, "install", "--no-save", "--no-package-lock", package],
+            cwd=NPM,
+            capture_output=True,
+        )
+        return f"npm cannot get {package}" if done.returncode else None
+
+    return missing
+
+
+def npm_version(package):
+    try:
+        about = NPM / "node_modules" / package / "package.json"
+        return json.loads(about.read_text())["version"]
+    except OSError:
+        return None
+
+
 def needs_built(path):
     def missing():
         full = paths.build / path
@@ -228,12 +261,13 @@ def python_peer(name, script, modules, *arguments):
     )
 
 
-def node_peer(script, *arguments):
+def node_peer(script, *arguments, tls=False):
     return Server(
         "node",
         ["node", f"{{peers}}/{script}", "{port}", *arguments],
         needs=[needs_program("node")],
         version=lambda: machine.program_version("node", "--version"),
+        tls=tls,
     )
 
 
@@ -243,6 +277,17 @@ def nginx(config, tls=False):
         ["nginx", "-p", "{run}", "-c", "{config}"],
         needs=[needs_program("nginx")],
         version=lambda: machine.program_version("nginx", "-v"),
+        config=config,
+        tls=tls,
+    )
+
+
+def h2o(config, tls=False):
+    return Server(
+        "h2o",
+        ["h2o", "-c", "{config}"],
+        needs=[needs_program("h2o")],
+        version=lambda: machine.program_version("h2o", "--version"),
         config=config,
         tls=tls,
     )
@@ -263,13 +308,7 @@ def hello_servers():
     return [
         built("raw epoll", "bench/raw_epoll"),
         built("eddy", "examples/hello", version=machine.eddy_version),
-        Server(
-            "h2o",
-            ["h2o", "-c", "{config}"],
-            needs=[needs_program("h2o")],
-            version=lambda: machine.program_version("h2o", "--version"),
-            config="h2o.conf",
-        ),
+        h2o("h2o.conf"),
         nginx("nginx.conf"),
         node_peer("pong.js"),
         python_peer("aiohttp", "aiohttp_pong.py", ["aiohttp", "uvloop"]),
@@ -314,21 +353,8 @@ def tls_servers():
             tls=True,
         ),
         nginx("nginx_tls.conf", tls=True),
-        Server(
-            "h2o",
-            ["h2o", "-c", "{config}"],
-            needs=[needs_program("h2o")],
-            version=lambda: machine.program_version("h2o", "--version"),
-            config="h2o_tls.conf",
-            tls=True,
-        ),
-        Server(
-            "node",
-            ["node", "{peers}/pong_tls.js", "{port}", "{cert}", "{key}"],
-            needs=[needs_program("node")],
-            version=lambda: machine.program_version("node", "--version"),
-            tls=True,
-        ),
+        h2o("h2o_tls.conf", tls=True),
+        node_peer("pong_tls.js", "{cert}", "{key}", tls=True),
     ]
 
 

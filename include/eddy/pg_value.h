@@ -88,9 +88,11 @@ struct ed_pg_param {
 
 /*
  * A parameter by name. `value` may be a bool, any integer or floating-point
- * number, a C string or struct ed_bytes (a text; NULL is null), a json_t *, a
- * struct ed_date or ed_interval, or one of the makers below. A name the
- * statement does not have, or one it has and that was not given, is ED_EUSAGE.
+ * number, a C string or struct ed_bytes (a text), a json_t *, a struct ed_date
+ * or ed_interval, or one of the makers below. A pointer that is NULL is null,
+ * as are bytes whose ptr is. A name the statement does not have, or one it has
+ * and that was not given, is ED_EUSAGE; a text that holds a NUL or is not
+ * UTF-8, and a day that is none, are ED_EVALUE.
  */
 #define ed_p(name, value) ((struct ed_pg_param){#name, ed_pg_value(value)})
 
@@ -99,7 +101,7 @@ struct ed_pg_param {
 #define ed_v(value) ((struct ed_pg_param){NULL, ed_pg_value(value)})
 
 /* Bytes for a bytea, microseconds since 1970 for a timestamp, 16 bytes of a
- * uuid, JSON that is text already. */
+ * uuid. JSON that is text already is given as a text. */
 static inline struct ed_pg_value ed_bytea(struct ed_bytes bytes);
 static inline struct ed_pg_value ed_time(int64_t unix_us);
 static inline struct ed_pg_value ed_uuid(const uint8_t uuid[16]);
@@ -138,43 +140,50 @@ static inline struct ed_pg_value ed_null(void);
         struct ed_date: ed_pg_date_, struct ed_interval: ed_pg_interval_,    \
         struct ed_pg_value: ed_pg_same_)(x)
 
+static inline struct ed_pg_value ed_pg_of_(enum ed_pg_kind kind)
+{
+    struct ed_pg_value v;
+    memset(&v, 0, sizeof v);
+    v.kind = kind;
+    return v;
+}
+
 static inline struct ed_pg_value ed_null(void)
 {
-    struct ed_pg_value v = {.kind = ED_PG_NULL};
-    return v;
+    return ed_pg_of_(ED_PG_NULL);
 }
 
 static inline struct ed_pg_value ed_pg_bool_(bool x)
 {
-    struct ed_pg_value v = {.kind = ED_PG_BOOL};
+    struct ed_pg_value v = ed_pg_of_(ED_PG_BOOL);
     v.as.boolean = x;
     return v;
 }
 
 static inline struct ed_pg_value ed_pg_int_(int64_t x)
 {
-    struct ed_pg_value v = {.kind = ED_PG_INT};
+    struct ed_pg_value v = ed_pg_of_(ED_PG_INT);
     v.as.integer = x;
     return v;
 }
 
 static inline struct ed_pg_value ed_pg_uint_(uint64_t x)
 {
-    struct ed_pg_value v = {.kind = ED_PG_UINT};
+    struct ed_pg_value v = ed_pg_of_(ED_PG_UINT);
     v.as.natural = x;
     return v;
 }
 
 static inline struct ed_pg_value ed_pg_double_(double x)
 {
-    struct ed_pg_value v = {.kind = ED_PG_DOUBLE};
+    struct ed_pg_value v = ed_pg_of_(ED_PG_DOUBLE);
     v.as.real = x;
     return v;
 }
 
 static inline struct ed_pg_value ed_pg_bytes_(struct ed_bytes x)
 {
-    struct ed_pg_value v = {.kind = ED_PG_TEXT};
+    struct ed_pg_value v = ed_pg_of_(ED_PG_TEXT);
     v.as.bytes = x;
     return v;
 }
@@ -186,21 +195,21 @@ static inline struct ed_pg_value ed_pg_text_(const char *x)
 
 static inline struct ed_pg_value ed_pg_json_(const struct json_t *x)
 {
-    struct ed_pg_value v = {.kind = ED_PG_JSON};
+    struct ed_pg_value v = ed_pg_of_(ED_PG_JSON);
     v.as.json = x;
     return x ? v : ed_null();
 }
 
 static inline struct ed_pg_value ed_pg_date_(struct ed_date x)
 {
-    struct ed_pg_value v = {.kind = ED_PG_DATE};
+    struct ed_pg_value v = ed_pg_of_(ED_PG_DATE);
     v.as.date = x;
     return v;
 }
 
 static inline struct ed_pg_value ed_pg_interval_(struct ed_interval x)
 {
-    struct ed_pg_value v = {.kind = ED_PG_INTERVAL};
+    struct ed_pg_value v = ed_pg_of_(ED_PG_INTERVAL);
     v.as.interval = x;
     return v;
 }
@@ -212,21 +221,21 @@ static inline struct ed_pg_value ed_pg_same_(struct ed_pg_value x)
 
 static inline struct ed_pg_value ed_bytea(struct ed_bytes bytes)
 {
-    struct ed_pg_value v = {.kind = ED_PG_BYTEA};
+    struct ed_pg_value v = ed_pg_of_(ED_PG_BYTEA);
     v.as.bytes = bytes;
     return v;
 }
 
 static inline struct ed_pg_value ed_time(int64_t unix_us)
 {
-    struct ed_pg_value v = {.kind = ED_PG_TIME};
+    struct ed_pg_value v = ed_pg_of_(ED_PG_TIME);
     v.as.integer = unix_us;
     return v;
 }
 
 static inline struct ed_pg_value ed_uuid(const uint8_t uuid[16])
 {
-    struct ed_pg_value v = {.kind = ED_PG_UUID};
+    struct ed_pg_value v = ed_pg_of_(ED_PG_UUID);
     v.as.ptr = uuid;
     return v;
 }
@@ -235,7 +244,8 @@ static inline struct ed_pg_value ed_pg_array_(const void *elements,
                                               size_t count, enum ed_pg_kind of,
                                               size_t width)
 {
-    struct ed_pg_value v = {.kind = ED_PG_ARRAY, .of = of};
+    struct ed_pg_value v = ed_pg_of_(ED_PG_ARRAY);
+    v.of = of;
     v.width = (uint32_t)width;
     v.count = count;
     v.as.ptr = elements;

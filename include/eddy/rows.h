@@ -40,8 +40,8 @@ struct json_t; /* jansson's */
  * NULL has no rows. */
 ED_API bool ed_rows_next(ed_rows *rows);
 
-/* 0, or the first error: see above, and for streams what ed_pg_query() may
- * return. */
+/* 0, or the first error, whose text is ed_error() again then: see above, and
+ * for streams what ed_pg_query() may return. ED_EUSAGE for NULL. */
 ED_API int ed_rows_error(const ed_rows *rows);
 
 /* How many rows there are; of a stream, how many have come. */
@@ -77,11 +77,11 @@ static inline void ed_rows_close_(ed_rows **rows)
 /* A column by what the caller has: a name or an index. */
 struct ed_column {
     const char *name; /* NULL: by index */
-    int64_t index;
+    int64_t n;        /* the name's length, or the index */
 };
 static inline struct ed_column ed_column_named_(const char *name)
 {
-    struct ed_column c = {name ? name : "", 0};
+    struct ed_column c = {name ? name : "", name ? (int64_t)strlen(name) : 0};
     return c;
 }
 static inline struct ed_column ed_column_at_(int64_t index)
@@ -95,7 +95,7 @@ static inline struct ed_column ed_column_at_(int64_t index)
              default: ed_column_at_)(c)
 
 #define ed_rows_null(rows, column) ed_rows_null_((rows), ED_COLUMN(column))
-ED_API bool ed_rows_null_(const ed_rows *rows, struct ed_column column);
+ED_API bool ed_rows_null_(ed_rows *rows, struct ed_column column);
 
 /* smallint, integer, bigint, oid; a numeric or text that is a whole number. */
 #define ed_rows_int(rows, column) ed_rows_int_((rows), ED_COLUMN(column))

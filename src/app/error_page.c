@@ -7,6 +7,7 @@
  * a 5xx reply carries.
  */
 #include "app/app_internal.h"
+#include "base/ascii.h"
 
 #include <eddy/error.h>
 
@@ -66,7 +67,7 @@ static unsigned thousandths(struct ed_bytes text)
         return 1000;
     unsigned value = 0, unit = 100;
     for (size_t i = 2; i < text.len && unit; i++, unit /= 10) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+        if (!ed_is_digit(text.ptr[i]))
             return 1000;
         value += unit * (unsigned)(text.ptr[i] - '0');
     }

@@ -108,18 +108,12 @@ static int read_host(struct reader *r, struct ed_bytes host)
 
 /* ---- the path ---- */
 
-static bool is_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
-
 static bool is_arg_name(struct ed_bytes name)
 {
-    if (!name.len || !is_letter(name.ptr[0]))
+    if (!name.len || ed_is_digit(name.ptr[0]))
         return false;
-    for (size_t i = 1; i < name.len; i++) {
-        if (!is_letter(name.ptr[i]) &&
-            !(name.ptr[i] >= '0' && name.ptr[i] <= '9'))
+    for (size_t i = 0; i < name.len; i++) {
+        if (!ed_is_alnum(name.ptr[i]) && name.ptr[i] != '_')
             return false;
     }
     return true;

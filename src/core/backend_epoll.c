@@ -9,7 +9,9 @@
  * clears a hint without a further call, since anything that comes later is a
  * new edge; others are read until they say EAGAIN, since a terminal gives a
  * line and a packet socket a packet however much there is.
- * Listeners are level-triggered, so that accepting may stop at any count.
+ * Listeners are level-triggered, so that accepting may stop at any count, and
+ * so is what is watched for a library that does not tell whether it read all:
+ * that second look is much cheaper than the call that arms an edge again.
  */
 #include "core/loop_internal.h"
 
@@ -41,6 +43,7 @@ enum {
     EVENTS_A_WRITE = 16,
 };
 
+static const uint32_t LEVEL_IN = EPOLLIN | EPOLLRDHUP;
 static const uint32_t STREAM_IN = EPOLLIN | EPOLLRDHUP | EPOLLET;
 
 int ed_backend_open(ed_loop *loop)
@@ -254,6 +257,8 @@ ssize_t ed_io_start(struct ed_io *io, struct ed_op *op)
         return pend_in(io, op, EPOLLIN, true);
     case ED_OP_READABLE:
         return pend_in(io, op, STREAM_IN, true);
+    case ED_OP_WATCH:
+        return pend_in(io, op, LEVEL_IN, true);
     case ED_OP_CONNECT:
         return pend_out(io, op, false);
     case ED_OP_WRITABLE:
@@ -269,9 +274,11 @@ void ed_io_stop(struct ed_io *io, struct ed_op *op)
     if (io->in != op)
         return;
     io->in = NULL;
+    /* Level-triggered: it would go on telling. */
+    if (op->kind == ED_OP_WATCH)
+        (void)watch(io, STREAM_IN, true);
     if (op->kind != ED_OP_ACCEPT)
         return;
-    /* Level-triggered: it would go on telling. */
     struct epoll_event nothing = {.data.ptr = io};
     epoll_ctl(io->loop->poll_fd, EPOLL_CTL_MOD, io->fd, &nothing);
 }
@@ -342,6 +349,12 @@ static bool dispatch_accept(ed_loop *loop, struct ed_io *io)
     return true;
 }
 
+static bool dispatch_watch(ed_loop *loop, struct ed_io *io)
+{
+    io->in->done(io->in, 0);
+    return loop->dispatching == io;
+}
+
 static bool dispatch_in(ed_loop *loop, struct ed_io *io)
 {
     struct ed_op *op = io->in;
@@ -351,6 +364,8 @@ static bool dispatch_in(ed_loop *loop, struct ed_io *io)
         return dispatch_receive(loop, io);
     case ED_OP_ACCEPT:
         return dispatch_accept(loop, io);
+    case ED_OP_WATCH:
+        return dispatch_watch(loop, io);
     case ED_OP_READ:
         n = read_step(io, op);
         return n == -EAGAIN || done_in(loop, io, n);

@@ -22,6 +22,8 @@ enum ed_op_kind {
     ED_OP_CONNECT,  /* the connect() begun by the caller has ended */
     ED_OP_READABLE, /* just tell when; for descriptors of other libraries */
     ED_OP_WRITABLE,
+    ED_OP_WATCH, /* tell again and again, as long as there is something to
+                    read: for libraries that need not read all of it at once */
 };
 
 struct ed_op;
@@ -45,7 +47,7 @@ struct ed_io {
     int fd;
     uint8_t hints; /* the backend's own, as is the next */
     uint16_t watched;
-    struct ed_op *in;  /* the pending READ, RECEIVE, ACCEPT or READABLE */
+    struct ed_op *in;  /* the pending READ, RECEIVE, ACCEPT, READABLE, WATCH */
     struct ed_op *out; /* the pending WRITE, CONNECT or WRITABLE */
     /* The peer has closed its side, or the connection broke, and no `in` was
      * pending that could tell: called once for either. May be NULL. */

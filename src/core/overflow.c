@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "base/ascii.h"
 #include "core/loop_internal.h"
 
 /* Room for this handler, the monitor's, and one chained to; with AVX-512 the
@@ -44,14 +45,9 @@ static void put(struct line *line, const char *text)
 
 static void put_number(struct line *line, size_t n)
 {
-    char digits[24];
-    char *at = digits + sizeof digits - 1;
+    char digits[ED_DIGITS_MAX + 1] = "";
 
-    *at = '\0';
-    do
-        *--at = (char)('0' + n % 10);
-    while ((n /= 10));
-    put(line, at);
+    put(line, ed_digits_write(digits + ED_DIGITS_MAX, n));
 }
 
 /* The fiber whose guard the address lies in, or NULL. */

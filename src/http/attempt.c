@@ -15,13 +15,6 @@
 
 /* ---- what went wrong ---- */
 
-int ed_attempt_explain(const struct ed_attempt *a, int err, const char *what)
-{
-    const char *method = a->head.method.ptr ? a->head.method.ptr : "GET";
-
-    return ed_fail(err, "%.20s %.120s: %s", method, a->journey->url, what);
-}
-
 int ed_attempt_explain_end(const struct ed_attempt *a, int err,
                            const char *missing)
 {
@@ -36,7 +29,7 @@ int ed_attempt_explain_end(const struct ed_attempt *a, int err,
                  err == ED_ETIMEOUT ? "%s within the deadline"
                                     : "%s when cancelled",
                  missing);
-    return ed_attempt_explain(a, err, text);
+    return ed_journey_explain(a->journey, err, "%s", text);
 }
 
 /* ---- making ready ---- */
@@ -48,7 +41,8 @@ static int new_res(struct ed_attempt *a)
     ed_res *res = ed_arena_zalloc(arena, sizeof(*res));
 
     if (!res)
-        return ed_attempt_explain(a, ED_ENOMEM, "no memory for the response");
+        return ed_journey_explain(a->journey, ED_ENOMEM,
+                                  "no memory for the response");
     res->client = a->client;
     res->arena = arena;
     res->stream = o->stream;
@@ -61,7 +55,8 @@ static int new_res(struct ed_attempt *a)
     res->timing.started = ed_loop_now_exact(a->client->loop);
     a->res = res;
     if (a->client->hook && ed_watch_begin(res, a->journey))
-        return ed_attempt_explain(a, ED_ENOMEM, "no memory for the response");
+        return ed_journey_explain(a->journey, ED_ENOMEM,
+                                  "no memory for the response");
     return 0;
 }
 
@@ -121,7 +116,8 @@ static int open_conn(struct ed_attempt *a, struct ed_client_conn **out)
         a->journey->plan->unreached = true;
     if (!err &&
         ed_client_conn_new(a->client, a->origin, stream, a->url.secure, out))
-        err = ed_attempt_explain(a, ED_ENOMEM, "no memory for a connection");
+        err = ed_journey_explain(a->journey, ED_ENOMEM,
+                                 "no memory for a connection");
     if (err)
         leave_place(a);
     else
@@ -137,7 +133,7 @@ static int explain_failure(const struct ed_attempt *a)
     char text[ED_FAILURE_TEXT];
 
     ed_res_failure_text(failure, text);
-    return ed_attempt_explain(a, failure->err, text);
+    return ed_journey_explain(a->journey, failure->err, "%s", text);
 }
 
 /* What a cancellation or a deadline kept from coming. */
@@ -249,7 +245,8 @@ static int take_place(struct ed_attempt *a, struct ed_client_conn **conn)
     int err = ed_pool_take(&a->client->pool, a->pool_key, &a->origin, &pooled);
 
     if (err == ED_ENOMEM)
-        return ed_attempt_explain(a, err, "no memory for a connection");
+        return ed_journey_explain(a->journey, err,
+                                  "no memory for a connection");
     if (err)
         return ed_attempt_explain_end(a, err, "no free connection");
     a->res->timing.queued = ed_res_now(a->res);

@@ -43,10 +43,8 @@ struct ed_attempt {
     struct ed_carried carried;
 };
 
-/* Gives a failure the text that names the request, and returns it. */
-int ed_attempt_explain(const struct ed_attempt *a, int err, const char *what);
-
-/* The same for what a deadline or a cancellation kept from coming. */
+/* ed_journey_explain() for what a deadline or a cancellation kept from coming.
+ */
 int ed_attempt_explain_end(const struct ed_attempt *a, int err,
                            const char *missing);
 
@@ -68,7 +66,7 @@ ED_CHECK int ed_attempt(struct ed_journey *journey, ed_res **out);
 
 static inline bool ed_attempt_has_body(const struct ed_fetch_options *o)
 {
-    return o->body.ptr || o->send;
+    return o->body.ptr || o->send || o->form || o->file;
 }
 
 static inline const char *ed_attempt_method(const struct ed_fetch_options *o)

@@ -18,23 +18,14 @@ static void add(struct ed_attempt *a, struct ed_bytes text)
     a->key_len += text.len;
 }
 
-static void add_lower(struct ed_attempt *a, struct ed_bytes text)
-{
-    ed_lower(a->key + a->key_len, text);
-    a->key_len += text.len;
-}
-
 static void add_port(struct ed_attempt *a, unsigned port)
 {
-    char text[8];
-    size_t at = sizeof(text);
+    char text[ED_DIGITS_MAX];
+    char *end = text + sizeof(text);
+    const char *first = ed_digits_write(end, port);
 
-    do {
-        text[--at] = (char)('0' + port % 10);
-        port /= 10;
-    } while (port);
-    text[--at] = ':';
-    add(a, ed_bytes_of(text + at, sizeof(text) - at));
+    add(a, ED_BYTES(":"));
+    add(a, ed_bytes_of(first, (size_t)(end - first)));
 }
 
 static int place_of_socket(struct ed_attempt *a)
@@ -42,13 +33,14 @@ static int place_of_socket(struct ed_attempt *a)
     char path[3 * SOCKET_PATH_MAX]; /* each byte may be encoded */
 
     if (a->url.socket.len > sizeof(path))
-        return ed_attempt_explain(a, ED_EURL,
+        return ed_journey_explain(a->journey, ED_EURL,
                                   "path of a socket that is too long");
     ssize_t len = ed_url_decode(path, a->url.socket, false);
     if (len < 0)
-        return ed_attempt_explain(a, ED_EURL, "malformed path of a socket");
+        return ed_journey_explain(a->journey, ED_EURL,
+                                  "malformed path of a socket");
     if (len > SOCKET_PATH_MAX)
-        return ed_attempt_explain(a, ED_EURL,
+        return ed_journey_explain(a->journey, ED_EURL,
                                   "path of a socket that is too long");
     add(a, ED_BYTES("unix:"));
     add(a, ed_bytes_of(path, (size_t)len));
@@ -59,12 +51,13 @@ static int place_of_socket(struct ed_attempt *a)
 static int place_of_host(struct ed_attempt *a)
 {
     if (a->url.host.len > ED_HOST_MAX)
-        return ed_attempt_explain(a, ED_EURL,
+        return ed_journey_explain(a->journey, ED_EURL,
                                   "name of a host that is too long");
     size_t host = a->key_len;
     if (a->url.ipv6)
         add(a, ED_BYTES("["));
-    add_lower(a, a->url.host);
+    ed_lower(a->key + a->key_len, a->url.host);
+    a->key_len += a->url.host.len;
     if (a->url.ipv6)
         add(a, ED_BYTES("]"));
     size_t end = a->key_len;
@@ -112,7 +105,7 @@ int ed_attempt_read_url(struct ed_attempt *a)
     const char *why;
 
     if (ed_url_parse(&a->url, ed_bytes(a->journey->url), &why))
-        return ed_attempt_explain(a, ED_EURL, why);
+        return ed_journey_explain(a->journey, ED_EURL, "%s", why);
     a->head.target = a->url.target;
     a->head.slash = !a->url.path.len;
     int err = find_place(a);
@@ -183,5 +176,5 @@ int ed_attempt_write_head(struct ed_attempt *a)
         return ed_attempt_explain_end(a, ED_ETIMEOUT, "request not sent");
     int err = ed_request_head_write(head, a->res->arena);
     a->res->asks_for_codings = head->codings;
-    return err ? ed_attempt_explain(a, err, ed_error()) : 0;
+    return err ? ed_journey_explain(a->journey, err, "%s", ed_error()) : 0;
 }

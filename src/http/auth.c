@@ -125,7 +125,7 @@ static int find_out(const struct ed_journey *j, struct where *w)
     int err = ed_url_parse(&w->url, ed_bytes(j->url), &why);
 
     if (err)
-        return ed_journey_explain(j, err, why);
+        return ed_journey_explain(j, err, "%s", why);
     struct ed_bytes host = w->url.socket.len ? w->url.socket : w->url.host;
     w->origin =
         ed_arena_printf(ed_fiber_arena(), "%s//%.*s:%u",

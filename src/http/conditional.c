@@ -2,6 +2,7 @@
  * conditional.c - asking for what has changed, or for a part.
  */
 #include "http/conditional.h"
+#include "base/ascii.h"
 #include "wire/content_range.h"
 #include <eddy/clock.h>
 
@@ -25,7 +26,7 @@ static int add_date(struct ed_journey *j, int64_t unix_s)
 static bool is_number(struct ed_bytes text)
 {
     for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+        if (!ed_is_digit(text.ptr[i]))
             return false;
     }
     return text.len > 0;

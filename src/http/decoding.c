@@ -81,7 +81,7 @@ static int explain(const struct ed_journey *journey, int err, const char *why)
         why = err == ED_ENOMEM     ? "no memory to decode the body"
               : err == ED_ETIMEOUT ? "body not decoded within the deadline"
                                    : "body not decoded when cancelled";
-    return ed_journey_explain(journey, err, why);
+    return ed_journey_explain(journey, err, "%s", why);
 }
 
 static int decode_whole(const struct ed_journey *journey, ed_res *res)

@@ -3,6 +3,7 @@
  */
 #include "http/digest.h"
 #include "base/hex.h"
+#include "wire/http1.h"
 #include <eddy/error.h>
 #include <stdio.h>
 
@@ -49,15 +50,6 @@ static bool set_algorithm(struct ed_digest_challenge *c, struct ed_bytes value)
     return false;
 }
 
-static bool lists_auth(struct ed_bytes list)
-{
-    while (list.ptr) {
-        if (is(ed_bytes_trim(ed_bytes_cut(&list, ',')), ED_BYTES("auth")))
-            return true;
-    }
-    return false;
-}
-
 /* False when the challenge cannot be answered. */
 static bool take_param(struct ed_digest_challenge *c,
                        const struct ed_auth_param *p)
@@ -73,7 +65,7 @@ static bool take_param(struct ed_digest_challenge *c,
     if (is(p->name, ED_BYTES("algorithm")))
         return set_algorithm(c, p->value);
     if (is(p->name, ED_BYTES("qop")))
-        return c->qop = lists_auth(p->value);
+        return c->qop = ed_http1_lists(p->value, ED_BYTES("auth"));
     if (is(p->name, ED_BYTES("stale")))
         c->stale = is(p->value, ED_BYTES("true"));
     else if (is(p->name, ED_BYTES("userhash")))
@@ -135,9 +127,7 @@ static int hash(enum ed_digest kind, const struct ed_bytes *const parts[],
     }
     if (!err)
         err = ed_digest_text(kind, ed_buf_bytes(&text), out);
-    if (text.ptr)
-        ed_erase(text.ptr, text.len); /* a password may be in it */
-    ed_buf_free(&text);
+    ed_erase_buf(&text); /* a password may be in it */
     return err;
 }
 

@@ -167,7 +167,7 @@ static int explain_end(const struct dispatch *d, int err, int64_t timeout)
     else
         snprintf(text, sizeof(text), "%s %s", missing,
                  err == ED_ETIMEOUT ? "within the deadline" : "when cancelled");
-    return ed_journey_explain(d->journey, err, text);
+    return ed_journey_explain(d->journey, err, "%s", text);
 }
 
 static int resolve(struct dispatch *d)
@@ -182,7 +182,7 @@ static int resolve(struct dispatch *d)
     if (err == ED_EADDR)
         return ed_journey_explain(d->journey, ED_EURL, "malformed host");
     if (err)
-        return ed_journey_explain(d->journey, err, ed_error());
+        return ed_journey_explain(d->journey, err, "%s", ed_error());
     if (ed_balance_update(d->hold.upstream, &addrs, d->s->port))
         return ed_journey_explain(d->journey, ED_ENOMEM,
                                   "no memory for the addresses");

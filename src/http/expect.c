@@ -2,6 +2,7 @@
  * expect.c - asking whether a body is wanted before it is sent.
  */
 #include "http/expect.h"
+#include "http/response.h"
 
 /* Servers that know of it answer at once, others never do. */
 static const int64_t PATIENCE = ED_S;
@@ -42,7 +43,6 @@ bool ed_expect_failed(struct ed_journey *journey, ed_res *res)
     if (res->status != 417 || !is_whole_again(&journey->options, res))
         return false;
     journey->options.expect_continue = false;
-    res->watched = NULL; /* the fetch goes on */
-    ed_res_close(res);
+    ed_res_discard(res);
     return true;
 }

@@ -7,6 +7,7 @@
  * client does not take what is sent.
  */
 #include "http/h1.h"
+#include "base/ascii.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -256,13 +257,10 @@ static char *add_bytes(char *at, struct ed_bytes b)
 
 static char *add_number(char *at, uint64_t n)
 {
-    char digits[20];
-    size_t i = sizeof digits;
-    do {
-        digits[--i] = (char)('0' + n % 10);
-        n /= 10;
-    } while (n);
-    return add(at, digits + i, sizeof digits - i);
+    char digits[ED_DIGITS_MAX];
+    char *end = digits + sizeof digits;
+    const char *first = ed_digits_write(end, n);
+    return add(at, first, (size_t)(end - first));
 }
 
 static char *add_other_status_line(char *at, int status)

@@ -13,6 +13,7 @@
  */
 #include "http/hedge.h"
 #include "http/dispatch.h"
+#include "http/response.h"
 #include "http/watch.h"
 
 struct runner {
@@ -147,7 +148,7 @@ static int settle(struct race *race, ed_res **out)
                                            ? race->second.journey.attempts
                                            : race->first.journey.attempts;
     if (other->ended && !other->err)
-        ed_policy_discard(other->res);
+        ed_res_discard(other->res);
     if (best == &race->second && has_won(best))
         race->sending->policies->hedges_won++;
     *out = best->res;

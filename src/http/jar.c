@@ -28,7 +28,7 @@ static bool is_name(struct ed_bytes host)
         return false;
     while (at && host.ptr[at - 1] != '.')
         at--;
-    return at == host.len || host.ptr[at] < '0' || host.ptr[at] > '9';
+    return at == host.len || !ed_is_digit(host.ptr[at]);
 }
 
 bool ed_jar_place(struct ed_jar_place *place, struct ed_bytes host,

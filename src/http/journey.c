@@ -13,7 +13,8 @@
 #include "http/jar.h"
 #include "http/policy.h"
 #include "http/redirect.h"
-#include "http/watch.h"
+#include "http/response.h"
+#include <stdio.h>
 
 /* Of a response that is not given to the caller so much is read, when it is
  * streamed, to keep its connection, and for so long: another connection would
@@ -28,16 +29,22 @@ int ed_journey_field(struct ed_journey *journey, struct ed_bytes name,
         ed_arena_alloc(ed_fiber_arena(), sizeof(*field));
 
     if (!field)
-        return ed_fail(ED_ENOMEM, "%.120s: no memory for the request",
-                       journey->url);
+        return ed_journey_explain(journey, ED_ENOMEM,
+                                  "no memory for the request");
     *field = (struct ed_request_field){journey->fields, name, value, NULL};
     journey->fields = field;
     return 0;
 }
 
 int ed_journey_explain(const struct ed_journey *journey, int err,
-                       const char *what)
+                       const char *fmt, ...)
 {
+    char what[256]; /* an error's text has no more room */
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(what, sizeof(what), fmt, args);
+    va_end(args);
     return ed_fail(err, "%.20s %.120s: %s",
                    ed_attempt_method(&journey->options), journey->url, what);
 }
@@ -49,14 +56,15 @@ int ed_journey_rewind(struct ed_journey *journey, const char *why)
     if (!o->send || !journey->body_was_asked)
         return 0;
     if (!o->rewind)
-        return ed_fail(ED_EUSAGE,
-                       "%.20s %.120s: %s, but the body cannot be sent again"
-                       " without .rewind",
-                       ed_attempt_method(o), journey->url, why);
+        return ed_journey_explain(journey, ED_EUSAGE,
+                                  "%s, but the body cannot be sent again"
+                                  " without .rewind",
+                                  why);
     int err = o->rewind(o->send_arg);
     if (err < 0)
-        return ed_fail(err, "%.20s %.120s: the body cannot be sent again: %s",
-                       ed_attempt_method(o), journey->url, ed_err_text(err));
+        return ed_journey_explain(journey, err,
+                                  "the body cannot be sent again: %s",
+                                  ed_err_text(err));
     journey->body_was_asked = false;
     return 0;
 }
@@ -112,16 +120,8 @@ static int go_on(struct ed_journey *j, const ed_res *res)
     return more;
 }
 
-/* Closes a response that is not the caller's: the fetch goes on, or its failure
- * is told of elsewhere. */
-static void give_up(ed_res *res)
-{
-    res->watched = NULL;
-    ed_res_close(res);
-}
-
-/* The same, but what little there is of it is read first, so that the next
- * request can have the connection. */
+/* Discards a response; what little there is of it is read first, so that the
+ * next request can have the connection. */
 static void put_away(ed_res *res)
 {
     char nothing[4096];
@@ -137,7 +137,7 @@ static void put_away(ed_res *res)
         n = ed_res_read(res, nothing, sizeof(nothing));
         len += n > 0 ? (size_t)n : 0;
     }
-    give_up(res);
+    ed_res_discard(res);
 }
 
 /* ---- all of them ---- */
@@ -183,7 +183,7 @@ int ed_journey_run(struct ed_journey *journey, ed_res **out)
     } while (more > 0);
     int err = more ? more : arrive(journey, res);
     if (err)
-        give_up(res);
+        ed_res_discard(res);
     else
         *out = res;
     return err;

@@ -44,9 +44,10 @@ ED_CHECK int ed_journey_run(struct ed_journey *journey, ed_res **out);
 ED_CHECK int ed_journey_field(struct ed_journey *journey, struct ed_bytes name,
                               struct ed_bytes value);
 
-/* Gives a failure a text that names what is asked for next. Returns it. */
+/* Gives a failure a text that begins with what is asked for next. Returns it.
+ */
 int ed_journey_explain(const struct ed_journey *journey, int err,
-                       const char *what);
+                       const char *fmt, ...) ED_PRINTF(3, 4);
 
 /* Makes the body ready to be sent once more. 0, or ED_EUSAGE or the error of
  * the caller's `rewind`, explained; `why` it has to be sent again. May suspend

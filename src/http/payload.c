@@ -47,9 +47,7 @@ struct ed_payload {
 static int explain(const struct ed_journey *j, int err, const char *what,
                    const char *why)
 {
-    const char *method = j->options.method ? j->options.method : "POST";
-
-    return ed_fail(err, "%.20s %.120s: %.60s: %s", method, j->url, what, why);
+    return ed_journey_explain(j, err, "%.60s: %s", what, why);
 }
 
 /* ---- files ---- */

@@ -150,12 +150,6 @@ bool ed_policy_is_refusal(int status)
     return status == 429 || status == 502 || status == 503 || status == 504;
 }
 
-void ed_policy_discard(ed_res *res)
-{
-    res->watched = NULL; /* it is not how the fetch ends */
-    ed_res_close(res);
-}
-
 /* The most that a URL may have of the path of a socket, each byte encoded. */
 #define SOCKET_TEXT_MAX (3 * sizeof(struct sockaddr_un))
 

@@ -67,8 +67,4 @@ ED_CHECK int ed_policy_send(struct ed_journey *journey, ed_res **out);
  * others that cannot be reached. */
 bool ed_policy_is_refusal(int status);
 
-/* Gives up a response that came, but is not the one to be given; does not
- * suspend. */
-void ed_policy_discard(ed_res *res);
-
 #endif

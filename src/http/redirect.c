@@ -157,7 +157,7 @@ int ed_redirect_take_userinfo(struct ed_journey *journey)
                                 : 0;
     /* Who knows what of it is a password: only what is behind is told. */
     journey->url = strrchr(journey->url, '@');
-    return ed_journey_explain(journey, ED_EURL, why);
+    return ed_journey_explain(journey, ED_EURL, "%s", why);
 }
 
 /* ---- what is left out ---- */
@@ -257,11 +257,9 @@ static int change_request(struct ed_journey *j, int status)
 
 static int too_many(const struct ed_journey *j, const struct target *to)
 {
-    char text[160];
-
-    snprintf(text, sizeof(text), "more than %u redirects, the last to %.100s",
-             j->max_redirects, to->text);
-    return ed_journey_explain(j, ED_EREDIRECT, text);
+    return ed_journey_explain(j, ED_EREDIRECT,
+                              "more than %u redirects, the last to %.100s",
+                              j->max_redirects, to->text);
 }
 
 int ed_redirect_follow(struct ed_journey *journey, const ed_res *res)

@@ -5,6 +5,7 @@
  * what would is refused.
  */
 #include "http/request_head.h"
+#include "base/ascii.h"
 #include "wire/http1.h"
 #include <eddy/fiber.h>
 #include <stdio.h>
@@ -14,7 +15,7 @@ static const struct ed_bytes VERSION = {" HTTP/1.1\r\n", 11};
 
 /* Room for what is not counted by name: names of fields, line ends, spaces, a
  * number. */
-enum { FIXED_BYTES = 256, NUMBER_BYTES = 24 };
+enum { FIXED_BYTES = 256 };
 
 struct pen {
     char *at;
@@ -38,30 +39,16 @@ static void put_field(struct pen *pen, struct ed_bytes name_and_colon,
 static void put_number(struct pen *pen, struct ed_bytes name_and_colon,
                        uint64_t number)
 {
-    char digits[NUMBER_BYTES];
-    size_t at = sizeof(digits);
+    char digits[ED_DIGITS_MAX];
+    char *end = digits + sizeof(digits);
+    const char *first = ed_digits_write(end, number);
 
-    do {
-        digits[--at] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number);
-    put_field(pen, name_and_colon,
-              ed_bytes_of(digits + at, sizeof(digits) - at));
+    put_field(pen, name_and_colon, ed_bytes_of(first, (size_t)(end - first)));
 }
 
 static bool is(struct ed_bytes name, struct ed_bytes other)
 {
     return ed_bytes_equal_nocase(name, other);
-}
-
-/* Whether a list of tokens, as in Connection, has one. */
-static bool lists(struct ed_bytes list, struct ed_bytes token)
-{
-    while (list.ptr) {
-        if (is(ed_bytes_trim(ed_bytes_cut(&list, ',')), token))
-            return true;
-    }
-    return false;
 }
 
 /* Takes out those of our fields that the caller has set. */
@@ -133,7 +120,7 @@ static int check_field(struct ed_request_head *head, const char *line)
     else if (is(name, ED_BYTES("Accept-Encoding")))
         head->codings = false;
     else if (is(name, ED_BYTES("Connection")))
-        head->close |= lists(value, ED_BYTES("close"));
+        head->close |= ed_http1_lists(value, ED_BYTES("close"));
     else
         give_way(head, name);
     if (is(name, ED_BYTES("Range")))

@@ -230,3 +230,9 @@ void ed_res_close(ed_res *res)
     if (res->hold.upstream)
         ed_upstream_release(&res->hold);
 }
+
+void ed_res_discard(ed_res *res)
+{
+    res->watched = NULL;
+    ed_res_close(res);
+}

@@ -13,6 +13,11 @@ ED_CHECK ssize_t ed_res_read_raw(ed_res *res, void *buf, size_t len);
  * one: returns `err`, explained. `why` is static; NULL: the error's text. */
 ssize_t ed_res_fail_read(ed_res *res, int err, const char *why);
 
+/* Closes a response that is not the caller's: the fetch goes on without it, or
+ * its failure is told of elsewhere. The client's hook hears nothing of it. Does
+ * not suspend. */
+void ed_res_discard(ed_res *res);
+
 /* What went wrong with an exchange, in words; room for a reason of TLS (which
  * has ED_TLS_WHY) in them. */
 #define ED_FAILURE_TEXT 320

@@ -11,6 +11,7 @@
 #include <eddy/clock.h>
 #include "http/hedge.h"
 #include "http/policy.h"
+#include "http/response.h"
 #include "http/watch.h"
 #include "wire/date.h"
 
@@ -164,7 +165,7 @@ int ed_retry_send(struct ed_sending *s, ed_res **out)
             return err;
         ed_watch(journey, ED_PHASE_RETRIED, err ? 0 : (*out)->status, err);
         if (!err)
-            ed_policy_discard(*out);
+            ed_res_discard(*out);
         s->policies->retries++;
         err = make_ready(s, pause);
         if (err)

@@ -109,23 +109,21 @@ static int explain_timeout(const struct way *way, const struct phase *phase)
     size_t at = strlen(text);
     if (phase->timeout == ED_TIMEOUT_CONNECT)
         snprintf(text + at, sizeof(text) - at, ": %s", ed_error());
-    return ed_attempt_explain(a, ED_ETIMEOUT, text);
+    return ed_journey_explain(a->journey, ED_ETIMEOUT, "%s", text);
 }
 
 static int explain(const struct way *way, const struct phase *phase, int err)
 {
     const struct ed_attempt *a = way->attempt;
-    char text[256];
 
     if (err == ED_ETIMEOUT && !ed_cancelled())
         return explain_timeout(way, phase);
     if (err == ED_ETIMEOUT || err == ED_ECANCELED)
         return ed_attempt_explain_end(a, err, phase->missing);
     if (!way->proxy)
-        return ed_attempt_explain(a, err, ed_error());
-    snprintf(text, sizeof(text), "by proxy %.80s: %s", way->proxy->text,
-             ed_error());
-    return ed_attempt_explain(a, err, text);
+        return ed_journey_explain(a->journey, err, "%s", ed_error());
+    return ed_journey_explain(a->journey, err, "by proxy %.80s: %s",
+                              way->proxy->text, ed_error());
 }
 
 static int run(struct way *way, const struct phase *phase)
@@ -149,7 +147,7 @@ static int find_end(struct way *way)
     else if (a->route.fixed.len)
         to->addr = a->route.fixed;
     else if (ed_endpoint_parse(to, a->authority))
-        return ed_attempt_explain(a, ED_EURL, "malformed host");
+        return ed_journey_explain(a->journey, ED_EURL, "malformed host");
     return 0;
 }
 

@@ -6,6 +6,7 @@
  * if it had not come.
  */
 #include "http/trace.h"
+#include "base/ascii.h"
 #include "http/message.h"
 #include "http/server_internal.h"
 #include "net/crypto.h"
@@ -35,8 +36,7 @@ int64_t ed_req_patience_of(const ed_req *req, uint32_t field)
     int64_t ms;
 
     if (!ed_bytes_equal_nocase(name, req->server->propagated.deadline) ||
-        !value.len || value.ptr[0] < '0' || value.ptr[0] > '9' ||
-        ed_bytes_int(value, &ms) || ms > INT64_MAX / ED_MS)
+        ed_digits_read(value, &ms) || ms > INT64_MAX / ED_MS)
         return INT64_MAX;
     return ms * ED_MS;
 }
@@ -195,15 +195,12 @@ static uint64_t left_ms(const struct ed_carried *c)
 
 static size_t write_number(char *out, uint64_t number)
 {
-    char digits[20];
-    size_t at = sizeof(digits);
+    char digits[ED_DIGITS_MAX];
+    char *end = digits + sizeof(digits);
+    const char *first = ed_digits_write(end, number);
 
-    do {
-        digits[--at] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number);
-    memcpy(out, digits + at, sizeof(digits) - at);
-    return sizeof(digits) - at;
+    memcpy(out, first, (size_t)(end - first));
+    return (size_t)(end - first);
 }
 
 int ed_carry(struct ed_carried *carried,

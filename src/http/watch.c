@@ -4,15 +4,6 @@
 #include "http/watch.h"
 #include "http/attempt.h"
 
-static const char *method_of(const struct ed_journey *journey)
-{
-    const struct ed_fetch_options *o = &journey->options;
-
-    if (o->method)
-        return o->method;
-    return ed_attempt_has_body(o) ? "POST" : "GET";
-}
-
 static void tell(const ed_client *client, const struct ed_phase_event *event)
 {
     client->hook(client->hook_arg, event);
@@ -23,7 +14,7 @@ void ed_watch_tell_(const struct ed_journey *journey, enum ed_phase phase,
 {
     tell(journey->client, &(struct ed_phase_event){
                               .phase = phase,
-                              .method = method_of(journey),
+                              .method = ed_attempt_method(&journey->options),
                               .url = journey->url,
                               .attempt = journey->attempts,
                               .status = status,
@@ -54,7 +45,8 @@ int ed_watch_begin(ed_res *res, const struct ed_journey *journey)
     if (!watched)
         return ED_ENOMEM;
     /* A response that is streamed may outlast what the caller gave. */
-    watched->method = ed_arena_copy(res->arena, ed_bytes(method_of(journey)));
+    watched->method = ed_arena_copy(
+        res->arena, ed_bytes(ed_attempt_method(&journey->options)));
     watched->url = ed_arena_copy(res->arena, ed_bytes(journey->url));
     watched->attempt = journey->attempts;
     if (!watched->method || !watched->url)

@@ -8,16 +8,11 @@
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <stdio.h>
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
+#include "base/ascii.h"
 
 static bool is_name_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) ||
-           c == '-' || c == '_';
+    return ed_is_alnum(c) || c == '-' || c == '_';
 }
 
 /* A decimal number of digits only, at most `max`; leading zeros are refused
@@ -29,7 +24,7 @@ static int parse_number(struct ed_bytes text, uint32_t max, uint32_t *out)
     if (!text.len || (text.len > 1 && text.ptr[0] == '0'))
         return ED_EADDR;
     for (size_t i = 0; i < text.len; i++) {
-        if (!is_digit(text.ptr[i]))
+        if (!ed_is_digit(text.ptr[i]))
             return ED_EADDR;
         value = value * 10 + (uint64_t)(text.ptr[i] - '0');
         if (value > max)
@@ -187,7 +182,7 @@ bool ed_host_is_name(struct ed_bytes host)
                 return false;
     }
     for (size_t i = 0; i < label.len; i++)
-        if (!is_digit(label.ptr[i]))
+        if (!ed_is_digit(label.ptr[i]))
             return true;
     return false;
 }

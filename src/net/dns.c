@@ -1,25 +1,21 @@
 /*
- * dns.c - ed_resolve(): names to addresses, by c-ares on the loop.
+ * dns.c - ed_resolve(): names to addresses, from local files and name servers.
  *
  * Owns a resolver for each loop: its answers, which are both the cache and
- * the lookups under way, and the queries. A query has a c-ares channel of its
- * own, because a channel can only be cancelled as a whole, and because each
- * then has a port of its own, which makes answers hard to forge. The channel
- * reads /etc/resolv.conf when it is made, so that changes are seen.
+ * the lookups under way, and how many of these ask at once (dns_query.c).
  *
- * Nothing here blocks but the reading of such small local files, and no thread
- * is started.
+ * Nothing here blocks but the reading of small local files, and no thread is
+ * started.
  */
 #include "base/ascii.h"
 #include "base/options.h"
-#include "core/io.h"
+#include "core/runtime.h"
 #include "net/addr.h"
+#include "net/dns_query.h"
 #include "net/hosts.h"
 #include "net/resolve.h"
 #include <eddy/dns.h>
 #include <eddy/map.h>
-#include <ares.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -47,6 +43,7 @@ struct resolver {
     unsigned recent_count;
     struct ed_list line; /* those that wait for a query to end */
     unsigned queries;
+    bool begins; /* begin_next() is at work */
 };
 
 enum progress { KNOWN, IN_LINE, ASKED };
@@ -56,33 +53,16 @@ struct answer {
     struct resolver *resolver;
     struct ed_list link; /* in `recent` or `line` */
     enum progress progress;
-    struct query *query;     /* while ASKED */
-    struct ed_waitq waiters; /* data: struct ed_addrs */
-    unsigned users;          /* fibers that may still touch this */
-    int64_t expires;         /* when KNOWN; in the past: ask again */
-    int status;              /* ARES_SUCCESS or why there is no address */
+    struct ed_dns_query *query; /* while ASKED */
+    struct ed_waitq waiters;    /* data: struct ed_addrs */
+    unsigned users;             /* fibers that may still touch this */
+    int64_t expires;            /* when KNOWN; in the past: ask again */
+    int status;                 /* 0, or why there is no address */
     unsigned count;
     struct ed_addr *list;
     int family;
     struct ed_bytes key; /* the name behind one byte for the family */
     char text[ED_HOST_MAX + 2];
-};
-
-struct query {
-    struct resolver *resolver;
-    struct answer *answer; /* NULL: the answer has come or is not wanted */
-    ares_channel channel;
-    struct ed_timer timer;
-    struct ed_list sockets; /* struct query_socket */
-};
-
-/* A descriptor of c-ares, which opens and closes it. */
-struct query_socket {
-    struct ed_list link;
-    struct query *query;
-    struct ed_io io;
-    struct ed_op readable, writable;
-    bool want_readable, want_writable;
 };
 
 /* ---- answers ---- */
@@ -166,16 +146,16 @@ static void tell(struct answer *answer)
     }
 }
 
-static void settle(struct answer *answer, int status, int64_t ttl)
+/* Nothing is being asked any more. What is known holds for `ttl`. */
+static void settle(struct answer *answer, int64_t ttl)
 {
-    answer->status = status;
     answer->query = NULL;
     answer->expires = ttl ? ed_now() + ttl : 0;
     tell(answer);
     remember(answer);
 }
 
-/* ---- what c-ares found ---- */
+/* ---- how long it holds ---- */
 
 static int64_t clamp_ttl(const struct resolver *r, int64_t ttl)
 {
@@ -196,276 +176,58 @@ static bool is_half(const struct answer *answer)
     return true;
 }
 
-/* At least one. */
-static unsigned count_nodes(const struct ares_addrinfo *found)
+static int64_t time_to_live(const struct answer *answer,
+                            const struct ed_dns_found *found)
 {
-    unsigned count = 1;
-    const struct ares_addrinfo_node *node = found->nodes->ai_next;
+    const struct resolver *r = answer->resolver;
 
-    for (; node && count < ED_ADDRS_MAX; node = node->ai_next)
-        count++;
-    return count;
+    if (found->status)
+        return found->none ? r->options.negative_ttl : 0;
+    int64_t ttl = clamp_ttl(r, found->ttl);
+    return is_half(answer) && ttl > HALF_ANSWER_TTL ? HALF_ANSWER_TTL : ttl;
 }
 
-/* Takes the addresses over and returns how long they hold; 0 without memory. */
-static int64_t take_nodes(struct answer *answer,
-                          const struct ares_addrinfo *found)
-{
-    unsigned count = count_nodes(found);
-    struct ed_addr *list = calloc(count, sizeof(*list));
-    const struct ares_addrinfo_node *node = found->nodes;
-    const struct ares_addrinfo_cname *cname = found->cnames;
-    int ttl = INT32_MAX;
-
-    if (!list)
-        return 0;
-    for (unsigned i = 0; i < count; i++, node = node->ai_next) {
-        memcpy(&list[i].any, node->ai_addr, (size_t)node->ai_addrlen);
-        list[i].len = (socklen_t)node->ai_addrlen;
-        if (node->ai_ttl < ttl)
-            ttl = node->ai_ttl;
-    }
-    for (; cname; cname = cname->next)
-        if (cname->ttl < ttl)
-            ttl = cname->ttl;
-    answer->list = list;
-    answer->count = count;
-    int64_t time = clamp_ttl(answer->resolver, ttl * ED_S);
-    if (is_half(answer) && time > HALF_ANSWER_TTL)
-        time = HALF_ANSWER_TTL;
-    return time;
-}
-
-static void on_found(void *arg, int status, int timeouts,
-                     struct ares_addrinfo *found)
-{
-    struct query *query = arg;
-    struct answer *answer = query->answer;
-    int64_t ttl = 0;
-
-    (void)timeouts;
-    query->answer = NULL;
-    if (status == ARES_SUCCESS && !found->nodes)
-        status = ARES_ENODATA;
-    if (answer && status == ARES_SUCCESS) {
-        ttl = take_nodes(answer, found);
-        if (!ttl)
-            status = ARES_ENOMEM;
-    } else if (status == ARES_ENOTFOUND || status == ARES_ENODATA) {
-        ttl = query->resolver->options.negative_ttl;
-    }
-    if (found)
-        ares_freeaddrinfo(found);
-    if (answer)
-        settle(answer, status, ttl);
-}
-
-/* ---- queries on the loop ---- */
+/* ---- asking name servers ---- */
 
 static void begin_next(struct resolver *r);
 
-static void end_query(struct query *query)
+static void end_query(struct resolver *r)
 {
-    struct resolver *r = query->resolver;
-
-    query->answer = NULL;
-    ed_timer_stop(r->loop, &query->timer);
-    ares_destroy(query->channel); /* closes its sockets, telling us */
-    free(query);
     r->queries--;
     begin_next(r);
 }
 
-/* To be called after each call into c-ares, which must not be left to wait
- * without a timer. False when the query has ended. */
-static bool go_on(struct query *query)
+static void on_found(void *arg, const struct ed_dns_found *found)
 {
-    struct timeval tv;
+    struct answer *answer = arg;
+    struct resolver *r = answer->resolver;
 
-    if (!query->answer) {
-        end_query(query);
-        return false;
-    }
-    if (ares_timeout(query->channel, NULL, &tv)) {
-        /* c-ares looks at milliseconds: one too early would be for nothing. */
-        int64_t at = ed_now() + tv.tv_sec * ED_S + tv.tv_usec * ED_US + ED_MS;
-        if (!ed_timer_start(query->resolver->loop, &query->timer, at))
-            return true;
-        struct answer *answer = query->answer;
-        end_query(query);
-        settle(answer, ARES_ENOMEM, 0);
-        return false;
-    }
-    return true;
-}
-
-static void timer_due(struct ed_timer *timer)
-{
-    struct query *query = ED_CONTAINER(timer, struct query, timer);
-
-    ares_process_fd(query->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-    go_on(query);
-}
-
-static struct query_socket *find_socket(struct query *query, int fd)
-{
-    ed_list_each (link, &query->sockets) {
-        struct query_socket *sock =
-            ED_CONTAINER(link, struct query_socket, link);
-        if (sock->io.fd == fd)
-            return sock;
-    }
-    return NULL;
-}
-
-/* Starts or stops an operation. If the system cannot watch the descriptor,
- * c-ares will find that no answer comes. */
-static void set_watch(struct query_socket *sock, struct ed_op *pending,
-                      struct ed_op *op, bool on)
-{
-    if (!on)
-        ed_io_stop(&sock->io, op);
-    else if (pending != op && ed_io_start(&sock->io, op) != ED_IO_PENDING)
-        ed_io_stop(&sock->io, op);
-}
-
-static void socket_ready(struct query_socket *sock, bool writable)
-{
-    struct query *query = sock->query;
-    ares_socket_t fd = sock->io.fd;
-
-    ares_process_fd(query->channel, writable ? ARES_SOCKET_BAD : fd,
-                    writable ? fd : ARES_SOCKET_BAD);
-    if (!go_on(query))
-        return;
-    sock = find_socket(query, fd);
-    if (!sock)
-        return;
-    /* What is still wanted was left alone by c-ares; it happens once. */
-    if (sock->want_readable)
-        set_watch(sock, sock->io.in, &sock->readable, true);
-    if (sock->want_writable)
-        set_watch(sock, sock->io.out, &sock->writable, true);
-}
-
-static void became_readable(struct ed_op *op, ssize_t result)
-{
-    (void)result;
-    socket_ready(ED_CONTAINER(op, struct query_socket, readable), false);
-}
-
-static void became_writable(struct ed_op *op, ssize_t result)
-{
-    (void)result;
-    socket_ready(ED_CONTAINER(op, struct query_socket, writable), true);
-}
-
-static struct query_socket *new_socket(struct query *query, int fd)
-{
-    struct query_socket *sock = calloc(1, sizeof(*sock));
-
-    if (!sock)
-        return NULL;
-    if (ed_io_open(query->resolver->loop, &sock->io, fd)) {
-        free(sock);
-        return NULL;
-    }
-    sock->query = query;
-    sock->readable =
-        (struct ed_op){.done = became_readable, .kind = ED_OP_READABLE};
-    sock->writable =
-        (struct ed_op){.done = became_writable, .kind = ED_OP_WRITABLE};
-    ed_list_add_back(&query->sockets, &sock->link);
-    return sock;
-}
-
-/* c-ares tells what it waits for; nothing at all before it closes. */
-static void on_socket_state(void *arg, ares_socket_t fd, int readable,
-                            int writable)
-{
-    struct query *query = arg;
-    struct query_socket *sock = find_socket(query, fd);
-
-    if (!readable && !writable) {
-        if (!sock)
-            return;
-        ed_io_release(&sock->io);
-        ed_list_remove(&sock->link);
-        free(sock);
-        return;
-    }
-    if (!sock)
-        sock = new_socket(query, fd);
-    if (!sock)
-        return;
-    sock->want_readable = readable;
-    sock->want_writable = writable;
-    set_watch(sock, sock->io.in, &sock->readable, readable);
-    set_watch(sock, sock->io.out, &sock->writable, writable);
-}
-
-static int open_channel(ares_channel *out, const struct ed_dns_options *how,
-                        struct query *query)
-{
-    static char no_file[] = "/dev/null";
-    static char by_server[] = "b"; /* the hosts file is ours */
-    struct ares_options options = {
-        .timeout = (int)(how->try_time / ED_MS),
-        .tries = how->tries,
-        .lookups = by_server,
-        .sock_state_cb = on_socket_state,
-        .sock_state_cb_data = query,
-        .resolvconf_path = no_file,
-    };
-    int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS |
-               ARES_OPT_SOCK_STATE_CB;
-
-    if (how->servers)
-        mask |= ARES_OPT_RESOLVCONF | ARES_OPT_DOMAINS;
-    int status = ares_init_options(out, &options, mask);
-    if (status != ARES_SUCCESS || !how->servers)
-        return status;
-    status = ares_set_servers_ports_csv(*out, how->servers);
-    if (status != ARES_SUCCESS)
-        ares_destroy(*out);
-    return status;
+    answer->status = found->status;
+    answer->count = found->count;
+    answer->list = found->list;
+    settle(answer, time_to_live(answer, found));
+    end_query(r);
 }
 
 /* Asks; the answer may be there when this returns. */
 static void begin(struct answer *answer)
 {
     struct resolver *r = answer->resolver;
-    struct ares_addrinfo_hints hints = {
-        .ai_family = answer->family,
-        .ai_socktype = SOCK_STREAM,
-    };
-    struct query *query = calloc(1, sizeof(*query));
-    int status = ARES_ENOMEM;
 
-    if (query) {
-        query->resolver = r;
-        query->timer.fire = timer_due;
-        ed_list_init(&query->sockets);
-        status = open_channel(&query->channel, &r->options, query);
-    }
-    if (status != ARES_SUCCESS) {
-        free(query);
-        settle(answer, status, 0);
-        return;
-    }
     r->queries++;
     answer->progress = ASKED;
-    answer->query = query;
-    query->answer = answer;
-    ares_getaddrinfo(query->channel, answer->text + 1, NULL, &hints, on_found,
-                     query);
-    go_on(query);
+    ed_dns_query_begin(&answer->query, r->loop, &r->options, answer->text + 1,
+                       answer->family, on_found, answer);
 }
 
 static void begin_next(struct resolver *r)
 {
+    if (r->begins) /* one that was answered at once: the loop goes on */
+        return;
+    r->begins = true;
     while (r->queries < QUERIES_AT_ONCE && !ed_list_empty(&r->line))
         begin(ED_CONTAINER(ed_list_take(&r->line), struct answer, link));
+    r->begins = false;
 }
 
 static void ask(struct answer *answer)
@@ -487,11 +249,14 @@ static void ask(struct answer *answer)
 /* Nobody waits any more. */
 static void abandon(struct answer *answer)
 {
-    struct query *query = answer->query;
+    struct resolver *r = answer->resolver;
+    struct ed_dns_query *query = answer->query;
 
-    settle(answer, ARES_ECANCELLED, 0);
-    if (query)
-        end_query(query);
+    settle(answer, 0);
+    if (!query)
+        return;
+    ed_dns_query_end(query);
+    end_query(r);
 }
 
 /* ---- the resolver ---- */
@@ -542,23 +307,6 @@ static void fill_defaults(struct ed_dns_options *o)
         o->negative_ttl = DEFAULT_NEGATIVE_TTL;
 }
 
-/* Whether c-ares understands the servers; it has no other way to say. */
-static int check_servers(const struct ed_dns_options *options)
-{
-    ares_channel channel;
-    struct query nobody = {0};
-
-    if (!options->servers)
-        return 0;
-    ed_list_init(&nobody.sockets);
-    int status = open_channel(&channel, options, &nobody);
-    if (status == ARES_SUCCESS)
-        ares_destroy(channel);
-    else
-        return status == ARES_ENOMEM ? ED_ENOMEM : ED_EADDR;
-    return 0;
-}
-
 /* Replaces the options; on failure all is as it was. */
 static int configure(struct resolver *r, const struct ed_dns_options *options)
 {
@@ -567,7 +315,7 @@ static int configure(struct resolver *r, const struct ed_dns_options *options)
     int err;
 
     fill_defaults(&filled);
-    err = check_servers(&filled);
+    err = filled.servers ? ed_dns_query_check(&filled) : 0;
     if (err)
         return ed_fail(err, "name servers \"%s\": %s", filled.servers,
                        ed_err_text(err));
@@ -586,22 +334,15 @@ static int configure(struct resolver *r, const struct ed_dns_options *options)
     return 0;
 }
 
-static void init_library(void)
-{
-    ares_library_init(ARES_LIB_INIT_ALL);
-}
-
 static int resolver_of(ed_loop *loop, struct resolver **out)
 {
     static const char key;
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     const struct ed_dns_options defaults = {.size = sizeof(defaults)};
     struct resolver *r = ed_loop_get(loop, &key);
 
     *out = r;
     if (r)
         return 0;
-    pthread_once(&once, init_library);
     r = calloc(1, sizeof(*r));
     if (!r)
         return ED_ENOMEM;
@@ -641,36 +382,7 @@ int ed_dns_configure_with(const struct ed_dns_options *given)
     return is_idle(r) ? configure(r, &options) : ED_EUSAGE;
 }
 
-/* ---- asking ---- */
-
-static const char *reason_of(int status)
-{
-    switch (status) {
-    case ARES_ENOTFOUND:
-        return "no such name";
-    case ARES_ENODATA:
-        return "the name has no such address";
-    case ARES_ESERVFAIL:
-        return "the name server failed";
-    case ARES_EREFUSED:
-        return "the name server refused to answer";
-    case ARES_ECONNREFUSED:
-        return "no name server can be reached";
-    case ARES_ETIMEOUT:
-        return "no name server answered";
-    case ARES_EBADRESP:
-        return "the name server's answer makes no sense";
-    }
-    return ares_strerror(status);
-}
-
-static int result_of(const char *name, int status)
-{
-    if (status == ARES_SUCCESS)
-        return 0;
-    return ed_fail(status == ARES_ENOMEM ? ED_ENOMEM : ED_ERESOLVE,
-                   "resolve %s: %s", name, reason_of(status));
-}
+/* ---- resolving ---- */
 
 /* Waits with everyone else who asks for the same. */
 static int join(struct answer *answer, const char *name, struct ed_addrs *out)
@@ -681,11 +393,11 @@ static int join(struct answer *answer, const char *name, struct ed_addrs *out)
     if (answer->progress == KNOWN) { /* at once */
         answer->users--;
         give(answer, out);
-        return result_of(name, answer->status);
+        return ed_dns_query_error(answer->status, name);
     }
     int status = ed_waitq_wait(&answer->waiters, "name server", out);
     if (status >= 0)
-        return result_of(name, status);
+        return ed_dns_query_error(status, name);
     if (!--answer->users && answer->progress != KNOWN)
         abandon(answer);
     return status;
@@ -709,7 +421,7 @@ static int ask_servers(struct resolver *r, const char *name,
     stop_remembering(answer);
     remember(answer); /* used last */
     give(answer, out);
-    return result_of(name, answer->status);
+    return ed_dns_query_error(answer->status, name);
 }
 
 static void add_ip(struct ed_addrs *out, const char *ip, int family)

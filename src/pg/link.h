@@ -68,7 +68,8 @@ enum pg_fate {
 struct pg_call {
     struct ed_list node; /* in the pool's queue, or the link's flight */
     unsigned references;
-    struct pg_link *link; /* it was given to; NULL: none */
+    struct pg_link *link;  /* it was given to and is under way; NULL: none */
+    struct pg_call *spare; /* among calls that ended and wait for their reuse */
 
     /* Said by who makes it. */
     struct pg_statement *statement;   /* holds a reference */
@@ -77,8 +78,9 @@ struct pg_call {
                             as BEGIN; NULL: none. Static or outliving it. */
     bool read_only;      /* may share a sync */
     bool idempotent;     /* may be sent again after it may have run */
-    bool unlucky;        /* was sent again already */
-    ed_arena *arena;     /* for rows and error; NULL: rows are not wanted */
+    bool unlucky;        /* was sent again already, by its owner */
+    bool no_rows;        /* they are not wanted, only `affected` */
+    ed_arena *arena;     /* for rows and error; NULL: neither is wanted */
     /* Called in the loop, or in a fiber that talks to the link, once it has
      * ended; not after pg_call_abandon(). May not suspend, may send. */
     void (*done)(struct pg_call *call);
@@ -90,15 +92,23 @@ struct pg_call {
     ed_rows *rows;
     int64_t affected;
     struct ed_pg_error *error; /* in the arena; NULL: the server said nothing */
-    char why[200];             /* for ed_fail(); "" when there is nothing */
 
     /* The link's own. */
-    bool abandoned, sent, aborted;
-    uint8_t step; /* which of its results comes next */
-    int64_t sent_at;
+    struct pg_plan *plan;
+    bool abandoned;
+    bool began;          /* its prelude has begun a transaction */
+    bool alone;          /* was aborted by a neighbour: shares no sync again */
+    uint8_t heals;       /* how often a mishap with it was made good */
+    uint8_t trouble;     /* enum pg_trouble, flight.h */
+    unsigned generation; /* of the link's names when it was sent */
+
+    char why[200]; /* of a lost link, for ed_fail(); "": nothing. Last: only
+                      its beginning is cleared. */
 };
 
-struct pg_call *pg_call_new(struct pg_statement *statement); /* NULL: ENOMEM */
+/* A new call, with one reference; takes another of the statement. NULL: no
+ * memory. Only `fate` (PG_PENDING) and what is said by nobody is set. */
+struct pg_call *pg_call_new(struct pg_statement *statement);
 void pg_call_release(struct pg_call *call);
 
 /* ---- links ---- */
@@ -137,7 +147,8 @@ ED_CHECK int pg_link_send(struct pg_link *link, struct pg_call *call);
 /* The waiter goes. A call that was not sent is taken back; one that was is
  * cancelled on the server when its turn has come, by a cancel request made in
  * the background, and the link does not take others until that is settled; if
- * that takes longer than `goodbye`, the link is lost. */
+ * that takes longer than `goodbye`, the link is lost. The waiter's reference
+ * stays the waiter's to release. */
 void pg_call_abandon(struct pg_call *call);
 
 /* Calls under way. */
@@ -150,7 +161,8 @@ int64_t pg_link_busy_since(const struct pg_link *link);
 bool pg_link_open_for_calls(const struct pg_link *link);
 
 /* Whether the server is in a transaction, as far as has been heard:
- * PQTRANS_IDLE, PQTRANS_INTRANS, PQTRANS_INERROR ... */
+ * PQTRANS_IDLE, PQTRANS_INTRANS, and PQTRANS_INERROR, which is only told when
+ * nothing is under way; PQTRANS_UNKNOWN when it is broken. */
 PGTransactionStatusType pg_link_state(const struct pg_link *link);
 
 int64_t pg_link_opened_at(const struct pg_link *link);
@@ -175,8 +187,9 @@ void pg_link_put_back(struct pg_link *link);
  * pg_link_put_back(). Does not suspend. */
 void pg_link_drop_work(struct pg_link *link);
 
-/* Waits until bytes can be read, or written; not both at once. Suspends. 0,
- * ED_ECANCELED, ED_ETIMEOUT, -errno. */
+/* Waits until bytes can be read; if `writable`, until some can be written or
+ * read: who waits to write must take in what comes, or both sides may wait for
+ * each other. Suspends. 0, ED_ECANCELED, ED_ETIMEOUT, -errno. */
 ED_CHECK int pg_link_wait(struct pg_link *link, bool writable);
 
 /* Sends what libpq holds back. Suspends. 0, ED_EDATABASE ... */

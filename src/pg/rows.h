@@ -13,6 +13,8 @@ struct pg_rows_source {
     /* Gets the next result (PGRES_SINGLE_TUPLE) for the caller to clear, or
      * NULL at the end with *err 0 or why. Suspends. */
     PGresult *(*next)(struct pg_rows_source *source, int *err);
+    /* Called once: after the end, an error, or when the rows are closed. Does
+     * not suspend. */
     void (*close)(struct pg_rows_source *source);
 };
 
@@ -24,7 +26,8 @@ struct pg_rows_source {
 ED_CHECK int pg_rows_of(ed_rows **out, ed_arena *arena, const PGresult *result);
 
 /* Rows that come from a source, closed by ed_rows_close() and at the end. Made
- * with the arena of the fiber; each row is in memory of the rows' own. */
+ * with the arena of the fiber; each row is in memory of the rows' own. 0, or
+ * ED_ENOMEM, the source then not being closed. */
 ED_CHECK int pg_rows_stream(ed_rows **out, ed_arena *arena,
                             struct pg_rows_source *source);
 

@@ -6,6 +6,7 @@
  * else a challenge.
  */
 #include "wire/auth.h"
+#include "base/ascii.h"
 #include "wire/http1.h"
 
 static bool is_blank(char c)
@@ -39,8 +40,7 @@ static bool is_token_char(char c)
 
 static bool is_token68_char(char c)
 {
-    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
-           (c && strchr("-._~+/", c));
+    return ed_is_alnum(c) || (c && strchr("-._~+/", c));
 }
 
 static struct ed_bytes take_while(struct ed_bytes *text, bool (*is)(char))

@@ -2,6 +2,7 @@
  * date.c - reads dates, as HTTP and cookies have them.
  */
 #include "wire/date.h"
+#include "base/ascii.h"
 #include <eddy/error.h>
 
 struct date {
@@ -14,11 +15,6 @@ struct date {
 };
 
 enum { DAY_S = 86400, HOUR_S = 3600, MINUTE_S = 60 };
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
 
 /* ---- from a date to seconds ---- */
 
@@ -100,7 +96,7 @@ static int number(struct reader *r, size_t digits)
     if (r->rest.len < digits)
         r->wrong = true;
     for (size_t i = 0; i < digits && !r->wrong; i++) {
-        r->wrong = !is_digit(r->rest.ptr[i]);
+        r->wrong = !ed_is_digit(r->rest.ptr[i]);
         n = n * 10 + (r->rest.ptr[i] - '0');
     }
     if (!r->wrong)
@@ -193,8 +189,7 @@ static size_t take_weekday(struct reader *r)
                                         "Saturday"};
     size_t len = 0;
 
-    while (len < r->rest.len && ((r->rest.ptr[len] | 0x20) >= 'a') &&
-           ((r->rest.ptr[len] | 0x20) <= 'z'))
+    while (len < r->rest.len && ed_is_letter(r->rest.ptr[len]))
         len++;
     struct ed_bytes word = ed_bytes_of(r->rest.ptr, len);
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
@@ -260,9 +255,9 @@ static int digits(struct ed_bytes *text, size_t least, size_t most)
     size_t len = 0;
     int n = 0;
 
-    while (len < text->len && len < most && is_digit(text->ptr[len]))
+    while (len < text->len && len < most && ed_is_digit(text->ptr[len]))
         n = n * 10 + (text->ptr[len++] - '0');
-    if (len < least || (len < text->len && is_digit(text->ptr[len])))
+    if (len < least || (len < text->len && ed_is_digit(text->ptr[len])))
         return -1;
     *text = ed_bytes_of(text->ptr + len, text->len - len);
     return n;

@@ -159,6 +159,16 @@ bool ed_http1_is_token(struct ed_bytes b)
            scan_bytes(b.ptr, b.ptr + b.len, &scan_token) == b.ptr + b.len;
 }
 
+bool ed_http1_lists(struct ed_bytes list, struct ed_bytes token)
+{
+    while (list.ptr) {
+        struct ed_bytes element = ed_bytes_cut(&list, ',');
+        if (ed_bytes_equal_nocase(ed_bytes_trim(element), token))
+            return true;
+    }
+    return false;
+}
+
 bool ed_http1_is_value(struct ed_bytes b)
 {
     if (!b.len)

@@ -183,6 +183,9 @@ const struct ed_http1_field *ed_http1_find(const char *head,
 bool ed_http1_is_token(struct ed_bytes b);
 bool ed_http1_is_value(struct ed_bytes b);
 
+/* Whether a list with commas (RFC 9110, 5.6.1) has a token, in any case. */
+bool ed_http1_lists(struct ed_bytes list, struct ed_bytes token);
+
 /* Writes a chunk's size line, "1a2b\r\n", and returns its length. */
 #define ED_HTTP1_CHUNK_LINE_MAX 18
 size_t ed_http1_chunk_line(char out[ED_HTTP1_CHUNK_LINE_MAX], uint64_t size);

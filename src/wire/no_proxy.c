@@ -2,6 +2,7 @@
  * no_proxy.c - lists of hosts that are reached without a proxy.
  */
 #include "wire/no_proxy.h"
+#include "base/ascii.h"
 #include <arpa/inet.h>
 
 /* The host looked for, and an entry of the list, taken apart. */
@@ -58,8 +59,7 @@ static struct ed_bytes next_entry(struct ed_bytes *list)
 
 static bool read_number(struct ed_bytes text, int64_t max, int64_t *out)
 {
-    return text.len && *text.ptr >= '0' && *text.ptr <= '9' &&
-           !ed_bytes_int(text, out) && *out <= max;
+    return !ed_digits_read(text, out) && *out <= max;
 }
 
 /* "[HOST]" or "[HOST]:PORT", or the same without brackets. A host with colons

@@ -7,6 +7,7 @@
  * Memory is taken once, for the most that as many colons could need.
  */
 #include "wire/sql_names.h"
+#include "base/ascii.h"
 #include <eddy/error.h>
 
 #include <stdlib.h>
@@ -54,6 +55,8 @@ struct compiler {
     bool ended;        /* a ';' has followed it */
     const char *why;
     const char *where;
+    size_t wanted;     /* a place in `out`, from its beginning */
+    const char *found; /* what has been written there */
 };
 
 static bool fail(struct compiler *c, const char *where, const char *why)
@@ -268,26 +271,36 @@ static void add_name(struct compiler *c, uint16_t *slot, struct ed_bytes name)
     *slot = (uint16_t)sql->name_count;
 }
 
+/* Whether the place asked for is among what was written since `from`. */
+static bool has_wanted(const struct compiler *c, const char *from)
+{
+    const char *wanted = c->sql->text.ptr + c->wanted;
+
+    return wanted >= from && wanted < c->out;
+}
+
 static void copy_until(struct compiler *c, const char *until)
 {
     size_t len = (size_t)(until - c->copied);
 
+    const char *out = c->out;
     memcpy(c->out, c->copied, len);
     c->out += len;
+    if (has_wanted(c, out))
+        c->found = c->copied + (c->sql->text.ptr + c->wanted - out);
     c->copied = until;
 }
 
 static void write_number(struct compiler *c, unsigned number)
 {
-    char digits[5];
-    size_t len = 0;
+    char digits[ED_DIGITS_MAX];
+    char *end = digits + sizeof(digits);
+    const char *first = ed_digits_write(end, number);
+    size_t len = (size_t)(end - first);
 
-    do
-        digits[len++] = (char)('0' + number % 10);
-    while (number /= 10);
     *c->out++ = '$';
-    while (len)
-        *c->out++ = digits[--len];
+    memcpy(c->out, first, len);
+    c->out += len;
 }
 
 static bool replace(struct compiler *c, struct ed_bytes name)
@@ -301,9 +314,12 @@ static bool replace(struct compiler *c, struct ed_bytes name)
         add_name(c, slot, name);
     }
     copy_until(c, colon);
+    const char *number = c->out;
     if (colon > c->begin && is_inner(colon[-1]))
         *c->out++ = ' '; /* limit:n is not to become the identifier limit$1 */
     write_number(c, *slot);
+    if (has_wanted(c, number))
+        c->found = colon;
     c->copied = c->at;
     return true;
 }
@@ -508,6 +524,42 @@ int ed_sql_compile(struct ed_sql **sql, struct ed_bytes text,
     }
     *sql = c.sql;
     return 0;
+}
+
+static bool begins_char(char byte)
+{
+    return ((unsigned char)byte & 0xc0) != 0x80;
+}
+
+/* The offset of the character that `position` counts to, from 1. */
+static size_t offset_of(struct ed_bytes text, size_t position)
+{
+    size_t at = 0;
+
+    for (; at < text.len; at++)
+        if (begins_char(text.ptr[at]) && !--position)
+            break;
+    return at;
+}
+
+size_t ed_sql_position(const struct ed_sql *sql, struct ed_bytes source,
+                       size_t position)
+{
+    struct compiler c = {.begin = source.ptr,
+                         .at = source.ptr,
+                         .end = source.ptr + source.len,
+                         .copied = source.ptr,
+                         .wanted = offset_of(sql->text, position),
+                         .found = source.ptr + source.len};
+    size_t count = 1;
+
+    if (!sql->name_count || !make(&c, source))
+        return position;
+    if (compile(&c))
+        for (const char *p = source.ptr; p < c.found; p++)
+            count += begins_char(*p);
+    ed_sql_free(c.sql);
+    return count;
 }
 
 void ed_sql_free(struct ed_sql *sql)

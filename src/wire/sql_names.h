@@ -67,6 +67,12 @@ ED_CHECK int ed_sql_compile(struct ed_sql **sql, struct ed_bytes text,
                             struct ed_sql_error *error);
 void ed_sql_free(struct ed_sql *sql); /* NULL is fine */
 
+/* Where the program wrote what stands at a place of the compiled text: both are
+ * counted in characters from 1, as the server does in its errors. `source` is
+ * the text `sql` was compiled from. It is read anew, so this is for errors. */
+size_t ed_sql_position(const struct ed_sql *sql, struct ed_bytes source,
+                       size_t position);
+
 /* The number of a name, from 1, or 0: the statement has none such. */
 unsigned ed_sql_find(const struct ed_sql *sql, struct ed_bytes name);
 

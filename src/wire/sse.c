@@ -5,6 +5,7 @@
  * they are whole.
  */
 #include "wire/sse.h"
+#include "base/ascii.h"
 #include <eddy/error.h>
 
 static const char MARK[] = "\xef\xbb\xbf";
@@ -67,7 +68,7 @@ static void read_retry(struct ed_sse *s, struct ed_bytes value)
     int64_t ms = 0;
 
     for (size_t i = 0; i < value.len; i++) {
-        if (value.ptr[i] < '0' || value.ptr[i] > '9')
+        if (!ed_is_digit(value.ptr[i]))
             return;
         ms = ms * 10 + (value.ptr[i] - '0');
         if (ms > MAX_RETRY_MS)

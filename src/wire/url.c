@@ -7,6 +7,7 @@
  * was meant.
  */
 #include "wire/url.h"
+#include "base/ascii.h"
 #include "base/hex.h"
 #include "wire/host.h"
 
@@ -23,15 +24,10 @@ static struct ed_bytes between(const char *from, const char *to)
     return ed_bytes_of(from, (size_t)(to - from));
 }
 
-static bool is_alnum(char c)
-{
-    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-}
-
 /* RFC 3986, 2.3 */
 static bool is_unreserved(char c)
 {
-    return is_alnum(c) || c == '-' || c == '.' || c == '_' || c == '~';
+    return ed_is_alnum(c) || c == '-' || c == '.' || c == '_' || c == '~';
 }
 
 /* What characters mean, as bits: looking one up takes a load where a search
@@ -87,7 +83,7 @@ static const char *read_userinfo(struct ed_url *url, const char *at,
         return at;
 
     for (const char *c = at; c < sign; c++) {
-        if (!is_alnum(*c) && !strchr("-._~!$&'()*+,;=:%", *c))
+        if (!ed_is_alnum(*c) && !strchr("-._~!$&'()*+,;=:%", *c))
             return NULL;
     }
     url->userinfo = between(at, sign);

@@ -3,44 +3,14 @@
 # app.sh - hello and mirror, as curl and plain sockets see them.
 
 set -uo pipefail
-command -v curl >/dev/null || exit 77
-examples=${EDDY_BUILD:?names a build directory}/examples
-work=$(mktemp -d)
-passed=0
-failed=0
-cd "$work" || exit
+# shellcheck source=tests/interop/common.bash
+. "$(dirname "$0")/common.bash"
+needs curl
 
-finish() {
-    kill "${pids[@]}" 2>/dev/null
-    wait
-    rm -rf "$work"
-}
-pids=()
-trap finish EXIT
-
-# Starts an example on a free port, and sets `url` and `port`.
-serve() { # NAME
-    "$examples/$1" --listen 127.0.0.1:0 >"$1.log" 2>&1 &
-    pids+=($!)
-    until grep -q 'listening on' "$1.log"; do
-        kill -0 $! || exit
-        sleep 0.01
-    done
-    url=$(grep -o 'http://.*' "$1.log")
-    port=${url##*:}
+start() { # NAME: an example
+    serve "$1.log" "$build/examples/$1" --listen 127.0.0.1:0
 }
 
-# The output of a command, all of it, matches a pattern.
-expect() { # PROMISE PATTERN COMMAND...
-    local output
-    output=$("${@:3}" 2>&1)
-    if [[ $output =~ ^$2$ ]]; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        printf 'failed: %s\n%s\n' "$1" "$output"
-    fi
-}
 
 fetch() { curl -s --max-time 20 --path-as-is "$@"; }
 # The status of the reply, alone or with a field.
@@ -57,7 +27,7 @@ raw() {
     exec 3>&-
 }
 
-serve hello
+start hello
 expect "GET / is answered" 'Hello, world!' fetch "$url/"
 expect "as text" '200 text/plain; charset=utf-8' field content-type "$url/"
 expect "an argument is decoded" 'Hello, A da/!' fetch "$url/hello/A%20da%2F"
@@ -86,7 +56,7 @@ expect "an absolute target is a path" $'HTTP/1.1 200 OK\n.*Hello, b!' \
 expect "requests may come at once" '.*Hello, 1!.*Hello, 2!' \
     raw 'GET /hello/1 HTTP/1.1\r\nHost: a\r\n\r\nGET /hello/2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
 
-serve mirror
+start mirror
 head -c 5000000 /dev/urandom >large
 expect "any request is answered" 'OK' fetch "$url/any/where?x"
 expect "by any method" 200 status -X PURGE "$url/any"
@@ -117,5 +87,4 @@ for pid in "${pids[@]}"; do
 done
 pids=()
 
-echo "$passed passed, $failed failed"
-((failed == 0))
+tally

@@ -5,47 +5,14 @@
 
 set -euo pipefail
 
-build=${EDDY_BUILD:?names a build directory}
-source=${EDDY_SOURCE:-$(readlink -f "$(dirname "$0")/../..")}
-for program in node nginx python3 cc; do
-    command -v "$program" >/dev/null || { echo "no $program"; exit 77; }
-done
-
-work=$(mktemp -d)
-pids=()
-finish() {
-    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-    wait 2>/dev/null || true
-    rm -rf "$work"
-}
-trap finish EXIT
-cd "$work"
-
-fail() {
-    echo "$*"
-    exit 1
-}
-wait_for_port() { # PORT
-    for _ in $(seq 100); do
-        (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return
-        sleep 0.05
-    done
-    fail "nobody listens on port $1"
-}
-free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])'
-}
+# shellcheck source=tests/interop/common.bash
+. "$(dirname "$0")/common.bash"
+needs node nginx python3 cc
 
 # ---- the client ----
 
-sanitize=$(sed -n 's/^EDDY_SANITIZE:STRING=//p' "$build/CMakeCache.txt")
-# shellcheck disable=SC2046 # flags are words
-cc -std=gnu17 -g -O1 ${sanitize:+"-fsanitize=$sanitize"} \
-    "$source/tests/interop/client_bodies.c" \
-    $(PKG_CONFIG_PATH=$build pkg-config --static --cflags --libs eddy |
-        sed 's/-leddy/-l:libeddy.a/') -o client
-client() { timeout 40 ./client "$@"; }
+compile client_bodies
+client() { timeout 40 ./client_bodies "$@"; }
 
 # ---- the servers ----
 

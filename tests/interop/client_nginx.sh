@@ -3,37 +3,12 @@
 # by curl, of nginx and node: both have to get the same.
 set -euo pipefail
 
-for needed in nginx node curl python3; do
-    command -v $needed >/dev/null || exit 77
-done
-eddy="$EDDY_BUILD/eddy"
-folder=$(mktemp -d)
-pids=()
-finish() {
-    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-    wait 2>/dev/null || true
-    rm -rf "$folder"
-}
-trap finish EXIT
-chmod 755 "$folder"
+# shellcheck source=tests/interop/common.bash
+. "$(dirname "$0")/common.bash"
+needs nginx node curl python3
+eddy=$build/eddy
+folder=$work
 mkdir -m 755 "$folder/www"
-unset http_proxy https_proxy all_proxy HTTPS_PROXY ALL_PROXY
-
-fail() {
-    echo "$*"
-    exit 1
-}
-wait_for_port() { # PORT
-    for _ in $(seq 100); do
-        (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return
-        sleep 0.05
-    done
-    fail "nobody listens on port $1"
-}
-free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])'
-}
 
 # ---- the servers ----
 
@@ -237,3 +212,11 @@ for jar in jar curls_jar; do
             fail "other cookies for /$path by the $jar"
     done
 done
+# One that cannot be read is not replaced by the part of it that could.
+{ cat "$folder/jar"; echo nonsense; cat "$folder/jar"; } >"$folder/torn_jar"
+cp "$folder/torn_jar" "$folder/kept_jar"
+"$eddy" fetch -b "$folder/torn_jar" -c "$folder/torn_jar" "$node/x" \
+    >"$folder/said" 2>&1 && fail "a torn jar was taken"
+grep -q 'torn_jar:[0-9]*: less than six parts' "$folder/said" ||
+    fail "$(cat "$folder/said")"
+cmp "$folder/torn_jar" "$folder/kept_jar" || fail "a torn jar was replaced"

@@ -2,13 +2,9 @@
 # fanout.sh - the fan-out example before a slow server.
 set -euo pipefail
 
-folder=$(mktemp -d)
-pids=()
-finish() {
-    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-    rm -rf "$folder"
-}
-trap finish EXIT
+# shellcheck source=tests/interop/common.bash
+. "$(dirname "$0")/common.bash"
+folder=$work
 
 cat >"$folder/slow.py" <<'PYTHON'
 import http.server, time
@@ -31,21 +27,13 @@ PYTHON
 python3 "$folder/slow.py" >"$folder/slow.log" &
 pids+=($!)
 
-wait_for() { # FILE PATTERN: prints what matches once it is there
-    for _ in $(seq 100); do
-        grep -o "$2" "$1" 2>/dev/null | head -1 | grep . && return
-        sleep 0.05
-    done
-    cat "$1" >&2
-    exit 1
-}
-slow=$(wait_for "$folder/slow.log" '^[0-9][0-9]*$')
+slow=$(wait_for_text "$folder/slow.log" '^[0-9][0-9]*$')
 
 start() { # BACKEND: sets `address`
-    "$EDDY_BUILD/examples/fanout" --listen 127.0.0.1:0 --backend "$1" \
+    "$build/examples/fanout" --listen 127.0.0.1:0 --backend "$1" \
         >"$folder/fanout.log" 2>&1 &
     pids+=($!)
-    address=$(wait_for "$folder/fanout.log" '127\.0\.0\.1:[0-9]*')
+    address=$(wait_for_text "$folder/fanout.log" '127\.0\.0\.1:[0-9]*')
 }
 status() {
     curl --silent --max-time 20 --output /dev/null --write-out '%{http_code}' \

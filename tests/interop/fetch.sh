@@ -2,23 +2,14 @@
 # fetch.sh - eddy fetch and the servers people run: nginx, node, Python.
 set -euo pipefail
 
-eddy="$EDDY_BUILD/eddy"
-folder=$(mktemp -d)
-pids=()
-finish() {
-    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-    wait 2>/dev/null || true
-    rm -rf "$folder"
-}
-trap finish EXIT
+# shellcheck source=tests/interop/common.bash
+. "$(dirname "$0")/common.bash"
+eddy=$build/eddy
+folder=$work
 mkdir "$folder/www" "$folder/out"
 echo "hello" >"$folder/www/hello.txt"
 head -c 20000000 /dev/urandom >"$folder/www/large.bin"
 
-fail() {
-    echo "$*"
-    exit 1
-}
 expect_status() { # WANT COMMAND...: its output is in $folder/said
     local want=$1 got=0
     shift
@@ -26,17 +17,6 @@ expect_status() { # WANT COMMAND...: its output is in $folder/said
     [ "$got" = "$want" ] || fail "$* exits $got: $(cat "$folder/said")"
 }
 said() { grep -q -- "$1" "$folder/said" || fail "$(cat "$folder/said")"; }
-wait_for_port() { # PORT
-    for _ in $(seq 100); do
-        (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return
-        sleep 0.05
-    done
-    fail "nobody listens on port $1"
-}
-free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])'
-}
 
 # ---- the servers ----
 

@@ -4,30 +4,19 @@
 # file.
 
 set -uo pipefail
-build=${EDDY_BUILD:?names a build directory}
-source=${EDDY_SOURCE:-$(readlink -f "$(dirname "$0")/../..")}
-command -v gdb >/dev/null || { echo "no gdb"; exit 77; }
+# shellcheck source=tests/interop/common.bash
+. "$(dirname "$0")/common.bash"
+needs gdb
 # A sanitizer's memory is not for gdb to look through.
 grep -q '^EDDY_SANITIZE:STRING=.' "$build/CMakeCache.txt" && exit 77
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit
-passed=0
-failed=0
-
-# shellcheck disable=SC2046 # flags are words
-cc -std=c17 -g -O1 "$source/tests/interop/gdb_target.c" \
-    $(PKG_CONFIG_PATH=$build pkg-config --static --cflags --libs eddy |
-        sed 's/-leddy/-l:libeddy.a/') -o target || exit
+compile gdb_target
 
 says() { # FILE PATTERN
     if grep -Eq "$2" "$1"; then
-        passed=$((passed + 1))
+        kept
     else
-        failed=$((failed + 1))
-        printf 'failed: nothing like "%s" in:\n' "$2"
-        cat "$1"
+        broken "nothing like \"$2\"" "$(cat "$1")"
     fi
 }
 
@@ -49,20 +38,19 @@ finds_everything() { # FILE
 questions=(-ex 'eddy fibers' -ex 'eddy bt 2' -ex 'eddy bt 3' -ex 'eddy bt 4')
 
 look -ex 'break stop_here' -ex run "${questions[@]}" \
-    -ex 'printf "back in "' -ex 'frame' target >live
+    -ex 'printf "back in "' -ex 'frame' gdb_target >live
 finds_everything live
 says live 'back in #0 .*stop_here'
 
-look -ex 'eddy bt 1' target >nothing
+look -ex 'eddy bt 1' gdb_target >nothing
 says nothing 'no process'
 
 # Where the system writes core files elsewhere there is none to look into.
-(ulimit -c unlimited; exec ./target) >/dev/null 2>&1
+(ulimit -c unlimited; exec ./gdb_target) >/dev/null 2>&1
 core=$(find . -name 'core*' | head -1)
 if [[ -n $core ]]; then
-    look "${questions[@]}" target "$core" >dead
+    look "${questions[@]}" gdb_target "$core" >dead
     finds_everything dead
 fi
 
-echo "$passed passed, $failed failed"
-((failed == 0))
+tally

@@ -5,40 +5,11 @@
 # A client that is not installed is left out.
 
 set -uo pipefail
-command -v curl >/dev/null || exit 77
-mirror=${EDDY_BUILD:?names a build directory}/examples/mirror
-work=$(mktemp -d)
-passed=0
-failed=0
-cd "$work" || exit
+# shellcheck source=tests/interop/common.bash
+. "$(dirname "$0")/common.bash"
+needs curl
+serve log "$build/examples/mirror" --listen 127.0.0.1:0
 
-finish() {
-    kill "$pid" 2>/dev/null
-    wait
-    rm -rf "$work"
-}
-"$mirror" --listen 127.0.0.1:0 >log 2>&1 &
-pid=$!
-trap finish EXIT
-until grep -qs 'listening on' log; do
-    kill -0 $pid || exit
-    sleep 0.01
-done
-url=$(grep -o 'http://.*' log)
-port=${url##*:}
-
-# The output of a command, all of it, matches a pattern.
-expect() { # PROMISE PATTERN COMMAND...
-    local output
-    output=$("${@:3}" 2>&1)
-    if [[ $output =~ ^$2$ ]]; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        printf 'failed: %s\n%s\n' "$1" "$output"
-    fi
-}
-have() { command -v "$1" >/dev/null; }
 fetch() { curl -sS --http1.1 --max-time 20 "$@"; }
 
 # A body goes there and back unharmed, sent in a way of curl's.
@@ -118,10 +89,5 @@ expect "nothing was logged as an error" 0 grep -c ERROR log
 kill -TERM $pid
 wait $pid
 status=$?
-if [ $status -ne 0 ]; then
-    echo "failed: the server ended with $status"
-    cat log
-    failed=$((failed + 1))
-fi
-echo "$passed promises kept, $failed broken"
-[ "$failed" -eq 0 ]
+[ $status -eq 0 ] || broken "the server ended with $status" "$(cat log)"
+tally

@@ -3,39 +3,11 @@
 # between: tinyproxy, microsocks, and one of node's over TLS.
 set -euo pipefail
 
-eddy="$EDDY_BUILD/eddy"
-for tool in openssl nginx node tinyproxy microsocks; do
-    command -v "$tool" >/dev/null || {
-        echo "no $tool here"
-        exit 77
-    }
-done
-folder=$(mktemp -d)
-pids=()
-finish() {
-    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-    wait 2>/dev/null || true
-    rm -rf "$folder"
-}
-trap finish EXIT
-unset http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY \
-    no_proxy NO_PROXY
-
-fail() {
-    echo "$*"
-    exit 1
-}
-free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])'
-}
-wait_for_port() { # PORT
-    for _ in $(seq 100); do
-        (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return
-        sleep 0.05
-    done
-    fail "nobody listens on port $1"
-}
+# shellcheck source=tests/interop/common.bash
+. "$(dirname "$0")/common.bash"
+needs openssl nginx node tinyproxy microsocks
+eddy=$build/eddy
+folder=$work
 fetch() { # [VARIABLE=VALUE]... URL
     rm -f "$folder/got"
     timeout 20 env SSL_CERT_FILE="$folder/ca.pem" "${@:1:$#-1}" \

@@ -2,27 +2,13 @@
 # proxy.sh - the proxy example between curl and other servers.
 set -euo pipefail
 
-folder=$(mktemp -d)
-pids=()
-finish() {
-    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-    rm -rf "$folder"
-}
-trap finish EXIT
+# shellcheck source=tests/interop/common.bash
+. "$(dirname "$0")/common.bash"
+folder=$work
 
 start() { # NAME ARGUMENT...: starts an example, sets `address`
-    local name=$1
-    shift
-    "$EDDY_BUILD/examples/$name" --listen 127.0.0.1:0 "$@" \
-        >"$folder/$name.log" 2>&1 &
-    pids+=($!)
-    for _ in $(seq 100); do
-        address=$(grep -o '127\.0\.0\.1:[0-9]*' "$folder/$name.log" | head -1) &&
-            return
-        sleep 0.05
-    done
-    cat "$folder/$name.log"
-    exit 1
+    serve "$1.log" "$build/examples/$1" --listen 127.0.0.1:0 "${@:2}"
+    address=${url#http://}
 }
 
 start mirror
@@ -32,13 +18,13 @@ proxy=$address
 
 fetch() { curl --silent --max-time 20 "$@"; }
 status() { fetch --output /dev/null --write-out '%{http_code}' "$@"; }
-expect() { # WANT GOT
-    [ "$1" = "$2" ] || { echo "expected $1, got $2"; exit 1; }
+same() { # WANT GOT
+    [ "$1" = "$2" ] || fail "expected $1, got $2"
 }
 
-expect OK "$(fetch "$proxy/?url=http://$mirror/")"
-expect 200 "$(status "$proxy/?url=http://$mirror/")"
-expect 200 "$(status --head "$proxy/?url=http://$mirror/")"
+same OK "$(fetch "$proxy/?url=http://$mirror/")"
+same 200 "$(status "$proxy/?url=http://$mirror/")"
+same 200 "$(status --head "$proxy/?url=http://$mirror/")"
 
 # Large bodies there and back, with a length and without.
 head -c 30000000 /dev/urandom >"$folder/sent"
@@ -56,11 +42,11 @@ grep -qi '^content-type: text/x' <<<"$echo"
 grep -qi '^accept: text/y' <<<"$echo"
 
 # What is wrong is said, and by whom.
-expect 400 "$(status "$proxy/")"
-expect 400 "$(status "$proxy/?url=https://$mirror/")"
-expect 400 "$(status "$proxy/?url=http://$mirror/%25%20")"
-expect 403 "$(status "$proxy/?url=http://127.0.0.1:2/")"
-expect 403 "$(status "$proxy/?url=http://$mirror@127.0.0.1:2/")"
-expect 403 "$(status "$proxy/?url=http://me@$mirror/")"
-expect 502 "$(status "$proxy/?url=http://127.0.0.1:1/")"
-expect OK "$(fetch "$proxy/?url=http://$mirror/")"
+same 400 "$(status "$proxy/")"
+same 400 "$(status "$proxy/?url=https://$mirror/")"
+same 400 "$(status "$proxy/?url=http://$mirror/%25%20")"
+same 403 "$(status "$proxy/?url=http://127.0.0.1:2/")"
+same 403 "$(status "$proxy/?url=http://$mirror@127.0.0.1:2/")"
+same 403 "$(status "$proxy/?url=http://me@$mirror/")"
+same 502 "$(status "$proxy/?url=http://127.0.0.1:1/")"
+same OK "$(fetch "$proxy/?url=http://$mirror/")"

@@ -2,14 +2,9 @@
 # resilient.sh - the example with all policies, before servers that fail.
 set -euo pipefail
 
-folder=$(mktemp -d)
-pids=()
-finish() {
-    for pid in "${pids[@]}"; do kill -CONT "$pid" 2>/dev/null || true; done
-    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-    rm -rf "$folder"
-}
-trap finish EXIT
+# shellcheck source=tests/interop/common.bash
+. "$(dirname "$0")/common.bash"
+folder=$work
 
 # Three addresses, one port, and a name for them.
 cat >"$folder/server.py" <<'PYTHON'
@@ -31,35 +26,27 @@ print(server.server_port, flush=True)
 server.serve_forever()
 PYTHON
 
-wait_for() { # FILE PATTERN: prints what matches once it is there
-    for _ in $(seq 100); do
-        grep -o "$2" "$1" 2>/dev/null | head -1 | grep . && return
-        sleep 0.05
-    done
-    cat "$1" >&2
-    exit 1
-}
-serve() { # NUMBER PORT [busy]: sets `pid`
+start() { # NUMBER PORT [busy]: sets `pid`
     python3 "$folder/server.py" "127.0.0.$1" "${@:2}" >"$folder/$1.log" \
         2>&1 &
     pid=$!
     pids+=("$pid")
-    wait_for "$folder/$1.log" '^[0-9][0-9]*$' >/dev/null
+    wait_for_text "$folder/$1.log" '^[0-9][0-9]*$' >/dev/null
 }
 
-serve 1 0
+start 1 0
 port=$(cat "$folder/1.log")
 first=$pid
-serve 2 "$port"
+start 2 "$port"
 second=$pid
-serve 3 "$port" busy
+start 3 "$port" busy
 printf '127.0.0.%d backend.test\n' 1 2 3 >"$folder/hosts"
 
-EDDY_HOSTS_FILE=$folder/hosts "$EDDY_BUILD/examples/resilient" \
+EDDY_HOSTS_FILE=$folder/hosts "$build/examples/resilient" \
     --listen 127.0.0.1:0 --backend "http://backend.test:$port/" \
     >"$folder/resilient.log" 2>&1 &
 pids+=($!)
-address=$(wait_for "$folder/resilient.log" '127\.0\.0\.1:[0-9]*')
+address=$(wait_for_text "$folder/resilient.log" '127\.0\.0\.1:[0-9]*')
 
 all_well() { # COUNT: so many requests, every one answered
     local i

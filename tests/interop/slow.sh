@@ -7,28 +7,13 @@
 # or its loop held up would not answer at all.
 
 set -uo pipefail
-command -v curl >/dev/null || exit 77
-command -v slowhttptest >/dev/null || exit 77
-mirror=${EDDY_BUILD:?names a build directory}/examples/mirror
-work=$(mktemp -d)
-cd "$work" || exit
+# shellcheck source=tests/interop/common.bash
+. "$(dirname "$0")/common.bash"
+needs curl slowhttptest
 connections=200
 seconds=8
 
-finish() {
-    kill "$pid" "${attack:-}" 2>/dev/null
-    wait
-    rm -rf "$work"
-}
-"$mirror" --listen 127.0.0.1:0 >log 2>&1 &
-pid=$!
-trap finish EXIT
-until grep -qs 'listening on' log; do
-    kill -0 $pid || exit
-    sleep 0.01
-done
-url=$(grep -o 'http://.*' log)
-failed=0
+serve log "$build/examples/mirror" --listen 127.0.0.1:0
 
 # How many connections the server has.
 open() { find "/proc/$pid/fd" -lname 'socket:*' | wc -l; }

@@ -7,9 +7,8 @@
 # nothing is missing but that: of a CA it is told of, with 89 days left, and
 # with a place for revocation lists, which is not looked at.
 
-source=$(readlink -f "$(dirname "$0")/../..")
 # shellcheck source=tests/interop/tls_common.bash
-. "$source/tests/interop/tls_common.bash"
+. "$(dirname "$0")/tls_common.bash"
 testssl=$(command -v testssl || command -v testssl.sh) ||
     { echo "no testssl"; exit 77; }
 

@@ -4,9 +4,8 @@
 # many things at once over few connections, resumes sessions, sends much, and
 # gives up what never ends, of which nothing is left on the server.
 
-source=$(readlink -f "$(dirname "$0")/../..")
 # shellcheck source=tests/interop/tls_common.bash
-. "$source/tests/interop/tls_common.bash"
+. "$(dirname "$0")/tls_common.bash"
 certificates() { make_ca ca 'Test CA' && issue site DNS:localhost,IP:127.0.0.1; }
 prepare certificates
 compile tls_target

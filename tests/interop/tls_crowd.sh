@@ -4,9 +4,8 @@
 # fails, and after 10,000 handshakes the server holds no more memory and
 # descriptors than after the first 2,000.
 
-source=$(readlink -f "$(dirname "$0")/../..")
 # shellcheck source=tests/interop/tls_common.bash
-. "$source/tests/interop/tls_common.bash"
+. "$(dirname "$0")/tls_common.bash"
 for program in wrk h2load; do
     have $program || { echo "no $program"; exit 77; }
 done

@@ -3,9 +3,8 @@
 # tls_failures.sh - eddy fetch over TLS from servers that die, lie and keep
 # silent: each gets an error of its own, and nothing ever hangs.
 
-source=$(readlink -f "$(dirname "$0")/../..")
 # shellcheck source=tests/interop/tls_common.bash
-. "$source/tests/interop/tls_common.bash"
+. "$(dirname "$0")/tls_common.bash"
 eddy=$build/eddy
 certificates() { make_ca ca 'Test CA' && issue good DNS:good.test; }
 prepare certificates

@@ -5,9 +5,8 @@
 # bodies both ways; and what is wrong with a certificate is said in clear words.
 # A server that is not installed is left out.
 
-source=$(readlink -f "$(dirname "$0")/../..")
 # shellcheck source=tests/interop/tls_common.bash
-. "$source/tests/interop/tls_common.bash"
+. "$(dirname "$0")/tls_common.bash"
 eddy=$build/eddy
 
 # One for each thing that can be wrong; the name tells it.

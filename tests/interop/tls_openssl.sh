@@ -6,52 +6,17 @@
 
 set -uo pipefail
 
-build=${EDDY_BUILD:?names a build directory}
-source=${EDDY_SOURCE:-$(readlink -f "$(dirname "$0")/../..")}
-for program in openssl cc python3; do
-    command -v "$program" >/dev/null || { echo "no $program"; exit 77; }
-done
+# shellcheck source=tests/interop/common.bash
+. "$(dirname "$0")/common.bash"
+needs openssl cc python3
 umask 077
-work=$(mktemp -d)
-pids=()
-passed=0
-failed=0
-finish() {
-    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null; done
-    wait 2>/dev/null
-    rm -rf "$work"
-}
-trap finish EXIT
-cd "$work" || exit 1
-
-# A command's output has a text in it.
-expect() { # PROMISE TEXT COMMAND...
-    local output
-    output=$("${@:3}" 2>&1)
-    if [[ $output == *"$2"* ]]; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        printf 'failed: %s: no "%s" in\n%s\n' "$1" "$2" "$output"
-    fi
-}
 port_of() { # LOG
     for _ in $(seq 200); do
         grep -os 'listening on .*' "$1" | sed 's/.*://' | grep . && return
         sleep 0.02
     done
 }
-free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])'
-}
-
-sanitize=$(sed -n 's/^EDDY_SANITIZE:STRING=//p' "$build/CMakeCache.txt")
-# shellcheck disable=SC2046 # flags are words
-cc -std=gnu17 -g -O1 ${sanitize:+"-fsanitize=$sanitize"} \
-    "$source/tests/interop/tls_openssl.c" \
-    $(PKG_CONFIG_PATH=$build pkg-config --static --cflags --libs eddy |
-        sed 's/-leddy/-l:libeddy.a/') -o ours || exit 1
+compile tls_openssl
 
 # ---- certificates ----
 
@@ -86,8 +51,8 @@ issue() { # NAME USAGE ALTERNATIVE-NAMES [DAYS]
 
 # ---- our server ----
 
-serve() { # FOLDER OPTION...: sets port and pid
-    ./ours serve "$@" >"server.${#pids[@]}" 2>&1 &
+start() { # FOLDER OPTION...: sets port and pid
+    ./tls_openssl serve "$@" >"server.${#pids[@]}" 2>&1 &
     pid=$!
     port=$(port_of "server.${#pids[@]}")
     pids+=("$pid")
@@ -108,63 +73,63 @@ reuse() { # OPTION...
 
 mkdir folder
 cp site.pem other.pem folder
-serve folder alpn=http/1.1,h2 ocsp=site.ocsp secret=secret
+start folder alpn=http/1.1,h2 ocsp=site.ocsp secret=secret
 first_port=$port
-expect "a line is answered" "heard hello" s_client
-expect "the certificate is good" "Verify return code: 0 (ok)" s_client
-expect "TLS 1.3 is spoken" "New, TLSv1.3" s_client
-expect "TLS 1.2 is spoken" "New, TLSv1.2" s_client -tls1_2
-expect "TLS 1.1 is not" "alert protocol version" s_client -tls1_1 \
+expect_in "a line is answered" "heard hello" s_client
+expect_in "the certificate is good" "Verify return code: 0 (ok)" s_client
+expect_in "TLS 1.3 is spoken" "New, TLSv1.3" s_client
+expect_in "TLS 1.2 is spoken" "New, TLSv1.2" s_client -tls1_2
+expect_in "TLS 1.1 is not" "alert protocol version" s_client -tls1_1 \
     -cipher ALL@SECLEVEL=0
-expect "old ciphers are not" "alert handshake failure" s_client -tls1_2 \
+expect_in "old ciphers are not" "alert handshake failure" s_client -tls1_2 \
     -cipher AES128-GCM-SHA256:ECDHE-ECDSA-AES128-SHA
-expect "the name chooses the certificate" "subject=CN = other" \
+expect_in "the name chooses the certificate" "subject=CN = other" \
     s_client -servername www.b.org
-expect "another name gets the first one" "subject=CN = site" \
+expect_in "another name gets the first one" "subject=CN = site" \
     s_client -servername www.c.org
-expect "no name gets the first one" "subject=CN = site" \
+expect_in "no name gets the first one" "subject=CN = site" \
     s_client_plain -noservername
-expect "the server's order of protocols counts" "ALPN protocol: http/1.1" \
+expect_in "the server's order of protocols counts" "ALPN protocol: http/1.1" \
     s_client -alpn h2,http/1.1
-expect "nothing in common is refused" "alert no application protocol" \
+expect_in "nothing in common is refused" "alert no application protocol" \
     s_client -alpn gopher
-expect "the response is stapled" "OCSP Response Status: successful" \
+expect_in "the response is stapled" "OCSP Response Status: successful" \
     s_client -status
-expect "nobody renegotiates" "no renegotiation" bash -c "
+expect_in "nobody renegotiates" "no renegotiation" bash -c "
     (sleep 0.2; echo R; sleep 0.2) | timeout 20 openssl s_client -tls1_2 \
         -connect 127.0.0.1:$port 2>&1"
-expect "tickets of TLS 1.3 are taken" "Reused, TLSv1.3" reuse
-expect "tickets of TLS 1.2 are taken" "Reused, TLSv1.2" reuse -tls1_2
+expect_in "tickets of TLS 1.3 are taken" "Reused, TLSv1.3" reuse
+expect_in "tickets of TLS 1.2 are taken" "Reused, TLSv1.2" reuse -tls1_2
 s_client -sess_out session >/dev/null
-serve folder secret=secret
-expect "and by a server with the same secret" "Reused, TLSv1.3" \
+start folder secret=secret
+expect_in "and by a server with the same secret" "Reused, TLSv1.3" \
     s_client -sess_in session
 s_client -sess_out session >/dev/null
 port=$first_port
-expect "in both directions" "Reused, TLSv1.3" s_client -sess_in session
+expect_in "in both directions" "Reused, TLSv1.3" s_client -sess_in session
 
-serve folder
+start folder
 s_client -sess_out session >/dev/null
 cp renewed.pem folder/site.pem
 kill -HUP "$pid"
 until grep -q reloaded "server.$((${#pids[@]} - 1))"; do sleep 0.02; done
-expect "a reload shows the new certificate" "subject=CN = renewed" s_client
-expect "and takes the tickets from before" "Reused, TLSv1.3" \
+expect_in "a reload shows the new certificate" "subject=CN = renewed" s_client
+expect_in "and takes the tickets from before" "Reused, TLSv1.3" \
     s_client -sess_in session
 echo nonsense >folder/site.pem
 kill -HUP "$pid"
 until grep -q ETLSCONFIG "server.$((${#pids[@]} - 1))"; do sleep 0.02; done
-expect "a reload that fails changes nothing" "subject=CN = renewed" s_client
+expect_in "a reload that fails changes nothing" "subject=CN = renewed" s_client
 cp site.pem folder
 
-serve folder ca=ca.pem required
-expect "clients must show a certificate" "certificate required" s_client
-expect "who shows one is heard" "heard hello" \
+start folder ca=ca.pem required
+expect_in "clients must show a certificate" "certificate required" s_client
+expect_in "who shows one is heard" "heard hello" \
     s_client -cert ann.crt -key ann.key
-expect "clients are told who signs them" "CN = Test CA" s_client
-expect "the server knows whom it speaks to" "verified peer=CN=ann" \
+expect_in "clients are told who signs them" "CN = Test CA" s_client
+expect_in "the server knows whom it speaks to" "verified peer=CN=ann" \
     cat "server.$((${#pids[@]} - 1))"
-expect "and who had nothing to show" \
+expect_in "and who had nothing to show" \
     "ED_ECERT: the peer showed no certificate" \
     cat "server.$((${#pids[@]} - 1))"
 
@@ -182,46 +147,46 @@ s_server() { # OPTION...: sets port
     done
 }
 ask() { # NAME OPTION...
-    timeout 20 ./ours ask "127.0.0.1:$port" "$@"
+    timeout 20 ./tls_openssl ask "127.0.0.1:$port" "$@"
 }
 
 s_server site -alpn h2
-expect "a good server is believed" "TLSv1.3 alpn= name=a.org new verified" \
+expect_in "a good server is believed" "TLSv1.3 alpn= name=a.org new verified" \
     ask a.org ca=ca.pem
-expect "an address is checked" "new verified peer=CN=site" \
+expect_in "an address is checked" "new verified peer=CN=site" \
     ask 127.0.0.1 ca=ca.pem
-expect "the second connection resumes" "name=a.org resumed verified" \
+expect_in "the second connection resumes" "name=a.org resumed verified" \
     ask a.org ca=ca.pem
-expect "a protocol is agreed on" "alpn=h2" ask a.org ca=ca.pem \
+expect_in "a protocol is agreed on" "alpn=h2" ask a.org ca=ca.pem \
     alpn=http/1.1,h2
-expect "another name is refused" \
+expect_in "another name is refused" \
     "ED_ECERT: certificate is for a.org, 127.0.0.1, not for b.org" \
     ask b.org ca=ca.pem
-expect "an unknown issuer is refused" "of an unknown issuer, Test CA" \
+expect_in "an unknown issuer is refused" "of an unknown issuer, Test CA" \
     ask a.org ca=other_ca.pem
-expect "the system trusts nobody of ours" "of an unknown issuer" ask a.org
+expect_in "the system trusts nobody of ours" "of an unknown issuer" ask a.org
 pin=$(openssl x509 -in site.crt -noout -pubkey |
     openssl pkey -pubin -outform DER | openssl dgst -sha256 -binary |
     openssl base64)
-expect "a pin is enough" "new verified" ask a.org no_verify "pin=sha256//$pin"
+expect_in "a pin is enough" "new verified" ask a.org no_verify "pin=sha256//$pin"
 print=$(openssl x509 -in site.crt -noout -fingerprint -sha256)
-expect "and so is a fingerprint" "new verified" ask a.org no_verify \
+expect_in "and so is a fingerprint" "new verified" ask a.org no_verify \
     "pin=sha256:${print#*=}"
 pin=$(openssl rand -base64 32)
-expect "a wrong pin is not" "none of those pinned" \
+expect_in "a wrong pin is not" "none of those pinned" \
     ask a.org ca=ca.pem "pin=sha256//$pin"
 s_server site -tls1_2
-expect "TLS 1.2 resumes, too" "TLSv1.2 alpn= name=a.org resumed verified" \
+expect_in "TLS 1.2 resumes, too" "TLSv1.2 alpn= name=a.org resumed verified" \
     ask a.org ca=ca.pem
 s_server site -tls1_1 -cipher ALL@SECLEVEL=0
-expect "TLS 1.1 is refused" "ED_ETLS: the peer knows no TLS version of ours" ask a.org ca=ca.pem
+expect_in "TLS 1.1 is refused" "ED_ETLS: the peer knows no TLS version of ours" ask a.org ca=ca.pem
 s_server old
-expect "an expired certificate is refused" "certificate of a.org expired on" \
+expect_in "an expired certificate is refused" "certificate of a.org expired on" \
     ask a.org ca=ca.pem
 s_server site -Verify 1 -CAfile ca.pem -verify_return_error
-expect "a certificate is shown to who asks" "peer=CN=site" \
+expect_in "a certificate is shown to who asks" "peer=CN=site" \
     ask a.org ca=ca.pem certificate=ann.pem
-expect "and needed where demanded" "ED_ETLS" ask a.org ca=ca.pem
+expect_in "and needed where demanded" "ED_ETLS" ask a.org ca=ca.pem
 
 port=$(free_port)
 python3 -c "
@@ -236,12 +201,8 @@ while True:
         pass
     c.close()" &
 pids+=($!)
-for _ in $(seq 200); do
-    (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && break
-    sleep 0.02
-done
-expect "who speaks no TLS is found out" "the peer speaks no TLS" \
+wait_for_port "$port"
+expect_in "who speaks no TLS is found out" "the peer speaks no TLS" \
     ask a.org ca=ca.pem
 
-echo "$passed passed, $failed failed"
-[ $failed -eq 0 ]
+tally

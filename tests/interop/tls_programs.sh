@@ -5,9 +5,8 @@
 # unharmed, they resume, renew keys and leave in the middle; certificates of
 # clients count. A program that is not installed is left out.
 
-source=$(readlink -f "$(dirname "$0")/../..")
 # shellcheck source=tests/interop/tls_common.bash
-. "$source/tests/interop/tls_common.bash"
+. "$(dirname "$0")/tls_common.bash"
 compile tls_target
 
 certificates() {

@@ -7,18 +7,9 @@
 # installed is left out.
 
 set -uo pipefail
-command -v curl >/dev/null && command -v openssl >/dev/null || exit 77
-mirror=${EDDY_BUILD:?names a build directory}/examples/mirror
-work=$(mktemp -d)
-passed=0
-failed=0
-cd "$work" || exit
-
-finish() {
-    kill "$pid" 2>/dev/null
-    wait
-    rm -rf "$work"
-}
+# shellcheck source=tests/interop/common.bash
+. "$(dirname "$0")/common.bash"
+needs curl openssl
 
 make_certificate() { # SUBJECT
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
@@ -30,30 +21,10 @@ make_certificate() { # SUBJECT
 
 make_certificate first
 cp site.pem first.pem
-"$mirror" --listen 127.0.0.1:0 --certfile site.pem --keyfile site.key \
-    --log debug >log 2>&1 &
-pid=$!
-trap finish EXIT
-until grep -qs 'listening on' log; do
-    kill -0 $pid || exit
-    sleep 0.01
-done
-address=$(grep -o 'https://.*' log)
-port=${address##*:}
+serve log "$build/examples/mirror" --listen 127.0.0.1:0 --certfile site.pem \
+    --keyfile site.key --log debug
 url=https://localhost:$port
 
-# The output of a command, all of it, matches a pattern.
-expect() { # PROMISE PATTERN COMMAND...
-    local output
-    output=$("${@:3}" 2>&1)
-    if [[ $output =~ ^$2$ ]]; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        printf 'failed: %s\n%s\n' "$1" "$output"
-    fi
-}
-have() { command -v "$1" >/dev/null; }
 fetch() { curl -sS --max-time 20 --cacert site.pem "$@"; }
 round_trip() { # OPTION...
     fetch "$@" -o back "$url/" && cmp "$work/large" back
@@ -255,5 +226,4 @@ expect "and requests go on" OK fetch "$url/"
 failed_before=$(grep -c 'TLS handshake with .* failed' log)
 expect "failures were logged" '[1-9][0-9]*' echo "$failed_before"
 
-printf '%d passed, %d failed\n' "$passed" "$failed"
-((failed == 0))
+tally

@@ -631,6 +631,20 @@ static void a_value_that_could_split_a_reply_is_told(void **state)
     assert_true(ed_http1_is_token(ED_BYTES("X-Long-Name-Of-More-Than-A-Word")));
 }
 
+static void a_token_of_a_list_is_found_whole_in_any_case(void **state)
+{
+    struct ed_bytes list = ED_BYTES("keep-alive,, \tClose ,x");
+
+    (void)state;
+    assert_true(ed_http1_lists(list, ED_BYTES("keep-alive")));
+    assert_true(ed_http1_lists(list, ED_BYTES("close")));
+    assert_true(ed_http1_lists(list, ED_BYTES("X")));
+    assert_false(ed_http1_lists(list, ED_BYTES("keep")));
+    assert_false(ed_http1_lists(list, ED_BYTES("closed")));
+    assert_false(ed_http1_lists(ED_BYTES(""), ED_BYTES("close")));
+    assert_false(ed_http1_lists(ed_bytes(NULL), ED_BYTES("close")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -658,6 +672,7 @@ int main(void)
         cmocka_unit_test(a_head_too_large_is_refused_at_its_limit),
         cmocka_unit_test(reasons_belong_to_statuses),
         cmocka_unit_test(a_value_that_could_split_a_reply_is_told),
+        cmocka_unit_test(a_token_of_a_list_is_found_whole_in_any_case),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

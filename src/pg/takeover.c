@@ -1,0 +1,232 @@
+/*
+ * takeover.c - a link in one fiber's hands: for COPY, streams, scripts and
+ * LISTEN, which pipelines cannot do.
+ *
+ * Owns the way there and back. Meanwhile nothing is watched in the loop: the
+ * fiber waits for the socket itself, and finds out itself when it breaks.
+ */
+#include "pg/flight.h"
+
+#include <eddy/log.h>
+
+int pg_link_take_over(struct pg_link *link, PGconn **conn)
+{
+    if (!pg_link_open_for_calls(link) || link->load ||
+        !PQexitPipelineMode(link->conn))
+        return ed_fail(ED_EDATABASE, "PostgreSQL: the connection is not idle");
+    pg_link_unwatch(link);
+    link->taken = true;
+    *conn = link->conn;
+    return 0;
+}
+
+static bool is_idle(PGconn *conn)
+{
+    PGTransactionStatusType status = PQtransactionStatus(conn);
+    return status != PQTRANS_ACTIVE && status != PQTRANS_UNKNOWN;
+}
+
+void pg_link_put_back(struct pg_link *link)
+{
+    link->taken = false;
+    link->idle_since = ed_now();
+    if (is_idle(link->conn) && PQenterPipelineMode(link->conn))
+        pg_link_watch(link);
+    else
+        pg_link_break(link, PQerrorMessage(link->conn));
+}
+
+/* ---- waiting ---- */
+
+static int gone(struct pg_link *link)
+{
+    const char *words = PQerrorMessage(link->conn);
+    return ed_fail(ED_EUNCERTAIN, "PostgreSQL: %.*s", (int)strcspn(words, "\n"),
+                   words);
+}
+
+/* A wait for both directions at once. */
+struct either {
+    ed_fiber *fiber;
+    struct ed_io *io;
+    struct ed_op in, out;
+};
+
+static bool stop_either(void *arg)
+{
+    struct either *e = arg;
+    ed_io_stop(e->io, &e->in);
+    ed_io_stop(e->io, &e->out);
+    return true;
+}
+
+static void either_done(struct ed_op *op, ssize_t result)
+{
+    struct either *e = op->user;
+    stop_either(e);
+    ed_wake(e->fiber, (int)result);
+}
+
+static int wait_either(struct ed_io *io)
+{
+    struct either e = {
+        .fiber = ed_fiber_self(),
+        .io = io,
+        .in = {.kind = ED_OP_READABLE, .done = either_done, .user = &e},
+        .out = {.kind = ED_OP_WRITABLE, .done = either_done, .user = &e},
+    };
+    int cancelled = ed_checkpoint();
+    if (cancelled)
+        return cancelled;
+    ssize_t n = ed_io_start(io, &e.out);
+    if (n == ED_IO_PENDING)
+        n = ed_io_start(io, &e.in);
+    if (n == ED_IO_PENDING)
+        return ed_park("PostgreSQL", stop_either, &e);
+    stop_either(&e);
+    return (int)n;
+}
+
+/* A server that writes itself may not read until it has been read. */
+int pg_link_wait(struct pg_link *link, bool writable)
+{
+    struct ed_op op = {.kind = ED_OP_READABLE};
+    return writable ? wait_either(&link->io)
+                    : (int)ed_io_await(&link->io, &op, "PostgreSQL");
+}
+
+int pg_link_flush(struct pg_link *link)
+{
+    for (;;) {
+        int left = PQflush(link->conn);
+        if (left < 0)
+            return gone(link);
+        if (!left)
+            return 0;
+        /* A server that is writing itself reads when it has been read. */
+        int err = pg_link_wait(link, true);
+        if (err)
+            return err;
+        if (!pg_link_consume(link))
+            return gone(link);
+    }
+}
+
+int pg_link_result(struct pg_link *link, PGresult **result)
+{
+    *result = NULL;
+    while (PQisBusy(link->conn)) {
+        int err = pg_link_wait(link, false);
+        if (err)
+            return err;
+        if (!pg_link_consume(link) && PQisBusy(link->conn))
+            return gone(link);
+    }
+    *result = PQgetResult(link->conn);
+    if (!*result || PQstatus(link->conn) != CONNECTION_BAD)
+        return 0;
+    PQclear(*result);
+    *result = NULL;
+    return gone(link);
+}
+
+/* ---- dropping work ---- */
+
+static int drop_copy(struct pg_link *link)
+{
+    for (;;) {
+        char *data;
+        int n = PQgetCopyData(link->conn, &data, 1);
+        if (n < 0)
+            return 0;
+        PQfreemem(data);
+        if (n > 0)
+            continue;
+        int err = pg_link_wait(link, false);
+        if (err)
+            return err;
+        if (!pg_link_consume(link))
+            return gone(link);
+    }
+}
+
+static int drop_result(struct pg_link *link, PGresult *result)
+{
+    ExecStatusType status = PQresultStatus(result);
+    PQclear(result);
+    if (status == PGRES_COPY_OUT)
+        return drop_copy(link);
+    if (status == PGRES_COPY_IN && PQputCopyEnd(link->conn, "given up") < 0)
+        return gone(link);
+    return pg_link_flush(link);
+}
+
+/* Reads and drops up to the end, which is NULL, or in a pipeline the result of
+ * the sync behind it, while NULL parts what its statements give. A pipeline
+ * without any has nothing twice in a row. */
+static int drop_results(struct pg_link *link)
+{
+    bool pipeline = PQpipelineStatus(link->conn) != PQ_PIPELINE_OFF;
+    bool nothing = false;
+    for (;;) {
+        PGresult *result;
+        int err = pg_link_result(link, &result);
+        if (err)
+            return err;
+        if (!result && (!pipeline || nothing))
+            return 0;
+        nothing = !result;
+        if (PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
+            PQclear(result);
+            return PQexitPipelineMode(link->conn) ? 0 : gone(link);
+        }
+        err = result ? drop_result(link, result) : 0;
+        if (err)
+            return err;
+    }
+}
+
+static int drop_all(void *arg)
+{
+    struct pg_link *link = arg;
+    if (PQtransactionStatus(link->conn) != PQTRANS_ACTIVE)
+        return 0;
+    int err = pg_cancel_request(link);
+    if (!err)
+        err = pg_link_flush(link);
+    return err ? err : drop_results(link);
+}
+
+static int drop_in_background(void *arg)
+{
+    struct pg_link *link = arg;
+    link->dropping = ed_fiber_self();
+    int err = link->closed ? ED_ECLOSED
+                           : ed_with_timeout(link->goodbye, drop_all, link);
+    link->dropping = NULL;
+    if (!link->closed) {
+        if (err)
+            pg_link_break(link, "what it did could not be ended");
+        else
+            pg_link_put_back(link);
+        if (!link->broken)
+            link->owner->room(link);
+    }
+    pg_link_leave(link);
+    return 0;
+}
+
+void pg_link_drop_work(struct pg_link *link)
+{
+    pg_link_enter(link);
+    if (!ed_background(drop_in_background, link))
+        return;
+    pg_link_break(link, "what it did could not be ended");
+    pg_link_leave(link);
+}
+
+void pg_takeover_forget(struct pg_link *link)
+{
+    if (link->dropping)
+        ed_fiber_cancel(link->dropping, ED_ECANCELED);
+}
