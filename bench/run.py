@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Runs benchmarks against their peers and prints what came out.
 
-    bench/run.py [pong|pipeline|fanout|idle|tls|client|pg|redis|fiber|parser|
-                  json]... [--json] [--rounds N] [--seconds S] [--only a,b]
-                 [--quick]
+    bench/run.py [pong|pipeline|fanout|idle|tls|client|pg|redis|arena|fiber|
+                  parser|json]... [--json] [--rounds N] [--seconds S]
+                 [--only a,b] [--quick]
 
 The server under test has processor 0 for itself, the load generator (and the
 slow backend of `fanout`) processor 1. Every round measures every server once,
@@ -24,7 +24,7 @@ import statistics
 import subprocess
 import sys
 
-from rig import bench_client, bench_databases, bench_tls
+from rig import bench_arena, bench_client, bench_databases, bench_tls
 from rig import machine, measure, paths, plot, servers, table
 from rig.report import Report
 from rig.rounds import check_greeting, measured, need_built, progress
@@ -413,6 +413,7 @@ BENCHMARKS = {
     "client": (bench_client.run, 6, 1.5),
     "pg": (bench_databases.pg, 6, 2),
     "redis": (bench_databases.redis, 6, 2),
+    "arena": (bench_arena.run, 6, 1),
     "fiber": (fiber, None, None),
     "parser": (parser, None, None),
     "json": (json_writer, None, None),

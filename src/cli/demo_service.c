@@ -68,7 +68,6 @@ int demo_service_main(int argc, char **argv)
     (void)argv;
     if (argc > 1)
         return usage_error("demo-service: takes no arguments");
-    /* Waiting is all it does: late timers would be in every figure. */
     err = ed_run(serve, NULL);
     if (err) {
         fprintf(stderr, "eddy demo-service: %s\n", ed_err_text(err));

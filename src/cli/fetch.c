@@ -211,11 +211,12 @@ int fetch_main(int argc, char **argv)
     };
     int status = fetch_read_options(&run.settings, argc, argv);
 
-    if (!status && run.settings.help) {
+    if (!status && run.settings.help)
         fetch_show_help();
-    } else if (!status && run.jobs) {
-        status = take_urls(&run, argc, argv) ? EXIT_FAILED : fetch_jobs(&run);
-    }
+    else if (!status && (!run.jobs || take_urls(&run, argc, argv)))
+        status = EXIT_FAILED;
+    else if (!status)
+        status = fetch_jobs(&run);
     free_run(&run);
     return status;
 }

@@ -119,7 +119,8 @@ int fetch_take_url(struct fetch_job *job, char *argument);
  * error after saying on standard error what is wrong. */
 int fetch_open_client(struct fetch_run *run);
 
-/* Gives it up, and writes the cookies if that was asked for. As above. */
+/* Gives up what there is of it; if there is a client, writes the cookies if
+ * that was asked for. As above. */
 int fetch_close_client(struct fetch_run *run);
 
 /* The options of each fetch. Returns as above. */

@@ -208,10 +208,12 @@ int fetch_open_client(struct fetch_run *run)
 
 int fetch_close_client(struct fetch_run *run)
 {
+    /* Without a client the jar may have been read in part only. */
+    bool whole = run->client && run->jar;
     int err = 0;
 
     ed_client_free(run->client);
-    if (run->jar && run->settings.cookie_jar)
+    if (whole && run->settings.cookie_jar)
         err = ed_jar_save(run->jar, run->settings.cookie_jar, true);
     if (err)
         fail(err);

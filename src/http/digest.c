@@ -127,9 +127,7 @@ static int hash(enum ed_digest kind, const struct ed_bytes *const parts[],
     }
     if (!err)
         err = ed_digest_text(kind, ed_buf_bytes(&text), out);
-    if (text.ptr)
-        ed_erase(text.ptr, text.len); /* a password may be in it */
-    ed_buf_free(&text);
+    ed_erase_buf(&text); /* a password may be in it */
     return err;
 }
 

@@ -52,11 +52,10 @@ static int write_all(const ed_jar *jar, FILE *file, bool sessions)
     ed_list_each (link, &jar->cookies) {
         const struct ed_cookie *c =
             ED_CONTAINER(link, struct ed_cookie, in_jar);
+        bool lasts = c->expires ? c->expires > now : sessions;
 
-        if (c->expires ? c->expires > now : sessions) {
-            if (can_be_written(c))
-                write_cookie(file, c);
-        }
+        if (lasts && can_be_written(c))
+            write_cookie(file, c);
     }
     if (fflush(file) || ferror(file) || fsync(fileno(file)))
         return errno ? -errno : -EIO;

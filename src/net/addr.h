@@ -30,7 +30,8 @@ ED_CHECK int ed_endpoint_of(struct ed_endpoint *out, struct ed_bytes host,
                             uint16_t port);
 
 /* Whether the text is the name of a host: labels of letters, digits, '-' and
- * '_', a final dot allowed, and not ending in a number. */
+ * '_', a final dot allowed, and not ending in a number. Of at most ED_HOST_MAX
+ * characters without that dot. */
 bool ed_host_is_name(struct ed_bytes host);
 
 #endif

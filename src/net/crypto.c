@@ -90,3 +90,10 @@ void ed_erase(void *secret, size_t len)
 {
     OPENSSL_cleanse(secret, len);
 }
+
+void ed_erase_buf(struct ed_buf *buf)
+{
+    if (buf->ptr)
+        ed_erase(buf->ptr, buf->cap);
+    ed_buf_free(buf);
+}

@@ -46,4 +46,7 @@ ED_CHECK int ed_random(void *out, size_t len);
 /* Overwrites a secret for good. */
 void ed_erase(void *secret, size_t len);
 
+/* Overwrites all that a buffer has room for, and frees it. */
+void ed_erase_buf(struct ed_buf *buf);
+
 #endif

@@ -132,9 +132,10 @@ static int ask_for(SSL *ssl, const char *name)
     char host[ED_HOST_MAX + 1];
     size_t len = strlen(name);
 
-    memcpy(host, name, len + 1);
-    if (host[len - 1] == '.')
-        host[len - 1] = '\0';
+    if (name[len - 1] == '.')
+        len--;
+    memcpy(host, name, len);
+    host[len] = '\0';
     return SSL_set_tlsext_host_name(ssl, host) ? 0 : ED_ENOMEM;
 }
 

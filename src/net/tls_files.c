@@ -86,13 +86,6 @@ static int refuse_file(const char *path, int err)
     return ed_tls_refuse("%s: %s", path, ed_err_text(err));
 }
 
-static void free_secret(struct ed_buf *buf)
-{
-    if (buf->ptr)
-        ed_erase(buf->ptr, buf->cap);
-    ed_buf_free(buf);
-}
-
 static void warn_if_public(const char *path, mode_t mode)
 {
     if (S_ISREG(mode) && mode & S_IROTH)
@@ -110,7 +103,7 @@ int ed_tls_secret_read(struct ed_buf *out, const char *path)
         err = ed_tls_refuse("%s: a secret of %zu bytes; at least %d are needed",
                             path, out->len, SECRET_MIN);
     if (err)
-        free_secret(out);
+        ed_erase_buf(out);
     else
         warn_if_public(path, mode);
     return err;
@@ -366,8 +359,8 @@ int ed_tls_identity_read(struct ed_tls_identity **out,
     struct ed_buf certificate = {0}, key = {0}, ocsp = {0};
     int err = read_identity(out, files, &certificate, &key, &ocsp);
 
-    free_secret(&certificate); /* it may hold the key as well */
-    free_secret(&key);
+    ed_erase_buf(&certificate); /* it may hold the key as well */
+    ed_erase_buf(&key);
     ed_buf_free(&ocsp);
     return err;
 }
@@ -530,7 +523,7 @@ int ed_tls_trust_read(struct ed_tls_trust *out, const char *path)
         .store = X509_STORE_new(),
         .names = sk_X509_NAME_new_null(),
     };
-    int count = ED_ENOMEM;
+    int count;
 
     if (!trust.store || !trust.names)
         count = ED_ENOMEM;

@@ -177,9 +177,7 @@ void ed_tls_tickets_unref(struct ed_tls_tickets *t)
 {
     if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) > 1)
         return;
-    if (t->given.ptr)
-        ed_erase(t->given.ptr, t->given.cap);
-    ed_buf_free(&t->given);
+    ed_erase_buf(&t->given);
     ed_erase(t, sizeof(*t));
     free(t);
 }
@@ -202,12 +200,11 @@ enum ed_ticket_age ed_tls_tickets_find(struct ed_tls_tickets *t, int64_t now,
     enum ed_ticket_age age = ED_TICKET_UNKNOWN;
 
     ed_tls_lock();
-    if (move(t, now)) {
-        age = ED_TICKET_UNKNOWN;
-    } else if (!memcmp(name, t->current.name, ED_TICKET_NAME)) {
+    int err = move(t, now);
+    if (!err && !memcmp(name, t->current.name, ED_TICKET_NAME)) {
         age = ED_TICKET_CURRENT;
         *out = t->current;
-    } else if (!memcmp(name, t->previous.name, ED_TICKET_NAME)) {
+    } else if (!err && !memcmp(name, t->previous.name, ED_TICKET_NAME)) {
         age = ED_TICKET_OLD;
         *out = t->previous;
     }
@@ -297,9 +294,7 @@ static int tickets_of(struct ed_tls_set *set)
     if (!err)
         err = ed_tls_tickets_new(&set->tickets, settings->ticket_rotation,
                                  ed_buf_bytes(&secret), now);
-    if (secret.ptr)
-        ed_erase(secret.ptr, secret.cap);
-    ed_buf_free(&secret);
+    ed_erase_buf(&secret);
     return err == ED_EUSAGE ? ed_tls_refuse("the system has no random bytes")
                             : err;
 }

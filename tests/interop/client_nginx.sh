@@ -212,3 +212,11 @@ for jar in jar curls_jar; do
             fail "other cookies for /$path by the $jar"
     done
 done
+# One that cannot be read is not replaced by the part of it that could.
+{ cat "$folder/jar"; echo nonsense; cat "$folder/jar"; } >"$folder/torn_jar"
+cp "$folder/torn_jar" "$folder/kept_jar"
+"$eddy" fetch -b "$folder/torn_jar" -c "$folder/torn_jar" "$node/x" \
+    >"$folder/said" 2>&1 && fail "a torn jar was taken"
+grep -q 'torn_jar:[0-9]*: less than six parts' "$folder/said" ||
+    fail "$(cat "$folder/said")"
+cmp "$folder/torn_jar" "$folder/kept_jar" || fail "a torn jar was replaced"

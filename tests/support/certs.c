@@ -296,6 +296,13 @@ void certs_close(void)
     DO(nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS) == 0);
 }
 
+int certs_tear_down(void **state)
+{
+    (void)state;
+    certs_close();
+    return 0;
+}
+
 /* ---- revocation ---- */
 
 void certs_ocsp(const char *file, bool revoked, int until)

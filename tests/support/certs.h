@@ -37,6 +37,7 @@ struct cert {
 
 void certs_open(void);
 void certs_close(void);
+int certs_tear_down(void **state); /* certs_close() for cmocka */
 
 /* The path of a file in the folder; "": the folder. One of the last 16. */
 const char *certs_path(const char *file);

@@ -230,11 +230,10 @@ FIBER_TEST(a_slow_address_gets_less)
 {
     struct fleet f = {.count = 2};
     ed_client *client = fleet_client(.balance = {.on = true});
-    struct burst b = {.client = client};
+    struct burst b = {.client = client, .url = f.url};
     ed_scope(s);
 
     fleet_open(&f);
-    b.url = f.url;
     f.members[0].delay = 100 * ED_MS;
     f.members[1].delay = ED_MS;
     for (int i = 0; i < 400; i++) {
@@ -485,11 +484,10 @@ FIBER_TEST(a_connection_its_caller_gave_up_says_nothing)
 {
     struct fleet f = {.count = 2};
     ed_client *client = fleet_client(.balance = {.on = true});
-    struct burst b = {.client = client};
+    struct burst b = {.client = client, .url = f.url};
     struct ed_endpoint_counts endpoint;
 
     fleet_open(&f);
-    b.url = f.url;
     for (unsigned i = 2; i-- > 0;) {
         member_stop(&f.members[i]);
         member_make_hole(&f, i);
@@ -572,10 +570,9 @@ static void nobody_notices(void (*dies)(struct fleet *f))
         fleet_client(.retry = {.attempts = 3}, .hedge = {.after = 20 * ED_MS},
                      .balance = {.on = true}, .eject = {.failures = 5},
                      .connect_timeout = 3 * ED_S);
-    struct burst b = {.client = client};
+    struct burst b = {.client = client, .url = f.url};
 
     fleet_open(&f);
-    b.url = f.url;
     for (int i = 0; i < FLEET_MAX; i++)
         f.members[i].delay = ED_MS;
     for (int i = 0; i < 400; i++) {

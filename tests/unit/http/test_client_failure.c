@@ -2,36 +2,18 @@
  * test_client_failure.c - every way in which a fetch fails, what it then says,
  * and that nothing is left behind.
  */
-#include "peer.h"
-#include <eddy/client.h>
+#include "fetch_fails.h"
 #include <eddy/dns.h>
 #include <errno.h>
 
-/* Fetches from a peer that plays a script, and compares the error and what its
- * text says behind the request. Nothing is left open. */
+/* A fetch from a peer that plays a script fails. */
 static void fails(const char *const *script, int want, const char *detail)
 {
     struct peer p = {.scripts = {script}};
-    int before = count_descriptors();
-    ed_client *client = ed_client_new(.max_body = 1000);
-    struct ed_client_counts counts;
-    char text[300];
-    ed_res *res;
+    ed_scope(s, .within = ED_S);
 
-    peer_open(&p);
-    {
-        ed_scope(s, .within = ED_S);
-        (void)s;
-        check_int(ed_fetch(&res, p.url, .client = client), want);
-    }
-    check(!res);
-    snprintf(text, sizeof(text), "GET %s: %s", p.url, detail);
-    check_text(ed_error(), text);
-    ed_client_counts(client, &counts);
-    check_int(counts.open, 0);
-    ed_client_free(client);
-    peer_close(&p);
-    check_int(count_descriptors(), before);
+    (void)s;
+    fetch_fails(&p, ed_client_new(.max_body = 1000), want, detail);
 }
 
 FIBER_TEST(a_url_that_is_none_is_told_of)
@@ -264,36 +246,6 @@ FIBER_TEST(a_body_that_is_not_taken_meets_the_deadline)
     peer_close(&p);
 }
 
-FIBER_TEST(the_connect_timeout_is_told_from_the_deadline)
-{
-    ed_client *client = ed_client_new(.connect_timeout = 2 * ED_S);
-    struct unix_name name = unix_name();
-    ed_stream *full[64];
-    ed_listener *l;
-    ed_res *res;
-    int n = 0;
-
-    /* A listener that nobody accepts from, with a queue that is full. */
-    check_int(ed_listen(&l, name.address, .backlog = 1), 0);
-    while (n < 64) {
-        ed_scope(s, .within = ED_MS);
-        (void)s;
-        if (ed_connect(&full[n], name.address))
-            break;
-        n++;
-    }
-    check(n < 64);
-    int64_t began = ed_now();
-    check_int(ed_fetch(&res, name.url, .client = client), ED_ETIMEOUT);
-    check_int((ed_now() - began) / ED_S, 2);
-    check(
-        strstr(ed_error(), "not connected within the connect timeout of 2 s"));
-    while (n)
-        ed_stream_close(full[--n]);
-    ed_listener_close(l);
-    ed_client_free(client);
-}
-
 /* ---- cancellation ---- */
 
 struct cancelled {
@@ -409,7 +361,6 @@ int main(void)
         cmocka_unit_test(a_body_as_large_as_allowed_is_taken),
         cmocka_unit_test(a_deadline_says_what_did_not_come),
         cmocka_unit_test(a_body_that_is_not_taken_meets_the_deadline),
-        cmocka_unit_test(the_connect_timeout_is_told_from_the_deadline),
         cmocka_unit_test(a_cancelled_fetch_leaves_nothing_behind),
         cmocka_unit_test(a_cancelled_waiter_leaves_the_line),
     };

@@ -570,13 +570,6 @@ static int open_certs(void **state)
     return 0;
 }
 
-static int close_certs(void **state)
-{
-    (void)state;
-    certs_close();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -602,5 +595,5 @@ int main(void)
         cmocka_unit_test(a_hook_hears_of_one_end_of_a_loop_too),
         cmocka_unit_test(a_server_that_redirects_early_is_not_sent_the_rest),
     };
-    return cmocka_run_group_tests(tests, open_certs, close_certs);
+    return cmocka_run_group_tests(tests, open_certs, certs_tear_down);
 }

@@ -2,17 +2,14 @@
  * test_client_route.c - the ways to a server: fixed hosts, a local address, and
  * proxies of every kind, what is said to them, and how they fail.
  */
-#include "certs.h"
+#include "contexts.h"
 #include "peer.h"
 #include <eddy/client.h>
 #include <eddy/dns.h>
-#include <eddy/tls.h>
 
 #define OK(body)    ">HTTP/1.1 200 Ok\r\nContent-Length: 5\r\n\r\n" body
 #define CONNECTED   ">HTTP/1.1 200 Connection established\r\n\r\n"
 #define SOCKS_READY "x05000001010203040050"
-
-static ed_tls *server_tls, *client_tls;
 
 static const char *const VARIABLES[] = {
     "http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY",
@@ -30,19 +27,7 @@ static int open_certs(void **state)
     clear_environment();
     certs_open();
     certs_make(.file = "site", .names = "a.org,127.0.0.1");
-    if (ed_tls_server(&server_tls, .certificate = certs_path("site.pem"),
-                      .key = certs_path("site.key")))
-        return -1;
-    return ed_tls_client(&client_tls, .ca = certs_path("ca.pem"));
-}
-
-static int close_certs(void **state)
-{
-    (void)state;
-    ed_tls_free(server_tls);
-    ed_tls_free(client_tls);
-    certs_close();
-    return 0;
+    return contexts_open();
 }
 
 /* A client and a scripted proxy, which plays the server behind it as well. */
@@ -618,5 +603,5 @@ int main(void)
         cmocka_unit_test(options_that_cannot_be_used_are_told_of),
         cmocka_unit_test(proxies_without_a_port_have_the_usual_ones),
     };
-    return cmocka_run_group_tests(tests, open_certs, close_certs);
+    return cmocka_run_group_tests(tests, open_certs, contexts_tear_down);
 }

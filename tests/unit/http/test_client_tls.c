@@ -2,14 +2,10 @@
  * test_client_tls.c - https: whom a client trusts, what it tells of TLS, and
  * every way in which a server over TLS misbehaves.
  */
-#include "certs.h"
-#include "peer.h"
-#include <eddy/client.h>
-#include <eddy/tls.h>
+#include "contexts.h"
+#include "fetch_fails.h"
 
 #define OK(body) ">HTTP/1.1 200 Ok\r\nContent-Length: 5\r\n\r\n" body
-
-static ed_tls *server_tls, *client_tls;
 
 static int open_certs(void **state)
 {
@@ -18,46 +14,18 @@ static int open_certs(void **state)
     certs_make(.file = "site", .names = "a.org,127.0.0.1");
     certs_make(.file = "other", .names = "b.org");
     certs_make(.file = "old", .names = "127.0.0.1", .from = -9, .until = -2);
-    if (ed_tls_server(&server_tls, .certificate = certs_path("site.pem"),
-                      .key = certs_path("site.key")))
-        return -1;
-    return ed_tls_client(&client_tls, .ca = certs_path("ca.pem"));
+    return contexts_open();
 }
 
-static int close_certs(void **state)
-{
-    (void)state;
-    ed_tls_free(server_tls);
-    ed_tls_free(client_tls);
-    certs_close();
-    return 0;
-}
-
-/* Fetches from a peer that plays a script behind its handshake, and compares
- * the error and the end of its text. Nothing is left open. */
+/* A fetch from a peer that plays a script behind its handshake fails. */
 static void fails(const char *const *script, int want, const char *detail)
 {
     struct peer p = {.scripts = {script}, .tls = server_tls, .https = true};
-    int before = count_descriptors();
-    ed_client *client = ed_client_new(.tls = client_tls, .proxy = "");
-    struct ed_client_counts counts;
-    char text[300];
-    ed_res *res;
+    ed_scope(s, .within = ED_S);
 
-    peer_open(&p);
-    {
-        ed_scope(s, .within = ED_S);
-        (void)s;
-        check_int(ed_fetch(&res, p.url, .client = client), want);
-    }
-    check(!res);
-    snprintf(text, sizeof(text), "GET %s: %s", p.url, detail);
-    check_text(ed_error(), text);
-    ed_client_counts(client, &counts);
-    check_int(counts.open, 0);
-    ed_client_free(client);
-    peer_close(&p);
-    check_int(count_descriptors(), before);
+    (void)s;
+    fetch_fails(&p, ed_client_new(.tls = client_tls, .proxy = ""), want,
+                detail);
 }
 
 FIBER_TEST(a_response_tells_of_its_tls)
@@ -342,5 +310,5 @@ int main(void)
         cmocka_unit_test(a_handshake_has_a_timeout_of_its_own),
         cmocka_unit_test(a_handshake_can_be_cancelled),
     };
-    return cmocka_run_group_tests(tests, open_certs, close_certs);
+    return cmocka_run_group_tests(tests, open_certs, contexts_tear_down);
 }

@@ -1,7 +1,7 @@
 /*
  * test_client_together.c - features of the client that meet in one fetch.
  */
-#include "certs.h"
+#include "contexts.h"
 #include "peer.h"
 #include <eddy/client.h>
 #include <eddy/dns.h>
@@ -22,26 +22,12 @@
     "0086a6103605000000"
 #define GZIP_HEAD "Content-Encoding: gzip\r\nContent-Length: 25\r\n\r\n"
 
-static ed_tls *server_tls, *client_tls;
-
 static int open_certs(void **state)
 {
     (void)state;
     certs_open();
     certs_make(.file = "site", .names = "a.org");
-    if (ed_tls_server(&server_tls, .certificate = certs_path("site.pem"),
-                      .key = certs_path("site.key")))
-        return -1;
-    return ed_tls_client(&client_tls, .ca = certs_path("ca.pem"));
-}
-
-static int close_certs(void **state)
-{
-    (void)state;
-    ed_tls_free(server_tls);
-    ed_tls_free(client_tls);
-    certs_close();
-    return 0;
+    return contexts_open();
 }
 
 /* How often a text stands in what a peer saw. */
@@ -521,5 +507,5 @@ int main(void)
         cmocka_unit_test(a_part_of_what_is_encoded_is_given_as_it_is),
         cmocka_unit_test(many_fibers_share_a_client_with_everything_on),
     };
-    return cmocka_run_group_tests(tests, open_certs, close_certs);
+    return cmocka_run_group_tests(tests, open_certs, contexts_tear_down);
 }

@@ -106,14 +106,20 @@ static unsigned share(ed_client *client, struct fleet *f, unsigned i,
     return f->members[i].requests - before;
 }
 
+/* The second member fails until it is left alone. */
+static void eject_second(ed_client *client, struct fleet *f)
+{
+    f->members[1].status = 503;
+    check_int(share(client, f, 1, 60), 3);
+}
+
 FIBER_TEST(an_address_that_fails_is_left_alone)
 {
     struct fleet f = {.count = 3};
     ed_client *client = EJECTING();
 
     fleet_open(&f);
-    f.members[1].status = 503;
-    check_int(share(client, &f, 1, 60), 3);
+    eject_second(client, &f);
     check_int(counts_of(client).ejections, 1);
     check_int(ejected(client), 1);
     ed_client_free(client);
@@ -126,8 +132,7 @@ FIBER_TEST(one_request_probes_it_and_takes_it_back)
     ed_client *client = EJECTING();
 
     fleet_open(&f);
-    f.members[1].status = 503;
-    check_int(share(client, &f, 1, 60), 3);
+    eject_second(client, &f);
     f.members[1].status = 200;
     check_int(ed_sleep(5 * ED_S), 0);
     check_int(share(client, &f, 1, 1), 1);
@@ -143,12 +148,10 @@ FIBER_TEST(only_one_request_probes_at_a_time)
 {
     struct fleet f = {.count = 3};
     ed_client *client = EJECTING();
-    struct burst b = {.client = client};
+    struct burst b = {.client = client, .url = f.url};
 
     fleet_open(&f);
-    b.url = f.url;
-    f.members[1].status = 503;
-    check_int(share(client, &f, 1, 60), 3);
+    eject_second(client, &f);
     check_int(ed_sleep(5 * ED_S), 0);
     f.members[1].delay = ED_S;
     burst(&b, 50);
@@ -166,8 +169,7 @@ FIBER_TEST(a_probe_that_fails_doubles_the_pause)
     ed_client *client = EJECTING();
 
     fleet_open(&f);
-    f.members[1].status = 503;
-    check_int(share(client, &f, 1, 60), 3);
+    eject_second(client, &f);
     for (int i = 0; i < 4; i++) {
         check_int(ed_sleep(pauses[i] - 1), 0);
         check_int(share(client, &f, 1, 30), 0);
@@ -184,12 +186,10 @@ FIBER_TEST(a_probe_that_is_cancelled_leaves_the_next_one_to_probe)
 {
     struct fleet f = {.count = 3};
     ed_client *client = EJECTING();
-    struct burst b = {.client = client};
+    struct burst b = {.client = client, .url = f.url};
 
     fleet_open(&f);
-    b.url = f.url;
-    f.members[1].status = 503;
-    check_int(share(client, &f, 1, 60), 3);
+    eject_second(client, &f);
     check_int(ed_sleep(5 * ED_S), 0);
     f.members[1].silent = true;
     {
@@ -211,10 +211,9 @@ FIBER_TEST(what_was_under_way_before_says_nothing_new)
 {
     struct fleet f = {.count = 2};
     ed_client *client = EJECTING();
-    struct burst b = {.client = client};
+    struct burst b = {.client = client, .url = f.url};
 
     fleet_open(&f);
-    b.url = f.url;
     f.members[1].status = 503;
     f.members[1].delay = ED_S;
     burst(&b, 40);
@@ -265,8 +264,7 @@ FIBER_TEST(one_that_lost_all_others_is_used_although_left_alone)
     ed_client *client = EJECTING();
 
     fleet_open(&f);
-    f.members[1].status = 503;
-    check_int(share(client, &f, 1, 60), 3);
+    eject_second(client, &f);
     fleet_name(&f, 1, 1);
     check_int(get(client, f.url), 503);
     f.members[1].status = 200;
@@ -280,12 +278,10 @@ FIBER_TEST(what_is_used_for_want_of_better_is_no_probe)
 {
     struct fleet f = {.count = 2};
     ed_client *client = EJECTING();
-    struct burst b = {.client = client};
+    struct burst b = {.client = client, .url = f.url};
 
     fleet_open(&f);
-    b.url = f.url;
-    f.members[1].status = 503;
-    check_int(share(client, &f, 1, 60), 3);
+    eject_second(client, &f);
     fleet_name(&f, 1, 1);
     check_int(ed_sleep(5 * ED_S), 0);
     f.members[1].delay = ED_S;
@@ -316,10 +312,9 @@ FIBER_TEST(a_request_its_caller_gave_up_says_nothing)
 {
     struct fleet f = {.count = 2};
     ed_client *client = EJECTING();
-    struct burst b = {.client = client};
+    struct burst b = {.client = client, .url = f.url};
 
     fleet_open(&f);
-    b.url = f.url;
     f.members[0].silent = f.members[1].silent = true;
     for (int i = 0; i < 20; i++) {
         ed_scope(s);

@@ -6,13 +6,6 @@
 
 static const int64_t AFTER = 40 * ED_MS;
 
-static struct fleet *open_two(struct fleet *f)
-{
-    f->count = 2;
-    fleet_open(f);
-    return f;
-}
-
 #define HEDGING(...)                                                 \
     fleet_client(.hedge = {.after = AFTER}, .balance = {.on = true}, \
                  __VA_ARGS__)
@@ -34,10 +27,10 @@ static int slow_then_fast(void *arg)
 
 FIBER_TEST(a_request_that_is_answered_in_time_is_sent_once)
 {
-    struct fleet f = {0};
+    struct fleet f = {.count = 2};
     ed_client *client = HEDGING();
 
-    open_two(&f);
+    fleet_open(&f);
     f.members[0].delay = f.members[1].delay = AFTER - ED_MS;
     check_int(get(client, f.url), 200);
     check_int(ed_sleep(ED_S), 0);
@@ -49,12 +42,12 @@ FIBER_TEST(a_request_that_is_answered_in_time_is_sent_once)
 
 FIBER_TEST(the_second_request_may_win)
 {
-    struct fleet f = {0};
+    struct fleet f = {.count = 2};
     ed_client *client = HEDGING();
     int64_t began = ed_now();
     ed_scope(s);
 
-    open_two(&f);
+    fleet_open(&f);
     f.members[0].delay = f.members[1].delay = 10 * ED_S;
     ed_go(s, slow_then_fast, &f);
     check_int(get(client, f.url), 200);
@@ -71,11 +64,11 @@ FIBER_TEST(the_second_request_may_win)
 
 FIBER_TEST(the_first_request_may_win_all_the_same)
 {
-    struct fleet f = {0};
+    struct fleet f = {.count = 2};
     ed_client *client = HEDGING();
     int64_t began = ed_now();
 
-    open_two(&f);
+    fleet_open(&f);
     f.members[0].delay = f.members[1].delay = AFTER + 10 * ED_MS;
     check_int(get(client, f.url), 200);
     check_int(ed_now() - began, AFTER + 10 * ED_MS);
@@ -88,9 +81,9 @@ FIBER_TEST(the_first_request_may_win_all_the_same)
 
 FIBER_TEST(the_second_is_sent_to_the_other_address)
 {
-    struct fleet f = {0};
+    struct fleet f = {.count = 2};
 
-    open_two(&f);
+    fleet_open(&f);
     f.members[0].silent = true;
     for (int i = 0; i < 20; i++) {
         ed_client *client = HEDGING();
@@ -106,7 +99,7 @@ FIBER_TEST(the_second_is_sent_to_the_other_address)
 
 FIBER_TEST(a_streamed_response_may_be_the_second_ones)
 {
-    struct fleet f = {0};
+    struct fleet f = {.count = 2};
     ed_client *client = HEDGING(.limit = {.max = 10});
     struct ed_endpoint_counts endpoint;
     unsigned in_flight = 0;
@@ -114,7 +107,7 @@ FIBER_TEST(a_streamed_response_may_be_the_second_ones)
     ed_res *res;
     ed_scope(s);
 
-    open_two(&f);
+    fleet_open(&f);
     f.members[0].delay = f.members[1].delay = 10 * ED_S;
     ed_go(s, slow_then_fast, &f);
     check_int(ed_fetch(&res, f.url, .client = client, .stream = true), 0);
@@ -134,10 +127,10 @@ FIBER_TEST(a_streamed_response_may_be_the_second_ones)
 
 FIBER_TEST(a_refusal_does_not_win_while_the_other_may_do_better)
 {
-    struct fleet f = {0};
+    struct fleet f = {.count = 2};
     int64_t began = ed_now();
 
-    open_two(&f);
+    fleet_open(&f);
     f.members[0].status = 503;
     f.members[0].delay = AFTER + 10 * ED_MS;
     f.members[1].delay = AFTER + 30 * ED_MS;
@@ -152,9 +145,9 @@ FIBER_TEST(a_refusal_does_not_win_while_the_other_may_do_better)
 
 FIBER_TEST(a_streamed_refusal_that_lost_is_given_up)
 {
-    struct fleet f = {0};
+    struct fleet f = {.count = 2};
 
-    open_two(&f);
+    fleet_open(&f);
     f.members[0].status = 503;
     f.members[0].delay = AFTER + 10 * ED_MS;
     f.members[1].delay = AFTER + 30 * ED_MS;
@@ -174,9 +167,9 @@ FIBER_TEST(a_streamed_refusal_that_lost_is_given_up)
 
 FIBER_TEST(a_failure_waits_for_what_the_other_says)
 {
-    struct fleet f = {0};
+    struct fleet f = {.count = 2};
 
-    open_two(&f);
+    fleet_open(&f);
     f.members[0].breaks = true;
     f.members[0].delay = AFTER + 10 * ED_MS;
     f.members[1].delay = AFTER + 30 * ED_MS;
@@ -190,10 +183,10 @@ FIBER_TEST(a_failure_waits_for_what_the_other_says)
 
 FIBER_TEST(two_failures_are_one)
 {
-    struct fleet f = {0};
+    struct fleet f = {.count = 2};
     ed_client *client = HEDGING();
 
-    open_two(&f);
+    fleet_open(&f);
     f.members[0].breaks = f.members[1].breaks = true;
     f.members[0].delay = f.members[1].delay = 2 * AFTER;
     check_int(get(client, f.url), ED_ECONNLOST);
@@ -206,10 +199,10 @@ FIBER_TEST(two_failures_are_one)
 
 FIBER_TEST(a_response_that_has_begun_is_waited_for)
 {
-    struct fleet f = {0};
+    struct fleet f = {.count = 2};
     ed_client *client = HEDGING();
 
-    open_two(&f);
+    fleet_open(&f);
     f.members[0].early = f.members[1].early = true;
     f.members[0].delay = f.members[1].delay = ED_S;
     check_int(get(client, f.url), 200);
@@ -221,11 +214,11 @@ FIBER_TEST(a_response_that_has_begun_is_waited_for)
 FIBER_TEST(what_changes_something_is_not_sent_twice)
 {
     static const char *const methods[] = {"POST", "PUT", "DELETE", "PATCH"};
-    struct fleet f = {0};
+    struct fleet f = {.count = 2};
     ed_client *client = HEDGING();
     ed_res *res;
 
-    open_two(&f);
+    fleet_open(&f);
     f.members[0].delay = f.members[1].delay = ED_S;
     for (unsigned i = 0; i < 4; i++)
         check_int(ed_fetch(&res, f.url, .client = client, .method = methods[i]),
@@ -238,10 +231,10 @@ FIBER_TEST(what_changes_something_is_not_sent_twice)
 
 FIBER_TEST(hedges_are_paid_for_by_the_budget)
 {
-    struct fleet f = {0};
+    struct fleet f = {.count = 2};
     ed_client *client = HEDGING(.budget = {.per_second = 1, .percent = 1});
 
-    open_two(&f);
+    fleet_open(&f);
     f.members[0].delay = f.members[1].delay = 2 * AFTER;
     for (int i = 0; i < 5; i++)
         check_int(get(client, f.url), 200);
@@ -253,12 +246,11 @@ FIBER_TEST(hedges_are_paid_for_by_the_budget)
 
 FIBER_TEST(where_requests_stand_in_line_there_is_no_second)
 {
-    struct fleet f = {0};
+    struct fleet f = {.count = 2};
     ed_client *client = HEDGING(.limit = {.max = 1});
-    struct burst b = {.client = client};
+    struct burst b = {.client = client, .url = f.url};
 
-    open_two(&f);
-    b.url = f.url;
+    fleet_open(&f);
     f.members[0].delay = f.members[1].delay = ED_S;
     burst(&b, 3);
     check_int(b.well, 3);
@@ -269,14 +261,13 @@ FIBER_TEST(where_requests_stand_in_line_there_is_no_second)
 
 FIBER_TEST(an_outrun_request_is_no_sign_of_overload)
 {
-    struct fleet f = {0};
+    struct fleet f = {.count = 2};
     ed_client *client =
         HEDGING(.limit = {.adaptive = true}, .budget = {.percent = 100});
-    struct burst b = {.client = client};
+    struct burst b = {.client = client, .url = f.url};
     struct ed_endpoint_counts endpoint;
 
-    open_two(&f);
-    b.url = f.url;
+    fleet_open(&f);
     f.members[0].silent = true;
     for (int i = 0; i < 40; i++)
         burst(&b, 16);
@@ -289,10 +280,10 @@ FIBER_TEST(an_outrun_request_is_no_sign_of_overload)
 
 FIBER_TEST(a_deadline_ends_both)
 {
-    struct fleet f = {0};
+    struct fleet f = {.count = 2};
     ed_client *client = HEDGING();
 
-    open_two(&f);
+    fleet_open(&f);
     f.members[0].silent = f.members[1].silent = true;
     check_int(get_within(client, f.url, ED_S), ED_ETIMEOUT);
     check(strstr(ed_error(), "no response head within the deadline"));
@@ -311,11 +302,11 @@ static void count_hedged(void *arg, const struct ed_phase_event *event)
 
 FIBER_TEST(a_hook_hears_of_the_second)
 {
-    struct fleet f = {0};
+    struct fleet f = {.count = 2};
     unsigned heard = 0;
     ed_client *client = HEDGING(.hook = count_hedged, .hook_arg = &heard);
 
-    open_two(&f);
+    fleet_open(&f);
     f.members[0].delay = f.members[1].delay = 2 * AFTER;
     check_int(get(client, f.url), 200);
     check_int(heard, 1);

@@ -329,11 +329,10 @@ FIBER_TEST(no_more_than_the_limit_are_under_way)
 {
     struct fleet f = {.count = 1};
     ed_client *client = fleet_client(.limit = {.max = 3, .queue = 10});
-    struct burst b = {.client = client};
+    struct burst b = {.client = client, .url = f.url};
     struct ed_endpoint_counts endpoint;
 
     fleet_open(&f);
-    b.url = f.url;
     f.members[0].delay = 10 * ED_MS;
     burst(&b, 13);
     check_int(b.well, 13);
@@ -357,12 +356,11 @@ FIBER_TEST(one_too_many_is_told_so)
     struct fleet f = {.count = 1};
     ed_client *client =
         fleet_client(.limit = {.max = 1, .queue = 1}, .retry = {.attempts = 3});
-    struct burst b = {.client = client};
+    struct burst b = {.client = client, .url = f.url};
     char text[128];
     ed_scope(s);
 
     fleet_open(&f);
-    b.url = f.url;
     f.members[0].delay = ED_S;
     ed_go(s, burst_one, &b);
     ed_go(s, burst_one, &b);
@@ -382,11 +380,10 @@ FIBER_TEST(waiting_for_the_limit_ends_with_the_deadline)
 {
     struct fleet f = {.count = 1};
     ed_client *client = fleet_client(.limit = {.max = 1});
-    struct burst b = {.client = client};
+    struct burst b = {.client = client, .url = f.url};
     ed_scope(s);
 
     fleet_open(&f);
-    b.url = f.url;
     f.members[0].delay = ED_S;
     ed_go(s, burst_one, &b);
     check_int(ed_sleep(ED_MS), 0);
@@ -436,11 +433,10 @@ FIBER_TEST(a_slow_backend_shrinks_the_limit_of_a_client)
 {
     struct fleet f = {.count = 1};
     ed_client *client = fleet_client(.limit = {.adaptive = true});
-    struct burst b = {.client = client};
+    struct burst b = {.client = client, .url = f.url};
     struct ed_endpoint_counts endpoint;
 
     fleet_open(&f);
-    b.url = f.url;
     f.members[0].delay = ED_MS;
     for (int i = 0; i < 40; i++)
         burst(&b, 100);

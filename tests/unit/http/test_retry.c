@@ -417,10 +417,9 @@ FIBER_TEST(a_storm_adds_a_fifth_and_ten_a_second_at_most)
     enum { SECONDS = 20, RATE = 200 };
     struct fleet f = {.count = 1};
     ed_client *client = fleet_client(.retry = {.attempts = 4});
-    struct burst b = {.client = client};
+    struct burst b = {.client = client, .url = f.url};
 
     fleet_open(&f);
-    b.url = f.url;
     f.members[0].status = 503;
     for (int i = 0; i < SECONDS * 10; i++) {
         burst(&b, RATE / 10);

@@ -3,11 +3,9 @@
  * it, and handshakes that fail, stall, come in crowds or in the clear.
  */
 #include "served.h"
-#include "certs.h"
+#include "contexts.h"
 
 #include <stdlib.h>
-
-static ed_tls *server_tls, *client_tls;
 
 static ed_stream *connect_tls(const struct served *s)
 {
@@ -91,8 +89,8 @@ FIBER_TEST(who_offers_http_1_0_only_gets_that)
 FIBER_TEST(a_client_is_known_by_its_certificate)
 {
     ed_tls *strict, *known;
-    check_int(ed_tls_server(&strict, .certificate = certs_path("a.pem"),
-                            .key = certs_path("a.key"),
+    check_int(ed_tls_server(&strict, .certificate = certs_path("site.pem"),
+                            .key = certs_path("site.key"),
                             .client_auth = ED_TLS_CLIENT_REQUIRED,
                             .client_ca = certs_path("ca.pem")),
               0);
@@ -341,21 +339,9 @@ static int set_up(void **state)
 {
     (void)state;
     certs_open();
-    certs_make(.file = "a", .names = "a.org");
+    certs_make(.file = "site", .names = "a.org");
     certs_make(.file = "me", .client = true);
-    if (ed_tls_server(&server_tls, .certificate = certs_path("a.pem"),
-                      .key = certs_path("a.key")))
-        return -1;
-    return ed_tls_client(&client_tls, .ca = certs_path("ca.pem"));
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    ed_tls_free(server_tls);
-    ed_tls_free(client_tls);
-    certs_close();
-    return 0;
+    return contexts_open();
 }
 
 int main(void)
@@ -377,5 +363,5 @@ int main(void)
         cmocka_unit_test(a_large_reply_comes_whole_to_a_slow_reader),
         cmocka_unit_test(a_reply_that_is_cut_does_not_look_complete),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, contexts_tear_down);
 }

@@ -476,13 +476,6 @@ static int make_files(void **state)
     return 0;
 }
 
-static int remove_files(void **state)
-{
-    (void)state;
-    certs_close();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -504,5 +497,5 @@ int main(void)
         cmocka_unit_test(a_response_that_runs_out_is_stapled_no_more),
         cmocka_unit_test(a_useless_response_is_left_out_with_a_warning),
     };
-    return cmocka_run_group_tests(tests, make_files, remove_files);
+    return cmocka_run_group_tests(tests, make_files, certs_tear_down);
 }

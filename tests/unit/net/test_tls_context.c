@@ -224,6 +224,24 @@ static void a_final_dot_is_not_asked_for(void **state)
     ed_tls_free(server);
 }
 
+static void the_longest_name_may_have_a_final_dot(void **state)
+{
+    ed_tls *client = client_of();
+    char name[255];
+    SSL *ssl;
+
+    (void)state;
+    memset(name, 'a', 253);
+    name[63] = name[127] = name[191] = name[253] = '.';
+    name[254] = '\0';
+    assert_int_equal(ed_tls_connection(client, name, NULL, &ssl), 0);
+    name[253] = '\0';
+    assert_string_equal(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name),
+                        name);
+    SSL_free(ssl);
+    ed_tls_free(client);
+}
+
 /* ---- changes ---- */
 
 static void name_of(const struct tls_pair *p, char out[64])
@@ -420,13 +438,6 @@ static int make_files(void **state)
     return 0;
 }
 
-static int remove_files(void **state)
-{
-    (void)state;
-    certs_close();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -438,6 +449,7 @@ int main(void)
         cmocka_unit_test(ciphers_and_groups_of_ones_own_count),
         cmocka_unit_test(renegotiation_is_refused),
         cmocka_unit_test(a_final_dot_is_not_asked_for),
+        cmocka_unit_test(the_longest_name_may_have_a_final_dot),
         cmocka_unit_test(a_reload_is_for_what_begins_later),
         cmocka_unit_test(a_reload_that_fails_changes_nothing),
         cmocka_unit_test(what_was_added_is_read_again_too),
@@ -447,5 +459,5 @@ int main(void)
         cmocka_unit_test(the_certificate_of_the_peer_is_told),
         cmocka_unit_test(threads_share_contexts_that_are_reloaded),
     };
-    return cmocka_run_group_tests(tests, make_files, remove_files);
+    return cmocka_run_group_tests(tests, make_files, certs_tear_down);
 }

@@ -169,13 +169,6 @@ static int make_files(void **state)
     return 0;
 }
 
-static int remove_files(void **state)
-{
-    (void)state;
-    certs_close();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,5 +178,5 @@ int main(void)
         cmocka_unit_test(outside_of_a_fiber_the_text_is_in_the_log),
         cmocka_unit_test(a_key_everybody_can_read_is_warned_of),
     };
-    return cmocka_run_group_tests(tests, make_files, remove_files);
+    return cmocka_run_group_tests(tests, make_files, certs_tear_down);
 }

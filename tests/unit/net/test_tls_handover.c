@@ -451,13 +451,6 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
-    (void)state;
-    certs_close();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -474,5 +467,5 @@ int main(void)
         cmocka_unit_test(a_client_that_wants_short_records_gets_them),
         cmocka_unit_test(a_server_that_closes_at_any_time_does_no_harm),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, certs_tear_down);
 }

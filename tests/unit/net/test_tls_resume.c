@@ -634,13 +634,6 @@ static int make_files(void **state)
     return 0;
 }
 
-static int remove_files(void **state)
-{
-    (void)state;
-    certs_close();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -669,5 +662,5 @@ int main(void)
         cmocka_unit_test(one_server_cannot_push_the_others_out),
         cmocka_unit_test(sessions_that_are_out_of_date_are_forgotten),
     };
-    return cmocka_run_group_tests(tests, make_files, remove_files);
+    return cmocka_run_group_tests(tests, make_files, certs_tear_down);
 }

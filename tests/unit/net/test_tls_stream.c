@@ -728,13 +728,6 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
-    (void)state;
-    certs_close();
-    return 0;
-}
-
 /* No option of ours makes OpenSSL stop at 1.2: its own configuration does,
  * which it reads when the program begins. */
 static int run_again_with_1_2(char **argv)
@@ -793,5 +786,5 @@ int main(int argc, char **argv)
         version = "TLSv1.2";
     else if (run_again_with_1_2(argv))
         return 1;
-    return cmocka_run_group_tests_name(version, tests, set_up, tear_down);
+    return cmocka_run_group_tests_name(version, tests, set_up, certs_tear_down);
 }

@@ -608,13 +608,6 @@ static int make_files(void **state)
     return 0;
 }
 
-static int remove_files(void **state)
-{
-    (void)state;
-    certs_close();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -640,5 +633,5 @@ int main(void)
         cmocka_unit_test(every_alert_has_a_text),
         cmocka_unit_test(bytes_that_were_changed_are_told_so),
     };
-    return cmocka_run_group_tests(tests, make_files, remove_files);
+    return cmocka_run_group_tests(tests, make_files, certs_tear_down);
 }
