@@ -333,8 +333,11 @@ static bool give_up(void *call)
 static int send_and_wait(struct pg_place *place, struct pg_call *call,
                          bool *sent)
 {
-    int err = pg_link_send(place->link, call);
+    /* Who is cancelled does not park, and so would not be given up either. */
+    int err = ed_cancelled();
 
+    if (!err)
+        err = pg_link_send(place->link, call);
     *sent = !err;
     if (err)
         return err;

@@ -37,9 +37,10 @@ static void gather(struct crowd *c, int members)
 
 POOL_TEST(ten_clients_of_twenty_sleeps_take_two_waits)
 {
-    struct crowd c = {.db = ed_pg_new(.dsn = pg_server_dsn(server)),
+    struct crowd c = {.db = ed_pg_new(.dsn = pg_server_dsn(server), .min = 10),
                       .sql = "select 42, pg_sleep(0.3)"};
     check_int(ed_pg_ready(c.db), 0);
+    eventually(counts_of(c.db).open == 10);
     int64_t began = ed_now();
     gather(&c, 20);
     int64_t took = ed_now() - began;
