@@ -64,8 +64,9 @@ struct ed_redis_options {
     ed_tls *tls;
     const char *server_name;
 
-    /* Connections that all commands share; 3. Further ones than the first are
-     * opened when the first is up. */
+    /* Connections that all commands share; 2. The first is preferred, and the
+     * others are for when it has much to do, or something large to transfer.
+     * The deeper a pipeline, the less each command costs, here and there. */
     unsigned connections;
     /* Connections that blocking commands and sessions may have, each for
      * itself; 32. Further callers wait for one. */

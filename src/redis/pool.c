@@ -21,8 +21,10 @@
 
 enum {
     MAX_LINKS = 64,
-    DEFAULT_LINKS = 3,
+    DEFAULT_LINKS = 2,
     DEFAULT_HELD = 32,
+    /* Commands on one link before others are used, too. */
+    TOGETHER = 128,
     DEFAULT_QUEUE = 100 * 1000,
     /* A command that is never sent, so often, never will be. */
     MOST_ATTEMPTS = 5,
@@ -336,18 +338,34 @@ static int enter(struct redis_pool *pool)
 
 /* ---- shared links ---- */
 
-static struct redis_link *least_loaded(const struct redis_pool *pool,
-                                       unsigned *under_way)
+static unsigned all_under_way(const struct redis_pool *pool)
+{
+    unsigned under_way = 0;
+
+    for (unsigned i = 0; i < pool->up; i++)
+        under_way += redis_link_load(pool->links[i]);
+    return under_way;
+}
+
+/*
+ * The first that nothing large is in the way of: what goes out together, and
+ * is answered together, costs both sides least. (64 fibers that GET: 0.38 us of
+ * CPU each on one connection, 0.52 on two, 0.65 on four.) Or else the one with
+ * the least to do.
+ */
+static struct redis_link *choose(const struct redis_pool *pool)
 {
     struct redis_link *best = NULL;
     unsigned least = UINT_MAX;
 
     for (unsigned i = 0; i < pool->up; i++) {
-        unsigned load = redis_link_load(pool->links[i]);
+        struct redis_link *link = pool->links[i];
+        unsigned load = redis_link_load(link);
 
-        *under_way += load;
+        if (load < TOGETHER && !redis_link_clogged(link))
+            return link;
         if (load < least) {
-            best = pool->links[i];
+            best = link;
             least = load;
         }
     }
@@ -374,16 +392,14 @@ static int wait_for_link(struct redis_pool *pool)
 
 static int pick(struct redis_pool *pool, struct redis_link **out)
 {
-    unsigned under_way = 0;
-
-    while (!(*out = least_loaded(pool, &under_way))) {
+    while (!(*out = choose(pool))) {
         if (pool->down)
             return ed_fail(ED_EDATABASE, "%s", pool->why);
         int err = wait_for_link(pool);
         if (err)
             return err;
     }
-    if (under_way >= pool->queue)
+    if (all_under_way(pool) >= pool->queue)
         return overload("commands without an answer of Redis");
     if (redis_link_unsent(*out) >= pool->max_unsent)
         return overload("bytes Redis does not take");
@@ -607,15 +623,12 @@ void redis_pool_free(struct redis_pool *pool)
 void redis_pool_counts(const struct redis_pool *pool,
                        struct ed_redis_counts *counts)
 {
-    unsigned under_way = 0;
-
-    (void)least_loaded(pool, &under_way);
     *counts = (struct ed_redis_counts){
         .open = pool->up,
         .held = pool->held.places,
         .held_idle = pool->held.idle_count,
         .waiting = pool->waiting + pool->held.waiting,
-        .under_way = under_way,
+        .under_way = all_under_way(pool),
         .commands = pool->sent.commands,
         .writes = pool->sent.writes,
         .resent = pool->resent,
