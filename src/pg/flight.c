@@ -164,6 +164,15 @@ static void sync_failed(struct pg_link *link, const PGresult *result)
     }
 }
 
+/* In a transaction that has failed it was not even tried. */
+static void close_failed(struct pg_link *link, const char *state)
+{
+    if (strcmp(state, "26000"))
+        return;
+    note_mishap(link);
+    forget_names(link);
+}
+
 static void step_failed(struct pg_link *link, const struct pg_step *step,
                         const PGresult *result)
 {
@@ -185,8 +194,7 @@ static void step_failed(struct pg_link *link, const struct pg_step *step,
         pg_link_break(link, PQresultErrorMessage(result));
         return;
     case PG_STEP_CLOSE:
-        note_mishap(link);
-        forget_names(link);
+        close_failed(link, diag(result, PG_DIAG_SQLSTATE));
         return;
     case PG_STEP_PRELUDE:
         call_failed(step->call, result, true);
@@ -230,26 +238,32 @@ static int64_t count_of(PGresult *result)
     return count;
 }
 
-static void learn(const struct pg_link *link, struct pg_plan *plan,
+static void learn(struct pg_link *link, struct pg_plan *plan,
                   const PGresult *result)
 {
-    /* Without a prepared plan, which holds it to its types, each result may be
-     * of others. */
-    if (plan->described && link->statements->per_link > 0)
+    struct pg_prepared *p = pg_prepared_find(&link->prepared, plan);
+    bool binary = pg_rows_binary_better(result);
+    plan->binary = binary;
+    if (!p)
         return;
-    plan->binary = pg_rows_binary_better(result);
-    plan->described = true;
+    p->binary = binary;
+    p->described = true;
 }
 
-static void call_answered(const struct pg_link *link, struct pg_call *call,
+static void call_answered(struct pg_link *link, struct pg_call *call,
                           PGresult *result)
 {
-    learn(link, call->plan, result);
+    if (call->learns)
+        learn(link, call->plan, result);
     if (call->abandoned)
         return;
-    call->affected = count_of(result);
-    if (call->arena && !call->no_rows)
-        call->err = pg_rows_of(&call->rows, call->arena, result);
+    if (!call->arena || call->no_rows) {
+        call->affected = count_of(result);
+        return;
+    }
+    call->err = pg_rows_of(&call->rows, call->arena, result);
+    if (!call->err)
+        call->affected = ed_rows_affected(call->rows);
 }
 
 /* ---- settling ---- */
@@ -273,8 +287,6 @@ static bool heal(struct pg_link *link, struct pg_call *call)
     case PG_TROUBLE_STALE:
         if (news)
             forget_plan(link, call->plan, true);
-        call->plan->described = false;
-        call->plan->binary = false;
         break;
     default:
         break;
@@ -415,8 +427,8 @@ static void take_result(struct pg_link *link, const struct pg_step *step,
     }
 }
 
-/* Notifications for what somebody listens to in a session: nobody hears them
- * here. */
+/* Reads what comes unasked while nothing is under way. Notifications for what
+ * somebody listens to in a session are heard by nobody here. */
 static void drop_news(struct pg_link *link)
 {
     PGnotify *news;
@@ -439,10 +451,7 @@ void pg_flight_answers(struct pg_link *link)
     }
     if (link->closed || link->broken)
         return;
-    if (flight->at == flight->end) {
-        (void)PQisBusy(link->conn); /* reads what comes unasked */
-        drop_news(link);
-    }
+    drop_news(link);
     pg_cancel_head(link);
     if (link->ended && pg_link_open_for_calls(link)) {
         link->ended = false;
