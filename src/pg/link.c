@@ -183,6 +183,7 @@ void pg_link_undo(struct pg_link *link)
         return;
     }
     pg_flight_add(&link->flight, PG_STEP_UNDO, NULL);
+    link->in_transaction = false;
     pg_link_sync(link);
 }
 

@@ -141,8 +141,9 @@ void pg_link_close(struct pg_link *link);
 struct pg_link_info *pg_link_info(struct pg_link *link);
 
 /* Gives it a call, whose `done` is called later, never from within. 0, or an
- * error that is found at once: ED_EUSAGE or ED_ENOMEM, the call then not being
- * sent. Does not suspend. Takes a reference. */
+ * error that is found at once, the call then not being sent: ED_EUSAGE or
+ * ED_ENOMEM, or ED_EDATABASE when it takes none (pg_link_open_for_calls()).
+ * Does not suspend. Takes a reference. */
 ED_CHECK int pg_link_send(struct pg_link *link, struct pg_call *call);
 
 /* The waiter goes. What it had lent is not touched any more. The call is

@@ -1,3 +1,6 @@
+/*
+ * link_fixture.c - a server, links to it, and calls that are waited for.
+ */
 #include "link_fixture.h"
 
 #include <stdlib.h>

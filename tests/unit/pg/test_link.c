@@ -389,6 +389,26 @@ LINK_TEST(a_transaction_begins_though_its_first_plan_is_gone)
     pg_link_close(link);
 }
 
+LINK_TEST(a_transaction_begins_though_its_first_plan_is_stale)
+{
+    struct pg_link *link = link_open();
+    struct wait w;
+    if (!link)
+        return;
+    pg_server_psql(server,
+                   "create table old (a int); insert into old values (1)");
+    check_text(ask(link, "select * from old"), "1");
+    pg_server_psql(server, "alter table old alter a type text");
+    check_int(give_with(link, &w, "begin", "select * from old"), 0);
+    check_int(await(&w), 0);
+    check_int(pg_link_state(link), PQTRANS_INTRANS);
+    done(&w);
+    check_text(ask(link, "rollback"), "");
+    check_int((long long)statements.counts.resent, 1);
+    pg_server_psql(server, "drop table old");
+    pg_link_close(link);
+}
+
 /* ---- waiters that go ---- */
 
 static void abandon(struct wait *w)
@@ -740,6 +760,7 @@ int main(void)
         cmocka_unit_test(after_a_failure_a_transaction_takes_no_more),
         cmocka_unit_test(a_prelude_goes_before_and_fails_its_call),
         cmocka_unit_test(a_transaction_begins_though_its_first_plan_is_gone),
+        cmocka_unit_test(a_transaction_begins_though_its_first_plan_is_stale),
         cmocka_unit_test(an_abandoned_call_is_cancelled_at_the_server),
         cmocka_unit_test(a_call_is_cancelled_when_its_turn_has_come),
         cmocka_unit_test(calls_that_end_in_time_are_not_cancelled),
