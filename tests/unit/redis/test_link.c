@@ -169,6 +169,26 @@ FIBER_TEST(replies_of_an_abandoned_call_are_dropped)
     close_link();
 }
 
+FIBER_TEST(a_call_abandoned_amid_its_reply_has_its_arena_left_alone)
+{
+    ed_arena *own = ed_arena_new(0);
+    struct redis_call call;
+
+    open_link(false);
+    init(&call);
+    call.arena = own;
+    send_text(&call, "A");
+    say("*2\r\n+a\r\n");
+    size_t used = ed_arena_used(own);
+    check(used > 0);
+    redis_call_abandon(&call);
+    say("+b\r\n");
+    check_int(ed_arena_used(own), used);
+    check_int(redis_link_load(link_), 0);
+    ed_arena_free(own);
+    close_link();
+}
+
 FIBER_TEST(what_was_not_handed_over_was_never_sent)
 {
     struct redis_call sent, unsent;
@@ -352,6 +372,8 @@ int main(void)
         cmocka_unit_test(replies_go_to_calls_in_their_order),
         cmocka_unit_test(a_call_for_several_replies_is_given_the_last),
         cmocka_unit_test(replies_of_an_abandoned_call_are_dropped),
+        cmocka_unit_test(
+            a_call_abandoned_amid_its_reply_has_its_arena_left_alone),
         cmocka_unit_test(what_was_not_handed_over_was_never_sent),
         cmocka_unit_test(what_was_handed_over_in_part_was_never_sent),
         cmocka_unit_test(last_words_of_a_server_are_heard),
