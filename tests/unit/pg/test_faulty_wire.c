@@ -111,14 +111,17 @@ static void recovers(ed_pg *db, const char *words, unsigned at)
     int64_t until = ed_now() + 5 * ED_S;
     while (ask(db, false, 7, &answer) != 0 && ed_now() < until)
         ed_sleep(5 * ED_MS);
+    /* While it pauses after a failure, the next one would find it without any
+     * connection. */
+    eventually(counts_of(db).open == 2);
     check_(answer == 7, "%s at byte %u: the pool does not recover: %s", words,
            at, ed_error());
 }
 
 static ed_pg *front_pool(void)
 {
-    return ed_pg_new(.dsn = front_dsn(), .max = 2, .goodbye = 20 * ED_MS,
-                     .max_backoff = 20 * ED_MS);
+    return ed_pg_new(.dsn = front_dsn(), .min = 2, .max = 2,
+                     .goodbye = 20 * ED_MS, .max_backoff = 20 * ED_MS);
 }
 
 /* How many bytes all of them say when nothing happens, the statement being
