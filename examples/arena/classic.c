@@ -20,7 +20,6 @@ enum {
      * database busy, and few enough for hundreds of requests to fit into the
      * pool's queue. */
     ABREAST = 16,
-    ATTEMPTS = 3, /* at an update that meets another one */
 };
 
 struct world {
@@ -166,8 +165,7 @@ static void renumber(struct world *worlds, size_t count)
     }
 }
 
-/* Writes all of them by one statement. Two that lock the same rows in different
- * orders wait for each other, and the server ends one: it tries again. */
+/* Writes all of them by one statement. */
 static int store_worlds(ed_pg *db, const struct world *worlds, size_t count)
 {
     int ids[QUERIES_MAX], numbers[QUERIES_MAX];
@@ -175,16 +173,13 @@ static int store_worlds(ed_pg *db, const struct world *worlds, size_t count)
         ids[i] = worlds[i].id;
         numbers[i] = worlds[i].number;
     }
-    int n = ED_ESERIAL;
-    for (int i = 0; n == ED_ESERIAL && i < ATTEMPTS; i++)
-        n = ed_pg_exec(db,
-                       "update world w set randomnumber = v.number "
-                       "from unnest(:ids::int[], :numbers::int[]) "
-                       "  as v (id, number) "
-                       "where w.id = v.id",
-                       ed_p(ids, ed_array(ids, count)),
-                       ed_p(numbers, ed_array(numbers, count)));
-    return n < 0 ? n : 0;
+    return ed_pg_exec(db,
+                      "update world w set randomnumber = v.number "
+                      "from unnest(:ids::int[], :numbers::int[]) "
+                      "  as v (id, number) "
+                      "where w.id = v.id",
+                      ed_p(ids, ed_array(ids, count)),
+                      ed_p(numbers, ed_array(numbers, count)));
 }
 
 /* GET /updates?queries= */
@@ -202,7 +197,7 @@ static int updates(ed_req *req)
     qsort(worlds, count, sizeof *worlds, by_id);
     renumber(worlds, count);
     err = store_worlds(arena_of(req)->db, worlds, count);
-    return err ? err : reply_worlds(req, worlds, count);
+    return err < 0 ? err : reply_worlds(req, worlds, count);
 }
 
 /* ---- cached ---- */
