@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Runs benchmarks against their peers and prints what came out.
 
-    bench/run.py [pong|pipeline|fanout|idle|tls|client|fiber|parser|json]...
-                 [--json] [--rounds N] [--seconds S] [--only a,b] [--quick]
+    bench/run.py [pong|pipeline|fanout|idle|tls|client|pg|redis|arena|fiber|
+                  parser|json]... [--json] [--rounds N] [--seconds S]
+                 [--only a,b] [--quick]
 
 The server under test has processor 0 for itself, the load generator (and the
 slow backend of `fanout`) processor 1. Every round measures every server once,
@@ -23,7 +24,7 @@ import statistics
 import subprocess
 import sys
 
-from rig import bench_client, bench_tls
+from rig import bench_arena, bench_client, bench_databases, bench_tls
 from rig import machine, measure, paths, plot, servers, table
 from rig.report import Report
 from rig.rounds import check_greeting, measured, need_built, progress
@@ -410,6 +411,9 @@ BENCHMARKS = {
     "idle": (idle, 3, 1),
     "tls": (bench_tls.run, 6, 1),
     "client": (bench_client.run, 6, 1.5),
+    "pg": (bench_databases.pg, 6, 2),
+    "redis": (bench_databases.redis, 6, 2),
+    "arena": (bench_arena.run, 6, 1),
     "fiber": (fiber, None, None),
     "parser": (parser, None, None),
     "json": (json_writer, None, None),
@@ -448,7 +452,11 @@ def parse_arguments():
     if options.seconds is not None and options.seconds <= 0:
         arguments.error("--seconds must be above zero")
     options.only = options.only and options.only.split(",")
-    known = [*servers.names(), *(c.short_name for c in bench_client.clients())]
+    known = [
+        *servers.names(),
+        *(c.short_name for c in bench_client.clients()),
+        *bench_databases.names(),
+    ]
     for name in options.only or []:
         if name not in known:
             arguments.error(f"no server '{name}'; there are {', '.join(known)}")

@@ -129,6 +129,14 @@ ED_API void ed_on_error(ed_app *app, ed_error_fn *fn);
  * ed_main()'s. */
 ED_API int ed_app_handle(ed_req *req);
 
+/*
+ * Has fn(arg) run by ed_main() before it listens, in a fiber, each after the
+ * one asked for before: to read what the options name, or to see that a
+ * database is there. One that fails ends the program: the log tells ed_error(),
+ * and the status is 1. Does not suspend.
+ */
+ED_API void ed_on_start(ed_app *app, ed_fn *fn, void *arg);
+
 /* Has fn(arg) run in a fiber of the app's, from before ed_main() serves the
  * first request until it has served the last, when it is cancelled; asked for
  * by a handler, soon. It inherits nothing from who asks. A failure is logged

@@ -26,9 +26,9 @@ ED_BEGIN_DECLS
 typedef struct ed_pg_listener ed_pg_listener;
 
 struct ed_pg_notification {
-    /* Some may have been lost before this one: look at the data itself. Comes
-     * alone, with an empty channel, when the connection was made again, and
-     * when more came than were taken (10,000 are kept). */
+    /* Some may have been lost here: look at the data itself. Comes alone, with
+     * an empty channel and payload, when the connection was made again, and
+     * when more came than were taken. */
     bool gap;
     int sender; /* process id of the sender's server process */
     /* Both NUL-terminated, valid until the next call. */
@@ -36,31 +36,49 @@ struct ed_pg_notification {
     struct ed_bytes payload;
 };
 
-/* Listens to a channel, whose name is taken as it is: quoted for the server,
- * so case matters. `db` is a pool. Suspends until the server agreed. Returns 0,
- * ED_EUSAGE for a name that is empty or longer than 63 bytes, or an error as of
- * ed_pg_query(). */
-ED_API ED_CHECK int ed_pg_listen(ed_pg *db, ed_pg_listener **out,
-                                 const char *channel);
+struct ed_pg_listen_options {
+    size_t size;
+    /* When nothing came for so long the server is asked for a sign of life, and
+     * the connection made again if there is none within 10 s; 30 s. Negative:
+     * never. */
+    int64_t check_after;
+    size_t queue; /* notifications kept until they are taken; 10,000 */
+};
 
-/* Listens to one channel more, or no longer to it. Suspends. Results as
- * above. */
+/*
+ * Listens to a channel, whose name is taken as it is: quoted for the server,
+ * so case matters. `db` is a pool. Suspends until the server agreed. Returns 0,
+ * ED_EUSAGE for a name that is empty, longer than 63 bytes or not UTF-8, or an
+ * error as of ed_pg_query(); *out is then NULL.
+ */
+#define ed_pg_listen(db, out, channel, ...)   \
+    ed_pg_listen_with((db), (out), (channel), \
+                      ED_OPTIONS(struct ed_pg_listen_options, __VA_ARGS__))
+ED_API ED_CHECK int ed_pg_listen_with(
+    ed_pg *db, ed_pg_listener **out, const char *channel,
+    const struct ed_pg_listen_options *options);
+
+/* Listens to one channel more, or no longer to it; what came before is still
+ * given. Suspends until the server agreed, and while the connection is being
+ * made again. Results as above, and ED_ECLOSED when the program ends. */
 ED_API ED_CHECK int ed_pg_listen_also(ed_pg_listener *listener,
                                       const char *channel);
 ED_API ED_CHECK int ed_pg_unlisten(ed_pg_listener *listener,
                                    const char *channel);
 
 /* Waits for the next notification; one fiber at a time (ED_EUSAGE). A broken
- * connection is no error. Suspends. 0, ED_ECANCELED or ED_ETIMEOUT. */
+ * connection is no error. Suspends. 0, ED_ECANCELED, ED_ETIMEOUT, or ED_ECLOSED
+ * when the program ends. */
 ED_API ED_CHECK int ed_pg_next_notification(ed_pg_listener *listener,
                                             struct ed_pg_notification *out);
 
-/* Notifies a channel, in a transaction when it commits. Suspends; as
- * ed_pg_exec(). The payload has less than 8000 bytes. */
+/* Notifies a channel, in a transaction when it commits. The payload has less
+ * than 8000 bytes; NULL is an empty one. Suspends. 0, or an error as of
+ * ed_pg_query(). */
 ED_API ED_CHECK int ed_pg_notify(ed_pg *db, const char *channel,
                                  const char *payload);
 
-/* Closes the connection and frees. NULL is fine. Does not suspend. */
+/* Frees, and has the connection closed. NULL is fine. Does not suspend. */
 ED_API void ed_pg_listener_close(ed_pg_listener *listener);
 
 static inline void ed_pg_listener_close_(ed_pg_listener **listener)

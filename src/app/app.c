@@ -49,6 +49,7 @@ ed_app *ed_app_new(void)
     app->on_error = ed_error_page;
     ed_list_init(&app->tasks);
     app->options_end = &app->options;
+    app->starts_end = &app->starts;
     return app;
 }
 
@@ -308,4 +309,12 @@ void ed_option(ed_app *app, const char *name, const char **value,
     };
     *app->options_end = option;
     app->options_end = &option->next;
+}
+
+void ed_on_start(ed_app *app, ed_fn *fn, void *arg)
+{
+    struct ed_start *start = ed_app_alloc(app, sizeof *start);
+    *start = (struct ed_start){.fn = fn, .arg = arg};
+    *app->starts_end = start;
+    app->starts_end = &start->next;
 }

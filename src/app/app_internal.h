@@ -57,6 +57,13 @@ struct ed_option {
     const char *help;
 };
 
+/* What ed_on_start() asked for. */
+struct ed_start {
+    struct ed_start *next;
+    ed_fn *fn;
+    void *arg;
+};
+
 struct ed_app {
     ed_arena *arena; /* of all below; grows until the app is freed */
     void *object;
@@ -72,6 +79,8 @@ struct ed_app {
 
     struct ed_option *options;
     struct ed_option **options_end;
+    struct ed_start *starts;
+    struct ed_start **starts_end;
     struct ed_list tasks;         /* not started yet */
     struct ed_waitq task_starter; /* who starts them, when it waits */
 };

@@ -349,6 +349,22 @@ static int open_tls(struct run *run)
     return err;
 }
 
+/* What the program wants done before it serves. */
+static int run_starts(struct run *run)
+{
+    for (const struct ed_start *s = run->app->starts; s; s = s->next) {
+        int err = s->fn(s->arg);
+        if (err < 0) {
+            const char *detail = ed_error();
+            ed_log_error("cannot start: %s",
+                         *detail ? detail : ed_err_text(err));
+            run->status = FAILED;
+            return err;
+        }
+    }
+    return 0;
+}
+
 static int run_server(void *arg)
 {
     struct run *run = arg;
@@ -356,7 +372,10 @@ static int run_server(void *arg)
     int err = open_signals(run);
     if (!err)
         err = open_tls(run);
+    if (!err)
+        err = run_starts(run);
     if (err) {
+        ed_tls_free(run->tls);
         ed_signals_close(run->signals);
         return err;
     }

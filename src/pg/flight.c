@@ -119,34 +119,39 @@ static void forget_plan(struct pg_link *link, const struct pg_plan *plan,
 }
 
 static enum pg_trouble trouble_of(const struct pg_link *link,
-                                  const struct pg_call *call, bool parse,
+                                  const struct pg_step *step,
                                   const PGresult *result)
 {
     const char *state = diag(result, PG_DIAG_SQLSTATE);
     const char *message = diag(result, PG_DIAG_MESSAGE_PRIMARY);
-    if (parse)
+    if (!strcmp(state, "57014") && link->settling)
+        return PG_TROUBLE_CANCELLED;
+    if (step->kind == PG_STEP_PARSE)
         return strcmp(state, "42P05") ? PG_TROUBLE_NONE : PG_TROUBLE_OLD_NAME;
+    if (step->kind == PG_STEP_PRELUDE)
+        return PG_TROUBLE_NONE;
     /* Messages are translated; a name of ours is the same in all languages. */
-    if (!strcmp(state, "26000") && strstr(message, call->plan->name))
+    if (!strcmp(state, "26000") && strstr(message, step->call->plan->name))
         return PG_TROUBLE_NO_NAME;
     if (!strcmp(state, "0A000") &&
         !strcmp(diag(result, PG_DIAG_SOURCE_FUNCTION), "RevalidateCachedQuery"))
         return PG_TROUBLE_STALE;
-    if (!strcmp(state, "57014") && link->settling)
-        return PG_TROUBLE_CANCELLED;
     return PG_TROUBLE_NONE;
 }
 
-static void call_failed(struct pg_call *call, const PGresult *result,
-                        bool prelude)
+static void call_failed(const struct pg_link *link, const struct pg_step *step,
+                        const PGresult *result)
 {
+    struct pg_call *call = step->call;
+    const struct pg_statement *statement =
+        step->kind == PG_STEP_PRELUDE ? NULL : call->statement;
+    call->trouble = (uint8_t)trouble_of(link, step, result);
     call->err = pg_error_code(diag(result, PG_DIAG_SQLSTATE));
     call->rows = NULL;
     call->affected = 0;
     if (call->abandoned || !call->arena)
         return;
-    call->error =
-        pg_error_of(call->arena, result, prelude ? NULL : call->statement);
+    call->error = pg_error_of(call->arena, result, statement);
     if (!call->error)
         call->err = ED_ENOMEM;
 }
@@ -160,8 +165,17 @@ static void sync_failed(struct pg_link *link, const PGresult *result)
         const struct pg_step *step = pg_step_at(flight, i);
         if (step->kind == PG_STEP_RUN && !step->call->err &&
             !step->call->trouble)
-            call_failed(step->call, result, false);
+            call_failed(link, step, result);
     }
+}
+
+/* In a transaction that has failed it was not even tried. */
+static void close_failed(struct pg_link *link, const char *state)
+{
+    if (strcmp(state, "26000"))
+        return;
+    note_mishap(link);
+    forget_names(link);
 }
 
 static void step_failed(struct pg_link *link, const struct pg_step *step,
@@ -181,25 +195,22 @@ static void step_failed(struct pg_link *link, const struct pg_step *step,
     case PG_STEP_SYNC:
         sync_failed(link, result);
         return;
+    case PG_STEP_UNDO:
+        pg_link_break(link, PQresultErrorMessage(result));
+        return;
     case PG_STEP_CLOSE:
-        note_mishap(link);
-        forget_names(link);
+        close_failed(link, diag(result, PG_DIAG_SQLSTATE));
         return;
     case PG_STEP_PRELUDE:
-        call_failed(step->call, result, true);
+    case PG_STEP_RUN:
+        call_failed(link, step, result);
         return;
     case PG_STEP_PARSE:
-        step->call->trouble =
-            (uint8_t)trouble_of(link, step->call, true, result);
-        if (!step->call->trouble)
+        call_failed(link, step, result);
+        if (step->call->trouble != PG_TROUBLE_OLD_NAME)
             forget_plan(link, step->call->plan, false);
-        break;
-    case PG_STEP_RUN:
-        step->call->trouble =
-            (uint8_t)trouble_of(link, step->call, false, result);
-        break;
+        return;
     }
-    call_failed(step->call, result, false);
 }
 
 static void step_aborted(struct pg_link *link, const struct pg_step *step)
@@ -213,6 +224,12 @@ static void step_aborted(struct pg_link *link, const struct pg_step *step)
 
 /* ---- success ---- */
 
+static bool begins(PGresult *result)
+{
+    const char *tag = PQcmdStatus(result);
+    return !strcmp(tag, "BEGIN") || !strcmp(tag, "START TRANSACTION");
+}
+
 static int64_t count_of(PGresult *result)
 {
     int64_t count = 0;
@@ -221,26 +238,32 @@ static int64_t count_of(PGresult *result)
     return count;
 }
 
-static void learn(const struct pg_link *link, struct pg_plan *plan,
+static void learn(struct pg_link *link, struct pg_plan *plan,
                   const PGresult *result)
 {
-    /* Without a prepared plan, which holds it to its types, each result may be
-     * of others. */
-    if (plan->described && link->statements->per_link > 0)
+    struct pg_prepared *p = pg_prepared_find(&link->prepared, plan);
+    bool binary = pg_rows_binary_better(result);
+    plan->binary = binary;
+    if (!p)
         return;
-    plan->binary = pg_rows_binary_better(result);
-    plan->described = true;
+    p->binary = binary;
+    p->described = true;
 }
 
-static void call_answered(const struct pg_link *link, struct pg_call *call,
+static void call_answered(struct pg_link *link, struct pg_call *call,
                           PGresult *result)
 {
-    learn(link, call->plan, result);
+    if (call->learns)
+        learn(link, call->plan, result);
     if (call->abandoned)
         return;
-    call->affected = count_of(result);
-    if (call->arena && !call->no_rows)
-        call->err = pg_rows_of(&call->rows, call->arena, result);
+    if (!call->arena || call->no_rows) {
+        call->affected = count_of(result);
+        return;
+    }
+    call->err = pg_rows_of(&call->rows, call->arena, result);
+    if (!call->err)
+        call->affected = ed_rows_affected(call->rows);
 }
 
 /* ---- settling ---- */
@@ -264,13 +287,20 @@ static bool heal(struct pg_link *link, struct pg_call *call)
     case PG_TROUBLE_STALE:
         if (news)
             forget_plan(link, call->plan, true);
-        call->plan->described = false;
-        call->plan->binary = false;
         break;
     default:
         break;
     }
     return true;
+}
+
+/* A transaction in which nothing has happened, and nothing follows: it can be
+ * begun again. */
+static bool begun_in_vain(const struct pg_link *link,
+                          const struct pg_call *call)
+{
+    return call->began && call->trouble != PG_TROUBLE_CANCELLED &&
+           PQtransactionStatus(link->conn) == PQTRANS_INERROR;
 }
 
 /* Whether a call that is over as far as the server is concerned is to be sent
@@ -284,8 +314,8 @@ static bool again(struct pg_link *link, struct pg_call *call)
         call->alone = true;
         return true;
     }
-    if (PQtransactionStatus(link->conn) != PQTRANS_IDLE)
-        return false;
+    if (link->in_transaction)
+        return begun_in_vain(link, call) && heal(link, call);
     return call->trouble == PG_TROUBLE_CANCELLED || heal(link, call);
 }
 
@@ -300,6 +330,9 @@ static void send_again(struct pg_link *link, struct pg_call *call)
         return;
     }
     link->statements->counts.resent++;
+    if (call->began)
+        pg_link_undo(link);
+    call->began = false;
     call->err = pg_link_queue(link, call);
     if (call->err)
         pg_call_end(call, PG_DONE);
@@ -311,9 +344,18 @@ static struct pg_call *take_call(struct ed_list *list)
     return node ? ED_CONTAINER(node, struct pg_call, node) : NULL;
 }
 
+/* Outside of a quiet moment libpq tells no more than that it is active. */
+void pg_flight_hear_state(struct pg_link *link)
+{
+    PGTransactionStatusType status = PQtransactionStatus(link->conn);
+    if (status != PQTRANS_ACTIVE)
+        link->in_transaction = status != PQTRANS_IDLE;
+}
+
 /* The sync has been answered: all in front of it is certain. */
 static void settle(struct pg_link *link)
 {
+    pg_flight_hear_state(link);
     struct pg_flight *flight = &link->flight;
     struct ed_list over, repeat;
     struct pg_call *call;
@@ -338,6 +380,28 @@ static void settle(struct pg_link *link)
     }
 }
 
+static void step_done(struct pg_link *link, const struct pg_step *step,
+                      PGresult *result)
+{
+    if (step->kind == PG_STEP_RUN)
+        call_answered(link, step->call, result);
+    if (PQresultStatus(result) == PGRES_COMMAND_OK && begins(result)) {
+        link->in_transaction = true;
+        if (step->kind == PG_STEP_PRELUDE)
+            step->call->began = true;
+    }
+}
+
+static void refuse_copy(struct pg_link *link, const struct pg_step *step)
+{
+    static const char why[] = "COPY is not for queries";
+    if (step->call) {
+        step->call->err = ED_EUSAGE;
+        strcpy(step->call->why, why);
+    }
+    pg_link_break(link, why);
+}
+
 static void take_result(struct pg_link *link, const struct pg_step *step,
                         PGresult *result)
 {
@@ -345,8 +409,7 @@ static void take_result(struct pg_link *link, const struct pg_step *step,
     case PGRES_COMMAND_OK:
     case PGRES_TUPLES_OK:
     case PGRES_EMPTY_QUERY:
-        if (step->kind == PG_STEP_RUN)
-            call_answered(link, step->call, result);
+        step_done(link, step, result);
         return;
     case PGRES_PIPELINE_SYNC:
         settle(link);
@@ -359,13 +422,13 @@ static void take_result(struct pg_link *link, const struct pg_step *step,
         return;
     default:
         /* COPY, which libpq cannot do in a pipeline. */
-        pg_link_break(link, "COPY is not for queries");
+        refuse_copy(link, step);
         return;
     }
 }
 
-/* Notifications for what somebody listens to in a session: nobody hears them
- * here. */
+/* Reads what comes unasked while nothing is under way. Notifications for what
+ * somebody listens to in a session are heard by nobody here. */
 static void drop_news(struct pg_link *link)
 {
     PGnotify *news;
@@ -388,10 +451,7 @@ void pg_flight_answers(struct pg_link *link)
     }
     if (link->closed || link->broken)
         return;
-    if (flight->at == flight->end) {
-        (void)PQisBusy(link->conn); /* reads what comes unasked */
-        drop_news(link);
-    }
+    drop_news(link);
     pg_cancel_head(link);
     if (link->ended && pg_link_open_for_calls(link)) {
         link->ended = false;

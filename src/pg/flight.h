@@ -16,11 +16,12 @@ enum pg_step_kind {
     PG_STEP_PRELUDE, /* of a call */
     PG_STEP_PARSE,   /* of a call's plan */
     PG_STEP_RUN,     /* the call itself; holds the link's reference to it */
+    PG_STEP_UNDO,    /* ROLLBACK of what a prelude has begun in vain */
     PG_STEP_SYNC,
 };
 
 struct pg_step {
-    struct pg_call *call; /* NULL: CLOSE, SYNC */
+    struct pg_call *call; /* NULL: CLOSE, UNDO, SYNC */
     uint8_t kind;
 };
 
@@ -61,11 +62,14 @@ struct pg_link {
     unsigned load;               /* calls in flight */
     unsigned generation;         /* of names: grows when they prove wrong */
     unsigned batch;              /* calls in the flight without a sync yet */
-    bool ended;                  /* calls have, the owner is to be told */
+    /* In a transaction, perhaps: a BEGIN was answered, and no quiet moment came
+     * since in which libpq tells. While anything is under way it does not. */
+    bool in_transaction;
+    bool ended; /* calls have, the owner is to be told */
 
     /* cancel.c */
     struct pg_call *doomed;   /* is being cancelled, with a reference */
-    struct ed_timer patience; /* until it has to have ended */
+    struct ed_timer patience; /* until it, or what is dropped, has to end */
     bool settling;            /* a request is made; no calls are taken */
     bool settle_sent;
     uint32_t settle_sync; /* the step whose answer settles it */
@@ -106,6 +110,9 @@ void pg_link_break(struct pg_link *link, const char *words);
  * pg_link_send(). */
 ED_CHECK int pg_link_queue(struct pg_link *link, struct pg_call *call);
 
+/* Sends a ROLLBACK. */
+void pg_link_undo(struct pg_link *link);
+
 /* Puts a sync behind what is in the flight, and sends. */
 void pg_link_sync(struct pg_link *link);
 
@@ -130,6 +137,9 @@ void pg_flight_add(struct pg_flight *flight, enum pg_step_kind kind,
 /* The call whose answer comes next; NULL: none. */
 struct pg_call *pg_flight_head(const struct pg_flight *flight);
 
+/* Notes whether the session is in a transaction, if that can be told. */
+void pg_flight_hear_state(struct pg_link *link);
+
 /* Takes the answers that have come. */
 void pg_flight_answers(struct pg_link *link);
 
@@ -150,6 +160,11 @@ void pg_cancel_synced(struct pg_link *link, uint32_t sync);
 
 /* The link goes away. */
 void pg_cancel_forget(struct pg_link *link);
+
+/* The link is lost unless pg_cancel_ended() comes within its `goodbye`. 0 or
+ * ED_ENOMEM. */
+ED_CHECK int pg_cancel_patience(struct pg_link *link);
+void pg_cancel_ended(struct pg_link *link);
 
 /* Asks the server to cancel what the session does. The link must be entered.
  * Suspends. 0, ED_EDATABASE, ED_ENOMEM, ED_ECANCELED ... */

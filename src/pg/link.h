@@ -96,6 +96,8 @@ struct pg_call {
     /* The link's own. */
     struct pg_plan *plan;
     bool abandoned;
+    bool learns;         /* its result tells the types of its plan's */
+    bool began;          /* its prelude has begun a transaction */
     bool alone;          /* was aborted by a neighbour: shares no sync again */
     uint8_t heals;       /* how often a mishap with it was made good */
     uint8_t trouble;     /* enum pg_trouble, flight.h */
@@ -139,11 +141,12 @@ void pg_link_close(struct pg_link *link);
 struct pg_link_info *pg_link_info(struct pg_link *link);
 
 /* Gives it a call, whose `done` is called later, never from within. 0, or an
- * error that is found at once: ED_EUSAGE or ED_ENOMEM, the call then not being
- * sent. Does not suspend. Takes a reference. */
+ * error that is found at once, the call then not being sent: ED_EUSAGE or
+ * ED_ENOMEM, or ED_EDATABASE when it takes none (pg_link_open_for_calls()).
+ * Does not suspend. Takes a reference. */
 ED_CHECK int pg_link_send(struct pg_link *link, struct pg_call *call);
 
-/* The waiter goes. A call that was not sent is taken back; one that was is
+/* The waiter goes. What it had lent is not touched any more. The call is
  * cancelled on the server when its turn has come, by a cancel request made in
  * the background, and the link does not take others until that is settled; if
  * that takes longer than `goodbye`, the link is lost. The waiter's reference
@@ -160,7 +163,8 @@ int64_t pg_link_busy_since(const struct pg_link *link);
 bool pg_link_open_for_calls(const struct pg_link *link);
 
 /* Whether the server is in a transaction, as far as has been heard:
- * PQTRANS_IDLE, PQTRANS_INTRANS, PQTRANS_INERROR ... */
+ * PQTRANS_IDLE, PQTRANS_INTRANS, and PQTRANS_INERROR, which is only told when
+ * nothing is under way; PQTRANS_UNKNOWN when it is broken. */
 PGTransactionStatusType pg_link_state(const struct pg_link *link);
 
 int64_t pg_link_opened_at(const struct pg_link *link);
@@ -185,8 +189,9 @@ void pg_link_put_back(struct pg_link *link);
  * pg_link_put_back(). Does not suspend. */
 void pg_link_drop_work(struct pg_link *link);
 
-/* Waits until bytes can be read, or written; not both at once. Suspends. 0,
- * ED_ECANCELED, ED_ETIMEOUT, -errno. */
+/* Waits until bytes can be read; if `writable`, until some can be written or
+ * read: who waits to write must take in what comes, or both sides may wait for
+ * each other. Suspends. 0, ED_ECANCELED, ED_ETIMEOUT, -errno. */
 ED_CHECK int pg_link_wait(struct pg_link *link, bool writable);
 
 /* Sends what libpq holds back. Suspends. 0, ED_EDATABASE ... */

@@ -39,8 +39,8 @@ static ssize_t read_all(ed_rows *rows, struct pg_array *a,
 }
 
 /* Makes room for as many elements as there may be, and for their texts. */
-static void *open(ed_rows *rows, const struct pg_cell *cell, size_t size,
-                  struct pg_array *a, int *err)
+static void *open_array(ed_rows *rows, const struct pg_cell *cell, size_t size,
+                        struct pg_array *a, int *err)
 {
     char *room = NULL;
     size_t bytes;
@@ -69,7 +69,7 @@ static size_t elements(ed_rows *rows, struct ed_column column,
     *out = NULL;
     if (!pg_rows_cell(rows, column, &index, &cell))
         return 0;
-    void *places = open(rows, &cell, kind->size, &a, &err);
+    void *places = open_array(rows, &cell, kind->size, &a, &err);
     ssize_t count = places ? read_all(rows, &a, kind, places) : err;
     if (count == ED_EPARSE)
         pg_rows_refuse(rows, index, &cell, kind->wanted);

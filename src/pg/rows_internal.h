@@ -23,18 +23,18 @@ struct pg_slot {
 
 struct ed_rows {
     ED_MAGIC;
-    int error;    /* the first, to be told by ed_rows_error() */
-    size_t count; /* rows there are, or have come */
-    size_t at;    /* the row at hand, from 1; 0: before the first */
-    size_t width; /* columns */
+    int error;       /* the first, to be told by ed_rows_error() */
+    const char *why; /* its text */
+    size_t count;    /* rows there are, or have come */
+    size_t at;       /* the row at hand, from 1; 0: before the first */
+    size_t width;    /* columns */
     int64_t affected;
     struct pg_column *columns;
     struct pg_slot *slots;         /* of all rows, or of a stream's one */
+    ed_arena *home;                /* where the rows lie */
     ed_arena *arena;               /* for what values are turned into */
-    ed_arena *home;                /* of a stream's columns */
     struct pg_rows_source *source; /* a stream that has not ended; or NULL */
     bool stream;
-    char why[200]; /* of the error */
 };
 
 #define ED_ROWS_MAGIC 0x524f5753u

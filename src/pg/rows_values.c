@@ -130,9 +130,9 @@ int64_t ed_rows_time_(ed_rows *rows, struct ed_column column)
     int err = pg_cell_timestamp(&cell, &us);
     if (!err && !is_infinite(us) &&
         (__builtin_add_overflow(us, PG_EPOCH_US, &us) || is_infinite(us)))
-        err = ED_EPARSE; /* the last 30 years of 294276 AD */
+        err = ED_EPARSE; /* years from 294247 on */
     return settle(err, rows, index, &cell,
-                  "a time that 64 bits hold in microseconds")
+                  "a time in ISO style that fits into 64 bits")
                ? us
                : 0;
 }
@@ -161,7 +161,8 @@ struct ed_interval ed_rows_interval_(ed_rows *rows, struct ed_column column)
     if (!pg_rows_cell(rows, column, &index, &cell))
         return interval;
     int err = pg_cell_interval(&cell, &interval);
-    (void)settle(err, rows, index, &cell, "an interval"); /* 0 then */
+    (void)settle(err, rows, index, &cell,
+                 "an interval in style postgres or iso_8601"); /* 0 then */
     return interval;
 }
 

@@ -30,6 +30,7 @@ void pg_link_put_back(struct pg_link *link)
 {
     link->taken = false;
     link->idle_since = ed_now();
+    pg_flight_hear_state(link);
     if (is_idle(link->conn) && PQenterPipelineMode(link->conn))
         pg_link_watch(link);
     else
@@ -45,10 +46,54 @@ static int gone(struct pg_link *link)
                    words);
 }
 
+/* A wait for both directions at once. */
+struct either {
+    ed_fiber *fiber;
+    struct ed_io *io;
+    struct ed_op in, out;
+};
+
+static bool stop_either(void *arg)
+{
+    struct either *e = arg;
+    ed_io_stop(e->io, &e->in);
+    ed_io_stop(e->io, &e->out);
+    return true;
+}
+
+static void either_done(struct ed_op *op, ssize_t result)
+{
+    struct either *e = op->user;
+    stop_either(e);
+    ed_wake(e->fiber, (int)result);
+}
+
+static int wait_either(struct ed_io *io)
+{
+    struct either e = {
+        .fiber = ed_fiber_self(),
+        .io = io,
+        .in = {.kind = ED_OP_READABLE, .done = either_done, .user = &e},
+        .out = {.kind = ED_OP_WRITABLE, .done = either_done, .user = &e},
+    };
+    int cancelled = ed_checkpoint();
+    if (cancelled)
+        return cancelled;
+    ssize_t n = ed_io_start(io, &e.out);
+    if (n == ED_IO_PENDING)
+        n = ed_io_start(io, &e.in);
+    if (n == ED_IO_PENDING)
+        return ed_park("PostgreSQL", stop_either, &e);
+    stop_either(&e);
+    return (int)n;
+}
+
+/* A server that writes itself may not read until it has been read. */
 int pg_link_wait(struct pg_link *link, bool writable)
 {
-    struct ed_op op = {.kind = writable ? ED_OP_WRITABLE : ED_OP_READABLE};
-    return (int)ed_io_await(&link->io, &op, "PostgreSQL");
+    struct ed_op op = {.kind = ED_OP_READABLE};
+    return writable ? wait_either(&link->io)
+                    : (int)ed_io_await(&link->io, &op, "PostgreSQL");
 }
 
 int pg_link_flush(struct pg_link *link)
@@ -117,30 +162,49 @@ static int drop_result(struct pg_link *link, PGresult *result)
     return pg_link_flush(link);
 }
 
-static int drop_all(void *arg)
+/* Reads and drops up to the end, which is NULL, or in a pipeline the result of
+ * the sync behind it, while NULL parts what its statements give. A pipeline
+ * without any has nothing twice in a row. */
+static int drop_results(struct pg_link *link)
 {
-    struct pg_link *link = arg;
+    bool pipeline = PQpipelineStatus(link->conn) != PQ_PIPELINE_OFF;
+    bool nothing = false;
+    for (;;) {
+        PGresult *result;
+        int err = pg_link_result(link, &result);
+        if (err)
+            return err;
+        if (!result && (!pipeline || nothing))
+            return 0;
+        nothing = !result;
+        if (PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
+            PQclear(result);
+            return PQexitPipelineMode(link->conn) ? 0 : gone(link);
+        }
+        err = result ? drop_result(link, result) : 0;
+        if (err)
+            return err;
+    }
+}
+
+static int drop_all(struct pg_link *link)
+{
     if (PQtransactionStatus(link->conn) != PQTRANS_ACTIVE)
         return 0;
     int err = pg_cancel_request(link);
-    PGresult *result = NULL;
-    do {
-        if (!err)
-            err = pg_link_result(link, &result);
-        if (!err && result)
-            err = drop_result(link, result);
-    } while (!err && result);
-    return err;
+    if (!err)
+        err = pg_link_flush(link);
+    return err ? err : drop_results(link);
 }
 
 static int drop_in_background(void *arg)
 {
     struct pg_link *link = arg;
     link->dropping = ed_fiber_self();
-    int err = link->closed ? ED_ECLOSED
-                           : ed_with_timeout(link->goodbye, drop_all, link);
+    int err = link->closed ? ED_ECLOSED : drop_all(link);
     link->dropping = NULL;
-    if (!link->closed) {
+    if (!link->closed && !link->broken) {
+        pg_cancel_ended(link);
         if (err)
             pg_link_break(link, "what it did could not be ended");
         else
@@ -154,8 +218,11 @@ static int drop_in_background(void *arg)
 
 void pg_link_drop_work(struct pg_link *link)
 {
+    int err = pg_cancel_patience(link);
     pg_link_enter(link);
-    if (!ed_background(drop_in_background, link))
+    if (!err)
+        err = ed_background(drop_in_background, link);
+    if (!err)
         return;
     pg_link_break(link, "what it did could not be ended");
     pg_link_leave(link);
@@ -163,6 +230,7 @@ void pg_link_drop_work(struct pg_link *link)
 
 void pg_takeover_forget(struct pg_link *link)
 {
+    pg_cancel_ended(link);
     if (link->dropping)
         ed_fiber_cancel(link->dropping, ED_ECANCELED);
 }

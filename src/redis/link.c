@@ -40,7 +40,7 @@ struct redis_link {
     size_t written; /* of out */
     uint64_t taken; /* bytes the system has taken, in all */
     struct ed_deferred flush;
-    bool blocked; /* until the stream is writable */
+    bool blocked; /* until the stream is writable, if it ever is */
 
     struct place *places; /* a ring */
     uint64_t capacity;    /* a power of two */
@@ -327,11 +327,16 @@ static void write_out(struct redis_link *link)
         link->counts->writes++;
         drop_written(link);
     }
-    int err = n < 0 && n != -EAGAIN ? (int)n : 0;
-    if (!err && link->out.len) {
-        link->blocked = true;
-        err = ed_stream_want_writable(link->stream, true);
-    }
+    if (!link->out.len)
+        return;
+    link->blocked = true;
+    /* The server has closed; why, it may have said before, and that is still to
+     * be read. */
+    if (n == -EPIPE || n == -ECONNRESET)
+        return;
+    int err = n < 0 && n != -EAGAIN
+                  ? (int)n
+                  : ed_stream_want_writable(link->stream, true);
     if (err) {
         const char *why = ed_stream_why(link->stream);
         lose(link, err, why ? why : ed_err_text(err));

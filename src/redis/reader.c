@@ -317,7 +317,10 @@ int redis_reader_next(struct redis_reader *r, struct ed_bytes *bytes)
 
 bool redis_reader_between(const struct redis_reader *r)
 {
-    return r->hiredis->ridx < 0;
+    const redisReader *h = r->hiredis;
+
+    /* A task may lie ready of which no byte has come. */
+    return h->ridx < 0 || (!h->ridx && h->rstack[0].type < 0);
 }
 
 const char *redis_reader_why(const struct redis_reader *r)

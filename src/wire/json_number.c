@@ -189,6 +189,16 @@ static bool is_closest(const struct scaled *s, uint64_t digits)
     return off * 2 < s->step;
 }
 
+/* The nearest multiple of `unit`; the even one if `n`, to which `more` says
+ * whether something is missing, is just between two. */
+static uint64_t rounded_to(uint64_t unit, uint64_t n, bool more)
+{
+    uint64_t off = n % unit, below = n - off;
+    bool up = off * 2 > unit || (off * 2 == unit && (more || below / unit % 2));
+
+    return up ? below + unit : below;
+}
+
 /*
  * Tries 15 digits, 16, and then 17, which always do. Decimals of 15 digits lie
  * further apart than doubles: no two are closest to the same one, so that what
@@ -197,14 +207,16 @@ static bool is_closest(const struct scaled *s, uint64_t digits)
 static uint64_t shortest_digits(const struct scaled *s)
 {
     uint64_t n = (uint64_t)(s->value >> s->shift);
+    wide half = (wide)1 << (s->shift - 1);
+    wide rest = s->value & (2 * half - 1);
 
     for (uint64_t unit = 100; unit > 1; unit /= 10) {
-        uint64_t rounded = (n + unit / 2) / unit * unit;
+        uint64_t rounded = rounded_to(unit, n, rest);
 
         if (is_closest(s, rounded))
             return rounded;
     }
-    return n + (uint64_t)(s->value >> (s->shift - 1) & 1);
+    return n + (rest > half || (rest == half && n % 2));
 }
 
 static void find_exactly(double x, struct decimal *d)

@@ -5,6 +5,7 @@
 #include "wire/pg_digits.h"
 #include "wire/pg_number.h"
 #include <eddy/error.h>
+#include <float.h>
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
@@ -80,20 +81,22 @@ struct decimal {
 
 /* What differs between the two types. */
 struct format {
-    int bits;      /* of a mantissa */
-    int sure;      /* so many digits always survive: no decimal of as many is
-                      lost, which is where looking for the fewest begins */
-    int most;      /* so many tell all numbers apart */
-    int plain_max; /* digits before the point, or it has an exponent */
+    int bits; /* of a mantissa */
+    /* Decimals of so many digits lie further apart than numbers: one that will
+     * do is the only one, and the shortest when its zeros are gone. */
+    int sure;
+    double sure_from; /* below it numbers have fewer bits */
+    int most;         /* so many digits tell all numbers apart */
+    int plain_max;    /* digits before the point, or it has an exponent */
 };
 
-static const struct format float4 = {24, 6, 9, 6};
-static const struct format float8 = {53, 15, 17, 15};
+static const struct format float4 = {24, 6, FLT_MIN, 9, 6};
+static const struct format float8 = {53, 15, DBL_MIN, 17, 15};
 
 /* Prints and takes the digits out, whatever the locale's point is. */
 static void see_digits(double x, struct decimal *d)
 {
-    char text[48];
+    char text[DIGITS_SEEN + 16];
     const char *p = text;
 
     (void)snprintf(text, sizeof text, "%.*e", DIGITS_SEEN - 1, x);
@@ -120,6 +123,18 @@ static struct decimal rounded(const struct decimal *d, int count, bool up)
     while (r.count > 1 && r.digits[r.count - 1] == '0')
         r.count--;
     return r;
+}
+
+/* In `count` digits; one that is just in the middle goes to the even one. */
+static struct decimal nearest(const struct decimal *d, int count)
+{
+    char next = d->digits[count];
+    bool rest = false;
+
+    for (int i = count + 1; i < d->count && !rest; i++)
+        rest = d->digits[i] != '0';
+    bool odd = d->digits[count - 1] % 2; /* '0' is even */
+    return rounded(d, count, next > '5' || (next == '5' && (rest || odd)));
 }
 
 static bool reads_as(const struct decimal *d, double x,
@@ -165,17 +180,50 @@ static bool tells(const struct decimal *d, double x,
 static struct decimal shortest(double x, const struct format *format)
 {
     struct decimal seen, best;
+    int count = x < format->sure_from ? 1 : format->sure;
 
     see_digits(x, &seen);
-    for (int count = 1; count < format->most; count++) {
-        best = rounded(&seen, count, seen.digits[count] >= '5');
+    for (; count < format->most; count++) {
+        best = nearest(&seen, count);
         if (tells(&best, x, format))
             return best;
         best = rounded(&seen, count, true);
         if (tells(&best, x, format))
             return best;
     }
-    return rounded(&seen, format->most, seen.digits[format->most] >= '5');
+    return nearest(&seen, format->most);
+}
+
+/* The digits and the point of a number as JSON has it, without an exponent. */
+static struct decimal taken_from(const char *text, const char *end)
+{
+    struct decimal d = {.count = 0};
+    bool fraction = false;
+
+    for (; text < end; text++) {
+        if (*text == '.') {
+            fraction = true;
+        } else if (*text != '0' || d.count) {
+            d.digits[d.count++] = *text;
+            d.point += !fraction;
+        } else {
+            d.point -= fraction; /* a zero before the first digit */
+        }
+    }
+    while (d.digits[d.count - 1] == '0')
+        d.count--;
+    return d;
+}
+
+/* JSON's writer is exact, and much quicker, for numbers of usual size. */
+static struct decimal digits_of(double x, const struct format *format)
+{
+    char text[ED_JSON_NUMBER_MAX];
+
+    if (format != &float8 || x < 1e-5 || x >= 0x1p53)
+        return shortest(x, format);
+    const char *end = ed_json_print_double(text, x);
+    return taken_from(text, end);
 }
 
 static char *print_plain(char *at, const struct decimal *d)
@@ -227,7 +275,7 @@ static char *print(char *at, double x, const struct format *format)
         return print_word(at, "Infinity");
     if (x == 0)
         return print_word(at, "0");
-    struct decimal d = shortest(fabs(x), format);
+    struct decimal d = digits_of(fabs(x), format);
     if (d.point < -3 || d.point > format->plain_max)
         return print_exponent(at, &d);
     return print_plain(at, &d);

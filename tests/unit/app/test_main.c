@@ -85,6 +85,12 @@ static int start_task(ed_req *req)
     return err ? err : ed_reply(req, 200, "started\n");
 }
 
+static int get_ready(void *arg)
+{
+    ed_log_info("ready with %s and %s", greeting, (char *)arg);
+    return strcmp(greeting, "none") ? 0 : ed_fail(ED_EBADREQ, "no greeting");
+}
+
 static bool with_bad_route;
 
 static int run_program(int argc, char **argv)
@@ -97,6 +103,7 @@ static int run_program(int argc, char **argv)
     ed_route(app, "GET /fail", break_off);
     ed_route(app, "GET /task", start_task);
     ed_option(app, "greeting", &greeting, "WORD", "what / says");
+    ed_on_start(app, get_ready, "a smile");
     ed_app_background(app, tick, "first");
     ed_app_background(app, break_down, NULL);
     if (with_bad_route)
@@ -510,6 +517,29 @@ static void tasks_run_and_their_failure_is_logged(void **state)
     forget(&p);
 }
 
+/* ---- what is done before it serves ---- */
+
+static void a_start_runs_before_it_listens_and_knows_the_options(void **state)
+{
+    (void)state;
+    struct program p = start("--listen=127.0.0.1:0", "--greeting", "moin");
+    const char *listening = printed(&p, "listening on");
+    const char *ready = strstr(p.text.ptr, "ready with moin and a smile\n");
+    assert_non_null(ready);
+    assert_true(ready < listening);
+    stop(&p);
+}
+
+static void a_start_that_fails_ends_the_program_and_says_why(void **state)
+{
+    (void)state;
+    struct program p = start("--listen=127.0.0.1:0", "--greeting", "none");
+    assert_int_equal(status_of(&p), 1);
+    assert_non_null(strstr(p.text.ptr, "cannot start: no greeting\n"));
+    assert_null(strstr(p.text.ptr, "listening on"));
+    forget(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -532,6 +562,8 @@ int main(void)
         cmocka_unit_test(a_5xx_shows_the_id_of_its_log_line),
         cmocka_unit_test(the_log_is_json_when_asked),
         cmocka_unit_test(tasks_run_and_their_failure_is_logged),
+        cmocka_unit_test(a_start_runs_before_it_listens_and_knows_the_options),
+        cmocka_unit_test(a_start_that_fails_ends_the_program_and_says_why),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,10 +28,17 @@ struct wait {
     struct pg_call *call;
     ed_fiber *fiber;
     bool over;
+    struct pg_link *link; /* the test's own */
 };
+
+/* For calls that are made by hand. */
+void on_done(struct pg_call *call);
 
 /* What the owner of the links was told. */
 extern unsigned rooms, losses;
+
+/* What a cancelled statement has until its link is lost; 2 s. */
+extern int64_t goodbye;
 
 /* A new link; NULL after a failed check. */
 struct pg_link *link_open(void);
@@ -52,15 +59,23 @@ void done(struct wait *w);
 /* Sends, awaits and returns the first value as text, or the error's name. */
 const char *ask(struct pg_link *link, const char *sql);
 
-void link_test_run(void (*body)(void));
+/* Runs `body` and returns how many checks of the fixture failed. */
+unsigned link_fixture_run(void (*body)(void));
 
-#define LINK_TEST(name)            \
-    static void name##_body(void); \
-    static void name(void **state) \
-    {                              \
-        (void)state;               \
+static inline void link_test_run(void (*body)(void))
+{
+    fiber_test_failures = 0;
+    fiber_test_failures += link_fixture_run(body);
+    assert_int_equal(fiber_test_failures, 0);
+}
+
+#define LINK_TEST(name)             \
+    static void name##_body(void);  \
+    static void name(void **state)  \
+    {                               \
+        (void)state;                \
         link_test_run(name##_body); \
-    }                              \
+    }                               \
     static void name##_body(void)
 
 #endif

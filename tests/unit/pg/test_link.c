@@ -3,6 +3,11 @@
  */
 #include "link_fixture.h"
 
+#include "pg/flight.h"
+#include <eddy/log.h>
+#include <signal.h>
+#include <stdlib.h>
+
 LINK_TEST(a_call_gives_rows_and_how_many)
 {
     struct pg_link *link = link_open();
@@ -81,6 +86,657 @@ LINK_TEST(neighbours_of_a_failed_call_are_run_again_unseen)
     pg_link_close(link);
 }
 
+/* ---- plans ---- */
+
+static unsigned plans_on_server(struct pg_link *link)
+{
+    return (unsigned)atoi(ask(link,
+                              "select count(*) from pg_prepared_statements "
+                              "where name like 'ed\\_%'"));
+}
+
+LINK_TEST(a_plan_is_prepared_once)
+{
+    struct pg_link *link = link_open();
+    if (!link)
+        return;
+    for (int i = 0; i < 5; i++)
+        check_text(ask(link, "select 1"), "1");
+    check_int((long long)statements.counts.prepared, 1);
+    check_int(plans_on_server(link), 2);
+    pg_link_close(link);
+}
+
+LINK_TEST(plans_beyond_the_most_are_closed_on_the_server)
+{
+    struct pg_link *link = link_open();
+    if (!link)
+        return;
+    for (int i = 0; i < 12; i++) {
+        char sql[32];
+        snprintf(sql, sizeof sql, "select %d", i);
+        (void)ask(link, sql);
+    }
+    check(plans_on_server(link) <= 4);
+    check_text(ask(link, "select 0"), "0");
+    pg_link_close(link);
+}
+
+LINK_TEST(a_plan_past_its_lifetime_is_prepared_anew)
+{
+    statements.lifetime = 1;
+    struct pg_link *link = link_open();
+    if (!link)
+        return;
+    check_text(ask(link, "select 1"), "1");
+    check_int(ed_sleep(ED_MS), 0);
+    check_text(ask(link, "select 1"), "1");
+    check_int((long long)statements.counts.prepared, 2);
+    check_int((long long)statements.counts.resent, 0);
+    pg_link_close(link);
+}
+
+LINK_TEST(types_that_differ_make_plans_that_differ)
+{
+    struct pg_link *link = link_open();
+    if (!link)
+        return;
+    struct wait w[3];
+    SEND(link, &w[0], "select :x", ed_p(x, "t"));
+    SEND(link, &w[1], "select :x", ed_p(x, ed_bytea(ED_BYTES("b"))));
+    SEND(link, &w[2], "select :x", ed_p(x, ed_null()));
+    for (int i = 0; i < 3; i++)
+        check_int(await(&w[i]), 0);
+    check_int(ed_rows_type(w[0].call->rows, 0), 25);
+    check_int(ed_rows_type(w[1].call->rows, 0), 17);
+    check_int((long long)statements.counts.prepared, 2);
+    for (int i = 0; i < 3; i++)
+        done(&w[i]);
+    pg_link_close(link);
+}
+
+LINK_TEST(without_plans_a_statement_has_no_name)
+{
+    statements.per_link = 0;
+    struct pg_link *link = link_open();
+    if (!link)
+        return;
+    check_text(ask(link, "select 1"), "1");
+    check_text(ask(link, "select 1"), "1");
+    check_int(plans_on_server(link), 0);
+    pg_link_close(link);
+}
+
+LINK_TEST(a_plan_made_stale_by_a_migration_is_made_anew)
+{
+    struct pg_link *link = link_open();
+    if (!link)
+        return;
+    pg_server_psql(server, "create table stale (a int); "
+                           "insert into stale values (7)");
+    check_text(ask(link, "select * from stale"), "7");
+    check_text(ask(link, "select * from stale"), "7");
+    pg_server_psql(server,
+                   "alter table stale alter a type text using 'x' || a");
+    struct wait w[3];
+    for (int i = 0; i < 3; i++)
+        SEND(link, &w[i], "select * from stale");
+    for (int i = 0; i < 3; i++) {
+        check_int(await(&w[i]), 0);
+        check_text(ed_rows_text(w[i].call->rows, 0), "x7");
+        done(&w[i]);
+    }
+    check_int((long long)statements.counts.prepared, 2);
+    pg_server_psql(server, "alter table stale add b int default 8");
+    check_text(ask(link, "begin"), "");
+    check_text(ask(link, "select * from stale"), "ED_ESQL");
+    check_text(ask(link, "rollback"), "");
+    check_text(ask(link, "select * from stale"), "x7");
+    check_int(losses, 0);
+    pg_server_psql(server, "drop table stale");
+    pg_link_close(link);
+}
+
+LINK_TEST(each_link_learns_the_types_of_results_for_itself)
+{
+    static const char sql[] = "select * from moving";
+    struct pg_link *one = link_open();
+    if (!one)
+        return;
+    pg_server_psql(server, "create table moving (a int); "
+                           "insert into moving values (7)");
+    check_text(ask(one, sql), "7");
+    check_text(ask(one, sql), "7"); /* in binary */
+    pg_server_psql(server, "alter table moving alter a type point "
+                           "using point(a, a)");
+    struct pg_link *two = link_open();
+    if (two) {
+        check_text(ask(two, sql), "(7,7)");
+        pg_link_close(two);
+    }
+    pg_server_psql(server, "drop table moving");
+    pg_link_close(one);
+}
+
+LINK_TEST(plans_of_a_transaction_are_closed_behind_it)
+{
+    struct pg_link *link = link_open();
+    if (!link)
+        return;
+    check_text(ask(link, "select 0"), "0");
+    check_text(ask(link, "begin"), "");
+    for (int i = 1; i < 6; i++) {
+        char sql[32];
+        snprintf(sql, sizeof sql, "select %d", i);
+        (void)ask(link, sql);
+    }
+    check_text(ask(link, "select 0"), "0");
+    check_text(ask(link, "select 1/0"), "ED_EVALUE");
+    check_text(ask(link, "rollback"), "");
+    check_text(ask(link, "select 1"), "1");
+    check(plans_on_server(link) <= 4);
+    check_int(statements.mishaps, 0);
+    pg_link_close(link);
+}
+
+LINK_TEST(names_that_are_gone_are_made_anew_and_then_done_without)
+{
+    struct pg_link *link = link_open();
+    if (!link)
+        return;
+    check_text(ask(link, "select 1"), "1");
+    check_text(ask(link, "deallocate all"), "");
+    struct wait w[2];
+    SEND(link, &w[0], "select 1");
+    SEND(link, &w[1], "select 1");
+    check_int(await(&w[0]), 0);
+    check_int(await(&w[1]), 0);
+    done(&w[0]);
+    done(&w[1]);
+    check_int(statements.mishaps, 1);
+    check_int(statements.per_link, 4);
+    ed_log_set_level(ED_LOG_OFF);
+    check_text(ask(link, "deallocate all"), "");
+    check_text(ask(link, "select 1"), "1");
+    ed_log_set_level(ED_LOG_INFO);
+    check_int(statements.per_link, 0);
+    check_text(ask(link, "select 1"), "1");
+    pg_link_close(link);
+}
+
+LINK_TEST(a_name_that_is_there_already_means_the_same)
+{
+    struct pg_link *link = link_open();
+    struct pg_statement *s;
+    if (!link)
+        return;
+    check_text(ask(link, "select 5"), "5");
+    check_int(pg_statement_get(&statements, "select 5", &s), 0);
+    char sql[128];
+    snprintf(sql, sizeof sql, "deallocate %s", s->plans->name);
+    check_text(ask(link, sql), "");
+    snprintf(sql, sizeof sql, "prepare %s as select 5", s->plans->name);
+    check_text(ask(link, sql), "");
+    pg_prepared_clear(&link->prepared);
+    check_text(ask(link, "select 5"), "5");
+    check_int(statements.mishaps, 1);
+    pg_statement_release(s);
+    pg_link_close(link);
+}
+
+LINK_TEST(a_statement_that_cannot_be_parsed_fails_each_time)
+{
+    struct pg_link *link = link_open();
+    if (!link)
+        return;
+    struct wait w[3];
+    for (int i = 0; i < 3; i++)
+        SEND(link, &w[i], "selec 1");
+    for (int i = 0; i < 3; i++) {
+        check_int(await(&w[i]), ED_ESQL);
+        check(w[i].call->error != NULL);
+        check_text(w[i].call->error ? w[i].call->error->sqlstate : "", "42601");
+        done(&w[i]);
+    }
+    check_int(statements.mishaps, 0);
+    pg_link_close(link);
+}
+
+/* ---- transactions ---- */
+
+LINK_TEST(what_only_fails_at_the_commit_fails)
+{
+    struct pg_link *link = link_open();
+    if (!link)
+        return;
+    pg_server_psql(
+        server, "create table twin (id int primary key, other int references "
+                "twin deferrable initially deferred)");
+    check_text(ask(link, "insert into twin values (1, 2)"), "ED_ECONSTRAINT");
+    check_text(ask(link, "insert into twin values (1, 1)"), "");
+    check_text(ask(link, "select count(*) from twin"), "1");
+    pg_server_psql(server, "drop table twin");
+    pg_link_close(link);
+}
+
+LINK_TEST(after_a_failure_a_transaction_takes_no_more)
+{
+    struct pg_link *link = link_open();
+    if (!link)
+        return;
+    struct wait w[3];
+    SEND(link, &w[0], "begin");
+    SEND(link, &w[1], "select 1/0");
+    SEND_READ(link, &w[2], "select 1");
+    check_int(await(&w[0]), 0);
+    check_int(await(&w[1]), ED_EVALUE);
+    check_int(await(&w[2]), ED_ESQL);
+    check_text(w[2].call->error->sqlstate, "25P02");
+    check_int(pg_link_state(link), PQTRANS_INERROR);
+    check_text(ask(link, "rollback"), "");
+    check_int(pg_link_state(link), PQTRANS_IDLE);
+    for (int i = 0; i < 3; i++)
+        done(&w[i]);
+    pg_link_close(link);
+}
+
+static int give_with(struct pg_link *link, struct wait *w, const char *prelude,
+                     const char *sql)
+{
+    struct pg_statement *s;
+    *w = (struct wait){0};
+    check_int(pg_statement_get(&statements, sql, &s), 0);
+    w->call = pg_call_new(s);
+    pg_statement_release(s);
+    w->call->prelude = prelude;
+    w->call->arena = ed_fiber_arena();
+    w->call->done = on_done;
+    w->call->waiter = w;
+    return pg_link_send(link, w->call);
+}
+
+LINK_TEST(a_prelude_goes_before_and_fails_its_call)
+{
+    struct pg_link *link = link_open();
+    struct wait w;
+    if (!link)
+        return;
+    check_int(give_with(link, &w, "begin read only", "create table t ()"), 0);
+    check_int(await(&w), ED_ESQL);
+    check_text(w.call->error->sqlstate, "25006");
+    done(&w);
+    check_text(ask(link, "rollback"), "");
+    check_int(give_with(link, &w, "savepoint a", "select 1"), 0);
+    check_int(await(&w), ED_ESQL);
+    check_text(w.call->error->sqlstate, "25P01");
+    done(&w);
+    pg_link_close(link);
+}
+
+LINK_TEST(a_transaction_begins_though_its_first_plan_is_gone)
+{
+    struct pg_link *link = link_open();
+    struct wait w;
+    if (!link)
+        return;
+    check_text(ask(link, "select 1"), "1");
+    check_text(ask(link, "deallocate all"), "");
+    check_int(give_with(link, &w, "begin", "select 1"), 0);
+    check_int(await(&w), 0);
+    check_int(pg_link_state(link), PQTRANS_INTRANS);
+    done(&w);
+    check_text(ask(link, "commit"), "");
+    pg_link_close(link);
+}
+
+LINK_TEST(a_transaction_begins_though_its_first_plan_is_stale)
+{
+    struct pg_link *link = link_open();
+    struct wait w;
+    if (!link)
+        return;
+    pg_server_psql(server,
+                   "create table old (a int); insert into old values (1)");
+    check_text(ask(link, "select * from old"), "1");
+    pg_server_psql(server, "alter table old alter a type text");
+    check_int(give_with(link, &w, "begin", "select * from old"), 0);
+    check_int(await(&w), 0);
+    check_int(pg_link_state(link), PQTRANS_INTRANS);
+    done(&w);
+    check_text(ask(link, "rollback"), "");
+    check_int((long long)statements.counts.resent, 1);
+    pg_server_psql(server, "drop table old");
+    pg_link_close(link);
+}
+
+/* ---- waiters that go ---- */
+
+static void abandon(struct wait *w)
+{
+    pg_call_abandon(w->call);
+    done(w);
+}
+
+LINK_TEST(an_abandoned_call_is_cancelled_at_the_server)
+{
+    struct pg_link *link = link_open();
+    struct wait w;
+    if (!link)
+        return;
+    SEND(link, &w, "select pg_sleep(30)");
+    check_int(ed_sleep(20 * ED_MS), 0);
+    int64_t began = ed_now();
+    abandon(&w);
+    while (!pg_link_open_for_calls(link) || pg_link_load(link))
+        (void)!ed_sleep(ED_MS);
+    check(ed_now() - began < ED_S);
+    check_int((long long)statements.counts.cancelled, 1);
+    check_text(ask(link, "select 2"), "2");
+    check(rooms > 0);
+    check_int(losses, 0);
+    pg_link_close(link);
+}
+
+LINK_TEST(a_call_is_cancelled_when_its_turn_has_come)
+{
+    struct pg_link *link = link_open();
+    struct wait w[3];
+    if (!link)
+        return;
+    SEND(link, &w[0], "select 1 from pg_sleep(0.1)");
+    SEND(link, &w[1], "select pg_sleep(30)");
+    SEND(link, &w[2], "select 3");
+    abandon(&w[1]);
+    check_int(await(&w[0]), 0);
+    check_int(await(&w[2]), 0);
+    check_text(ed_rows_text(w[2].call->rows, 0), "3");
+    check_int((long long)statements.counts.cancelled, 1);
+    done(&w[0]);
+    done(&w[2]);
+    pg_link_close(link);
+}
+
+LINK_TEST(calls_that_end_in_time_are_not_cancelled)
+{
+    enum { TRIES = 10 };
+    struct pg_link *link = link_open();
+    struct wait w;
+    if (!link)
+        return;
+    check_text(ask(link, "select 1"), "1");
+    for (int i = 0; i < TRIES; i++) {
+        SEND(link, &w, "select 1");
+        abandon(&w);
+        check_int(ed_sleep(5 * ED_MS), 0);
+    }
+    /* One may take long on a busy machine. */
+    check(statements.counts.cancelled < TRIES / 2);
+    check_int(losses, 0);
+    pg_link_close(link);
+}
+
+LINK_TEST(a_cancelled_call_that_does_not_end_costs_its_link)
+{
+    goodbye = 100 * ED_MS;
+    struct pg_link *link = link_open();
+    struct wait w[2];
+    if (!link)
+        return;
+    pid_t backend = atoi(ask(link, "select pg_backend_pid()"));
+    SEND(link, &w[0], "select pg_sleep(30)");
+    SEND(link, &w[1], "select 1");
+    check_int(ed_sleep(10 * ED_MS), 0);
+    check_int(kill(backend, SIGSTOP), 0);
+    abandon(&w[0]);
+    check_int(await(&w[1]), ED_EUNCERTAIN);
+    check_int(w[1].call->fate, PG_UNCERTAIN);
+    check_text(w[1].call->why, "a cancelled statement did not end");
+    done(&w[1]);
+    check_int(losses, 1);
+    check_int(kill(backend, SIGCONT), 0);
+}
+
+/* Each answer is the one asked for, whoever else goes away at any time. */
+static int ask_and_go(void *arg)
+{
+    struct pg_link *link = *(struct pg_link **)arg;
+    static uint32_t seed = 7;
+    for (int i = 0; i < 40; i++) {
+        struct wait w;
+        uint32_t n = test_random(&seed, 1000);
+        while (!pg_link_open_for_calls(link))
+            (void)!ed_sleep(ED_MS / 4);
+        int err = give(link, &w, "select :n::int, pg_sleep(:s)", n % 2,
+                       ED_PG_LIST_(ed_p(n, n), ed_p(s, n % 7 ? 0.0 : 0.004)));
+        if (!check_int(err, 0))
+            return err;
+        if (n % 5) {
+            check_int(await(&w), 0);
+            check_int(ed_rows_int(w.call->rows, 0), n);
+            done(&w);
+            continue;
+        }
+        (void)!ed_sleep(test_random(&seed, 4) * ED_MS);
+        abandon(&w);
+    }
+    return 0;
+}
+
+LINK_TEST(no_answer_reaches_another_whoever_leaves)
+{
+    struct pg_link *link = link_open();
+    if (!link)
+        return;
+    ed_scope(s);
+    for (int i = 0; i < 8; i++)
+        ed_go(s, ask_and_go, &link);
+    check_int(ed_wait(s), 0);
+    check(statements.counts.cancelled > 0);
+    check_int(losses, 0);
+    pg_link_close(link);
+}
+
+/* ---- lost links ---- */
+
+LINK_TEST(an_idle_link_that_breaks_is_told_at_once)
+{
+    struct pg_link *link = link_open();
+    if (!link)
+        return;
+    pg_server_psql(server, "select pg_terminate_backend(pid) from "
+                           "pg_stat_activity where pid <> pg_backend_pid() and "
+                           "backend_type = 'client backend'");
+    check_int(ed_sleep(50 * ED_MS), 0);
+    check_int(losses, 1);
+}
+
+LINK_TEST(calls_on_a_broken_link_know_what_became_of_them)
+{
+    struct pg_link *link = link_open();
+    struct wait w[4];
+    if (!link)
+        return;
+    SEND(link, &w[0], "select 1/0");
+    SEND(link, &w[1], "select pg_sleep(30)");
+    SEND(link, &w[2], "select 1");
+    check_int(await(&w[0]), ED_EVALUE);
+    pg_server_psql(server, "select pg_terminate_backend(pid) from "
+                           "pg_stat_activity where pid <> pg_backend_pid() and "
+                           "backend_type = 'client backend'");
+    SEND_READ(link, &w[3], "select 1");
+    check_int(await(&w[1]), ED_EUNCERTAIN);
+    check_int(await(&w[2]), ED_EUNCERTAIN);
+    check_int(w[1].call->fate, PG_UNCERTAIN);
+    check_text(w[1].call->why,
+               "terminating connection due to administrator command");
+    check_int(w[2].call->fate, PG_NEVER_SENT);
+    check_int(await(&w[3]), ED_EUNCERTAIN);
+    check_int(w[3].call->fate, PG_NEVER_SENT);
+    check_int(ed_yield(), 0);
+    check_int(losses, 1);
+    for (int i = 0; i < 4; i++)
+        done(&w[i]);
+}
+
+LINK_TEST(a_server_that_is_killed_leaves_it_open)
+{
+    struct pg_link *link = link_open();
+    struct wait w[3];
+    if (!link)
+        return;
+    SEND(link, &w[0], "select pg_sleep(30)");
+    SEND(link, &w[1], "select 1");
+    check_int(ed_sleep(10 * ED_MS), 0);
+    SEND_READ(link, &w[2], "select 1");
+    pg_server_kill(server);
+    for (int i = 0; i < 3; i++)
+        check_int(await(&w[i]), ED_EUNCERTAIN);
+    check_int(w[0].call->fate, PG_UNCERTAIN);
+    check_int(w[1].call->fate, PG_UNCERTAIN);
+    for (int i = 0; i < 3; i++)
+        done(&w[i]);
+    check_int(ed_yield(), 0);
+    check_int(losses, 1);
+    pg_server_restart(server);
+}
+
+LINK_TEST(closing_tells_those_who_wait)
+{
+    struct pg_link *link = link_open();
+    struct wait w[2];
+    if (!link)
+        return;
+    SEND(link, &w[0], "select 1");
+    SEND_READ(link, &w[1], "select 1");
+    pg_link_close(link);
+    check_int(w[0].call->fate, PG_UNCERTAIN);
+    check_int(w[1].call->fate, PG_NEVER_SENT);
+    done(&w[0]);
+    done(&w[1]);
+}
+
+static void close_in_done(struct pg_call *call)
+{
+    struct wait *w = call->waiter;
+    w->over = true;
+    pg_link_close(w->link);
+}
+
+LINK_TEST(a_link_may_be_closed_by_who_is_told_of_an_end)
+{
+    struct pg_link *link = link_open();
+    struct wait w[2];
+    if (!link)
+        return;
+    SEND(link, &w[0], "select 1");
+    w[0].link = link;
+    w[0].call->done = close_in_done;
+    SEND(link, &w[1], "select 2");
+    check_int(await(&w[1]), ED_EUNCERTAIN);
+    check(w[0].over);
+    done(&w[0]);
+    done(&w[1]);
+}
+
+LINK_TEST(copy_is_refused_without_a_hang)
+{
+    struct pg_link *link = link_open();
+    struct wait w;
+    if (!link)
+        return;
+    SEND(link, &w, "copy (select 1) to stdout");
+    check_int(await(&w), ED_EUSAGE);
+    done(&w);
+    check_int(ed_yield(), 0);
+    check_int(losses, 1);
+}
+
+/* ---- much at once ---- */
+
+LINK_TEST(what_the_socket_does_not_take_is_sent_later)
+{
+    static char big[3 << 20];
+    struct pg_link *link = link_open();
+    struct wait w[4];
+    if (!link)
+        return;
+    memset(big, 'x', sizeof big - 1);
+    for (int i = 0; i < 4; i++)
+        SEND(link, &w[i], "select length(:t), :t", ed_p(t, (const char *)big));
+    for (int i = 0; i < 4; i++) {
+        check_int(await(&w[i]), 0);
+        check_int(ed_rows_int(w[i].call->rows, 0), sizeof big - 1);
+        done(&w[i]);
+    }
+    pg_link_close(link);
+}
+
+/* ---- in one fiber's hands ---- */
+
+LINK_TEST(a_link_can_be_taken_over_and_put_back)
+{
+    struct pg_link *link = link_open();
+    PGconn *conn;
+    PGresult *result;
+    if (!link)
+        return;
+    check_text(ask(link, "select 1"), "1");
+    check_int(pg_link_take_over(link, &conn), 0);
+    check(!pg_link_open_for_calls(link));
+    check(PQsendQuery(conn, "select 1; select 2"));
+    check_int(pg_link_flush(link), 0);
+    check_int(pg_link_result(link, &result), 0);
+    check_text(PQgetvalue(result, 0, 0), "1");
+    PQclear(result);
+    check_int(pg_link_result(link, &result), 0);
+    check_text(PQgetvalue(result, 0, 0), "2");
+    PQclear(result);
+    check_int(pg_link_result(link, &result), 0);
+    check(!result);
+    pg_link_put_back(link);
+    check_text(ask(link, "select 1"), "1");
+    pg_link_close(link);
+}
+
+LINK_TEST(work_that_is_dropped_is_cancelled_and_read_to_its_end)
+{
+    static const char *const works[] = {
+        "select pg_sleep(30)",
+        "copy (select n from generate_series(1, 100000000) n) to stdout",
+        "create temp table c (a text); copy c from stdin",
+        "select 1",
+    };
+    struct pg_link *link = link_open();
+    PGconn *conn;
+    for (int i = 0; link && i < 4; i++) {
+        check_int(pg_link_take_over(link, &conn), 0);
+        check(PQsendQuery(conn, works[i]));
+        check_int(pg_link_flush(link), 0);
+        check_int(ed_sleep(5 * ED_MS), 0);
+        rooms = 0;
+        pg_link_drop_work(link);
+        while (!rooms && !ed_sleep(ED_MS))
+            ;
+        check_text(ask(link, "select 1"), "1");
+    }
+    check_int(losses, 0);
+    pg_link_close(link);
+}
+
+LINK_TEST(a_link_may_be_closed_while_its_work_is_dropped)
+{
+    struct pg_link *link = link_open();
+    PGconn *conn;
+    if (!link)
+        return;
+    check_int(pg_link_take_over(link, &conn), 0);
+    check(PQsendQuery(conn, "select pg_sleep(1)"));
+    check_int(pg_link_flush(link), 0);
+    pg_link_drop_work(link);
+    check_int(ed_yield(), 0);
+    pg_link_close(link);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -88,6 +744,38 @@ int main(void)
         cmocka_unit_test(two_calls_of_one_fiber_are_under_way_at_once),
         cmocka_unit_test(a_call_with_a_sync_of_its_own_fails_alone),
         cmocka_unit_test(neighbours_of_a_failed_call_are_run_again_unseen),
+        cmocka_unit_test(a_plan_is_prepared_once),
+        cmocka_unit_test(plans_beyond_the_most_are_closed_on_the_server),
+        cmocka_unit_test(a_plan_past_its_lifetime_is_prepared_anew),
+        cmocka_unit_test(types_that_differ_make_plans_that_differ),
+        cmocka_unit_test(without_plans_a_statement_has_no_name),
+        cmocka_unit_test(a_plan_made_stale_by_a_migration_is_made_anew),
+        cmocka_unit_test(each_link_learns_the_types_of_results_for_itself),
+        cmocka_unit_test(plans_of_a_transaction_are_closed_behind_it),
+        cmocka_unit_test(
+            names_that_are_gone_are_made_anew_and_then_done_without),
+        cmocka_unit_test(a_name_that_is_there_already_means_the_same),
+        cmocka_unit_test(a_statement_that_cannot_be_parsed_fails_each_time),
+        cmocka_unit_test(what_only_fails_at_the_commit_fails),
+        cmocka_unit_test(after_a_failure_a_transaction_takes_no_more),
+        cmocka_unit_test(a_prelude_goes_before_and_fails_its_call),
+        cmocka_unit_test(a_transaction_begins_though_its_first_plan_is_gone),
+        cmocka_unit_test(a_transaction_begins_though_its_first_plan_is_stale),
+        cmocka_unit_test(an_abandoned_call_is_cancelled_at_the_server),
+        cmocka_unit_test(a_call_is_cancelled_when_its_turn_has_come),
+        cmocka_unit_test(calls_that_end_in_time_are_not_cancelled),
+        cmocka_unit_test(a_cancelled_call_that_does_not_end_costs_its_link),
+        cmocka_unit_test(no_answer_reaches_another_whoever_leaves),
+        cmocka_unit_test(an_idle_link_that_breaks_is_told_at_once),
+        cmocka_unit_test(calls_on_a_broken_link_know_what_became_of_them),
+        cmocka_unit_test(a_server_that_is_killed_leaves_it_open),
+        cmocka_unit_test(closing_tells_those_who_wait),
+        cmocka_unit_test(a_link_may_be_closed_by_who_is_told_of_an_end),
+        cmocka_unit_test(copy_is_refused_without_a_hang),
+        cmocka_unit_test(what_the_socket_does_not_take_is_sent_later),
+        cmocka_unit_test(a_link_can_be_taken_over_and_put_back),
+        cmocka_unit_test(work_that_is_dropped_is_cancelled_and_read_to_its_end),
+        cmocka_unit_test(a_link_may_be_closed_while_its_work_is_dropped),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);
 }

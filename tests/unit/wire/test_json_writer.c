@@ -457,6 +457,9 @@ static void doubles_have_as_few_digits_as_they_need(void **state)
     a_double(1, "1");
     a_double(-42, "-42");
     a_double(0.1, "0.1");
+    a_double(904169666483526.25, "904169666483526.2");
+    a_double(2023347301156851.25, "2023347301156851.2");
+    a_double(2023347301156851.75, "2023347301156851.8");
     a_double(-0.5, "-0.5");
     a_double(19.99, "19.99");
     a_double(0.1 + 0.2, "0.30000000000000004");

@@ -360,6 +360,35 @@ static void the_longest_numbers_have_room(void **state)
     ed_buf_free(&text);
 }
 
+static size_t place_of(const char *source, const char *what)
+{
+    struct ed_sql_error error;
+    struct ed_sql *sql;
+
+    assert_int_equal(compile(&sql, ed_bytes(source), &error), 0);
+    const char *at = strstr(sql->text.ptr, what);
+    assert_non_null(at);
+    size_t position = 1;
+    for (const char *p = sql->text.ptr; p < at; p++)
+        position += ((unsigned char)*p & 0xc0) != 0x80;
+    position = ed_sql_position(sql, ed_bytes(source), position);
+    ed_sql_free(sql);
+    return position;
+}
+
+static void places_in_the_compiled_text_are_found_in_the_source(void **state)
+{
+    (void)state;
+    assert_int_equal(place_of("select nope", "nope"), 8);
+    assert_int_equal(place_of("select :a, nope", "nope"), 12);
+    assert_int_equal(place_of("select :longer_name, :b nope", "nope"), 25);
+    assert_int_equal(place_of("select '\u00e4\u00f6', :a, \u00fc1 ", "\u00fc1"),
+                     18);
+    assert_int_equal(place_of("select :city + :city", "$1 +"), 8);
+    assert_int_equal(place_of("select 1 limit:n", "$1"), 15);
+    assert_int_equal(place_of("select $1, nope", "nope"), 12);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -389,6 +418,7 @@ int main(void)
         cmocka_unit_test(a_nul_byte_is_refused_wherever_it_stands),
         cmocka_unit_test(as_many_parameters_as_the_protocol_counts),
         cmocka_unit_test(the_longest_numbers_have_room),
+        cmocka_unit_test(places_in_the_compiled_text_are_found_in_the_source),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,397 @@
+/*
+ * pool_queue.c - who gets which link, and in what order.
+ *
+ * A statement goes to an idle link, the last used first: its caches are warm,
+ * and those no longer needed grow old and are closed. When there is none it
+ * waits, as long as links can be opened, for one of its own; all of them in
+ * use, it shares the link with the fewest statements under way. Who wants a
+ * link alone needs an idle one; when all are shared, one of them takes no more
+ * statements until it is.
+ *
+ * Who must wait does so in one queue, in the order they came. It moves when a
+ * link is opened or has room, at the end of the turn, in the loop. A want that
+ * is given up leaves the queue at once and so never holds a link.
+ */
+#include "pg/pool_internal.h"
+
+/* What runs for longer holds up whatever is sent after it. */
+static const int64_t SLOW = 10 * ED_MS;
+
+static struct pg_place *place_of(struct ed_list *node)
+{
+    return ED_CONTAINER(node, struct pg_place, node);
+}
+
+static struct pg_want *want_of(struct ed_list *node)
+{
+    return ED_CONTAINER(node, struct pg_want, node);
+}
+
+/* ---- choosing a link ---- */
+
+/* Whether a link was idle for so long that it may be dead unheard. */
+static bool stale(const struct pg_place *place)
+{
+    const struct pg_pool *pool = place->pool;
+
+    return pool->check_after >= 0 &&
+           ed_now() - pg_link_idle_since(place->link) > pool->check_after;
+}
+
+/* The idle link used last; NULL when there is none fit to be used. */
+static struct pg_place *find_idle(struct pg_pool *pool)
+{
+    ed_list_each (node, &pool->idle) {
+        struct pg_place *place = place_of(node);
+        if (!place->outdated && pg_link_open_for_calls(place->link))
+            return stale(place) ? NULL : place;
+    }
+    return NULL;
+}
+
+static bool has_room(const struct pg_place *place, unsigned load)
+{
+    return load < place->pool->pipeline && !place->reserved &&
+           !place->outdated && pg_link_open_for_calls(place->link);
+}
+
+/* The link to share: one that gets on, and of these the least loaded. NULL when
+ * all are full. */
+static struct pg_place *find_shared(struct pg_pool *pool)
+{
+    struct pg_place *best = NULL;
+    unsigned least = 0;
+    int64_t slow_since = ed_now() - SLOW;
+
+    ed_list_each (node, &pool->shared) {
+        struct pg_place *place = place_of(node);
+        unsigned load = pg_link_load(place->link);
+        if (!has_room(place, load))
+            continue;
+        if (pg_link_busy_since(place->link) < slow_since)
+            load += pool->pipeline; /* behind all others */
+        if (!best || load < least) {
+            best = place;
+            least = load;
+        }
+    }
+    return best;
+}
+
+/* Attempts to connect after one that failed only find out whether it works
+ * again: nobody waits for them who can be served otherwise. */
+bool pg_pool_growing(const struct pg_pool *pool)
+{
+    return pool->checking ||
+           (!pool->failures && (pool->opening || pg_pool_may_open(pool)));
+}
+
+static struct pg_place *find_for_call(struct pg_pool *pool)
+{
+    struct pg_place *place = find_idle(pool);
+
+    if (place)
+        return place;
+    return pg_pool_growing(pool) ? NULL : find_shared(pool);
+}
+
+/* Has the least loaded shared link drained, for someone who wants it alone. */
+static bool reserve_one(struct pg_pool *pool)
+{
+    struct pg_place *best = NULL;
+
+    ed_list_each (node, &pool->shared) {
+        struct pg_place *place = place_of(node);
+        if (!place->reserved &&
+            (!best || pg_link_load(place->link) < pg_link_load(best->link)))
+            best = place;
+    }
+    if (!best)
+        return false;
+    best->reserved = true;
+    pool->reserved++;
+    return true;
+}
+
+static void unreserve_beyond(struct pg_pool *pool, unsigned needed)
+{
+    ed_list_each (node, &pool->shared) {
+        struct pg_place *place = place_of(node);
+        if (pool->reserved <= needed)
+            return;
+        if (place->reserved) {
+            place->reserved = false;
+            pool->reserved--;
+        }
+    }
+}
+
+/* Has as many links made ready as are waited for: stale ones checked, new ones
+ * opened. */
+static void summon(struct pg_pool *pool)
+{
+    while (pool->opening + pool->checking < pool->waiting) {
+        struct ed_list *idle = ed_list_first(&pool->idle);
+        if (idle && stale(place_of(idle)))
+            pg_place_check(place_of(idle));
+        else if (pg_pool_may_open(pool))
+            pg_place_open(pool);
+        else
+            return;
+    }
+}
+
+/* ---- the queue ---- */
+
+/* Without any link, and none can be had for the time being. */
+static bool out_of_reach(const struct pg_pool *pool)
+{
+    return pool->failures && !pool->open && !pool->opening &&
+           ed_now() < pool->retry_at;
+}
+
+static void leave_queue(struct pg_want *want)
+{
+    struct pg_pool *pool = want->pool;
+
+    ed_list_remove(&want->node);
+    want->queued = false;
+    pool->waiting--;
+    pool->counts.waited += ed_now() - want->since;
+}
+
+static void answer(struct pg_want *want, int err)
+{
+    leave_queue(want);
+    ed_wake(want->fiber, err);
+}
+
+static int arm_impatience(struct pg_pool *pool)
+{
+    struct ed_list *first = ed_list_first(&pool->queue);
+    int64_t at;
+
+    if (!first || pool->max_wait < 0 ||
+        __builtin_add_overflow(want_of(first)->since, pool->max_wait, &at))
+        return 0;
+    return ed_timer_start(pool->loop, &pool->impatience, at);
+}
+
+void pg_queue_impatient(struct ed_timer *timer)
+{
+    struct pg_pool *pool = ED_CONTAINER(timer, struct pg_pool, impatience);
+    struct ed_list *first;
+
+    while ((first = ed_list_first(&pool->queue)) &&
+           ed_now() - want_of(first)->since >= pool->max_wait)
+        answer(want_of(first), ED_EOVERLOAD);
+    /* Cannot fail: a timer that just fired has left its room. */
+    (void)arm_impatience(pool);
+}
+
+static int enter_queue(struct pg_want *want)
+{
+    struct pg_pool *pool = want->pool;
+
+    if (out_of_reach(pool))
+        return ED_EDATABASE;
+    if (pool->waiting >= pool->queue_max)
+        return ED_EOVERLOAD;
+    want->since = ed_now();
+    ed_list_add_back(&pool->queue, &want->node);
+    int err = pool->impatience.index ? 0 : arm_impatience(pool);
+    if (err) {
+        ed_list_remove(&want->node);
+        return err;
+    }
+    want->queued = true;
+    pool->waiting++;
+    pool->counts.waits++;
+    summon(pool);
+    /* If nothing is summoned, a link to drain may have to be chosen. */
+    pg_pool_move(pool);
+    return 0;
+}
+
+void pg_pool_move(struct pg_pool *pool)
+{
+    if (pool->loop)
+        ed_defer(pool->loop, &pool->moving);
+}
+
+/* Serves a statement if it can be. */
+static bool serve_call(struct pg_want *want)
+{
+    struct pg_place *place = find_for_call(want->pool);
+
+    if (!place)
+        return false;
+    int err = pg_place_send(place, want->call);
+    if (err)
+        answer(want, err);
+    else
+        leave_queue(want); /* its end wakes the fiber */
+    return true;
+}
+
+static bool serve_alone(struct pg_want *want)
+{
+    struct pg_place *place = find_idle(want->pool);
+
+    if (!place)
+        return false;
+    pg_place_hold(place);
+    want->place = place;
+    answer(want, 0);
+    return true;
+}
+
+/* Serves all that can be, in their order. Who waits for a link to drain lets
+ * others pass who need none, for one is kept for him. */
+static void serve(struct pg_pool *pool)
+{
+    unsigned draining = 0;
+
+    ed_list_each_safe (node, &pool->queue) {
+        struct pg_want *want = want_of(node);
+        if (want->call ? serve_call(want) : serve_alone(want))
+            continue;
+        if (want->call || pg_pool_growing(pool))
+            break;
+        if (draining == pool->reserved && !reserve_one(pool))
+            break;
+        draining++;
+    }
+    unreserve_beyond(pool, draining);
+}
+
+static void close_outdated(struct pg_pool *pool)
+{
+    ed_list_each_safe (node, &pool->idle) {
+        struct pg_place *place = place_of(node);
+        if (place->outdated)
+            pg_place_close(place);
+    }
+}
+
+void pg_queue_moving(struct ed_deferred *deferred)
+{
+    struct pg_pool *pool = ED_CONTAINER(deferred, struct pg_pool, moving);
+
+    close_outdated(pool);
+    serve(pool);
+    if (out_of_reach(pool)) {
+        while (!ed_list_empty(&pool->queue))
+            answer(want_of(ed_list_first(&pool->queue)), ED_EDATABASE);
+    }
+    summon(pool);
+    pg_pool_keep_min(pool);
+}
+
+/* ---- waiting ---- */
+
+static bool give_up(void *arg)
+{
+    struct pg_want *want = arg;
+
+    if (!want->queued) {
+        pg_call_abandon(want->call);
+        return true;
+    }
+    leave_queue(want);
+    pg_pool_move(want->pool); /* a link may be kept for him */
+    return true;
+}
+
+/* The queue moves in the loop, where no text is kept: a call that could not be
+ * sent, for its values most likely, is looked at once more for it. */
+static int refused(const struct pg_call *call, int err)
+{
+    struct pg_params params = {0};
+    int again =
+        pg_encode(&params, call->values, call->statement->sql->param_count);
+
+    pg_params_free(&params);
+    return again ? again : err;
+}
+
+static int not_served(const struct pg_want *want, int err)
+{
+    const struct pg_pool *pool = want->pool;
+    double waited = (double)(ed_now() - want->since) / ED_S;
+
+    switch (err) {
+    case ED_EDATABASE:
+        return ed_fail(err, "%s", pool->why);
+    case ED_EOVERLOAD:
+        if (!want->since)
+            return ed_fail(err,
+                           "%u wait already for one of %u connections to"
+                           " %s",
+                           pool->waiting, pool->max, pool->where);
+        /* fallthrough */
+    case ED_ETIMEOUT:
+        return ed_fail(err, "waited %.1f s for one of %u connections to %s",
+                       waited, pool->max, pool->where);
+    case ED_ECANCELED:
+        return err;
+    default:
+        return want->call ? refused(want->call, err) : err;
+    }
+}
+
+/* Waits in the queue. A call is sent from there; its end is awaited, too. */
+static int wait_in_queue(struct pg_want *want)
+{
+    int err = enter_queue(want);
+
+    if (!err)
+        err = ed_park("a PostgreSQL connection", give_up, want);
+    return err;
+}
+
+static void ended(struct pg_call *call)
+{
+    struct pg_want *want = call->waiter;
+
+    ed_wake(want->fiber, 0);
+}
+
+int pg_pool_call(struct pg_pool *pool, struct pg_call *call)
+{
+    int err = ed_checkpoint();
+    if (err)
+        return err;
+
+    struct pg_want want = {
+        .pool = pool, .fiber = ed_fiber_self(), .call = call};
+    ed_list_init(&want.node);
+    call->done = ended;
+    call->waiter = &want;
+    struct pg_place *place = pool->waiting ? NULL : find_for_call(pool);
+    if (!place) {
+        err = wait_in_queue(&want);
+        return err && !call->link ? not_served(&want, err) : err;
+    }
+    err = pg_place_send(place, call);
+    return err ? err : ed_park("PostgreSQL", give_up, &want);
+}
+
+int pg_pool_take(struct pg_pool *pool, struct pg_place **out)
+{
+    int err = ed_checkpoint();
+    if (err)
+        return err;
+
+    struct pg_want want = {.pool = pool, .fiber = ed_fiber_self()};
+    ed_list_init(&want.node);
+    struct pg_place *place = pool->waiting ? NULL : find_idle(pool);
+    if (place) {
+        pg_place_hold(place);
+        *out = place;
+        return 0;
+    }
+    err = wait_in_queue(&want);
+    *out = want.place;
+    return err ? not_served(&want, err) : 0;
+}
