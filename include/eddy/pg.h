@@ -84,7 +84,9 @@ struct ed_pg_options {
     int64_t statement_lifetime; /* after which one is prepared anew; 1 h */
 
     /* Called for each new connection, which is the session given, before
-     * others may use it; an error closes it. May suspend. */
+     * others may use it, within connect_timeout; and again when a session was
+     * reset, to set anew what that undid. An error closes the connection. May
+     * suspend. */
     int (*on_connect)(ed_pg *session, void *arg);
     /* Gives the password for each new connection, for those that change. It is
      * copied. May suspend. NULL: a failure, with ed_error(). */
@@ -279,9 +281,14 @@ struct ed_pg_store {
  *     return ed_pg_commit(tx);
  *
  * In a transaction it is a savepoint; options are then ED_EUSAGE at its first
- * statement. Statements of one transaction run in the order they are made, be
- * it by several fibers; one that fails makes those after it fail with ED_ESQL
- * until it is rolled back to a savepoint or ended.
+ * statement, and so are more than 16 in each other, or a second one beside one
+ * that is open. While one is open the outer may still be used; but as it is the
+ * same connection, what is done there belongs to the savepoint as well.
+ *
+ * Statements of one transaction run in the order they are made, be it by
+ * several fibers; one that fails makes those after it fail with ED_ESQL until
+ * it is rolled back to a savepoint or ended. So does one that was given up, for
+ * being cancelled or late.
  *
  * A connection is taken, and the transaction begun, with the first statement,
  * whose errors may be those of either. Declaring does not suspend; nor does
@@ -299,7 +306,8 @@ struct ed_pg_store {
  *
  * Suspends. Returns 0, or an error as of ed_pg_query(), the transaction then
  * being rolled back: ED_ESERIAL when it is to be tried again, ED_ESQL when a
- * statement of it had failed, and ED_EUNCERTAIN when it cannot be known.
+ * statement of it had failed. Only after ED_EUNCERTAIN, ED_ECANCELED and
+ * ED_ETIMEOUT it may have been committed all the same.
  */
 ED_API ED_CHECK int ed_pg_commit(ed_pg *tx);
 
@@ -310,9 +318,10 @@ ED_API int ed_pg_rollback(ed_pg *tx);
 /*
  * Declares `ed_pg *name`, a connection that is the enclosing block's alone, for
  * what a server keeps by session: temporary tables, advisory locks, SET. It is
- * taken with the first statement. When the block is left the session is reset
- * (pg_advisory_unlock_all, CLOSE ALL, UNLISTEN *, RESET ALL, and an open
- * transaction rolled back), in the background, and the connection given back.
+ * taken with the first statement. When the block is left an open transaction is
+ * rolled back and the session reset, in the background, and the connection
+ * given back: as by DISCARD ALL, but prepared statements stay. Not in a
+ * transaction or another session (ED_EUSAGE at its first statement).
  */
 #define ed_pg_session(name, db)                                  \
     struct ed_pg_store name##_store_;                            \

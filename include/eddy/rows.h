@@ -20,7 +20,8 @@
  * double) read as a null does, and are remembered: ed_rows_error() returns
  * ED_EUSAGE from then on, and ed_error() names the column.
  *
- * Does not suspend, but for ed_rows_next() on a stream. Thread: the loop's own.
+ * Does not suspend, but for ed_rows_next() on a stream and where said. Thread:
+ * the loop's own.
  */
 #ifndef EDDY_ROWS_H
 #define EDDY_ROWS_H
@@ -40,8 +41,9 @@ struct json_t; /* jansson's */
  * NULL has no rows. */
 ED_API bool ed_rows_next(ed_rows *rows);
 
-/* 0, or the first error, whose text is ed_error() again then: see above, and
- * for streams what ed_pg_query() may return. ED_EUSAGE for NULL. */
+/* 0, or the first error, whose text is ed_error() again then: ED_EUSAGE as
+ * above, ED_ENOMEM when there was no room for a value, and for streams what
+ * ed_pg_query() may return. ED_EUSAGE for NULL. */
 ED_API int ed_rows_error(const ed_rows *rows);
 
 /* How many rows there are; of a stream, how many have come. */
@@ -97,11 +99,13 @@ static inline struct ed_column ed_column_at_(int64_t index)
 #define ed_rows_null(rows, column) ed_rows_null_((rows), ED_COLUMN(column))
 ED_API bool ed_rows_null_(ed_rows *rows, struct ed_column column);
 
-/* smallint, integer, bigint, oid; a numeric or text that is a whole number. */
+/* smallint, integer, bigint, oid; a numeric or text that is a whole number,
+ * such as 12 and 12.00. */
 #define ed_rows_int(rows, column) ed_rows_int_((rows), ED_COLUMN(column))
 ED_API long long ed_rows_int_(ed_rows *rows, struct ed_column column);
 
-/* The same, and real, double precision and numeric. */
+/* The same, and real, double precision and numeric. An integer that a double
+ * does not hold exactly is an error. */
 #define ed_rows_double(rows, column) ed_rows_double_((rows), ED_COLUMN(column))
 ED_API double ed_rows_double_(ed_rows *rows, struct ed_column column);
 
@@ -109,8 +113,8 @@ ED_API double ed_rows_double_(ed_rows *rows, struct ed_column column);
 ED_API bool ed_rows_bool_(ed_rows *rows, struct ed_column column);
 
 /* Any type, as PostgreSQL writes it, NUL-terminated, in ISO style: a numeric
- * with every digit of it, timestamps in UTC. Never NULL. What was sent in
- * binary is written into the arena. */
+ * with every digit of it, timestamps in UTC. Never NULL. What is not sent so is
+ * written into the arena. */
 #define ed_rows_text(rows, column) ed_rows_text_((rows), ED_COLUMN(column))
 ED_API const char *ed_rows_text_(ed_rows *rows, struct ed_column column);
 
@@ -119,7 +123,8 @@ ED_API const char *ed_rows_text_(ed_rows *rows, struct ed_column column);
 ED_API struct ed_bytes ed_rows_bytes_(ed_rows *rows, struct ed_column column);
 
 /* timestamptz, and timestamp and date taken as UTC: microseconds since 1970;
- * ED_TIME_INFINITY and ED_TIME_MINUS_INFINITY. */
+ * ED_TIME_INFINITY and ED_TIME_MINUS_INFINITY. Years from 294247 on do not fit
+ * and are an error. */
 #define ed_rows_time(rows, column) ed_rows_time_((rows), ED_COLUMN(column))
 ED_API int64_t ed_rows_time_(ed_rows *rows, struct ed_column column);
 
@@ -132,7 +137,7 @@ ED_API struct ed_date ed_rows_date_(ed_rows *rows, struct ed_column column);
 ED_API struct ed_interval ed_rows_interval_(ed_rows *rows,
                                             struct ed_column column);
 
-/* Writes the 16 bytes of a uuid; of a null, zeros. */
+/* Writes the 16 bytes of a uuid, or of a text that is one; of a null, zeros. */
 #define ed_rows_uuid(rows, column, out) \
     ed_rows_uuid_((rows), ED_COLUMN(column), (out))
 ED_API void ed_rows_uuid_(ed_rows *rows, struct ed_column column,
@@ -163,8 +168,10 @@ ED_API size_t ed_rows_texts_(ed_rows *rows, struct ed_column column,
 
 /*
  * Writes a value as JSON: numbers and booleans as such, json and jsonb as they
- * are, arrays as arrays, a null as null, everything else as a text. The second
- * writes the row at hand as an object whose keys are the columns' names.
+ * are, arrays as arrays, a null as null, everything else as a text, times in
+ * ISO 8601 as JavaScript reads them. The second writes the row at hand as an
+ * object whose keys are the columns' names. A value that is malformed fails the
+ * writer as well. Suspends if the writer does.
  */
 #define ed_json_column(j, rows, column) \
     ed_json_column_((j), (rows), ED_COLUMN(column))

@@ -96,10 +96,28 @@ static bool still_running(const struct pg_link *link)
            pg_flight_head(&link->flight) == link->doomed;
 }
 
+static void out_of_patience(struct ed_timer *timer)
+{
+    struct pg_link *link = ED_CONTAINER(timer, struct pg_link, patience);
+    pg_link_break(link, "a cancelled statement did not end");
+}
+
+int pg_cancel_patience(struct pg_link *link)
+{
+    link->patience.fire = out_of_patience;
+    return ed_timer_start(link->loop, &link->patience,
+                          ed_now() + link->goodbye);
+}
+
+void pg_cancel_ended(struct pg_link *link)
+{
+    ed_timer_stop(link->loop, &link->patience);
+}
+
 /* The call has ended, or the session is known to be quiet. */
 static void be_done(struct pg_link *link)
 {
-    ed_timer_stop(link->loop, &link->patience);
+    pg_cancel_ended(link);
     pg_call_release(link->doomed);
     link->doomed = NULL;
     link->settling = link->settle_sent = false;
@@ -135,12 +153,6 @@ static int cancel_in_background(void *arg)
     return 0;
 }
 
-static void out_of_patience(struct ed_timer *timer)
-{
-    struct pg_link *link = ED_CONTAINER(timer, struct pg_link, patience);
-    pg_link_break(link, "a cancelled statement did not end");
-}
-
 void pg_cancel_head(struct pg_link *link)
 {
     if (link->doomed || link->broken || link->closed)
@@ -150,9 +162,7 @@ void pg_cancel_head(struct pg_link *link)
         return;
     link->doomed = head;
     head->references++;
-    link->patience.fire = out_of_patience;
-    int err =
-        ed_timer_start(link->loop, &link->patience, ed_now() + link->goodbye);
+    int err = pg_cancel_patience(link);
     if (!err) {
         pg_link_enter(link);
         err = ed_background(cancel_in_background, link);

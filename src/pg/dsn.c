@@ -50,7 +50,7 @@ int pg_target_init(struct pg_target *target,
         .password = options->password,
         .arg = options->arg,
     };
-    if (!target->connect_timeout)
+    if (target->connect_timeout <= 0)
         target->connect_timeout = default_timeout;
     int err = check_syntax(dsn);
     if (err)

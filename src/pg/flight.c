@@ -119,34 +119,39 @@ static void forget_plan(struct pg_link *link, const struct pg_plan *plan,
 }
 
 static enum pg_trouble trouble_of(const struct pg_link *link,
-                                  const struct pg_call *call, bool parse,
+                                  const struct pg_step *step,
                                   const PGresult *result)
 {
     const char *state = diag(result, PG_DIAG_SQLSTATE);
     const char *message = diag(result, PG_DIAG_MESSAGE_PRIMARY);
-    if (parse)
+    if (!strcmp(state, "57014") && link->settling)
+        return PG_TROUBLE_CANCELLED;
+    if (step->kind == PG_STEP_PARSE)
         return strcmp(state, "42P05") ? PG_TROUBLE_NONE : PG_TROUBLE_OLD_NAME;
+    if (step->kind == PG_STEP_PRELUDE)
+        return PG_TROUBLE_NONE;
     /* Messages are translated; a name of ours is the same in all languages. */
-    if (!strcmp(state, "26000") && strstr(message, call->plan->name))
+    if (!strcmp(state, "26000") && strstr(message, step->call->plan->name))
         return PG_TROUBLE_NO_NAME;
     if (!strcmp(state, "0A000") &&
         !strcmp(diag(result, PG_DIAG_SOURCE_FUNCTION), "RevalidateCachedQuery"))
         return PG_TROUBLE_STALE;
-    if (!strcmp(state, "57014") && link->settling)
-        return PG_TROUBLE_CANCELLED;
     return PG_TROUBLE_NONE;
 }
 
-static void call_failed(struct pg_call *call, const PGresult *result,
-                        bool prelude)
+static void call_failed(const struct pg_link *link, const struct pg_step *step,
+                        const PGresult *result)
 {
+    struct pg_call *call = step->call;
+    const struct pg_statement *statement =
+        step->kind == PG_STEP_PRELUDE ? NULL : call->statement;
+    call->trouble = (uint8_t)trouble_of(link, step, result);
     call->err = pg_error_code(diag(result, PG_DIAG_SQLSTATE));
     call->rows = NULL;
     call->affected = 0;
     if (call->abandoned || !call->arena)
         return;
-    call->error =
-        pg_error_of(call->arena, result, prelude ? NULL : call->statement);
+    call->error = pg_error_of(call->arena, result, statement);
     if (!call->error)
         call->err = ED_ENOMEM;
 }
@@ -160,8 +165,17 @@ static void sync_failed(struct pg_link *link, const PGresult *result)
         const struct pg_step *step = pg_step_at(flight, i);
         if (step->kind == PG_STEP_RUN && !step->call->err &&
             !step->call->trouble)
-            call_failed(step->call, result, false);
+            call_failed(link, step, result);
     }
+}
+
+/* In a transaction that has failed it was not even tried. */
+static void close_failed(struct pg_link *link, const char *state)
+{
+    if (strcmp(state, "26000"))
+        return;
+    note_mishap(link);
+    forget_names(link);
 }
 
 static void step_failed(struct pg_link *link, const struct pg_step *step,
@@ -185,24 +199,18 @@ static void step_failed(struct pg_link *link, const struct pg_step *step,
         pg_link_break(link, PQresultErrorMessage(result));
         return;
     case PG_STEP_CLOSE:
-        note_mishap(link);
-        forget_names(link);
+        close_failed(link, diag(result, PG_DIAG_SQLSTATE));
         return;
     case PG_STEP_PRELUDE:
-        call_failed(step->call, result, true);
+    case PG_STEP_RUN:
+        call_failed(link, step, result);
         return;
     case PG_STEP_PARSE:
-        step->call->trouble =
-            (uint8_t)trouble_of(link, step->call, true, result);
-        if (!step->call->trouble)
+        call_failed(link, step, result);
+        if (step->call->trouble != PG_TROUBLE_OLD_NAME)
             forget_plan(link, step->call->plan, false);
-        break;
-    case PG_STEP_RUN:
-        step->call->trouble =
-            (uint8_t)trouble_of(link, step->call, false, result);
-        break;
+        return;
     }
-    call_failed(step->call, result, false);
 }
 
 static void step_aborted(struct pg_link *link, const struct pg_step *step)
@@ -230,26 +238,32 @@ static int64_t count_of(PGresult *result)
     return count;
 }
 
-static void learn(const struct pg_link *link, struct pg_plan *plan,
+static void learn(struct pg_link *link, struct pg_plan *plan,
                   const PGresult *result)
 {
-    /* Without a prepared plan, which holds it to its types, each result may be
-     * of others. */
-    if (plan->described && link->statements->per_link > 0)
+    struct pg_prepared *p = pg_prepared_find(&link->prepared, plan);
+    bool binary = pg_rows_binary_better(result);
+    plan->binary = binary;
+    if (!p)
         return;
-    plan->binary = pg_rows_binary_better(result);
-    plan->described = true;
+    p->binary = binary;
+    p->described = true;
 }
 
-static void call_answered(const struct pg_link *link, struct pg_call *call,
+static void call_answered(struct pg_link *link, struct pg_call *call,
                           PGresult *result)
 {
-    learn(link, call->plan, result);
+    if (call->learns)
+        learn(link, call->plan, result);
     if (call->abandoned)
         return;
-    call->affected = count_of(result);
-    if (call->arena && !call->no_rows)
-        call->err = pg_rows_of(&call->rows, call->arena, result);
+    if (!call->arena || call->no_rows) {
+        call->affected = count_of(result);
+        return;
+    }
+    call->err = pg_rows_of(&call->rows, call->arena, result);
+    if (!call->err)
+        call->affected = ed_rows_affected(call->rows);
 }
 
 /* ---- settling ---- */
@@ -273,8 +287,6 @@ static bool heal(struct pg_link *link, struct pg_call *call)
     case PG_TROUBLE_STALE:
         if (news)
             forget_plan(link, call->plan, true);
-        call->plan->described = false;
-        call->plan->binary = false;
         break;
     default:
         break;
@@ -333,7 +345,7 @@ static struct pg_call *take_call(struct ed_list *list)
 }
 
 /* Outside of a quiet moment libpq tells no more than that it is active. */
-static void hear_state(struct pg_link *link)
+void pg_flight_hear_state(struct pg_link *link)
 {
     PGTransactionStatusType status = PQtransactionStatus(link->conn);
     if (status != PQTRANS_ACTIVE)
@@ -343,7 +355,7 @@ static void hear_state(struct pg_link *link)
 /* The sync has been answered: all in front of it is certain. */
 static void settle(struct pg_link *link)
 {
-    hear_state(link);
+    pg_flight_hear_state(link);
     struct pg_flight *flight = &link->flight;
     struct ed_list over, repeat;
     struct pg_call *call;
@@ -415,8 +427,8 @@ static void take_result(struct pg_link *link, const struct pg_step *step,
     }
 }
 
-/* Notifications for what somebody listens to in a session: nobody hears them
- * here. */
+/* Reads what comes unasked while nothing is under way. Notifications for what
+ * somebody listens to in a session are heard by nobody here. */
 static void drop_news(struct pg_link *link)
 {
     PGnotify *news;
@@ -439,10 +451,7 @@ void pg_flight_answers(struct pg_link *link)
     }
     if (link->closed || link->broken)
         return;
-    if (flight->at == flight->end) {
-        (void)PQisBusy(link->conn); /* reads what comes unasked */
-        drop_news(link);
-    }
+    drop_news(link);
     pg_cancel_head(link);
     if (link->ended && pg_link_open_for_calls(link)) {
         link->ended = false;

@@ -69,7 +69,7 @@ struct pg_link {
 
     /* cancel.c */
     struct pg_call *doomed;   /* is being cancelled, with a reference */
-    struct ed_timer patience; /* until it has to have ended */
+    struct ed_timer patience; /* until it, or what is dropped, has to end */
     bool settling;            /* a request is made; no calls are taken */
     bool settle_sent;
     uint32_t settle_sync; /* the step whose answer settles it */
@@ -137,6 +137,9 @@ void pg_flight_add(struct pg_flight *flight, enum pg_step_kind kind,
 /* The call whose answer comes next; NULL: none. */
 struct pg_call *pg_flight_head(const struct pg_flight *flight);
 
+/* Notes whether the session is in a transaction, if that can be told. */
+void pg_flight_hear_state(struct pg_link *link);
+
 /* Takes the answers that have come. */
 void pg_flight_answers(struct pg_link *link);
 
@@ -157,6 +160,11 @@ void pg_cancel_synced(struct pg_link *link, uint32_t sync);
 
 /* The link goes away. */
 void pg_cancel_forget(struct pg_link *link);
+
+/* The link is lost unless pg_cancel_ended() comes within its `goodbye`. 0 or
+ * ED_ENOMEM. */
+ED_CHECK int pg_cancel_patience(struct pg_link *link);
+void pg_cancel_ended(struct pg_link *link);
 
 /* Asks the server to cancel what the session does. The link must be entered.
  * Suspends. 0, ED_EDATABASE, ED_ENOMEM, ED_ECANCELED ... */

@@ -11,9 +11,7 @@
  * statement that was given up and may or may not have been run.
  */
 #include "pg/lease.h"
-
-#include <assert.h>
-#include <string.h>
+#include "pg/error.h"
 
 _Static_assert(sizeof(struct pg_lease) <= sizeof(struct ed_pg_store),
                "ed_pg_store is too small");
@@ -333,8 +331,11 @@ static bool give_up(void *call)
 static int send_and_wait(struct pg_place *place, struct pg_call *call,
                          bool *sent)
 {
-    int err = pg_link_send(place->link, call);
+    /* Who is cancelled does not park, and so would not be given up either. */
+    int err = ed_cancelled();
 
+    if (!err)
+        err = pg_link_send(place->link, call);
     *sent = !err;
     if (err)
         return err;
@@ -404,15 +405,15 @@ static int try_run(struct pg_lease *lease, struct pg_lease *root,
                    struct pg_call *call, bool *again)
 {
     int err = make_ready(lease, root);
-    if (err)
-        return err;
-    err = run_ready(lease, root, call);
-    if (err)
-        return err;
-    if (call->fate == PG_DONE) {
+    if (!err)
+        err = run_ready(lease, root, call);
+    if (!err && call->fate == PG_DONE) {
         root->used = true;
         return pg_call_outcome(call);
     }
+    (void)pg_error_set(NULL);
+    if (err)
+        return err;
     *again = start_again(lease, root, call);
     return *again ? 0 : lost(lease, call);
 }
@@ -448,7 +449,7 @@ int pg_lease_run(struct pg_lease *lease, const struct pg_job *job,
 static int command(struct pg_lease *root, const char *sql)
 {
     struct pg_job job = {.arena = ed_fiber_arena(), .no_rows = true};
-    bool sent;
+    bool sent = false;
     int err =
         pg_statement_get(&root->handle.pool->statements, sql, &job.statement);
     if (err)
@@ -456,7 +457,9 @@ static int command(struct pg_lease *root, const char *sql)
 
     struct pg_call *call = pg_job_call(&job, ended, ed_fiber_self());
     err = call ? send_and_wait(root->place, call, &sent) : ED_ENOMEM;
-    if (!err && call->fate == PG_DONE)
+    if (err && sent)
+        err = ed_fail(err, "given up in \"%s\", which may have been done", sql);
+    else if (!err && call->fate == PG_DONE)
         err = pg_call_outcome(call);
     else if (!err)
         err = ed_fail(call->fate == PG_UNCERTAIN ? ED_EUNCERTAIN : ED_EDATABASE,

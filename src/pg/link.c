@@ -75,6 +75,8 @@ void pg_link_leave(struct pg_link *link)
 
 static void note_why(struct pg_link *link, const char *words)
 {
+    if (!*words)
+        words = "the connection broke";
     size_t len = strcspn(words, "\n");
     if (len >= sizeof link->why)
         len = sizeof link->why - 1;
@@ -94,6 +96,7 @@ void pg_link_break(struct pg_link *link, const char *words)
 
 static void tell_lost(struct pg_link *link)
 {
+    pg_link_unwatch(link);
     pg_flight_lost(link);
     if (link->closed || link->lost)
         return;
@@ -180,6 +183,7 @@ void pg_link_undo(struct pg_link *link)
         return;
     }
     pg_flight_add(&link->flight, PG_STEP_UNDO, NULL);
+    link->in_transaction = false;
     pg_link_sync(link);
 }
 
@@ -191,68 +195,89 @@ static int send_prepare(struct pg_link *link, const struct pg_plan *plan)
                          plan->types);
 }
 
-static int send_run(struct pg_link *link, const struct pg_plan *plan,
-                    bool named)
-{
-    const struct pg_params *p = &link->params;
-    if (named)
-        return PQsendQueryPrepared(link->conn, plan->name, p->count, p->values,
-                                   p->lengths, p->formats, plan->binary);
-    return PQsendQueryParams(link->conn, plan->statement->sql->text.ptr,
-                             p->count, plan->types, p->values, p->lengths,
-                             p->formats, plan->binary);
-}
-
-/* What a call needs besides itself. */
-struct needs {
+/* How a call is sent. */
+struct way {
     bool named;
-    bool parse;
+    bool parse; /* before */
+    bool binary;
 };
 
-static int plan_call(struct pg_link *link, struct pg_call *call,
-                     struct needs *needs)
+static int send_run(struct pg_link *link, const struct pg_plan *plan,
+                    const struct way *way)
 {
-    const struct pg_statements *table = link->statements;
+    const struct pg_params *p = &link->params;
+    if (way->named)
+        return PQsendQueryPrepared(link->conn, plan->name, p->count, p->values,
+                                   p->lengths, p->formats, way->binary);
+    return PQsendQueryParams(link->conn, plan->statement->sql->text.ptr,
+                             p->count, plan->types, p->values, p->lengths,
+                             p->formats, way->binary);
+}
+
+/* Nothing is closed in a transaction, as it may have failed: DEALLOCATE would
+ * not be done, and the name could not be prepared again. */
+static bool outlived(const struct pg_link *link, const struct pg_prepared *p)
+{
+    int64_t lifetime = link->statements->lifetime;
+    return lifetime > 0 && !link->in_transaction &&
+           ed_now() - p->at >= lifetime;
+}
+
+/* The plan's entry for this link, made if need be. NULL: no memory. */
+static struct pg_prepared *prepared_of(struct pg_link *link,
+                                       struct pg_plan *plan, struct way *way)
+{
+    struct pg_prepared_set *set = &link->prepared;
+    struct pg_prepared *p = pg_prepared_find(set, plan);
+    if (p && outlived(link, p)) {
+        pg_prepared_drop(set, plan, true);
+        p = NULL;
+    }
+    if (p)
+        return p;
+    way->parse = !link->in_transaction || !pg_prepared_reopen(set, plan);
+    return pg_prepared_add(set, plan, ed_now(), link->statements->per_link);
+}
+
+static int find_way(struct pg_link *link, struct pg_call *call, struct way *way)
+{
     int err = pg_encode(&link->params, call->values,
                         call->statement->sql->param_count);
     if (!err)
         err = pg_statement_plan(call->statement, &link->params, &call->plan);
     if (err)
         return err;
-    *needs = (struct needs){.named = table->per_link > 0 &&
-                                     pg_plan_named(call->plan)};
-    if (!needs->named)
+    *way = (struct way){.binary = call->plan->binary};
+    call->learns = true;
+    if (link->statements->per_link <= 0 || !pg_plan_named(call->plan))
         return 0;
-    struct pg_prepared *p = pg_prepared_find(&link->prepared, call->plan);
-    if (p && table->lifetime > 0 && ed_now() - p->at >= table->lifetime) {
-        pg_prepared_drop(&link->prepared, call->plan, true);
-        p = NULL;
-    }
-    if (p)
-        return 0;
-    needs->parse = true;
-    p = pg_prepared_add(&link->prepared, call->plan, ed_now(), table->per_link);
-    return p ? 0 : ED_ENOMEM;
+    struct pg_prepared *p = prepared_of(link, call->plan, way);
+    if (!p)
+        return ED_ENOMEM;
+    way->named = true;
+    way->binary = p->binary;
+    call->learns = !p->described;
+    return 0;
 }
 
 static void send_steps(struct pg_link *link, struct pg_call *call,
-                       const struct needs *needs)
+                       const struct way *way)
 {
     struct pg_flight *flight = &link->flight;
     int well = 1;
-    if (needs->parse)
+    if (way->parse && !link->in_transaction)
         send_closings(link);
     if (call->prelude) {
         pg_flight_add(flight, PG_STEP_PRELUDE, call);
         well = send_text(link, call->prelude);
     }
-    if (well && needs->parse) {
+    if (well && way->parse) {
         pg_flight_add(flight, PG_STEP_PARSE, call);
         well = send_prepare(link, call->plan);
     }
     pg_flight_add(flight, PG_STEP_RUN, call);
     if (well)
-        well = send_run(link, call->plan, needs->named);
+        well = send_run(link, call->plan, way);
     if (!well)
         pg_link_break(link, PQerrorMessage(link->conn));
 }
@@ -265,26 +290,26 @@ static bool shares_sync(const struct pg_call *call)
 
 int pg_link_queue(struct pg_link *link, struct pg_call *call)
 {
-    struct needs needs;
-    int err = plan_call(link, call, &needs);
+    struct way way;
+    int err = find_way(link, call, &way);
     if (err)
         return err;
     size_t closings = link->prepared.closing.len / PG_PLAN_NAME;
     err = pg_flight_reserve(&link->flight, (uint32_t)closings + 4);
     if (err) {
-        if (needs.parse)
+        if (way.parse)
             pg_prepared_drop(&link->prepared, call->plan, false);
         return err;
     }
     /* A closing must not be aborted by a neighbour in front. */
-    if (link->batch && (!shares_sync(call) || (needs.parse && closings)))
+    if (link->batch && (!shares_sync(call) || (way.parse && closings)))
         pg_link_sync(link);
     call->link = link;
     call->generation = link->generation;
     call->trouble = PG_TROUBLE_NONE;
     if (!link->load++)
         link->head_since = ed_now();
-    send_steps(link, call, &needs);
+    send_steps(link, call, &way);
     if (!shares_sync(call)) {
         pg_link_sync(link);
         return 0;

@@ -96,6 +96,7 @@ struct pg_call {
     /* The link's own. */
     struct pg_plan *plan;
     bool abandoned;
+    bool learns;         /* its result tells the types of its plan's */
     bool began;          /* its prelude has begun a transaction */
     bool alone;          /* was aborted by a neighbour: shares no sync again */
     uint8_t heals;       /* how often a mishap with it was made good */
@@ -140,11 +141,12 @@ void pg_link_close(struct pg_link *link);
 struct pg_link_info *pg_link_info(struct pg_link *link);
 
 /* Gives it a call, whose `done` is called later, never from within. 0, or an
- * error that is found at once: ED_EUSAGE or ED_ENOMEM, the call then not being
- * sent. Does not suspend. Takes a reference. */
+ * error that is found at once, the call then not being sent: ED_EUSAGE or
+ * ED_ENOMEM, or ED_EDATABASE when it takes none (pg_link_open_for_calls()).
+ * Does not suspend. Takes a reference. */
 ED_CHECK int pg_link_send(struct pg_link *link, struct pg_call *call);
 
-/* The waiter goes. A call that was not sent is taken back; one that was is
+/* The waiter goes. What it had lent is not touched any more. The call is
  * cancelled on the server when its turn has come, by a cancel request made in
  * the background, and the link does not take others until that is settled; if
  * that takes longer than `goodbye`, the link is lost. The waiter's reference

@@ -47,26 +47,40 @@ static int check_single(const struct pg_statement *statement)
 }
 
 /* On success the caller releases *out. */
+static int run_bound(ed_pg *db, struct bound *b,
+                     const struct ed_pg_param *params, struct pg_call **out)
+{
+    int err = check_single(b->job.statement);
+
+    if (!err)
+        err = bind(b, params);
+    if (err) {
+        (void)pg_error_set(NULL);
+        return err;
+    }
+    return pg_run(db, &b->job, out);
+}
+
 static int run(ed_pg *db, const char *sql, const struct ed_pg_param *params,
                bool no_rows, struct pg_call **out)
 {
     struct bound b;
     struct pg_statement *statement;
-    int err = pg_statement_get(&db->pool->statements, sql, &statement);
+    int err = pg_pool_enter(db->pool);
 
-    if (err)
+    if (!err)
+        err = pg_statement_get(&db->pool->statements, sql, &statement);
+    if (err) {
+        (void)pg_error_set(NULL);
         return err;
+    }
     b.job = (struct pg_job){
         .statement = statement,
         .arena = ed_fiber_arena(),
         .no_rows = no_rows,
     };
     b.many = NULL;
-    err = check_single(statement);
-    if (!err)
-        err = bind(&b, params);
-    if (!err)
-        err = pg_run(db, &b.job, out);
+    err = run_bound(db, &b, params, out);
     free(b.many);
     pg_statement_release(statement);
     return err;

@@ -129,7 +129,7 @@ void pg_pool_release(struct pg_pool *pool)
 
 static const char pools_key;
 
-static void close_places(struct pg_pool *pool, struct ed_list *places)
+static void close_places(struct ed_list *places)
 {
     ed_list_each_safe (node, places) {
         struct pg_place *place = ED_CONTAINER(node, struct pg_place, node);
@@ -138,7 +138,6 @@ static void close_places(struct pg_pool *pool, struct ed_list *places)
         else if (place->state != PG_OPENING)
             pg_place_close(place);
     }
-    (void)pool;
 }
 
 /* Closes all links; those that are being opened see to themselves. */
@@ -146,9 +145,9 @@ static void unbind(struct pg_pool *pool)
 {
     ed_loop *loop = pool->loop;
 
-    close_places(pool, &pool->idle);
-    close_places(pool, &pool->shared);
-    close_places(pool, &pool->other);
+    close_places(&pool->idle);
+    close_places(&pool->shared);
+    close_places(&pool->other);
     ed_list_remove(&pool->in_loop);
     ed_undefer(loop, &pool->moving);
     ed_timer_stop(loop, &pool->impatience);

@@ -16,7 +16,14 @@ static const int64_t CHECK_PATIENCE = 2 * ED_S;
 
 static void impatient(struct ed_timer *timer)
 {
-    pg_place_close(ED_CONTAINER(timer, struct pg_place, patience));
+    struct pg_place *place = ED_CONTAINER(timer, struct pg_place, patience);
+
+    if (place->state == PG_CHECKING) {
+        /* The others were idle for even longer: not one after the other. */
+        ed_list_each (node, &place->pool->idle)
+            ED_CONTAINER(node, struct pg_place, node)->outdated = true;
+    }
+    pg_place_close(place);
 }
 
 struct pg_place *pg_place_new(struct pg_pool *pool)

@@ -38,15 +38,23 @@ static bool stale(const struct pg_place *place)
            ed_now() - pg_link_idle_since(place->link) > pool->check_after;
 }
 
-/* The idle link used last; NULL when there is none fit to be used. */
-static struct pg_place *find_idle(struct pg_pool *pool)
+/* The idle link used last, which may be stale; NULL: none. */
+static struct pg_place *last_used(struct pg_pool *pool)
 {
     ed_list_each (node, &pool->idle) {
         struct pg_place *place = place_of(node);
         if (!place->outdated && pg_link_open_for_calls(place->link))
-            return stale(place) ? NULL : place;
+            return place;
     }
     return NULL;
+}
+
+/* If it is stale, all others are. */
+static struct pg_place *find_idle(struct pg_pool *pool)
+{
+    struct pg_place *place = last_used(pool);
+
+    return place && !stale(place) ? place : NULL;
 }
 
 static bool has_room(const struct pg_place *place, unsigned load)
@@ -92,7 +100,11 @@ static struct pg_place *find_for_call(struct pg_pool *pool)
 
     if (place)
         return place;
-    return pg_pool_growing(pool) ? NULL : find_shared(pool);
+    if (pg_pool_growing(pool))
+        return NULL;
+    if (pg_pool_may_open(pool)) /* for once, to find out */
+        pg_place_open(pool);
+    return find_shared(pool);
 }
 
 /* Has the least loaded shared link drained, for someone who wants it alone. */
@@ -131,9 +143,9 @@ static void unreserve_beyond(struct pg_pool *pool, unsigned needed)
 static void summon(struct pg_pool *pool)
 {
     while (pool->opening + pool->checking < pool->waiting) {
-        struct ed_list *idle = ed_list_first(&pool->idle);
-        if (idle && stale(place_of(idle)))
-            pg_place_check(place_of(idle));
+        struct pg_place *idle = last_used(pool);
+        if (idle && stale(idle))
+            pg_place_check(idle);
         else if (pg_pool_may_open(pool))
             pg_place_open(pool);
         else

@@ -8,6 +8,7 @@
 
 #include <eddy/error.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Slots beyond that gain nothing: chains stay short. */
 enum { SLOTS_MIN = 16, SLOTS_MAX = 1024 };
@@ -90,6 +91,19 @@ struct pg_prepared *pg_prepared_add(struct pg_prepared_set *set,
     set->count++;
     plan->statement->references++;
     return p;
+}
+
+bool pg_prepared_reopen(struct pg_prepared_set *set, const struct pg_plan *plan)
+{
+    struct ed_buf *names = &set->closing;
+    for (size_t i = 0; i < names->len; i += PG_PLAN_NAME) {
+        if (strcmp(names->ptr + i, plan->name))
+            continue;
+        names->len -= PG_PLAN_NAME;
+        memmove(names->ptr + i, names->ptr + i + PG_PLAN_NAME, names->len - i);
+        return true;
+    }
+    return false;
 }
 
 void pg_prepared_clear(struct pg_prepared_set *set)

@@ -11,6 +11,9 @@ struct pg_prepared {
     struct pg_prepared *next; /* in the same slot */
     struct pg_plan *plan;     /* with a reference to its statement */
     int64_t at;               /* when */
+    /* Its results' types, which the server keeps to, are known, and whether
+     * they are better had in binary. */
+    bool described, binary;
 };
 
 struct pg_prepared_set {
@@ -39,6 +42,10 @@ struct pg_prepared *pg_prepared_add(struct pg_prepared_set *set,
  * be closed. */
 void pg_prepared_drop(struct pg_prepared_set *set, const struct pg_plan *plan,
                       bool close);
+
+/* Whether a plan's name is to be closed but is not yet; then it is let be. */
+bool pg_prepared_reopen(struct pg_prepared_set *set,
+                        const struct pg_plan *plan);
 
 /* Forgets all, and what was to be closed. */
 void pg_prepared_clear(struct pg_prepared_set *set);

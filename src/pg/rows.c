@@ -8,10 +8,8 @@
  */
 #include "pg/rows_internal.h"
 #include "base/size.h"
-#include "base/utf8.h"
 #include <eddy/error.h>
 #include <eddy/fiber.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- copying ---- */
@@ -110,6 +108,7 @@ int pg_rows_of(ed_rows **out, ed_arena *arena, const PGresult *result)
         .count = (size_t)PQntuples(result),
         .width = (size_t)PQnfields(result),
         .affected = affected_by(result),
+        .home = arena,
         .arena = arena,
     };
     ED_MAGIC_SET(rows, ED_ROWS_MAGIC);
@@ -200,6 +199,14 @@ static int keep_row(ed_rows *rows, const PGresult *result)
     return 0;
 }
 
+/* Some errors leave no text, and that of an older one is not theirs. */
+static const char *text_about(int err)
+{
+    bool silent = err == ED_ENOMEM || err == ED_ECANCELED || err == ED_ETIMEOUT;
+
+    return silent ? ed_err_text(err) : ed_error();
+}
+
 static bool next_of_stream(ed_rows *rows)
 {
     int err = 0;
@@ -217,8 +224,7 @@ static bool next_of_stream(ed_rows *rows)
         return true;
     }
     if (err)
-        pg_rows_fail(rows, err, "%s",
-                     err == ED_ENOMEM ? "no memory for a row" : ed_error());
+        pg_rows_fail(rows, err, "%s", text_about(err));
     ed_rows_close(rows);
     return false;
 }
@@ -245,8 +251,10 @@ void pg_rows_fail(ed_rows *rows, int err, const char *fmt, ...)
         return;
     rows->error = err;
     va_start(args, fmt);
-    (void)vsnprintf(rows->why, sizeof rows->why, fmt, args);
+    rows->why = ed_arena_vprintf(rows->home, fmt, args);
     va_end(args);
+    if (!rows->why)
+        rows->why = "no memory to say what";
     (void)ed_fail(err, "%s", rows->why);
 }
 

@@ -23,18 +23,18 @@ struct pg_slot {
 
 struct ed_rows {
     ED_MAGIC;
-    int error;    /* the first, to be told by ed_rows_error() */
-    size_t count; /* rows there are, or have come */
-    size_t at;    /* the row at hand, from 1; 0: before the first */
-    size_t width; /* columns */
+    int error;       /* the first, to be told by ed_rows_error() */
+    const char *why; /* its text */
+    size_t count;    /* rows there are, or have come */
+    size_t at;       /* the row at hand, from 1; 0: before the first */
+    size_t width;    /* columns */
     int64_t affected;
     struct pg_column *columns;
     struct pg_slot *slots;         /* of all rows, or of a stream's one */
+    ed_arena *home;                /* where the rows lie */
     ed_arena *arena;               /* for what values are turned into */
-    ed_arena *home;                /* of a stream's columns */
     struct pg_rows_source *source; /* a stream that has not ended; or NULL */
     bool stream;
-    char why[200]; /* of the error */
 };
 
 #define ED_ROWS_MAGIC 0x524f5753u
@@ -49,12 +49,12 @@ void pg_rows_fail(ed_rows *rows, int err, const char *fmt, ...);
 ED_CHECK bool pg_rows_cell(ed_rows *rows, struct ed_column column,
                            size_t *index, struct pg_cell *cell);
 
-/* Remembers that what a column holds is not what was asked for. */
+/* Remembers that what a column holds is not what was asked for (ED_EPARSE), or
+ * could not be read for lack of memory (ED_ENOMEM). */
 void pg_rows_refuse(ed_rows *rows, size_t index, const struct pg_cell *cell,
-                    const char *wanted);
+                    const char *wanted, int err);
 
-/* What ed_rows_bytes() gives, of any cell. 0, ED_EPARSE, or ED_ENOMEM, which is
- * remembered. */
+/* What ed_rows_bytes() gives, of any cell. 0, ED_EPARSE, ED_ENOMEM. */
 ED_CHECK int pg_rows_bytes(ed_rows *rows, const struct pg_cell *cell,
                            struct ed_bytes *bytes);
 

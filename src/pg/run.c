@@ -51,7 +51,6 @@ static int lost(const struct pg_call *call)
     /* What changes nothing leaves nothing uncertain. */
     bool harmless = call->fate == PG_NEVER_SENT || call->read_only;
 
-    (void)pg_error_set(NULL);
     return ed_fail(harmless ? ED_EDATABASE : ED_EUNCERTAIN, "%s%s",
                    call->why[0] ? call->why : "connection lost",
                    harmless ? "" : "; the statement may have been run");
@@ -80,18 +79,16 @@ int pg_pool_run(struct pg_pool *pool, const struct pg_job *job,
             err = lost(call);
         unlucky |= call->fate == PG_UNCERTAIN;
         pg_call_release(call);
-        if (err)
+        if (err) {
+            (void)pg_error_set(NULL); /* the server said nothing */
             return err;
+        }
         pool->counts.resent++;
     }
 }
 
 int pg_run(ed_pg *db, const struct pg_job *job, struct pg_call **out)
 {
-    int err = pg_pool_enter(db->pool);
-
-    if (err)
-        return err;
     if (db->kind == PG_POOL)
         return pg_pool_run(db->pool, job, out);
     return pg_lease_run(pg_lease_of(db), job, out);

@@ -19,7 +19,8 @@ struct pg_job {
 };
 
 /*
- * Runs it and waits for its end. Suspends. 0 with *out, which the caller
+ * Runs it and waits for its end, in a fiber of the pool's loop
+ * (pg_pool_enter()). Suspends. 0 with *out, which the caller
  * releases, when the server was content; or an error, with ed_error() and
  * ed_pg_error() set.
  */

@@ -28,9 +28,9 @@ struct pg_plan {
     struct pg_plan *next;           /* of the same statement */
     struct pg_statement *statement; /* no reference: it is a part of it */
     char name[PG_PLAN_NAME];
-    bool described; /* the next is known, by a result that came */
-    bool binary;    /* ask for its results in binary */
-    Oid types[];    /* of the parameters; 0: inferred */
+    bool binary; /* its last result would have been better had in binary: for
+                    links that do not prepare it */
+    Oid types[]; /* of the parameters; 0: inferred */
 };
 
 struct pg_statement {

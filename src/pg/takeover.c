@@ -30,6 +30,7 @@ void pg_link_put_back(struct pg_link *link)
 {
     link->taken = false;
     link->idle_since = ed_now();
+    pg_flight_hear_state(link);
     if (is_idle(link->conn) && PQenterPipelineMode(link->conn))
         pg_link_watch(link);
     else
@@ -186,9 +187,8 @@ static int drop_results(struct pg_link *link)
     }
 }
 
-static int drop_all(void *arg)
+static int drop_all(struct pg_link *link)
 {
-    struct pg_link *link = arg;
     if (PQtransactionStatus(link->conn) != PQTRANS_ACTIVE)
         return 0;
     int err = pg_cancel_request(link);
@@ -201,10 +201,10 @@ static int drop_in_background(void *arg)
 {
     struct pg_link *link = arg;
     link->dropping = ed_fiber_self();
-    int err = link->closed ? ED_ECLOSED
-                           : ed_with_timeout(link->goodbye, drop_all, link);
+    int err = link->closed ? ED_ECLOSED : drop_all(link);
     link->dropping = NULL;
-    if (!link->closed) {
+    if (!link->closed && !link->broken) {
+        pg_cancel_ended(link);
         if (err)
             pg_link_break(link, "what it did could not be ended");
         else
@@ -218,8 +218,11 @@ static int drop_in_background(void *arg)
 
 void pg_link_drop_work(struct pg_link *link)
 {
+    int err = pg_cancel_patience(link);
     pg_link_enter(link);
-    if (!ed_background(drop_in_background, link))
+    if (!err)
+        err = ed_background(drop_in_background, link);
+    if (!err)
         return;
     pg_link_break(link, "what it did could not be ended");
     pg_link_leave(link);
@@ -227,6 +230,7 @@ void pg_link_drop_work(struct pg_link *link)
 
 void pg_takeover_forget(struct pg_link *link)
 {
+    pg_cancel_ended(link);
     if (link->dropping)
         ed_fiber_cancel(link->dropping, ED_ECANCELED);
 }

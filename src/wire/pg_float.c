@@ -220,9 +220,10 @@ static struct decimal digits_of(double x, const struct format *format)
 {
     char text[ED_JSON_NUMBER_MAX];
 
-    if (format == &float8 && x >= 1e-5 && x < 0x1p53)
-        return taken_from(text, ed_json_print_double(text, x));
-    return shortest(x, format);
+    if (format != &float8 || x < 1e-5 || x >= 0x1p53)
+        return shortest(x, format);
+    const char *end = ed_json_print_double(text, x);
+    return taken_from(text, end);
 }
 
 static char *print_plain(char *at, const struct decimal *d)

@@ -35,7 +35,7 @@ static unsigned digit_at(const struct numeric *n, int power)
     return i >= 0 && i < n->count ? pg_u16(n->digits + 2 * (size_t)i) : 0;
 }
 
-static int open(struct numeric *n, struct ed_bytes binary)
+static int open_numeric(struct numeric *n, struct ed_bytes binary)
 {
     if (binary.len < HEAD)
         return ED_EPARSE;
@@ -93,7 +93,7 @@ static char *print_places(char *at, const struct numeric *n)
 int pg_numeric_text(struct ed_buf *out, struct ed_bytes binary)
 {
     struct numeric n;
-    int err = open(&n, binary);
+    int err = open_numeric(&n, binary);
     if (err)
         return err;
 
@@ -124,7 +124,7 @@ int pg_numeric_int(struct ed_bytes binary, int64_t *value)
 {
     struct numeric n;
     int64_t sum = 0;
-    int err = open(&n, binary);
+    int err = open_numeric(&n, binary);
 
     if (err)
         return err;

@@ -1,3 +1,6 @@
+/*
+ * link_fixture.c - a server, links to it, and calls that are waited for.
+ */
 #include "link_fixture.h"
 
 #include <stdlib.h>
@@ -6,6 +9,7 @@ struct pg_server *server;
 struct pg_statements statements;
 struct pg_target target;
 unsigned rooms, losses;
+int64_t goodbye;
 
 int start_server(void **state)
 {
@@ -39,7 +43,7 @@ static const struct pg_link_owner owner = {.room = on_room, .lost = on_lost};
 struct pg_link *link_open(void)
 {
     struct pg_link *link = NULL;
-    int err = pg_link_open(&link, &target, &statements, 2 * ED_S, &owner, NULL);
+    int err = pg_link_open(&link, &target, &statements, goodbye, &owner, NULL);
     check_(!err, "cannot connect: %s", ed_error());
     return link;
 }
@@ -112,6 +116,7 @@ static int run_body(void *arg)
     void (**body)(void) = arg;
     struct ed_pg_options options = {.dsn = pg_server_dsn(server)};
     rooms = losses = 0;
+    goodbye = 2 * ED_S;
     check_int(pg_target_init(&target, &options), 0);
     check_int(pg_statements_init(&statements, 4, ED_MIN), 0);
     ed_scope(patience, .within = 20 * ED_S);

@@ -37,6 +37,9 @@ void on_done(struct pg_call *call);
 /* What the owner of the links was told. */
 extern unsigned rooms, losses;
 
+/* What a cancelled statement has until its link is lost; 2 s. */
+extern int64_t goodbye;
+
 /* A new link; NULL after a failed check. */
 struct pg_link *link_open(void);
 

@@ -4,6 +4,8 @@
  */
 #include "link_fixture.h"
 
+#include "certs.h"
+
 #include <arpa/inet.h>
 #include <eddy/log.h>
 #include <errno.h>
@@ -238,6 +240,54 @@ LINK_TEST(a_session_is_made_as_rows_are_read)
     pg_server_psql(server, "alter role postgres reset all");
 }
 
+static void give_file(const char *name, const char *from)
+{
+    char text[16384];
+    FILE *file = fopen(certs_path(from), "r");
+    size_t len = file ? fread(text, 1, sizeof text - 1, file) : 0;
+    check(len > 0);
+    text[len] = '\0';
+    fclose(file);
+    pg_server_write(server, name, text);
+}
+
+LINK_TEST(a_link_may_be_by_tls)
+{
+    char dsn[512];
+    certs_open();
+    certs_make(.file = "server", .names = "localhost");
+    give_file("server.crt", "server.pem");
+    give_file("server.key", "server.key");
+    pg_server_psql(server, "alter system set ssl to on");
+    pg_server_reload(server);
+    check_int(ed_sleep(100 * ED_MS), 0);
+    pg_target_free(&target);
+    snprintf(dsn, sizeof dsn,
+             "host=localhost port=%d user=postgres dbname=postgres "
+             "sslmode=verify-full sslrootcert=%s",
+             pg_server_port(server), certs_path("ca.pem"));
+    struct ed_pg_options options = {.dsn = dsn};
+    check_int(pg_target_init(&target, &options), 0);
+    struct pg_link *link = link_open();
+    if (link) {
+        struct wait w[8];
+        for (int i = 0; i < 8; i++)
+            SEND(link, &w[i], "select repeat('x', 1000000) || :n::text",
+                 ed_p(n, i));
+        for (int i = 0; i < 8; i++) {
+            check_int(await(&w[i]), 0);
+            check_int((long long)ed_rows_bytes(w[i].call->rows, 0).len,
+                      1000001);
+            done(&w[i]);
+        }
+        check_text(ask(link, "select ssl::text from pg_stat_ssl where "
+                             "pid = pg_backend_pid()"),
+                   "true");
+        pg_link_close(link);
+    }
+    certs_close();
+}
+
 static void a_malformed_dsn_is_refused_at_once(void **state)
 {
     struct pg_target to;
@@ -265,6 +315,7 @@ int main(void)
             a_database_that_is_not_there_is_named_with_its_sqlstate),
         cmocka_unit_test(passwords_come_from_the_dsn_or_the_hook),
         cmocka_unit_test(a_session_is_made_as_rows_are_read),
+        cmocka_unit_test(a_link_may_be_by_tls),
         cmocka_unit_test(a_malformed_dsn_is_refused_at_once),
     };
     return cmocka_run_group_tests(tests, start_tcp_server, stop_server);

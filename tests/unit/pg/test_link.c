@@ -5,6 +5,7 @@
 
 #include "pg/flight.h"
 #include <eddy/log.h>
+#include <signal.h>
 #include <stdlib.h>
 
 LINK_TEST(a_call_gives_rows_and_how_many)
@@ -196,6 +197,48 @@ LINK_TEST(a_plan_made_stale_by_a_migration_is_made_anew)
     pg_link_close(link);
 }
 
+LINK_TEST(each_link_learns_the_types_of_results_for_itself)
+{
+    static const char sql[] = "select * from moving";
+    struct pg_link *one = link_open();
+    if (!one)
+        return;
+    pg_server_psql(server, "create table moving (a int); "
+                           "insert into moving values (7)");
+    check_text(ask(one, sql), "7");
+    check_text(ask(one, sql), "7"); /* in binary */
+    pg_server_psql(server, "alter table moving alter a type point "
+                           "using point(a, a)");
+    struct pg_link *two = link_open();
+    if (two) {
+        check_text(ask(two, sql), "(7,7)");
+        pg_link_close(two);
+    }
+    pg_server_psql(server, "drop table moving");
+    pg_link_close(one);
+}
+
+LINK_TEST(plans_of_a_transaction_are_closed_behind_it)
+{
+    struct pg_link *link = link_open();
+    if (!link)
+        return;
+    check_text(ask(link, "select 0"), "0");
+    check_text(ask(link, "begin"), "");
+    for (int i = 1; i < 6; i++) {
+        char sql[32];
+        snprintf(sql, sizeof sql, "select %d", i);
+        (void)ask(link, sql);
+    }
+    check_text(ask(link, "select 0"), "0");
+    check_text(ask(link, "select 1/0"), "ED_EVALUE");
+    check_text(ask(link, "rollback"), "");
+    check_text(ask(link, "select 1"), "1");
+    check(plans_on_server(link) <= 4);
+    check_int(statements.mishaps, 0);
+    pg_link_close(link);
+}
+
 LINK_TEST(names_that_are_gone_are_made_anew_and_then_done_without)
 {
     struct pg_link *link = link_open();
@@ -346,6 +389,26 @@ LINK_TEST(a_transaction_begins_though_its_first_plan_is_gone)
     pg_link_close(link);
 }
 
+LINK_TEST(a_transaction_begins_though_its_first_plan_is_stale)
+{
+    struct pg_link *link = link_open();
+    struct wait w;
+    if (!link)
+        return;
+    pg_server_psql(server,
+                   "create table old (a int); insert into old values (1)");
+    check_text(ask(link, "select * from old"), "1");
+    pg_server_psql(server, "alter table old alter a type text");
+    check_int(give_with(link, &w, "begin", "select * from old"), 0);
+    check_int(await(&w), 0);
+    check_int(pg_link_state(link), PQTRANS_INTRANS);
+    done(&w);
+    check_text(ask(link, "rollback"), "");
+    check_int((long long)statements.counts.resent, 1);
+    pg_server_psql(server, "drop table old");
+    pg_link_close(link);
+}
+
 /* ---- waiters that go ---- */
 
 static void abandon(struct wait *w)
@@ -410,6 +473,27 @@ LINK_TEST(calls_that_end_in_time_are_not_cancelled)
     check(statements.counts.cancelled < TRIES / 2);
     check_int(losses, 0);
     pg_link_close(link);
+}
+
+LINK_TEST(a_cancelled_call_that_does_not_end_costs_its_link)
+{
+    goodbye = 100 * ED_MS;
+    struct pg_link *link = link_open();
+    struct wait w[2];
+    if (!link)
+        return;
+    pid_t backend = atoi(ask(link, "select pg_backend_pid()"));
+    SEND(link, &w[0], "select pg_sleep(30)");
+    SEND(link, &w[1], "select 1");
+    check_int(ed_sleep(10 * ED_MS), 0);
+    check_int(kill(backend, SIGSTOP), 0);
+    abandon(&w[0]);
+    check_int(await(&w[1]), ED_EUNCERTAIN);
+    check_int(w[1].call->fate, PG_UNCERTAIN);
+    check_text(w[1].call->why, "a cancelled statement did not end");
+    done(&w[1]);
+    check_int(losses, 1);
+    check_int(kill(backend, SIGCONT), 0);
 }
 
 /* Each answer is the one asked for, whoever else goes away at any time. */
@@ -666,6 +750,8 @@ int main(void)
         cmocka_unit_test(types_that_differ_make_plans_that_differ),
         cmocka_unit_test(without_plans_a_statement_has_no_name),
         cmocka_unit_test(a_plan_made_stale_by_a_migration_is_made_anew),
+        cmocka_unit_test(each_link_learns_the_types_of_results_for_itself),
+        cmocka_unit_test(plans_of_a_transaction_are_closed_behind_it),
         cmocka_unit_test(
             names_that_are_gone_are_made_anew_and_then_done_without),
         cmocka_unit_test(a_name_that_is_there_already_means_the_same),
@@ -674,9 +760,11 @@ int main(void)
         cmocka_unit_test(after_a_failure_a_transaction_takes_no_more),
         cmocka_unit_test(a_prelude_goes_before_and_fails_its_call),
         cmocka_unit_test(a_transaction_begins_though_its_first_plan_is_gone),
+        cmocka_unit_test(a_transaction_begins_though_its_first_plan_is_stale),
         cmocka_unit_test(an_abandoned_call_is_cancelled_at_the_server),
         cmocka_unit_test(a_call_is_cancelled_when_its_turn_has_come),
         cmocka_unit_test(calls_that_end_in_time_are_not_cancelled),
+        cmocka_unit_test(a_cancelled_call_that_does_not_end_costs_its_link),
         cmocka_unit_test(no_answer_reaches_another_whoever_leaves),
         cmocka_unit_test(an_idle_link_that_breaks_is_told_at_once),
         cmocka_unit_test(calls_on_a_broken_link_know_what_became_of_them),

@@ -4,6 +4,9 @@
  */
 #include "pool_test.h"
 
+#include <pthread.h>
+#include <signal.h>
+
 struct crowd {
     ed_pg *db;
     const char *sql;
@@ -37,9 +40,10 @@ static void gather(struct crowd *c, int members)
 
 POOL_TEST(ten_clients_of_twenty_sleeps_take_two_waits)
 {
-    struct crowd c = {.db = ed_pg_new(.dsn = pg_server_dsn(server)),
+    struct crowd c = {.db = ed_pg_new(.dsn = pg_server_dsn(server), .min = 10),
                       .sql = "select 42, pg_sleep(0.3)"};
     check_int(ed_pg_ready(c.db), 0);
+    eventually(counts_of(c.db).open == 10);
     int64_t began = ed_now();
     gather(&c, 20);
     int64_t took = ed_now() - began;
@@ -299,6 +303,72 @@ POOL_TEST(one_idle_for_long_is_asked_for_a_sign_of_life)
     ed_pg_free(db);
 }
 
+/* A process that is stopped is as silent as a host that is gone. */
+static long long stop_backend_of(ed_pg *db)
+{
+    long long pid = find_int(db, "select pg_backend_pid()");
+    check_int(kill((pid_t)pid, SIGSTOP), 0);
+    return pid;
+}
+
+static void let_go_on(long long pid)
+{
+    check_int(kill((pid_t)pid, SIGCONT), 0);
+}
+
+POOL_TEST(one_that_gives_no_sign_of_life_is_replaced)
+{
+    ed_pg *db = ed_pg_new(.dsn = pg_server_dsn(server), .check_after = 1);
+    long long pid = stop_backend_of(db);
+    ed_sleep(5 * ED_MS);
+    int64_t began = ed_now();
+    check(find_int(db, "select pg_backend_pid()") != pid);
+    check(ed_now() - began < 4 * ED_S);
+    check_int((long long)counts_of(db).connects, 2);
+    let_go_on(pid);
+    ed_pg_free(db);
+}
+
+POOL_TEST(one_that_does_not_roll_back_is_closed_after_goodbye)
+{
+    ed_pg *db = ed_pg_new(.dsn = pg_server_dsn(server), .goodbye = 100 * ED_MS);
+    long long pid;
+    {
+        ed_pg_transaction(tx, db);
+        pid = stop_backend_of(tx);
+    }
+    check_int(counts_of(db).open, 1);
+    eventually(counts_of(db).open == 0);
+    check_int(find_int(db, "select 5"), 5);
+    let_go_on(pid);
+    ed_pg_free(db);
+}
+
+static int use_in_other_thread(void *db)
+{
+    ed_rows *rows;
+    int err = ed_pg_query(db, &rows, "select 1");
+    check(strstr(ed_error(), "thread") != NULL);
+    return err;
+}
+
+static void *other_thread(void *db)
+{
+    return (void *)(intptr_t)ed_run(use_in_other_thread, db);
+}
+
+POOL_TEST(a_pool_belongs_to_the_thread_that_used_it_first)
+{
+    ed_pg *db = ed_pg_new(.dsn = pg_server_dsn(server));
+    check_int(find_int(db, "select 1"), 1);
+    pthread_t thread;
+    void *result;
+    check_int(pthread_create(&thread, NULL, other_thread, db), 0);
+    check_int(pthread_join(thread, &result), 0);
+    check_int((int)(intptr_t)result, ED_EUSAGE);
+    ed_pg_free(db);
+}
+
 static int connected;
 
 static int set_up(ed_pg *session, void *arg)
@@ -423,6 +493,9 @@ int main(void)
         cmocka_unit_test(connections_are_replaced_when_they_are_old),
         cmocka_unit_test(expire_replaces_all_connections),
         cmocka_unit_test(one_idle_for_long_is_asked_for_a_sign_of_life),
+        cmocka_unit_test(one_that_gives_no_sign_of_life_is_replaced),
+        cmocka_unit_test(one_that_does_not_roll_back_is_closed_after_goodbye),
+        cmocka_unit_test(a_pool_belongs_to_the_thread_that_used_it_first),
         cmocka_unit_test(on_connect_sees_each_connection_first),
         cmocka_unit_test(on_connect_may_refuse_a_connection),
         cmocka_unit_test(a_pool_outlives_its_loop_and_works_in_the_next),

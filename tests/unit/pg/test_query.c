@@ -68,6 +68,11 @@ POOL_TEST(what_the_server_refuses_is_told_in_detail)
     check_int(ed_pg_exec(db, "select * from there_is_none"), ED_ESQL);
     check_text(ed_pg_error()->sqlstate, "42P01");
     check_int(ed_pg_error()->position, 15);
+    /* What was last refused is told until something else goes wrong. */
+    check_int(find_int(db, "select 6"), 6);
+    check_text(ed_pg_error()->sqlstate, "42P01");
+    check_int(ed_pg_exec(db, "select :a::int"), ED_EUSAGE);
+    check_text(ed_pg_error()->sqlstate, "");
     /* And the connection is as good as before. */
     check_int(find_int(db, "select 5"), 5);
     check_int(counts_of(db).open, 1);

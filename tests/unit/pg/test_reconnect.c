@@ -197,6 +197,40 @@ POOL_TEST(too_many_connections_at_the_server_leave_us_those_we_have)
     ed_pg_free(c.db);
 }
 
+static void let_in(const char *how)
+{
+    char hba[100];
+    snprintf(hba, sizeof hba, "local all postgres trust\nlocal all grows %s\n",
+             how);
+    pg_server_write(server, "pg_hba.conf", hba);
+    pg_server_reload(server);
+}
+
+POOL_TEST(a_pool_that_could_not_grow_grows_later)
+{
+    pg_server_psql(server, "create role grows login");
+    let_in("trust");
+    char dsn[300];
+    snprintf(dsn, sizeof dsn, "%s user=grows", pg_server_dsn(server));
+    struct crowd c = {
+        .db = ed_pg_new(.dsn = dsn, .max = 3, .max_backoff = 60 * ED_MS),
+        .writes = true};
+    check_int(find_int(c.db, "select 1"), 1);
+    let_in("reject");
+    ed_sleep(20 * ED_MS);
+    ed_scope(s);
+    for (int i = 0; i < 20; i++)
+        ed_go(s, keep_asking, &c);
+    eventually(counts_of(c.db).failed_connects > 1);
+    check_int(counts_of(c.db).open, 1);
+    let_in("trust");
+    eventually(counts_of(c.db).open == 3);
+    c.stop = true;
+    check_int(ed_wait(s), 0);
+    check_int(c.down + c.uncertain + c.other, 0);
+    ed_pg_free(c.db);
+}
+
 POOL_TEST(callers_during_one_attempt_all_get_its_error)
 {
     struct crowd c = {
@@ -232,6 +266,7 @@ int main(void)
             a_wrong_password_is_told_and_a_right_one_asked_for_anew),
         cmocka_unit_test(
             too_many_connections_at_the_server_leave_us_those_we_have),
+        cmocka_unit_test(a_pool_that_could_not_grow_grows_later),
         cmocka_unit_test(callers_during_one_attempt_all_get_its_error),
     };
     return cmocka_run_group_tests(tests, start_small, stop_server);

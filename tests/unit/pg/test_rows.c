@@ -230,8 +230,9 @@ FIBER_TEST(a_value_of_another_kind_is_named_and_shown_in_part)
                   "0123456789012345678901234567890123456789...");
     rows = one(TEXT, "012345678901234567890123456789012345678øø");
     check_int(ed_rows_time(rows, 0), 0);
-    refused(rows, "column 'x' (text) is not a time that 64 bits hold in "
-                  "microseconds: 012345678901234567890123456789012345678...");
+    refused(rows,
+            "column 'x' (text) is not a time in ISO style that "
+            "fits into 64 bits: 012345678901234567890123456789012345678...");
     rows = one(INTS, "{1,x}");
     const int64_t *ints;
     check_int(ed_rows_ints(rows, 0, &ints), 0);
@@ -447,6 +448,16 @@ FIBER_TEST(a_stream_that_fails_says_why)
     check_int(c.closed, 1);
 }
 
+FIBER_TEST(a_stream_that_is_cancelled_does_not_tell_of_an_older_failure)
+{
+    struct counting c;
+    ed_rows *rows ED_ROWS_AUTO = count_to(&c, 0, ED_ECANCELED);
+
+    check(!ed_rows_next(rows));
+    check_int(ed_rows_error(rows), ED_ECANCELED);
+    check_text(ed_error(), "cancelled");
+}
+
 FIBER_TEST(a_stream_left_early_is_closed_once)
 {
     struct counting c;
@@ -491,6 +502,8 @@ int main(void)
         cmocka_unit_test(what_is_malformed_is_no_json),
         cmocka_unit_test(a_stream_has_one_row_at_a_time_and_closes_at_its_end),
         cmocka_unit_test(a_stream_that_fails_says_why),
+        cmocka_unit_test(
+            a_stream_that_is_cancelled_does_not_tell_of_an_older_failure),
         cmocka_unit_test(a_stream_left_early_is_closed_once),
         cmocka_unit_test(a_stream_has_no_row_before_its_first),
     };

@@ -382,7 +382,8 @@ static void places_in_the_compiled_text_are_found_in_the_source(void **state)
     assert_int_equal(place_of("select nope", "nope"), 8);
     assert_int_equal(place_of("select :a, nope", "nope"), 12);
     assert_int_equal(place_of("select :longer_name, :b nope", "nope"), 25);
-    assert_int_equal(place_of("select '\u00e4\u00f6', :a, \u00fc1 ", "\u00fc1"), 18);
+    assert_int_equal(place_of("select '\u00e4\u00f6', :a, \u00fc1 ", "\u00fc1"),
+                     18);
     assert_int_equal(place_of("select :city + :city", "$1 +"), 8);
     assert_int_equal(place_of("select 1 limit:n", "$1"), 15);
     assert_int_equal(place_of("select $1, nope", "nope"), 12);
