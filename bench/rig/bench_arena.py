@@ -6,8 +6,9 @@ import os
 import subprocess
 
 from . import databases, machine, measure, paths, servers, table
+from .bench_databases import node_module, node_path, node_version
 from .report import Report
-from .rounds import measured, need_built, ratio, start
+from .rounds import measured, need_built, progress, ratio, start
 
 CONNECTIONS = 64
 POOL = 16  # connections to the database, for everybody
@@ -50,13 +51,16 @@ def candidates():
         servers.Server(
             "node",
             [
-                *("env", f"NODE_PATH={servers.NPM / 'node_modules'}", "node"),
+                *("env", f"NODE_PATH={node_path()}", "node"),
                 *("{peers}/arena_node.js", "{port}", "{backend}"),
             ],
-            needs=[servers.needs_program("node"), servers.needs_npm("pg")],
+            needs=[
+                servers.needs_program("node"),
+                lambda: None if node_module("pg") else "no module pg for node",
+            ],
             version=lambda: "{} with pg {}".format(
                 machine.program_version("node", "--version"),
-                servers.npm_version("pg"),
+                node_version("pg"),
             ),
         ),
     ]
@@ -104,14 +108,19 @@ def run(options):
         f" updates and cached queries are of {QUERIES} rows",
         options,
     )
+    database = databases.Postgres()
+    if database.missing():
+        report.skip("all", database.missing())
+        return report
     runs = {test: {} for test in TESTS}
     with contextlib.ExitStack() as stack:
-        database = databases.postgres(stack, report)
-        if not database:
-            return report
-        seed(database)
+        stack.callback(database.stop)
+        progress("starting the database")
+        database.start()
+        report.data["versions"]["PostgreSQL"] = database.version()
+        seed(database.uri)
         running = start(
-            stack, candidates(), report, options, check, database
+            stack, candidates(), report, options, check, database.uri
         )
         for number in range(1, options.rounds + 1):
             for test, (path, depth) in TESTS.items():

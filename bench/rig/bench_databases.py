@@ -140,8 +140,12 @@ def node_module(name):
     return next((p / name for p in places if (p / name).exists()), None)
 
 
+def node_path():
+    return f"{NODE_PATH[0]}:{NODE_PATH[1]}/node_modules"
+
+
 def node(name, script, module):
-    os.environ["NODE_PATH"] = f"{NODE_PATH[0]}:{NODE_PATH[1]}/node_modules"
+    os.environ["NODE_PATH"] = node_path()
 
     def needs():
         return None if node_module(module) else f"no module {module} for node"

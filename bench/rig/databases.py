@@ -97,11 +97,16 @@ def off_the_clients_processor():
 
 
 class Postgres(Database):
-    """`dsn` is what libpq connects to; `world` is the table."""
+    """`dsn` is what libpq connects to, `uri` the same for those who know no
+    other; `world` is the table."""
 
     @property
     def dsn(self):
         return f"host={self._folder} port=5432 user=postgres dbname=postgres"
+
+    @property
+    def uri(self):
+        return f"postgresql://postgres@/postgres?host={self._folder}"
 
     @staticmethod
     def program(name):

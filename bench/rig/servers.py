@@ -3,7 +3,6 @@
 A server runs in its own session, pinned to one processor, with its output in
 build/bench/run/NAME.log, and is ended by the id of the process started here.
 """
-import json
 import os
 import re
 import resource
@@ -207,38 +206,6 @@ def needs_module(name):
         if machine.python_module(name)
         else f"no module {name} for {machine.PYTHON}"
     )
-
-
-# Packages of npm, which Debian has not, are kept in the build directory.
-NPM = paths.ROOT / "build" / "npm"
-
-
-def needs_npm(package):
-    """Fetches the package if it is not there; the reason if it cannot."""
-
-    def missing():
-        if npm_version(package):
-            return None
-        npm = machine.program("npm")
-        if not npm:
-            return f"no npm, and so no {package}"
-        NPM.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(
-            [npm, "install", "--no-save", "--no-package-lock", package],
-            cwd=NPM,
-            capture_output=True,
-        )
-        return f"npm cannot get {package}" if done.returncode else None
-
-    return missing
-
-
-def npm_version(package):
-    try:
-        about = NPM / "node_modules" / package / "package.json"
-        return json.loads(about.read_text())["version"]
-    except OSError:
-        return None
 
 
 def needs_built(path):

@@ -10,9 +10,6 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-/* All queries of 512 clients that ask for as many as they may. */
-#define QUEUE (512 * 500)
-
 static struct arena arena;
 static const char *dataset_path;
 static const char *tls_address = "127.0.0.1:8081";
@@ -40,8 +37,7 @@ static ed_pg *open_database(void)
                      max);
         exit(2);
     }
-    ed_pg *db =
-        ed_pg_new(.dsn = dsn, .max = (unsigned)connections, .queue = QUEUE);
+    ed_pg *db = ed_pg_new(.dsn = dsn, .max = (unsigned)connections);
     if (!db)
         exit(1); /* the log has the reason */
     return db;
@@ -62,7 +58,7 @@ static int seed_database(void)
         ed_log_error("--seed needs DATABASE_URL");
         return 2;
     }
-    int err = ed_run(seed, db, .blocked_after = -1);
+    int err = ed_run(seed, db);
     ed_pg_free(db);
     return err ? 1 : 0;
 }

@@ -38,10 +38,12 @@ struct ed_pg_notification {
 
 struct ed_pg_listen_options {
     size_t size;
-    /* When nothing came for so long the server is asked for a sign of life, and
-     * the connection made again if there is none within 10 s; 30 s. Negative:
-     * never. */
+    /* When nothing came for so long the server is asked for a sign of life;
+     * 30 s. Negative: never. */
     int64_t check_after;
+    /* How long it may take to answer that, or LISTEN, until the connection is
+     * taken for broken; 10 s. */
+    int64_t check_patience;
     size_t queue; /* notifications kept until they are taken; 10,000 */
 };
 

@@ -184,7 +184,7 @@ static int take_refusal(struct ed_pg_copy *copy)
 {
     refuse(copy);
     int err = pg_held_flush(&copy->held);
-    if (!err)
+    if (!err || !pg_held_alive(&copy->held)) /* it may have said why before */
         err = take_end(copy);
     if (err == ED_EUNCERTAIN)
         err = ed_fail(ED_EDATABASE, "nothing was copied: %s", ed_error());
@@ -192,14 +192,24 @@ static int take_refusal(struct ed_pg_copy *copy)
     return err;
 }
 
+/* As pg_held_flush(), but what comes meanwhile is listened to. */
+static int flush(struct ed_pg_copy *copy)
+{
+    int left, err = listen_in(copy);
+    while (!err && (left = PQflush(copy->held.conn))) {
+        err = left > 0 ? pg_link_wait(copy->held.link, true) : ED_ECLOSED;
+        if (!err)
+            err = listen_in(copy);
+    }
+    return err ? err : ed_checkpoint();
+}
+
 static int send_piece(struct ed_pg_copy *copy, const char *ptr, size_t len)
 {
-    int err = listen_in(copy);
-    if (!err && PQputCopyData(copy->held.conn, ptr, (int)len) < 1)
-        err = ED_ECLOSED;
-    if (!err)
-        err = pg_held_flush(&copy->held);
-    if (err == ED_ECLOSED || err == ED_EUNCERTAIN)
+    int err = ED_ECLOSED;
+    if (PQputCopyData(copy->held.conn, ptr, (int)len) > 0)
+        err = flush(copy);
+    if (err == ED_ECLOSED)
         return take_refusal(copy);
     return err ? give_up(copy, err) : 0;
 }
@@ -293,8 +303,9 @@ int ed_pg_copy_read(ed_pg_copy *copy, struct ed_bytes *bytes)
     if (copy->out && copy->over && !copy->err)
         return 0;
     int err = usable(copy, true);
-    if (!err)
-        err = ed_checkpoint();
+    if (err)
+        return err;
+    err = ed_checkpoint();
     while (!err) {
         PQfreemem(copy->row);
         int len = PQgetCopyData(copy->held.conn, &copy->row, true);
@@ -304,9 +315,9 @@ int ed_pg_copy_read(ed_pg_copy *copy, struct ed_bytes *bytes)
         }
         if (len < 0)
             return take_end(copy);
-        err = pg_held_wait(&copy->held, false);
+        err = pg_held_wait(&copy->held);
     }
-    return copy->over ? err : give_up(copy, err);
+    return give_up(copy, err);
 }
 
 /* ---- both ---- */

@@ -53,9 +53,9 @@ int pg_held_lost(const struct pg_held *held)
                    (int)strcspn(why, "\n"), why);
 }
 
-int pg_held_wait(const struct pg_held *held, bool writable)
+int pg_held_wait(const struct pg_held *held)
 {
-    int err = pg_link_wait(held->link, writable);
+    int err = pg_link_wait(held->link, false);
     if (err == ED_ECANCELED || err == ED_ETIMEOUT)
         return err;
     return !err && PQconsumeInput(held->conn) ? 0 : pg_held_lost(held);
@@ -63,13 +63,8 @@ int pg_held_wait(const struct pg_held *held, bool writable)
 
 int pg_held_flush(const struct pg_held *held)
 {
-    int left;
-    while ((left = PQflush(held->conn)) > 0) {
-        int err = pg_held_wait(held, true);
-        if (err)
-            return err;
-    }
-    return left ? pg_held_lost(held) : ed_checkpoint();
+    int err = pg_link_flush(held->link);
+    return err ? err : ed_checkpoint();
 }
 
 /* Whether the result says that its statement failed. */
@@ -100,7 +95,7 @@ int pg_held_result(const struct pg_held *held,
     int err = ed_checkpoint();
     *result = NULL;
     while (!err && PQisBusy(held->conn))
-        err = pg_held_wait(held, false);
+        err = pg_held_wait(held);
     /* A server that ends the connection says why before: libpq has it. */
     if (err && PQstatus(held->conn) != CONNECTION_BAD)
         return err;

@@ -22,13 +22,12 @@ ED_CHECK int pg_hold(struct pg_held *held, ed_pg *db);
  * suspend. Doing so twice does no harm. */
 void pg_let_go(struct pg_held *held);
 
-/* Waits for bytes to come, or, if `writable`, for either direction, and takes
- * in what has come. Suspends. 0, ED_EUNCERTAIN, ED_ECANCELED, ED_ETIMEOUT. */
-ED_CHECK int pg_held_wait(const struct pg_held *held, bool writable);
+/* Waits for bytes to come, and takes them in. Suspends. 0, ED_EUNCERTAIN,
+ * ED_ECANCELED, ED_ETIMEOUT. */
+ED_CHECK int pg_held_wait(const struct pg_held *held);
 
 /* Waits until everything was sent that libpq holds back; what comes meanwhile
- * is taken in, so that neither side can wait for the other. Suspends. Results
- * as above. */
+ * is taken in. Lets others run now and then. Suspends. Results as above. */
 ED_CHECK int pg_held_flush(const struct pg_held *held);
 
 /* The next result, NULL behind the last, which is the caller's to clear; one

@@ -23,6 +23,7 @@
 #include <string.h>
 
 #define DEFAULT_CHECK_AFTER (30 * ED_S)
+#define DEFAULT_PATIENCE    (10 * ED_S)
 #define DEFAULT_QUEUE       10000
 
 /* A server that does not answer LISTEN or nothing at all for so long is gone.
@@ -52,7 +53,7 @@ struct channel {
 struct ed_pg_listener {
     ed_pg *pool;
     struct pg_target target; /* a copy, as the pool may go before the fiber */
-    int64_t check_after;
+    int64_t check_after, patience;
     size_t queue_max;
 
     PGconn *conn; /* NULL: there is none */
@@ -214,7 +215,7 @@ static int refusal(const PGresult *result)
  * server only refused it (*refused). */
 static int ask(struct ed_pg_listener *l, const char *sql, bool *refused)
 {
-    ed_scope(patience, .within = ANSWER_TIME);
+    ed_scope(patience, .within = l->patience);
     (void)patience;
     *refused = false;
     int first = 0, err = send_text(l, sql);
@@ -533,6 +534,7 @@ static struct ed_pg_listener *new_listener(
     l->target = *pg_pool_target(pool);
     l->target.dsn = strdup(l->target.dsn);
     l->check_after = o.check_after ? o.check_after : DEFAULT_CHECK_AFTER;
+    l->patience = o.check_patience ? o.check_patience : DEFAULT_PATIENCE;
     l->queue_max = o.queue ? o.queue : DEFAULT_QUEUE;
     l->queue = ed_queue_new();
     ed_list_init(&l->channels);

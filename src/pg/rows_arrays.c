@@ -38,45 +38,44 @@ static ssize_t read_all(ed_rows *rows, struct pg_array *a,
     return event ? event : (ssize_t)count;
 }
 
-/* Makes room for as many elements as there may be, and for their texts. */
-static void *open_array(ed_rows *rows, const struct pg_cell *cell, size_t size,
-                        struct pg_array *a, int *err)
+/* Reads an array into room for as many elements as there may be, and, in text,
+ * for theirs. Their number, or an error. */
+static ssize_t read_array(ed_rows *rows, const struct pg_cell *cell,
+                          const struct kind *kind, const void **out)
 {
-    char *room = NULL;
-    size_t bytes;
+    char *texts = NULL;
+    struct pg_array a;
+    size_t size;
 
-    *err = 0;
     if (!cell->binary)
-        room = pg_rows_room(rows, cell->bytes.len + 1);
-    if (!cell->binary && !room)
-        return NULL;
-    *err = pg_array_open(a, cell, room);
-    if (*err)
-        return NULL;
-    if (!ed_size_mul(pg_array_most(a), size, &bytes))
-        bytes = SIZE_MAX;
-    return pg_rows_room(rows, bytes);
+        texts = pg_rows_room(rows, cell->bytes.len + 1);
+    if (!cell->binary && !texts)
+        return ED_ENOMEM;
+    int err = pg_array_open(&a, cell, texts);
+    if (err)
+        return err;
+    if (!ed_size_mul(pg_array_most(&a), kind->size, &size))
+        return ED_ENOMEM;
+    char *places = pg_rows_room(rows, size);
+    *out = places;
+    return places ? read_all(rows, &a, kind, places) : ED_ENOMEM;
 }
 
 static size_t elements(ed_rows *rows, struct ed_column column,
                        const struct kind *kind, const void **out)
 {
-    struct pg_array a;
     struct pg_cell cell;
     size_t index;
-    int err;
 
     *out = NULL;
     if (!pg_rows_cell(rows, column, &index, &cell))
         return 0;
-    void *places = open_array(rows, &cell, kind->size, &a, &err);
-    ssize_t count = places ? read_all(rows, &a, kind, places) : err;
-    if (count == ED_EPARSE)
-        pg_rows_refuse(rows, index, &cell, kind->wanted);
-    if (count <= 0)
-        return 0;
-    *out = places;
-    return (size_t)count;
+    ssize_t count = read_array(rows, &cell, kind, out);
+    if (count >= 0)
+        return (size_t)count;
+    pg_rows_refuse(rows, index, &cell, kind->wanted, (int)count);
+    *out = NULL;
+    return 0;
 }
 
 /* ---- the kinds ---- */

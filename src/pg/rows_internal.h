@@ -49,12 +49,12 @@ void pg_rows_fail(ed_rows *rows, int err, const char *fmt, ...);
 ED_CHECK bool pg_rows_cell(ed_rows *rows, struct ed_column column,
                            size_t *index, struct pg_cell *cell);
 
-/* Remembers that what a column holds is not what was asked for. */
+/* Remembers that what a column holds is not what was asked for (ED_EPARSE), or
+ * could not be read for lack of memory (ED_ENOMEM). */
 void pg_rows_refuse(ed_rows *rows, size_t index, const struct pg_cell *cell,
-                    const char *wanted);
+                    const char *wanted, int err);
 
-/* What ed_rows_bytes() gives, of any cell. 0, ED_EPARSE, or ED_ENOMEM, which is
- * remembered. */
+/* What ed_rows_bytes() gives, of any cell. 0, ED_EPARSE, ED_ENOMEM. */
 ED_CHECK int pg_rows_bytes(ed_rows *rows, const struct pg_cell *cell,
                            struct ed_bytes *bytes);
 

@@ -20,37 +20,33 @@ static bool is_finite(struct ed_bytes text)
     return digit < text.len && text.ptr[digit] >= '0' && text.ptr[digit] <= '9';
 }
 
-/* A number as the server has written it, which keeps all its digits. */
-static void put_number(ed_json *j, struct ed_bytes text, bool null_else)
+/* A text of the server's, as it is where it is JSON already: numbers keep all
+ * their digits. */
+static void put_as_written(ed_json *j, enum pg_kind kind, struct ed_bytes text)
 {
-    if (is_finite(text))
+    bool number = kind == PG_NUMERIC || kind == PG_FLOAT4;
+
+    if (kind == PG_JSON || kind == PG_JSONB || (number && is_finite(text)))
         ed_json_raw(j, text);
-    else if (null_else)
+    else if (kind == PG_FLOAT4)
         ed_json_null(j);
     else
         ed_json_bytes(j, text);
 }
 
-/* By its text: raw if it is JSON, a number or a text. */
 static int put_text(ed_json *j, const struct pg_cell *cell)
 {
-    struct ed_buf scratch = {0};
+    struct ed_buf written = {0};
     struct ed_bytes text;
-    int err = 0;
 
-    if (!pg_cell_is_text(cell, &text)) {
-        err = pg_cell_text(&scratch, cell);
-        text = ed_buf_bytes(&scratch);
+    if (pg_cell_is_text(cell, &text)) {
+        put_as_written(j, cell->kind, text);
+        return 0;
     }
-    if (err)
-        ; /* told by who called */
-    else if (cell->kind == PG_JSON || cell->kind == PG_JSONB)
-        ed_json_raw(j, text);
-    else if (cell->kind == PG_NUMERIC || cell->kind == PG_FLOAT4)
-        put_number(j, text, cell->kind == PG_FLOAT4);
-    else
-        ed_json_bytes(j, text);
-    ed_buf_free(&scratch);
+    int err = pg_cell_text(&written, cell);
+    if (!err)
+        put_as_written(j, cell->kind, ed_buf_bytes(&written));
+    ed_buf_free(&written);
     return err;
 }
 
@@ -175,10 +171,7 @@ static void put_cell(ed_json *j, ed_rows *rows, size_t index,
 
     if (!err)
         return;
-    if (err == ED_EPARSE)
-        pg_rows_refuse(rows, index, cell, "well-formed");
-    else
-        pg_rows_fail(rows, err, "no memory for a value");
+    pg_rows_refuse(rows, index, cell, "well-formed", err);
     ed_json_raw(j, (struct ed_bytes){0});
 }
 

@@ -30,25 +30,45 @@ static int shown_len(struct ed_bytes text)
     return (int)len;
 }
 
-void pg_rows_refuse(ed_rows *rows, size_t index, const struct pg_cell *cell,
-                    const char *wanted)
+static void refuse(ed_rows *rows, size_t index, struct ed_bytes held,
+                   const char *wanted)
 {
     const struct pg_column *c = &rows->columns[index];
     const struct pg_type *type = pg_type_of(c->oid);
-    struct ed_buf text = {0};
 
-    if (type->kind == PG_UNKNOWN && cell->binary)
+    pg_rows_fail(rows, ED_EUSAGE, "column '%.60s' (%s%s) is not %s: %.*s%s",
+                 c->name, type->name, type->kind == PG_ARRAY ? "[]" : "",
+                 wanted, shown_len(held), held.ptr,
+                 held.len > SHOWN_MAX ? "..." : "");
+}
+
+static void refuse_malformed(ed_rows *rows, size_t index)
+{
+    const struct pg_column *c = &rows->columns[index];
+    const struct pg_type *type = pg_type_of(c->oid);
+
+    if (type->kind == PG_UNKNOWN)
         pg_rows_fail(rows, ED_EUSAGE,
                      "column '%.60s': type %u is not read in binary", c->name,
                      c->oid);
-    else if (pg_cell_text(&text, cell))
+    else
         pg_rows_fail(rows, ED_EUSAGE, "column '%.60s' (%s%s) is malformed",
                      c->name, type->name, type->kind == PG_ARRAY ? "[]" : "");
+}
+
+void pg_rows_refuse(ed_rows *rows, size_t index, const struct pg_cell *cell,
+                    const char *wanted, int err)
+{
+    struct ed_buf text = {0};
+
+    if (err == ED_EPARSE)
+        err = pg_cell_text(&text, cell);
+    if (err == ED_ENOMEM)
+        pg_rows_fail(rows, err, "no memory for a value");
+    else if (err)
+        refuse_malformed(rows, index);
     else
-        pg_rows_fail(rows, ED_EUSAGE, "column '%.60s' (%s%s) is not %s: %.*s%s",
-                     c->name, type->name, type->kind == PG_ARRAY ? "[]" : "",
-                     wanted, shown_len(ed_buf_bytes(&text)), text.ptr,
-                     text.len > SHOWN_MAX ? "..." : "");
+        refuse(rows, index, ed_buf_bytes(&text), wanted);
     ed_buf_free(&text);
 }
 
@@ -57,7 +77,7 @@ static bool settle(int err, ed_rows *rows, size_t index,
                    const struct pg_cell *cell, const char *wanted)
 {
     if (err)
-        pg_rows_refuse(rows, index, cell, wanted);
+        pg_rows_refuse(rows, index, cell, wanted, err);
     return !err;
 }
 
@@ -181,8 +201,6 @@ static int write_text(ed_rows *rows, const struct pg_cell *cell,
     if (copy)
         *text = ed_bytes_of(memcpy(copy, buf.ptr, buf.len + 1), buf.len);
     ed_buf_free(&buf);
-    if (err == ED_ENOMEM)
-        pg_rows_fail(rows, err, "no memory for a value");
     return err || copy ? err : ED_ENOMEM;
 }
 
@@ -262,6 +280,6 @@ struct json_t *ed_rows_json_(ed_rows *rows, struct ed_column column)
         value = json_loadb(text.ptr, text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL,
                            &error);
     if (!value)
-        pg_rows_refuse(rows, index, &cell, "JSON");
+        pg_rows_refuse(rows, index, &cell, "JSON", ED_EPARSE);
     return value;
 }

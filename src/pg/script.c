@@ -13,7 +13,7 @@ static int drop_copy(const struct pg_held *held)
     for (;;) {
         char *row;
         int len = PQgetCopyData(held->conn, &row, true);
-        int err = len ? ed_checkpoint() : pg_held_wait(held, false);
+        int err = len ? ed_checkpoint() : pg_held_wait(held);
         if (len > 0)
             PQfreemem(row);
         if (err || len < 0)

@@ -446,6 +446,11 @@ int redis_link_call(struct redis_link *link, struct redis_call *call,
 
     if (err)
         return err;
+    if (link->broken) {
+        call->fate = REDIS_NEVER_SENT;
+        snprintf(call->words, sizeof(call->words), "closed before");
+        return 0;
+    }
     call->done = wake;
     call->user = ed_fiber_self();
     err = redis_link_send(link, call, bytes);
@@ -507,6 +512,11 @@ bool redis_link_up(const struct redis_link *link)
 unsigned redis_link_load(const struct redis_link *link)
 {
     return (unsigned)(link->tail - link->head);
+}
+
+bool redis_link_clogged(const struct redis_link *link)
+{
+    return link->blocked || !redis_reader_between(&link->reader);
 }
 
 size_t redis_link_unsent(const struct redis_link *link)

@@ -170,7 +170,11 @@ bool redis_link_up(const struct redis_link *link);
 /* Calls under way, abandoned ones included. */
 unsigned redis_link_load(const struct redis_link *link);
 
-/* Bytes the kernel has not taken yet. */
+/* Whether something large is under way on it: a reply that has come in part, or
+ * commands that the system does not take. */
+bool redis_link_clogged(const struct redis_link *link);
+
+/* Bytes the system has not taken yet. */
 size_t redis_link_unsent(const struct redis_link *link);
 
 #endif

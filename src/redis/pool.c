@@ -8,8 +8,8 @@
  * The pool's memory stays while its keeper runs, and while the loop knows it.
  */
 #include "redis/pool.h"
+#include "base/backoff.h"
 #include "base/magic.h"
-#include "net/crypto.h"
 #include "redis/connect.h"
 #include "redis/held.h"
 #include <eddy/log.h>
@@ -21,8 +21,10 @@
 
 enum {
     MAX_LINKS = 64,
-    DEFAULT_LINKS = 3,
+    DEFAULT_LINKS = 2,
     DEFAULT_HELD = 32,
+    /* Commands on one link before others are used, too. */
+    TOGETHER = 128,
     DEFAULT_QUEUE = 100 * 1000,
     /* A command that is never sent, so often, never will be. */
     MOST_ATTEMPTS = 5,
@@ -38,6 +40,7 @@ struct redis_pool {
     struct redis_target target;
     redis_find_fn *find; /* NULL: the target is where to connect */
     void *find_arg;
+    char where[128]; /* the last connection was to; for texts */
     unsigned queue;
     size_t max_unsent;
     int64_t reply_timeout;
@@ -82,6 +85,7 @@ static int open_link(void *arg, struct redis_link **out,
     const struct redis_target *target = &pool->target;
     int err = pool->find ? pool->find(pool->find_arg, &target) : 0;
 
+    snprintf(pool->where, sizeof(pool->where), "%s", target->address);
     if (!err)
         err = redis_link_open(out, target, options);
     if (err)
@@ -115,8 +119,8 @@ static void link_lost(struct redis_link *link, int err, const char *why)
         close_retired(link);
         return;
     }
-    ed_log_warn("Redis at %s: connection lost: %s (%s)", pool->target.address,
-                why, ed_err_name(err));
+    ed_log_warn("Redis at %s: connection lost: %s (%s)", pool->where, why,
+                ed_err_name(err));
     pool->lost++;
     remove_link(pool, link);
     redis_link_close(link, why);
@@ -164,7 +168,7 @@ static void note_success(struct redis_pool *pool, struct redis_link *link)
 {
     pool->links[pool->up++] = link;
     if (pool->failures)
-        ed_log_info("Redis at %s: connected again", pool->target.address);
+        ed_log_info("Redis at %s: connected again", pool->where);
     pool->failures = 0;
     pool->down = false;
     wake_waiters(pool);
@@ -181,24 +185,13 @@ static void note_failure(struct redis_pool *pool, int err)
     wake_waiters(pool);
 }
 
-/* Between half and all of what the failures have made of it. */
-static int64_t backoff(const struct redis_pool *pool)
-{
-    int64_t pause = FIRST_BACKOFF;
-    uint32_t random = 0;
-
-    for (unsigned i = 1; i < pool->failures && pause < pool->max_backoff; i++)
-        pause *= 2;
-    if (pause > pool->max_backoff)
-        pause = pool->max_backoff;
-    (void)!ed_random(&random, sizeof(random)); /* or without jitter */
-    return pause / 2 + (int64_t)((double)pause / 2 * random / UINT32_MAX);
-}
-
 /* Somebody may end the pause. */
 static int pause_keeper(struct redis_pool *pool)
 {
-    ed_scope(s, .within = backoff(pool), .name = "pause");
+    ed_scope(s,
+             .within =
+                 ed_backoff(pool->failures, FIRST_BACKOFF, pool->max_backoff),
+             .name = "pause");
     int err = ed_waitq_wait(&pool->pause, "next attempt to connect", NULL);
 
     return err == ED_ETIMEOUT ? 0 : err;
@@ -336,18 +329,34 @@ static int enter(struct redis_pool *pool)
 
 /* ---- shared links ---- */
 
-static struct redis_link *least_loaded(const struct redis_pool *pool,
-                                       unsigned *under_way)
+static unsigned all_under_way(const struct redis_pool *pool)
+{
+    unsigned under_way = 0;
+
+    for (unsigned i = 0; i < pool->up; i++)
+        under_way += redis_link_load(pool->links[i]);
+    return under_way;
+}
+
+/*
+ * The first that nothing large is in the way of: what goes out together, and
+ * is answered together, costs both sides least. (64 fibers that GET: 0.38 us of
+ * CPU each on one connection, 0.52 on two, 0.65 on four.) Or else the one with
+ * the least to do.
+ */
+static struct redis_link *choose(const struct redis_pool *pool)
 {
     struct redis_link *best = NULL;
     unsigned least = UINT_MAX;
 
     for (unsigned i = 0; i < pool->up; i++) {
-        unsigned load = redis_link_load(pool->links[i]);
+        struct redis_link *link = pool->links[i];
+        unsigned load = redis_link_load(link);
 
-        *under_way += load;
+        if (load < TOGETHER && !redis_link_clogged(link))
+            return link;
         if (load < least) {
-            best = pool->links[i];
+            best = link;
             least = load;
         }
     }
@@ -374,16 +383,14 @@ static int wait_for_link(struct redis_pool *pool)
 
 static int pick(struct redis_pool *pool, struct redis_link **out)
 {
-    unsigned under_way = 0;
-
-    while (!(*out = least_loaded(pool, &under_way))) {
+    while (!(*out = choose(pool))) {
         if (pool->down)
             return ed_fail(ED_EDATABASE, "%s", pool->why);
         int err = wait_for_link(pool);
         if (err)
             return err;
     }
-    if (under_way >= pool->queue)
+    if (all_under_way(pool) >= pool->queue)
         return overload("commands without an answer of Redis");
     if (redis_link_unsent(*out) >= pool->max_unsent)
         return overload("bytes Redis does not take");
@@ -450,6 +457,14 @@ static int run_held(struct redis_pool *pool,
     err = redis_link_call(link, call, redis_request_bytes(request));
     redis_pool_release(pool, link, !err && call->fate == REDIS_ANSWERED);
     return err;
+}
+
+int redis_pool_open(struct redis_pool *pool, struct redis_link **out,
+                    const struct redis_link_options *options)
+{
+    int err = enter(pool);
+
+    return err ? err : open_link(pool, out, options);
 }
 
 /* ---- requests ---- */
@@ -607,15 +622,12 @@ void redis_pool_free(struct redis_pool *pool)
 void redis_pool_counts(const struct redis_pool *pool,
                        struct ed_redis_counts *counts)
 {
-    unsigned under_way = 0;
-
-    (void)least_loaded(pool, &under_way);
     *counts = (struct ed_redis_counts){
         .open = pool->up,
         .held = pool->held.places,
         .held_idle = pool->held.idle_count,
         .waiting = pool->waiting + pool->held.waiting,
-        .under_way = under_way,
+        .under_way = all_under_way(pool),
         .commands = pool->sent.commands,
         .writes = pool->sent.writes,
         .resent = pool->resent,
@@ -624,4 +636,21 @@ void redis_pool_counts(const struct redis_pool *pool,
         .failed_connects = pool->failed_connects,
         .lost = pool->lost,
     };
+}
+
+void redis_counts_add(struct ed_redis_counts *counts,
+                      const struct ed_redis_counts *more)
+{
+    counts->open += more->open;
+    counts->held += more->held;
+    counts->held_idle += more->held_idle;
+    counts->waiting += more->waiting;
+    counts->under_way += more->under_way;
+    counts->commands += more->commands;
+    counts->writes += more->writes;
+    counts->resent += more->resent;
+    counts->dropped += more->dropped;
+    counts->connects += more->connects;
+    counts->failed_connects += more->failed_connects;
+    counts->lost += more->lost;
 }

@@ -203,7 +203,9 @@ static bool awaited_text(const redisReader *h, int64_t *len,
         return false;
     have->ptr++;
     have->len--;
-    return !ed_bytes_int(digits, len);
+    /* What else might be a number is hiredis' to judge. */
+    return digits.len && *digits.ptr > '0' && *digits.ptr <= '9' &&
+           !ed_bytes_int(digits, len);
 }
 
 static void read_text(struct redis_reader *r, struct ed_bytes *bytes)

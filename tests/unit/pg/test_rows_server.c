@@ -367,7 +367,7 @@ static void elements_are_read_from_both_forms(void **state)
                                 "'{0.5,1e300,NaN,null}'::float8[], "
                                 "array['a,b', null, '', 'ø\"'], "
                                 "array['\\x0001'::bytea], null::int4[], "
-                                "array[1.00, 2]",
+                                "array[1.00, 2], '{}'::int4[]",
                                 format);
         const int64_t *ints;
         const double *reals;
@@ -390,6 +390,7 @@ static void elements_are_read_from_both_forms(void **state)
         assert_int_equal(ed_rows_ints(rows, 4, &ints), 0);
         assert_int_equal(ed_rows_ints(rows, 5, &ints), 2);
         assert_int_equal(ints[0], 1);
+        assert_int_equal(ed_rows_ints(rows, 6, &ints), 0);
         assert_int_equal(ed_rows_texts(rows, 0, &texts), 4);
         assert_true(ed_bytes_equal(texts[3], ED_BYTES("-4")));
         assert_int_equal(ed_rows_error(rows), 0);

@@ -99,8 +99,7 @@ POOL_TEST(a_long_script_with_long_results_goes_both_ways)
     ed_pg *db = new_pool();
     struct ed_buf text = {0};
     for (int i = 0; i < 3000; i++)
-        check_int(ed_buf_addf(&text,
-                              "select repeat('x', 2000), '%01000d';", i),
+        check_int(ed_buf_addf(&text, "select repeat('x', 2000), '%01000d';", i),
                   0);
     check_int(ed_pg_script(db, text.ptr), 0);
     ed_buf_free(&text);

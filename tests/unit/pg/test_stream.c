@@ -101,9 +101,8 @@ POOL_TEST(a_stream_closed_early_leaves_a_clean_connection)
     ed_pg *db = new_pool(1);
     for (int i = 0; i < 5; i++) {
         ed_rows *rows ED_ROWS_AUTO = NULL;
-        check_int(ed_pg_stream(db, &rows,
-                               "select generate_series(1, 10000000)"),
-                  0);
+        check_int(
+            ed_pg_stream(db, &rows, "select generate_series(1, 10000000)"), 0);
         check(ed_rows_next(rows));
         check_int(ed_rows_int(rows, 0), 1);
     }
@@ -173,10 +172,9 @@ POOL_TEST(a_deadline_in_mid_stream_cancels_at_the_server)
         check((long long)ed_rows_count(rows) > 90);
     }
     check_clean(db);
-    check_int(find_int(db, "select count(*) from pg_stat_activity"
-                           " where query like '%pg_sleep(60)%' and"
-                           " state = 'active' and pid <> pg_backend_pid()"),
-              0);
+    eventually(!find_int(db, "select count(*) from pg_stat_activity"
+                             " where query like '%pg_sleep(60)%' and"
+                             " state = 'active' and pid <> pg_backend_pid()"));
     ed_pg_free(db);
 }
 
@@ -213,9 +211,8 @@ POOL_TEST(a_terminated_server_process_is_told_in_mid_stream)
               0);
     check(ed_rows_next(rows));
     int pid = (int)ed_rows_int(rows, 0);
-    check_int(ed_pg_exec(db, "select pg_terminate_backend(:pid)",
-                         ed_p(pid, pid)),
-              1);
+    check_int(
+        ed_pg_exec(db, "select pg_terminate_backend(:pid)", ed_p(pid, pid)), 1);
     while (ed_rows_next(rows))
         continue;
     int err = ed_rows_error(rows);
@@ -258,6 +255,28 @@ POOL_TEST(in_a_transaction_its_own_connection_is_used)
     ed_pg_free(db);
 }
 
+POOL_TEST(in_a_savepoint_a_stream_may_be_closed_early)
+{
+    ed_pg *db = new_pool(1);
+    ed_pg_transaction(tx, db);
+    check_int(ed_pg_exec(tx, "create temporary table kept (n int)"), 0);
+    {
+        ed_pg_transaction(savepoint, tx);
+        ed_rows *rows ED_ROWS_AUTO = NULL;
+        check_int(ed_pg_stream(savepoint, &rows,
+                               "select generate_series(1, 10000000)"),
+                  0);
+        check(ed_rows_next(rows));
+        ed_rows_close(rows);
+        check_int(ed_pg_exec(savepoint, "select 1"), ED_ESQL);
+    }
+    check_int(find_int(tx, "select count(*) from kept"), 0);
+    check_int(ed_pg_commit(tx), 0);
+    check_clean(db);
+    check_int((long long)counts_of(db).connects, 1);
+    ed_pg_free(db);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +291,7 @@ int main(void)
         cmocka_unit_test(a_cancelled_fiber_gives_its_connection_back),
         cmocka_unit_test(a_terminated_server_process_is_told_in_mid_stream),
         cmocka_unit_test(in_a_transaction_its_own_connection_is_used),
+        cmocka_unit_test(in_a_savepoint_a_stream_may_be_closed_early),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);
 }
