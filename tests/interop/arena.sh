@@ -331,17 +331,29 @@ cached() { # HIT|MISS PATH
 }
 put() { answers "$1" "/crud/items/$2" -X PUT -d "$3"; } # STATUS ID JSON
 post() { answers "$1" /crud/items -d "$2"; }            # STATUS JSON
+# What has to be done within 200 ms may fail on a busy machine: it gets some
+# attempts, each with an empty cache.
+in_time() { # COMMAND...
+    local _
+    for _ in 1 2 3 4 5; do
+        sleep 0.25
+        "$@" && return
+    done
+    return 1
+}
+kept_for_all() {
+    cached MISS /crud/items/42 && cp answer missed &&
+        cached HIT /crud/items/42 && cmp missed answer &&
+        url=$other cached HIT /crud/items/42 && cmp missed answer
+}
 check_crud() { # $url, and $other, which may be the same
     sleep 0.25
     expect "an item is a miss first" cached MISS /crud/items/42
     expect "and whole" holds "(lambda i: $item and i['id'] == 42)(d)" \
         /crud/items/42
     sleep 0.25
-    expect "after 200 ms it is one again" cached MISS /crud/items/42
-    cp answer missed
-    expect "and then a hit" cached HIT /crud/items/42
-    expect "with the same answer" cmp missed answer
-    url=$other expect "for everybody" cached HIT /crud/items/42
+    expect "after 200 ms it is one again, and then a hit for everybody" \
+        in_time kept_for_all
     sleep 0.25
     get /crud/items/42
     sleep 0.12
