@@ -33,6 +33,8 @@
 #include <eddy/process.h>
 #include <eddy/queue.h>
 #include <eddy/redis.h>
+#include <eddy/redis_pubsub.h>
+#include <eddy/redis_stream.h>
 #include <eddy/rows.h>
 #include <eddy/server.h>
 #include <eddy/signal.h>

@@ -47,8 +47,11 @@ struct ed_redis_options {
     size_t size;
     /*
      * redis://[[user]:password@]host[:port][/db], rediss:// for TLS, or
-     * unix:///path[?db=1]; user and password with %XX. NULL: the environment's
-     * REDIS_URL, or else redis://127.0.0.1:6379/0.
+     * unix:///path[?db=1]; user and password with %XX. Several servers are
+     * redis+sentinel://host,host/master[/db], the master that these Sentinels
+     * name, or redis+cluster://host,host, a cluster some of whose nodes these
+     * are (with TLS rediss+...). NULL: the environment's REDIS_URL, or else
+     * redis://127.0.0.1:6379/0.
      */
     const char *url;
     const char *user;     /* instead of the URL's */
@@ -57,6 +60,9 @@ struct ed_redis_options {
      * copied. May suspend. NULL: a failure, with ed_error(). */
     const char *(*password_hook)(void *arg);
     void *password_arg;
+    /* For Sentinels that ask for them; none. */
+    const char *sentinel_user;
+    const char *sentinel_password;
     const char *name; /* of the connections, as CLIENT LIST shows it; none */
     /* For rediss://: trust and certificates of our side; it must outlive the
      * client. NULL: the system's trust. The server's certificate is checked for

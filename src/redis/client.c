@@ -2,7 +2,8 @@
  * client.c - clients of one server, and running commands anywhere.
  */
 #include "base/options.h"
-#include "redis/place.h"
+#include "redis/cluster.h"
+#include "redis/sentinel.h"
 #include <stdlib.h>
 
 /* ---- clients ---- */
@@ -10,6 +11,7 @@
 struct client {
     ed_redis base;
     struct redis_pool *pool;
+    struct redis_sentinel *sentinel; /* NULL: the URL says where */
 };
 
 static struct redis_pool *pool_of(const ed_redis *db)
@@ -35,9 +37,16 @@ static void client_release(ed_redis *db, struct redis_link *link, bool keep)
     redis_pool_release(pool_of(db), link, keep);
 }
 
+static int client_open(ed_redis *db, struct redis_link **out,
+                       const struct redis_link_options *options)
+{
+    return redis_pool_open(pool_of(db), out, options);
+}
+
 static void client_free(ed_redis *db)
 {
     redis_pool_free(pool_of(db));
+    redis_sentinel_free(((struct client *)db)->sentinel);
     free(db);
 }
 
@@ -56,28 +65,51 @@ static const struct redis_place_ops client_ops = {
     .run = client_run,
     .hold = client_hold,
     .release = client_release,
+    .open = client_open,
     .free = client_free,
     .ready = client_ready,
     .counts = client_counts,
 };
 
-ed_redis *ed_redis_new_with(const struct ed_redis_options *given)
+static ed_redis *new_client(struct redis_topology *topology,
+                            const struct ed_redis_options *options)
 {
-    ED_OPTIONS_TAKE(struct ed_redis_options, options, given);
-    struct redis_target target;
-    struct client *client = malloc(sizeof(*client));
+    struct client *client = calloc(1, sizeof(*client));
 
-    if (!client || redis_target_init(&target, &options)) {
+    if (!client)
+        return NULL;
+    client->base.ops = &client_ops;
+    if (topology->layout == REDIS_SENTINEL) {
+        client->sentinel = redis_sentinel_new(topology, options);
+        if (!client->sentinel) {
+            free(client);
+            return NULL;
+        }
+    }
+    client->pool = redis_pool_new(&topology->server, options);
+    if (!client->pool) {
+        redis_sentinel_free(client->sentinel);
         free(client);
         return NULL;
     }
-    client->base.ops = &client_ops;
-    client->pool = redis_pool_new(&target, &options);
-    if (client->pool)
-        return &client->base;
-    redis_target_free(&target);
-    free(client);
-    return NULL;
+    if (client->sentinel)
+        redis_pool_find(client->pool, redis_sentinel_find, client->sentinel);
+    return &client->base;
+}
+
+ed_redis *ed_redis_new_with(const struct ed_redis_options *given)
+{
+    ED_OPTIONS_TAKE(struct ed_redis_options, options, given);
+    struct redis_topology topology;
+
+    if (redis_topology_init(&topology, &options))
+        return NULL;
+    ed_redis *db = topology.layout == REDIS_CLUSTER
+                       ? redis_cluster_new(&topology, &options)
+                       : new_client(&topology, &options);
+    if (!db)
+        redis_topology_free(&topology);
+    return db;
 }
 
 void ed_redis_free(ed_redis *db)

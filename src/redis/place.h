@@ -23,6 +23,10 @@ struct redis_place_ops {
     int (*hold)(ed_redis *db, const struct redis_request *hint,
                 struct redis_link **out);
     void (*release)(ed_redis *db, struct redis_link *link, bool keep);
+    /* Opens a connection beyond those that are counted, for subscribers. NULL:
+     * there are none of it. Suspends; as redis_link_open(). */
+    int (*open)(ed_redis *db, struct redis_link **out,
+                const struct redis_link_options *options);
     /* Of those that are declared: the block is left. */
     void (*leave)(ed_redis *db);
     /* Of transactions: notes commands, and replies come later. */

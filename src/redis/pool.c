@@ -8,8 +8,8 @@
  * The pool's memory stays while its keeper runs, and while the loop knows it.
  */
 #include "redis/pool.h"
+#include "base/backoff.h"
 #include "base/magic.h"
-#include "net/crypto.h"
 #include "redis/connect.h"
 #include "redis/held.h"
 #include <eddy/log.h>
@@ -40,6 +40,7 @@ struct redis_pool {
     struct redis_target target;
     redis_find_fn *find; /* NULL: the target is where to connect */
     void *find_arg;
+    char where[128]; /* the last connection was to; for texts */
     unsigned queue;
     size_t max_unsent;
     int64_t reply_timeout;
@@ -84,6 +85,7 @@ static int open_link(void *arg, struct redis_link **out,
     const struct redis_target *target = &pool->target;
     int err = pool->find ? pool->find(pool->find_arg, &target) : 0;
 
+    snprintf(pool->where, sizeof(pool->where), "%s", target->address);
     if (!err)
         err = redis_link_open(out, target, options);
     if (err)
@@ -117,8 +119,8 @@ static void link_lost(struct redis_link *link, int err, const char *why)
         close_retired(link);
         return;
     }
-    ed_log_warn("Redis at %s: connection lost: %s (%s)", pool->target.address,
-                why, ed_err_name(err));
+    ed_log_warn("Redis at %s: connection lost: %s (%s)", pool->where, why,
+                ed_err_name(err));
     pool->lost++;
     remove_link(pool, link);
     redis_link_close(link, why);
@@ -166,7 +168,7 @@ static void note_success(struct redis_pool *pool, struct redis_link *link)
 {
     pool->links[pool->up++] = link;
     if (pool->failures)
-        ed_log_info("Redis at %s: connected again", pool->target.address);
+        ed_log_info("Redis at %s: connected again", pool->where);
     pool->failures = 0;
     pool->down = false;
     wake_waiters(pool);
@@ -183,24 +185,13 @@ static void note_failure(struct redis_pool *pool, int err)
     wake_waiters(pool);
 }
 
-/* Between half and all of what the failures have made of it. */
-static int64_t backoff(const struct redis_pool *pool)
-{
-    int64_t pause = FIRST_BACKOFF;
-    uint32_t random = 0;
-
-    for (unsigned i = 1; i < pool->failures && pause < pool->max_backoff; i++)
-        pause *= 2;
-    if (pause > pool->max_backoff)
-        pause = pool->max_backoff;
-    (void)!ed_random(&random, sizeof(random)); /* or without jitter */
-    return pause / 2 + (int64_t)((double)pause / 2 * random / UINT32_MAX);
-}
-
 /* Somebody may end the pause. */
 static int pause_keeper(struct redis_pool *pool)
 {
-    ed_scope(s, .within = backoff(pool), .name = "pause");
+    ed_scope(s,
+             .within =
+                 ed_backoff(pool->failures, FIRST_BACKOFF, pool->max_backoff),
+             .name = "pause");
     int err = ed_waitq_wait(&pool->pause, "next attempt to connect", NULL);
 
     return err == ED_ETIMEOUT ? 0 : err;
@@ -468,6 +459,14 @@ static int run_held(struct redis_pool *pool,
     return err;
 }
 
+int redis_pool_open(struct redis_pool *pool, struct redis_link **out,
+                    const struct redis_link_options *options)
+{
+    int err = enter(pool);
+
+    return err ? err : open_link(pool, out, options);
+}
+
 /* ---- requests ---- */
 
 static bool may_repeat(const struct redis_request *request)
@@ -637,4 +636,21 @@ void redis_pool_counts(const struct redis_pool *pool,
         .failed_connects = pool->failed_connects,
         .lost = pool->lost,
     };
+}
+
+void redis_counts_add(struct ed_redis_counts *counts,
+                      const struct ed_redis_counts *more)
+{
+    counts->open += more->open;
+    counts->held += more->held;
+    counts->held_idle += more->held_idle;
+    counts->waiting += more->waiting;
+    counts->under_way += more->under_way;
+    counts->commands += more->commands;
+    counts->writes += more->writes;
+    counts->resent += more->resent;
+    counts->dropped += more->dropped;
+    counts->connects += more->connects;
+    counts->failed_connects += more->failed_connects;
+    counts->lost += more->lost;
 }

@@ -64,8 +64,17 @@ ED_CHECK int redis_pool_hold(struct redis_pool *pool, struct redis_link **out);
 void redis_pool_release(struct redis_pool *pool, struct redis_link *link,
                         bool keep);
 
+/* Opens a connection that is not of the pool: its owner closes it. Suspends; as
+ * redis_link_open(). */
+ED_CHECK int redis_pool_open(struct redis_pool *pool, struct redis_link **out,
+                             const struct redis_link_options *options);
+
 void redis_pool_counts(const struct redis_pool *pool,
                        struct ed_redis_counts *counts);
+
+/* Adds one's counts to another's. */
+void redis_counts_add(struct ed_redis_counts *counts,
+                      const struct ed_redis_counts *more);
 
 /* What became of a request that was answered: 0, or the server's error, noted
  * for ed_error() with the command's name. */

@@ -14,10 +14,7 @@ pids=()
 passed=0
 failed=0
 finish() {
-    # One that was stopped hears of its end only when it goes on.
-    for signal in TERM CONT; do
-        [ ${#pids[@]} -eq 0 ] || kill "-$signal" "${pids[@]}" 2>/dev/null || true
-    done
+    [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
     wait 2>/dev/null || true
     rm -rf "$work"
 }

@@ -70,6 +70,7 @@ curl --silent "$address/counts" | grep -q "\"address\": *\"127.0.0.3:$port\""
 
 # Now another hangs, and of the last one nobody notices.
 kill -STOP "$second"
+trap 'kill -CONT "$second" 2>/dev/null || true; finish' EXIT
 all_well 10
 [ "$(count hedges_won)" -ge 1 ]
 kill -CONT "$second"

@@ -57,7 +57,7 @@ static void redis_test_run(void (*body)(void))
     assert_int_equal(fiber_test_failures, 0);
 }
 
-static int start_server(void **state)
+__attribute__((unused)) static int start_server(void **state)
 {
     (void)state;
     server = redis_server_start((const char *[]){
@@ -68,7 +68,7 @@ static int start_server(void **state)
     return 0;
 }
 
-static int stop_server(void **state)
+__attribute__((unused)) static int stop_server(void **state)
 {
     (void)state;
     redis_server_stop(server);

@@ -1,0 +1,174 @@
+/*
+ * cluster_map.c - which node of a cluster has which slots.
+ */
+#include "redis/cluster_map.h"
+#include <stdlib.h>
+
+static struct cluster_node *node_of(struct ed_list *link)
+{
+    return ED_CONTAINER(link, struct cluster_node, node);
+}
+
+void cluster_map_init(struct cluster_map *map,
+                      const struct redis_target *server,
+                      const struct ed_redis_options *options)
+{
+    map->server = server;
+    map->options = options;
+    map->count = 0;
+    ed_list_init(&map->nodes);
+    memset(map->owners, 0, sizeof map->owners);
+}
+
+static void free_node(struct cluster_map *map, struct cluster_node *node)
+{
+    ed_list_remove(&node->node);
+    map->count--;
+    redis_pool_free(node->pool);
+    free(node);
+}
+
+void cluster_map_free(struct cluster_map *map)
+{
+    while (!ed_list_empty(&map->nodes))
+        free_node(map, node_of(ed_list_first(&map->nodes)));
+}
+
+static struct redis_pool *new_pool(struct cluster_map *map, const char *address,
+                                   int *err)
+{
+    struct redis_target target;
+    struct redis_pool *pool;
+
+    *err = redis_target_at(&target, map->server, address);
+    if (*err)
+        return NULL;
+    pool = redis_pool_new(&target, map->options);
+    if (!pool) {
+        redis_target_free(&target);
+        *err = ED_ENOMEM;
+    }
+    return pool;
+}
+
+int cluster_map_node(struct cluster_map *map, const char *address,
+                     struct cluster_node **out)
+{
+    size_t len = strlen(address);
+    int err;
+
+    ed_list_each (link, &map->nodes) {
+        *out = node_of(link);
+        if (!strcmp((*out)->address, address)) {
+            (*out)->listed = true;
+            return 0;
+        }
+    }
+    struct cluster_node *node = calloc(1, sizeof *node + len + 1);
+    if (!node)
+        return ED_ENOMEM;
+    memcpy(node->address, address, len);
+    node->pool = new_pool(map, address, &err);
+    if (!node->pool) {
+        free(node);
+        return err;
+    }
+    node->listed = true;
+    ed_list_add_back(&map->nodes, &node->node);
+    map->count++;
+    *out = node;
+    return 0;
+}
+
+void cluster_node_use(struct cluster_node *node)
+{
+    node->users++;
+}
+
+void cluster_node_leave(struct cluster_map *map, struct cluster_node *node)
+{
+    if (!--node->users && !node->listed)
+        free_node(map, node);
+}
+
+/* ---- reading the map ---- */
+
+/* The host and port of a node, as ed_connect() wants them. A node that does not
+ * know its own name is where it was asked. */
+static int read_address(const ed_redis_reply *node, const char *asked,
+                        struct ed_buf *address)
+{
+    const char *host = ed_redis_text(ed_redis_at(node, 0));
+    const char *colon = strrchr(asked, ':');
+    int64_t port;
+
+    address->len = 0;
+    if (ed_redis_int(ed_redis_at(node, 1), &port) || port < 1 ||
+        port > UINT16_MAX || !colon)
+        return ED_EPROTO;
+    if (!*host || !strcmp(host, "?"))
+        return ed_buf_addf(address, "%.*s:%d", (int)(colon - asked), asked,
+                           (int)port);
+    bool v6 = strchr(host, ':');
+    return ed_buf_addf(address, "%s%s%s:%d", v6 ? "[" : "", host, v6 ? "]" : "",
+                       (int)port);
+}
+
+static int read_range(struct cluster_map *map, const ed_redis_reply *range,
+                      const char *asked, struct ed_buf *address)
+{
+    struct cluster_node *node;
+    int64_t first, last;
+
+    if (ed_redis_int(ed_redis_at(range, 0), &first) ||
+        ed_redis_int(ed_redis_at(range, 1), &last) || first < 0 ||
+        last < first || last >= REDIS_SLOTS)
+        return ED_EPROTO;
+    int err = read_address(ed_redis_at(range, 2), asked, address);
+    if (!err)
+        err = cluster_map_node(map, address->ptr, &node);
+    if (err)
+        return err;
+    for (int64_t slot = first; slot <= last; slot++)
+        map->owners[slot] = node;
+    return 0;
+}
+
+static bool owns_any(const struct cluster_map *map,
+                     const struct cluster_node *node)
+{
+    for (size_t slot = 0; slot < REDIS_SLOTS; slot++) {
+        if (map->owners[slot] == node)
+            return true;
+    }
+    return false;
+}
+
+/* Those that are not in the new map, and have no slots of the old one that the
+ * new one says nothing of. */
+static void drop_unlisted(struct cluster_map *map)
+{
+    ed_list_each_safe (link, &map->nodes) {
+        struct cluster_node *node = node_of(link);
+        if (node->listed || owns_any(map, node))
+            node->listed = true;
+        else if (!node->users)
+            free_node(map, node);
+    }
+}
+
+int cluster_map_read(struct cluster_map *map, const ed_redis_reply *slots,
+                     const char *asked)
+{
+    struct ed_buf address = {0};
+    size_t count = ed_redis_count(slots);
+    int err = ed_redis_kind(slots) == ED_REDIS_ARRAY ? 0 : ED_EPROTO;
+
+    ed_list_each (link, &map->nodes)
+        node_of(link)->listed = false;
+    for (size_t i = 0; i < count && !err; i++)
+        err = read_range(map, ed_redis_at(slots, i), asked, &address);
+    ed_buf_free(&address);
+    drop_unlisted(map);
+    return err;
+}

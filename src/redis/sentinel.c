@@ -1,0 +1,199 @@
+/*
+ * sentinel.c - asking Redis Sentinels which server is the master.
+ */
+#include "redis/sentinel.h"
+#include "redis/connect.h"
+#include <stdlib.h>
+
+/* One that does not answer costs so much; there are others. */
+static const int64_t PATIENCE = ED_S;
+
+struct redis_sentinel {
+    char *master;
+    char **addresses;
+    size_t count;
+    struct redis_target asked;  /* how to speak to a Sentinel */
+    struct redis_target server; /* how to speak to a master */
+    struct redis_target found;  /* `server` at its address */
+};
+
+/* ---- making ---- */
+
+static int set(char **text, const char *value)
+{
+    free(*text);
+    *text = strdup(value ? value : "");
+    return *text ? 0 : ED_ENOMEM;
+}
+
+/* Sentinels have users of their own, and no databases. */
+static int set_asked(struct redis_sentinel *s,
+                     const struct ed_redis_options *options)
+{
+    struct redis_target *t = &s->asked;
+    int err = redis_target_at(t, &s->server, s->addresses[0]);
+
+    if (!err)
+        err = set(&t->user, options->sentinel_user);
+    if (!err)
+        err = set(&t->password, options->sentinel_password);
+    t->password_hook = NULL;
+    t->db = 0;
+    if (t->connect_timeout > PATIENCE)
+        t->connect_timeout = PATIENCE;
+    return err;
+}
+
+struct redis_sentinel *redis_sentinel_new(
+    struct redis_topology *topology, const struct ed_redis_options *options)
+{
+    struct redis_sentinel *s = calloc(1, sizeof *s);
+
+    if (!s)
+        return NULL;
+    s->master = topology->master;
+    s->addresses = topology->addresses;
+    s->count = topology->count;
+    topology->master = NULL;
+    topology->addresses = NULL;
+    topology->count = 0;
+    int err = redis_target_at(&s->server, &topology->server,
+                              topology->server.address);
+    if (!err)
+        err = set_asked(s, options);
+    if (!err)
+        return s;
+    redis_sentinel_free(s);
+    return NULL;
+}
+
+void redis_sentinel_free(struct redis_sentinel *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < s->count; i++)
+        free(s->addresses[i]);
+    free(s->addresses);
+    free(s->master);
+    redis_target_free(&s->asked);
+    redis_target_free(&s->server);
+    redis_target_free(&s->found);
+    free(s);
+}
+
+/* ---- asking ---- */
+
+/* One command on a connection of its own. *reply lies in the fiber's arena. */
+static int ask(const struct redis_target *target, ed_redis_reply **reply,
+               size_t argc, const struct ed_bytes *argv)
+{
+    static const struct redis_link_owner nobody;
+    const struct redis_link_options options = {.owner = &nobody,
+                                               .reply_timeout = PATIENCE};
+    struct redis_request request;
+    struct redis_call call;
+    struct redis_link *link;
+    int err = redis_link_open(&link, target, &options);
+
+    if (err)
+        return err;
+    redis_request_init(&request);
+    redis_call_init(&call, ed_fiber_arena());
+    err = redis_request_argv(&request, argc, argv);
+    if (!err)
+        err = redis_link_call(link, &call, redis_request_bytes(&request));
+    if (!err && call.fate != REDIS_ANSWERED)
+        err = redis_call_lost(&request, &call);
+    if (!err)
+        err = redis_call_result(&request, &call);
+    *reply = call.reply;
+    redis_request_free(&request);
+    redis_link_close(link, "");
+    return err;
+}
+
+static int set_found(struct redis_sentinel *s, const ed_redis_reply *reply)
+{
+    const char *host = ed_redis_text(ed_redis_at(reply, 0));
+    const char *port = ed_redis_text(ed_redis_at(reply, 1));
+    bool v6 = strchr(host, ':');
+    struct ed_buf address = {0};
+    int err = ed_buf_addf(&address, "%s%s%s:%s", v6 ? "[" : "", host,
+                          v6 ? "]" : "", port);
+
+    redis_target_free(&s->found);
+    s->found = (struct redis_target){0};
+    if (!err)
+        err = redis_target_at(&s->found, &s->server, address.ptr);
+    ed_buf_free(&address);
+    return err;
+}
+
+static int ask_where(struct redis_sentinel *s, const char *address)
+{
+    const struct ed_bytes argv[] = {ED_BYTES("SENTINEL"),
+                                    ED_BYTES("GET-MASTER-ADDR-BY-NAME"),
+                                    ed_bytes(s->master)};
+    struct redis_target target;
+    ed_redis_reply *reply;
+    int err = redis_target_at(&target, &s->asked, address);
+
+    if (err)
+        return err;
+    err = ask(&target, &reply, 3, argv);
+    redis_target_free(&target);
+    if (err)
+        return err;
+    if (ed_redis_count(reply) != 2)
+        return ed_fail(ED_EDATABASE, "Sentinel at %s knows no master '%.80s'",
+                       address, s->master);
+    return set_found(s, reply);
+}
+
+static int ask_whether(struct redis_sentinel *s)
+{
+    const struct ed_bytes role = ED_BYTES("ROLE");
+    ed_redis_reply *reply;
+    int err = ask(&s->found, &reply, 1, &role);
+
+    if (err)
+        return err;
+    const char *answer = ed_redis_text(ed_redis_at(reply, 0));
+    if (!strcmp(answer, "master"))
+        return 0;
+    return ed_fail(ED_EDATABASE, "Redis at %s, said to be '%.80s', is a %.20s",
+                   s->found.address, s->master, answer);
+}
+
+static int find(struct redis_sentinel *s)
+{
+    int err = 0;
+
+    for (size_t i = 0; i < s->count; i++) {
+        err = ask_where(s, s->addresses[i]);
+        if (!err)
+            err = ask_whether(s);
+        if (ed_cancelled())
+            return ed_cancelled();
+        if (err)
+            continue;
+        char *first = s->addresses[i];
+        s->addresses[i] = s->addresses[0];
+        s->addresses[0] = first;
+        return 0;
+    }
+    return err == ED_ENOMEM ? err : ed_fail(ED_EDATABASE, "%s", ed_error());
+}
+
+int redis_sentinel_find(void *arg, const struct redis_target **out)
+{
+    struct redis_sentinel *s = arg;
+    ed_arena *arena = ed_arena_new(0);
+    ed_arena *before = ed_fiber_use_arena(arena);
+    int err = arena ? find(s) : ED_ENOMEM;
+
+    ed_fiber_use_arena(before);
+    ed_arena_free(arena);
+    *out = &s->found;
+    return err;
+}

@@ -1,0 +1,206 @@
+/*
+ * Messages of channels, whatever becomes of the connection.
+ */
+#include "redis_test.h"
+#include <eddy/redis_pubsub.h>
+#include <stdlib.h>
+
+#define check_message(sub, in_channel, with_payload)     \
+    do {                                                 \
+        struct ed_redis_message m_;                      \
+        check_int(ed_redis_next_message((sub), &m_), 0); \
+        check(!m_.gap);                                  \
+        check_text(m_.channel.ptr, (in_channel));        \
+        check_text(m_.payload.ptr, (with_payload));      \
+    } while (0)
+
+/* Publishes until somebody is there to hear. */
+static void publish(const char *what)
+{
+    char command[200];
+
+    snprintf(command, sizeof command, "PUBLISH %s", what);
+    while (atoi(redis_server_ask(server, command)) == 0)
+        ed_sleep(10 * ED_MS);
+}
+
+REDIS_TEST(what_is_published_is_heard_in_order)
+{
+    ed_redis *db = client();
+    ed_redis_sub *sub = NULL;
+
+    if (!check_int(ed_redis_subscribe(db, &sub, "news"), 0))
+        return;
+    for (int i = 0; i < 100; i++)
+        must(db, NULL, "PUBLISH news %d", i);
+    for (int i = 0; i < 100; i++) {
+        char text[8];
+        snprintf(text, sizeof text, "%d", i);
+        check_message(sub, "news", text);
+    }
+    must(db, NULL, "PUBLISH news %b", "a\0b", (size_t)3);
+    struct ed_redis_message m;
+    check_int(ed_redis_next_message(sub, &m), 0);
+    check_int((long long)m.payload.len, 3);
+    ed_redis_sub_close(sub);
+    ed_redis_free(db);
+}
+
+REDIS_TEST(channels_and_patterns_can_be_joined_and_left)
+{
+    ed_redis *db = client();
+    ed_redis_sub *sub = NULL;
+    struct ed_redis_message m;
+
+    if (!check_int(ed_redis_psubscribe(db, &sub, "news.*"), 0))
+        return;
+    check_int(ed_redis_subscribe_also(sub, "weather"), 0);
+    check_int(ed_redis_subscribe_also(sub, "weather"), 0);
+    must(db, NULL, "PUBLISH news.sport goal");
+    check_int(ed_redis_next_message(sub, &m), 0);
+    check_text(m.channel.ptr, "news.sport");
+    check_text(m.pattern.ptr, "news.*");
+    must(db, NULL, "PUBLISH weather rain");
+    check_message(sub, "weather", "rain");
+
+    check_int(ed_redis_punsubscribe(sub, "news.*"), 0);
+    check_int(ed_redis_punsubscribe(sub, "news.*"), ED_ENOTFOUND);
+    must(db, NULL, "PUBLISH news.sport unheard");
+    must(db, NULL, "PUBLISH weather sun");
+    check_message(sub, "weather", "sun");
+    check_int(ed_redis_unsubscribe(sub, "weather"), 0);
+    check_int(ed_redis_subscribe_also(sub, "other"), 0);
+    must(db, NULL, "PUBLISH weather unheard");
+    must(db, NULL, "PUBLISH other heard");
+    check_message(sub, "other", "heard");
+    ed_redis_sub_close(sub);
+    ed_redis_free(db);
+}
+
+REDIS_TEST(a_lost_connection_is_made_again_and_marked)
+{
+    ed_redis *db = client();
+    ed_redis_sub *sub = NULL;
+    struct ed_redis_message m;
+
+    if (!check_int(ed_redis_subscribe(db, &sub, "news"), 0))
+        return;
+    check_int(ed_redis_psubscribe_also(sub, "w*"), 0);
+    publish("news before");
+    check_message(sub, "news", "before");
+    redis_server_ask(server, "CLIENT KILL TYPE pubsub");
+    check_int(ed_redis_next_message(sub, &m), 0);
+    check(m.gap);
+    publish("news after");
+    check_message(sub, "news", "after");
+    publish("weather sun");
+    check_message(sub, "weather", "sun");
+
+    redis_server_kill(server);
+    ed_sleep(100 * ED_MS);
+    redis_server_restart(server);
+    check_int(ed_redis_next_message(sub, &m), 0);
+    check(m.gap);
+    publish("news at_last");
+    check_message(sub, "news", "at_last");
+    ed_redis_sub_close(sub);
+    ed_redis_free(db);
+}
+
+REDIS_TEST(a_server_that_is_not_there_is_told_at_once)
+{
+    ed_redis *db = ed_redis_new(.url = "unix:///nowhere/redis.sock");
+    ed_redis_sub *sub = NULL;
+
+    check_int(ed_redis_subscribe(db, &sub, "news"), ED_EDATABASE);
+    check_error("/nowhere/redis.sock");
+    check(!sub);
+    ed_sleep(10 * ED_MS);
+    ed_redis_free(db);
+}
+
+REDIS_TEST(a_channel_beyond_the_users_rights_is_refused)
+{
+    redis_server_ask(server, "ACL SETUSER listener on >tell resetchannels "
+                             "&open* +@all ~*");
+    ed_redis *db = client(.user = "listener", .password = "tell");
+    ed_redis_sub *sub = NULL;
+
+    check_int(ed_redis_subscribe(db, &sub, "secret"), ED_EREDIS);
+    check_error("secret");
+    check(!sub);
+    if (check_int(ed_redis_subscribe(db, &sub, "open1"), 0)) {
+        check_int(ed_redis_subscribe_also(sub, "secret"), ED_EREDIS);
+        must(db, NULL, "PUBLISH open1 still");
+        check_message(sub, "open1", "still");
+    }
+    ed_redis_sub_close(sub);
+    ed_redis_free(db);
+}
+
+static int read_one(void *arg)
+{
+    struct ed_redis_message m;
+
+    return ed_redis_next_message(arg, &m);
+}
+
+REDIS_TEST(waiting_is_cancelled_and_loses_nothing)
+{
+    ed_redis *db = client();
+    ed_redis_sub *sub = NULL;
+
+    if (!check_int(ed_redis_subscribe(db, &sub, "news"), 0))
+        return;
+    check_int(ed_with_timeout(20 * ED_MS, read_one, sub), ED_ETIMEOUT);
+    must(db, NULL, "PUBLISH news one");
+    check_message(sub, "news", "one");
+    ed_redis_sub_close(sub);
+    ed_redis_free(db);
+}
+
+static int subscribe_late(void *arg)
+{
+    ed_redis_sub *sub = NULL;
+    int err = ed_redis_subscribe(arg, &sub, "news");
+
+    ed_redis_sub_close(sub);
+    return err;
+}
+
+REDIS_TEST(a_deadline_ends_subscribing)
+{
+    /* The server takes the connection, and says nothing. */
+    ed_redis *db = client();
+
+    redis_server_ask(server, "CLIENT PAUSE 300 ALL");
+    check_int(ed_with_timeout(50 * ED_MS, subscribe_late, db), ED_ETIMEOUT);
+    ed_sleep(300 * ED_MS);
+    check_int(subscribe_late(db), 0);
+    ed_redis_free(db);
+}
+
+REDIS_TEST(only_clients_have_subscribers)
+{
+    ed_redis *db = client();
+    ed_redis_sub *sub;
+
+    {
+        ed_redis_session(s, db);
+        check_int(ed_redis_subscribe(s, &sub, "news"), ED_EUSAGE);
+    }
+    ed_redis_free(db);
+}
+
+int main(void)
+{
+    return REDIS_TESTS(
+        cmocka_unit_test(what_is_published_is_heard_in_order),
+        cmocka_unit_test(channels_and_patterns_can_be_joined_and_left),
+        cmocka_unit_test(a_lost_connection_is_made_again_and_marked),
+        cmocka_unit_test(a_server_that_is_not_there_is_told_at_once),
+        cmocka_unit_test(a_channel_beyond_the_users_rights_is_refused),
+        cmocka_unit_test(waiting_is_cancelled_and_loses_nothing),
+        cmocka_unit_test(a_deadline_ends_subscribing),
+        cmocka_unit_test(only_clients_have_subscribers));
+}
