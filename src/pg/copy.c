@@ -90,8 +90,10 @@ static void on_notice(void *arg, const PGresult *notice)
 static int begin(struct ed_pg_copy *copy, const char *sql)
 {
     struct pg_held *held = &copy->held;
-    /* The extended protocol refuses several statements in one text. */
-    if (!PQsendQueryParams(held->conn, sql, 0, NULL, NULL, NULL, NULL, 0))
+    /* In the extended protocol libpq sends a sync behind the statement and one
+     * behind the data, of which a server that gives up early may answer both.
+     */
+    if (!PQsendQuery(held->conn, sql))
         return pg_held_lost(held);
     PGresult *result;
     int err = pg_held_flush(held);

@@ -157,9 +157,11 @@ static int drop_result(struct pg_link *link, PGresult *result)
     PQclear(result);
     if (status == PGRES_COPY_OUT)
         return drop_copy(link);
-    if (status == PGRES_COPY_IN && PQputCopyEnd(link->conn, "given up") < 0)
-        return gone(link);
-    return pg_link_flush(link);
+    /* libpq would send another sync to end it, and the server may answer one
+     * more than is waited for. Whose copy it is ends it before. */
+    if (status == PGRES_COPY_IN)
+        return ED_EPROTO;
+    return 0;
 }
 
 /* Reads and drops up to the end, which is NULL, or in a pipeline the result of
