@@ -409,13 +409,14 @@ static void on_notice(void *arg, const PGresult *notice)
     const char *severity =
         PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
     const char *text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
-    if (severity && text &&
-        (!strcmp(severity, "FATAL") || !strcmp(severity, "PANIC"))) {
-        link->fatal = true;
-        note_why(link, text);
+    if (!severity || !text)
+        return;
+    if (strcmp(severity, "FATAL") && strcmp(severity, "PANIC")) {
+        ed_log_debug("PostgreSQL: %s: %s", severity, text);
         return;
     }
-    ed_log_debug("PostgreSQL: %s", PQresultErrorMessage(notice));
+    link->fatal = true;
+    note_why(link, text);
 }
 
 /* ---- opening ---- */

@@ -209,11 +209,16 @@ static int drop_results(struct pg_link *link)
     }
 }
 
+static bool is_active(struct pg_link *link)
+{
+    return PQtransactionStatus(link->conn) == PQTRANS_ACTIVE;
+}
+
 static int drop_all(struct pg_link *link)
 {
-    if (PQtransactionStatus(link->conn) != PQTRANS_ACTIVE)
+    if (!is_active(link))
         return 0;
-    int err = pg_cancel_request(link);
+    int err = pg_cancel_request(link, is_active);
     if (!err)
         err = pg_link_flush(link);
     return err ? err : drop_results(link);
