@@ -170,7 +170,7 @@ static int listen_in(struct ed_pg_copy *copy)
     bool news = readable(conn);
     if (news && !copy->doubt_since)
         copy->doubt_since = ed_now();
-    if (news && !PQconsumeInput(conn))
+    if (news && !pg_consume(conn))
         return ED_ECLOSED;
     while ((other = PQnotifies(conn))) { /* reads notices as well */
         copy->doubt_since = 0;

@@ -121,9 +121,6 @@ void pg_link_sync(struct pg_link *link);
 void pg_link_watch(struct pg_link *link);
 void pg_link_unwatch(struct pg_link *link);
 
-/* Reads what there is into libpq's memory. False: the connection is gone. */
-bool pg_link_consume(struct pg_link *link);
-
 /* ---- flight.c ---- */
 
 ED_CHECK int pg_flight_init(struct pg_flight *flight);

@@ -58,7 +58,7 @@ int pg_held_wait(const struct pg_held *held)
     int err = pg_link_wait(held->link, false);
     if (err == ED_ECANCELED || err == ED_ETIMEOUT)
         return err;
-    return !err && PQconsumeInput(held->conn) ? 0 : pg_held_lost(held);
+    return !err && pg_consume(held->conn) ? 0 : pg_held_lost(held);
 }
 
 int pg_held_flush(const struct pg_held *held)

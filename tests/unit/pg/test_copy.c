@@ -294,6 +294,7 @@ POOL_TEST(cancelled_in_the_middle_it_stores_nothing)
         check_int(ed_wait(s), ED_ECANCELED);
         check_clean(db, 0);
     }
+    check_int((long long)counts_of(db).lost, 0);
     ed_pg_free(db);
 }
 
