@@ -128,8 +128,11 @@ static void link_lost(struct redis_link *link, int err, const char *why)
         close_retired(link);
         return;
     }
-    ed_log_warn("Redis at %s: connection lost: %s (%s)", pool->where, why,
-                ed_err_name(err));
+    /* Servers may close what is not used. */
+    ed_log(err == ED_EEOF && redis_link_info(link)->idle ? ED_LOG_INFO
+                                                         : ED_LOG_WARN,
+           "Redis at %s: connection lost: %s (%s)", pool->where, why,
+           ed_err_name(err));
     pool->lost++;
     remove_link(pool, link);
     redis_link_close(link, why);
