@@ -630,8 +630,12 @@ int pg_lease(ed_pg *db, struct pg_link **out)
 
 void pg_unlease(ed_pg *db, struct pg_link *link)
 {
-    if (db->kind == PG_POOL)
+    if (db->kind == PG_POOL) {
         pg_place_give_back(pg_link_info(link)->user, false);
-    else
-        give_turn(outermost(pg_lease_of(db)));
+        return;
+    }
+    struct pg_lease *lease = pg_lease_of(db);
+    if (!pg_link_open_for_calls(link))
+        note_given_up(lease); /* what was done on it, before its end */
+    give_turn(outermost(lease));
 }
