@@ -447,6 +447,8 @@ void pg_flight_answers(struct pg_link *link)
             take_result(link, &step, result);
         else if (step.kind != PG_STEP_SYNC)
             flight->at++;
+        else /* never without one, unless libpq has lost the connection */
+            pg_link_break(link, PQerrorMessage(link->conn));
         PQclear(result);
     }
     if (link->closed || link->broken)
