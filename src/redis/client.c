@@ -11,7 +11,6 @@
 struct client {
     ed_redis base;
     struct redis_pool *pool;
-    struct redis_sentinel *sentinel; /* NULL: the URL says where */
 };
 
 static struct redis_pool *pool_of(const ed_redis *db)
@@ -46,7 +45,6 @@ static int client_open(ed_redis *db, struct redis_link **out,
 static void client_free(ed_redis *db)
 {
     redis_pool_free(pool_of(db));
-    redis_sentinel_free(((struct client *)db)->sentinel);
     free(db);
 }
 
@@ -71,30 +69,36 @@ static const struct redis_place_ops client_ops = {
     .counts = client_counts,
 };
 
+static struct redis_pool *new_pool(struct redis_topology *topology,
+                                   const struct ed_redis_options *options)
+{
+    if (topology->layout != REDIS_SENTINEL)
+        return redis_pool_new(&topology->server, options);
+    struct redis_sentinel *sentinel = redis_sentinel_new(topology, options);
+    if (!sentinel)
+        return NULL;
+    struct redis_pool *pool = redis_pool_new(&topology->server, options);
+    if (pool)
+        redis_pool_find(pool, redis_sentinel_find, redis_sentinel_free,
+                        sentinel);
+    else
+        redis_sentinel_free(sentinel);
+    return pool;
+}
+
 static ed_redis *new_client(struct redis_topology *topology,
                             const struct ed_redis_options *options)
 {
-    struct client *client = calloc(1, sizeof(*client));
+    struct client *client = malloc(sizeof(*client));
 
     if (!client)
         return NULL;
     client->base.ops = &client_ops;
-    if (topology->layout == REDIS_SENTINEL) {
-        client->sentinel = redis_sentinel_new(topology, options);
-        if (!client->sentinel) {
-            free(client);
-            return NULL;
-        }
-    }
-    client->pool = redis_pool_new(&topology->server, options);
-    if (!client->pool) {
-        redis_sentinel_free(client->sentinel);
-        free(client);
-        return NULL;
-    }
-    if (client->sentinel)
-        redis_pool_find(client->pool, redis_sentinel_find, client->sentinel);
-    return &client->base;
+    client->pool = new_pool(topology, options);
+    if (client->pool)
+        return &client->base;
+    free(client);
+    return NULL;
 }
 
 ed_redis *ed_redis_new_with(const struct ed_redis_options *given)

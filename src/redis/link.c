@@ -161,6 +161,7 @@ static void lose(struct redis_link *link, int err, const char *why)
         return;
     snprintf(text, sizeof(text), "%s", why);
     stop(link);
+    link->info.idle = link->head == link->tail;
     fail_calls(link, text);
     if (link->owned && !link->closed && link->owner->lost)
         link->owner->lost(link, err, text);

@@ -107,7 +107,9 @@ struct redis_link_info {
     struct ed_list node;
     int64_t idle_since;
     bool retiring;
-    int64_t opened_at; /* said by the link */
+    /* Said by the link: */
+    int64_t opened_at;
+    bool idle; /* when it was lost: nobody waited */
 };
 
 struct redis_link_counts {

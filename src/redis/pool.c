@@ -39,6 +39,7 @@ struct redis_pool {
     ED_MAGIC;
     struct redis_target target;
     redis_find_fn *find; /* NULL: the target is where to connect */
+    void (*drop)(void *arg);
     void *find_arg;
     char where[128]; /* the last connection was to; for texts */
     unsigned queue;
@@ -78,16 +79,24 @@ static int start_keeper(struct redis_pool *pool);
 
 /* ---- links ---- */
 
+static int open_at(struct redis_pool *pool, const struct redis_target *target,
+                   struct redis_link **out,
+                   const struct redis_link_options *options)
+{
+    snprintf(pool->where, sizeof(pool->where), "%s", target->address);
+    return redis_link_open(out, target, options);
+}
+
 static int open_link(void *arg, struct redis_link **out,
                      const struct redis_link_options *options)
 {
     struct redis_pool *pool = arg;
-    const struct redis_target *target = &pool->target;
-    int err = pool->find ? pool->find(pool->find_arg, &target) : 0;
+    struct redis_target found = {0};
+    int err = pool->find ? pool->find(pool->find_arg, &found) : 0;
 
-    snprintf(pool->where, sizeof(pool->where), "%s", target->address);
     if (!err)
-        err = redis_link_open(out, target, options);
+        err = open_at(pool, pool->find ? &found : &pool->target, out, options);
+    redis_target_free(&found);
     if (err)
         pool->failed_connects++;
     else
@@ -119,8 +128,11 @@ static void link_lost(struct redis_link *link, int err, const char *why)
         close_retired(link);
         return;
     }
-    ed_log_warn("Redis at %s: connection lost: %s (%s)", pool->where, why,
-                ed_err_name(err));
+    /* Servers may close what is not used. */
+    ed_log(err == ED_EEOF && redis_link_info(link)->idle ? ED_LOG_INFO
+                                                         : ED_LOG_WARN,
+           "Redis at %s: connection lost: %s (%s)", pool->where, why,
+           ed_err_name(err));
     pool->lost++;
     remove_link(pool, link);
     redis_link_close(link, why);
@@ -238,6 +250,8 @@ static void keep_links(struct redis_pool *pool)
 
 static void free_pool(struct redis_pool *pool)
 {
+    if (pool->drop)
+        pool->drop(pool->find_arg);
     redis_target_free(&pool->target);
     ED_MAGIC_CLEAR(pool);
     free(pool);
@@ -585,7 +599,7 @@ static void set_up(struct redis_pool *pool, const struct ed_redis_options *o)
     ed_list_init(&pool->retiring);
 }
 
-struct redis_pool *redis_pool_new(const struct redis_target *target,
+struct redis_pool *redis_pool_new(struct redis_target *target,
                                   const struct ed_redis_options *options)
 {
     struct redis_pool *pool = calloc(1, sizeof(*pool));
@@ -594,13 +608,16 @@ struct redis_pool *redis_pool_new(const struct redis_target *target,
         return NULL;
     ED_MAGIC_SET(pool, POOL_MAGIC);
     pool->target = *target;
+    *target = (struct redis_target){0};
     set_up(pool, options);
     return pool;
 }
 
-void redis_pool_find(struct redis_pool *pool, redis_find_fn *find, void *arg)
+void redis_pool_find(struct redis_pool *pool, redis_find_fn *find,
+                     void (*drop)(void *arg), void *arg)
 {
     pool->find = find;
+    pool->drop = drop;
     pool->find_arg = arg;
 }
 

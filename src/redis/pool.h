@@ -18,10 +18,10 @@
 
 struct redis_pool;
 
-/* A pool with the settings of a client's options. The target is the pool's from
- * then on. NULL, without memory; the target then still is the caller's. Does
- * not suspend; in a loop or not. */
-struct redis_pool *redis_pool_new(const struct redis_target *target,
+/* A pool with the settings of a client's options. The target becomes the
+ * pool's, and *target empty. NULL, without memory; the target then still is the
+ * caller's. Does not suspend; in a loop or not. */
+struct redis_pool *redis_pool_new(struct redis_target *target,
                                   const struct ed_redis_options *options);
 
 /* Closes everything and frees. Nobody may be waiting in it, or hold a link of
@@ -30,11 +30,15 @@ void redis_pool_free(struct redis_pool *pool);
 
 /*
  * Has the pool ask where to connect before each attempt (Sentinel): `find` runs
- * in a fiber and may suspend; *out is its own, until the next call. It returns
- * 0 or an error with ed_error(). To be set before the first use.
+ * in a fiber, or in several at once, and may suspend. It returns 0 and a
+ * target, which the pool frees, or an error with ed_error(). drop(arg) is
+ * called when the pool needs it no more, which may be later than
+ * redis_pool_free(): an attempt may be under way. To be set before the first
+ * use.
  */
-typedef int redis_find_fn(void *arg, const struct redis_target **out);
-void redis_pool_find(struct redis_pool *pool, redis_find_fn *find, void *arg);
+typedef int redis_find_fn(void *arg, struct redis_target *out);
+void redis_pool_find(struct redis_pool *pool, redis_find_fn *find,
+                     void (*drop)(void *arg), void *arg);
 
 /*
  * Has a request answered: on a shared connection, or, when it blocks, on one of

@@ -14,7 +14,6 @@ struct redis_sentinel {
     size_t count;
     struct redis_target asked;  /* how to speak to a Sentinel */
     struct redis_target server; /* how to speak to a master */
-    struct redis_target found;  /* `server` at its address */
 };
 
 /* ---- making ---- */
@@ -67,8 +66,10 @@ struct redis_sentinel *redis_sentinel_new(
     return NULL;
 }
 
-void redis_sentinel_free(struct redis_sentinel *s)
+void redis_sentinel_free(void *sentinel)
 {
+    struct redis_sentinel *s = sentinel;
+
     if (!s)
         return;
     for (size_t i = 0; i < s->count; i++)
@@ -77,7 +78,6 @@ void redis_sentinel_free(struct redis_sentinel *s)
     free(s->master);
     redis_target_free(&s->asked);
     redis_target_free(&s->server);
-    redis_target_free(&s->found);
     free(s);
 }
 
@@ -112,7 +112,8 @@ static int ask(const struct redis_target *target, ed_redis_reply **reply,
     return err;
 }
 
-static int set_found(struct redis_sentinel *s, const ed_redis_reply *reply)
+static int set_found(const struct redis_sentinel *s,
+                     const ed_redis_reply *reply, struct redis_target *found)
 {
     const char *host = ed_redis_text(ed_redis_at(reply, 0));
     const char *port = ed_redis_text(ed_redis_at(reply, 1));
@@ -121,15 +122,14 @@ static int set_found(struct redis_sentinel *s, const ed_redis_reply *reply)
     int err = ed_buf_addf(&address, "%s%s%s:%s", v6 ? "[" : "", host,
                           v6 ? "]" : "", port);
 
-    redis_target_free(&s->found);
-    s->found = (struct redis_target){0};
     if (!err)
-        err = redis_target_at(&s->found, &s->server, address.ptr);
+        err = redis_target_at(found, &s->server, address.ptr);
     ed_buf_free(&address);
     return err;
 }
 
-static int ask_where(struct redis_sentinel *s, const char *address)
+static int ask_where(const struct redis_sentinel *s, const char *address,
+                     struct redis_target *found)
 {
     const struct ed_bytes argv[] = {ED_BYTES("SENTINEL"),
                                     ED_BYTES("GET-MASTER-ADDR-BY-NAME"),
@@ -147,14 +147,15 @@ static int ask_where(struct redis_sentinel *s, const char *address)
     if (ed_redis_count(reply) != 2)
         return ed_fail(ED_EDATABASE, "Sentinel at %s knows no master '%.80s'",
                        address, s->master);
-    return set_found(s, reply);
+    return set_found(s, reply, found);
 }
 
-static int ask_whether(struct redis_sentinel *s)
+static int ask_whether(const struct redis_sentinel *s,
+                       const struct redis_target *found)
 {
     const struct ed_bytes role = ED_BYTES("ROLE");
     ed_redis_reply *reply;
-    int err = ask(&s->found, &reply, 1, &role);
+    int err = ask(found, &reply, 1, &role);
 
     if (err)
         return err;
@@ -162,17 +163,28 @@ static int ask_whether(struct redis_sentinel *s)
     if (!strcmp(answer, "master"))
         return 0;
     return ed_fail(ED_EDATABASE, "Redis at %s, said to be '%.80s', is a %.20s",
-                   s->found.address, s->master, answer);
+                   found->address, s->master, answer);
 }
 
-static int find(struct redis_sentinel *s)
+static int ask_one(const struct redis_sentinel *s, const char *address,
+                   struct redis_target *found)
+{
+    int err = ask_where(s, address, found);
+
+    if (err)
+        return err;
+    err = ask_whether(s, found);
+    if (err)
+        redis_target_free(found);
+    return err;
+}
+
+static int find(struct redis_sentinel *s, struct redis_target *found)
 {
     int err = 0;
 
     for (size_t i = 0; i < s->count; i++) {
-        err = ask_where(s, s->addresses[i]);
-        if (!err)
-            err = ask_whether(s);
+        err = ask_one(s, s->addresses[i], found);
         if (ed_cancelled())
             return ed_cancelled();
         if (err)
@@ -185,15 +197,14 @@ static int find(struct redis_sentinel *s)
     return err == ED_ENOMEM ? err : ed_fail(ED_EDATABASE, "%s", ed_error());
 }
 
-int redis_sentinel_find(void *arg, const struct redis_target **out)
+int redis_sentinel_find(void *arg, struct redis_target *out)
 {
     struct redis_sentinel *s = arg;
     ed_arena *arena = ed_arena_new(0);
     ed_arena *before = ed_fiber_use_arena(arena);
-    int err = arena ? find(s) : ED_ENOMEM;
+    int err = arena ? find(s, out) : ED_ENOMEM;
 
     ed_fiber_use_arena(before);
     ed_arena_free(arena);
-    *out = &s->found;
     return err;
 }

@@ -13,7 +13,7 @@ struct redis_sentinel;
  * NULL: no memory. Does not suspend. */
 struct redis_sentinel *redis_sentinel_new(
     struct redis_topology *topology, const struct ed_redis_options *options);
-void redis_sentinel_free(struct redis_sentinel *sentinel);
+void redis_sentinel_free(void *sentinel);
 
 /*
  * Asks one Sentinel after the other, first the one that answered last, and asks
@@ -22,6 +22,6 @@ void redis_sentinel_free(struct redis_sentinel *sentinel);
  *   ED_EDATABASE  nobody knows; ed_error() has the last one's reason
  *   ED_ECANCELED, ED_ETIMEOUT, ED_ENOMEM
  */
-int redis_sentinel_find(void *sentinel, const struct redis_target **out);
+int redis_sentinel_find(void *sentinel, struct redis_target *out);
 
 #endif

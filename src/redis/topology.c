@@ -175,8 +175,7 @@ int redis_topology_init(struct redis_topology *t,
 
 void redis_topology_free(struct redis_topology *t)
 {
-    if (t->count || t->layout == REDIS_ONE)
-        redis_target_free(&t->server);
+    redis_target_free(&t->server);
     for (size_t i = 0; i < t->count; i++)
         free(t->addresses[i]);
     free(t->addresses);
