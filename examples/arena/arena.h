@@ -2,8 +2,8 @@
  * arena.h - what the files of this service share.
  *
  *   main.c       the command line, the environment, two listeners
- *   classic.c    seven tests: json, plaintext, db, queries, updates, ...
- *   fortunes.c   the seventh, a page of HTML
+ *   classic.c    six classic tests: constants, and rows of a table
+ *   fortunes.c   the seventh: a page of HTML
  *   baseline.c   sums, a pipelined "ok", uploads
  *   dataset.c    50 items in memory, as JSON
  *   items.c      100,000 items in the database: a query, and a REST interface

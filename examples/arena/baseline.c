@@ -56,7 +56,6 @@ static int pipeline(ed_req *req)
     return ed_reply_bytes(req, 200, "text/plain", ED_BYTES("ok"));
 }
 
-/* [upload] */
 /* POST /upload: counts the bytes of a body of any size as they come. */
 static int upload(ed_req *req)
 {
@@ -69,7 +68,6 @@ static int upload(ed_req *req)
         return (int)n;
     return ed_reply(req, 200, "%llu", (unsigned long long)bytes);
 }
-/* [/upload] */
 
 void baseline_routes(ed_app *app)
 {

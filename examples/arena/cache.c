@@ -92,7 +92,6 @@ static void drop_here(struct cache *cache, int64_t id)
 
 /* ---- in Redis ---- */
 
-/* [redis] */
 static bool get_shared(ed_redis *redis, int64_t id, struct ed_bytes *json)
 {
     ed_redis_reply *reply;
@@ -111,7 +110,6 @@ static void put_shared(ed_redis *redis, int64_t id, struct ed_bytes json)
     if (err)
         ed_log_debug("item %lld is not cached: %s", (long long)id, ed_error());
 }
-/* [/redis] */
 
 static void drop_shared(ed_redis *redis, int64_t id)
 {

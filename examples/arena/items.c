@@ -67,7 +67,6 @@ static int read_json(ed_req *req, json_t **out)
 
 /* ---- a query ---- */
 
-/* [async-db] */
 /* GET /async-db?min=&max=&limit= */
 static int items_by_price(ed_req *req)
 {
@@ -89,7 +88,6 @@ static int items_by_price(ed_req *req)
     ed_json_end(j);
     return ed_json_finish(j);
 }
-/* [/async-db] */
 
 /* ---- reading ---- */
 

@@ -76,6 +76,7 @@ static int serve_tls(void *arg)
     struct tls_side *side = arg;
     int err = ed_server_run(side->server);
     ed_server_free(side->server);
+    ed_tls_free(side->tls);
     return err;
 }
 

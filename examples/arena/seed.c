@@ -64,7 +64,6 @@ static int copy_fortunes(ed_pg *db)
     return err ? err : ed_pg_copy_end(in, NULL);
 }
 
-/* [copy] */
 static int copy_item(ed_pg_copy *in, struct ed_buf *tags, int id)
 {
     char name[ITEM_NAME_SIZE];
@@ -92,7 +91,6 @@ static int copy_items(ed_pg *db)
         err = copy_item(in, &tags, id);
     return err ? err : ed_pg_copy_end(in, NULL);
 }
-/* [/copy] */
 
 static int fill_tables(ed_pg *db)
 {

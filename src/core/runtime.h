@@ -168,8 +168,7 @@ int ed_fiber_run_now(ed_scope *scope, ed_fn *fn, void *arg, const char *name,
  * In the loop or in a fiber; does not suspend. Returns 0, ED_ENOMEM, or
  * ED_ECLOSED when the first fiber has ended.
  */
-#define ed_background(fn, arg) \
-    ed_background_at_((fn), (arg), #fn, ED_PLACE_)
+#define ed_background(fn, arg) ed_background_at_((fn), (arg), #fn, ED_PLACE_)
 ED_CHECK int ed_background_at_(ed_fn *fn, void *arg, const char *name,
                                const char *place);
 

@@ -70,7 +70,19 @@ static int request(void *key)
     return PQcancel(key, why, sizeof why) ? 0 : ED_EDATABASE;
 }
 
-int pg_cancel_request(struct pg_link *link)
+static int make_request(struct pg_link *link)
+{
+    PGcancel *key = PQgetCancel(link->conn);
+    if (!key)
+        return ED_EDATABASE;
+    link->statements->counts.cancelled++;
+    int err = ed_blocking(request, key);
+    PQfreeCancel(key);
+    return err;
+}
+
+int pg_cancel_request(struct pg_link *link,
+                      bool (*wanted)(struct pg_link *link))
 {
     struct requests *r = requests_of_loop(link->loop);
     if (!r)
@@ -78,22 +90,20 @@ int pg_cancel_request(struct pg_link *link)
     int err = take_turn(r);
     if (err)
         return err;
-    PGcancel *key = link->closed ? NULL : PQgetCancel(link->conn);
-    if (key) {
-        link->statements->counts.cancelled++;
-        err = ed_blocking(request, key);
-        PQfreeCancel(key);
-    }
+    if (!link->closed && wanted(link))
+        err = make_request(link);
     end_turn(r);
     return err;
 }
 
 /* ---- one link's ---- */
 
-static bool still_running(const struct pg_link *link)
+/* From here on the link takes no calls. */
+static bool begin_settling(struct pg_link *link)
 {
-    return !link->closed && !link->broken &&
-           pg_flight_head(&link->flight) == link->doomed;
+    link->settling =
+        !link->broken && pg_flight_head(&link->flight) == link->doomed;
+    return link->settling;
 }
 
 static void out_of_patience(struct ed_timer *timer)
@@ -136,10 +146,8 @@ static int cancel_in_background(void *arg)
 {
     struct pg_link *link = arg;
     int err = ed_sleep(PATIENCE);
-    if (!err && still_running(link)) {
-        link->settling = true;
-        err = pg_cancel_request(link);
-    }
+    if (!err)
+        err = pg_cancel_request(link, begin_settling);
     if (!link->closed && !link->broken) {
         if (err)
             pg_link_break(link, "a statement could not be cancelled");

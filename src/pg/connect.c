@@ -204,7 +204,8 @@ static enum outcome drive(struct attempt *a, int *err)
 static void log_notice(void *arg, const PGresult *notice)
 {
     (void)arg;
-    ed_log_debug("PostgreSQL: %s", PQresultErrorMessage(notice));
+    const char *text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
+    ed_log_debug("PostgreSQL: %s", text ? text : "a notice");
 }
 
 static bool is_set(PGconn *conn, const char *parameter, const char *value)

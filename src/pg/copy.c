@@ -90,8 +90,10 @@ static void on_notice(void *arg, const PGresult *notice)
 static int begin(struct ed_pg_copy *copy, const char *sql)
 {
     struct pg_held *held = &copy->held;
-    /* The extended protocol refuses several statements in one text. */
-    if (!PQsendQueryParams(held->conn, sql, 0, NULL, NULL, NULL, NULL, 0))
+    /* In the extended protocol libpq sends a sync behind the statement and one
+     * behind the data, of which a server that gives up early may answer both.
+     */
+    if (!PQsendQuery(held->conn, sql))
         return pg_held_lost(held);
     PGresult *result;
     int err = pg_held_flush(held);
@@ -168,7 +170,7 @@ static int listen_in(struct ed_pg_copy *copy)
     bool news = readable(conn);
     if (news && !copy->doubt_since)
         copy->doubt_since = ed_now();
-    if (news && !PQconsumeInput(conn))
+    if (news && !pg_consume(conn))
         return ED_ECLOSED;
     while ((other = PQnotifies(conn))) { /* reads notices as well */
         copy->doubt_since = 0;

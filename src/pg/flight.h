@@ -121,9 +121,6 @@ void pg_link_sync(struct pg_link *link);
 void pg_link_watch(struct pg_link *link);
 void pg_link_unwatch(struct pg_link *link);
 
-/* Reads what there is into libpq's memory. False: the connection is gone. */
-bool pg_link_consume(struct pg_link *link);
-
 /* ---- flight.c ---- */
 
 ED_CHECK int pg_flight_init(struct pg_flight *flight);
@@ -166,9 +163,11 @@ void pg_cancel_forget(struct pg_link *link);
 ED_CHECK int pg_cancel_patience(struct pg_link *link);
 void pg_cancel_ended(struct pg_link *link);
 
-/* Asks the server to cancel what the session does. The link must be entered.
- * Suspends. 0, ED_EDATABASE, ED_ENOMEM, ED_ECANCELED ... */
-ED_CHECK int pg_cancel_request(struct pg_link *link);
+/* Asks the server to cancel what the session does, if `wanted` says so when
+ * the request's turn has come. The link must be entered. Suspends. 0,
+ * ED_EDATABASE, ED_ENOMEM, ED_ECANCELED ... */
+ED_CHECK int pg_cancel_request(struct pg_link *link,
+                               bool (*wanted)(struct pg_link *link));
 
 /* ---- takeover.c ---- */
 

@@ -58,7 +58,7 @@ int pg_held_wait(const struct pg_held *held)
     int err = pg_link_wait(held->link, false);
     if (err == ED_ECANCELED || err == ED_ETIMEOUT)
         return err;
-    return !err && PQconsumeInput(held->conn) ? 0 : pg_held_lost(held);
+    return !err && pg_consume(held->conn) ? 0 : pg_held_lost(held);
 }
 
 int pg_held_flush(const struct pg_held *held)
@@ -119,9 +119,14 @@ int pg_held_finish(const struct pg_held *held)
         int err = pg_held_result(held, NULL, &result);
         if (!first)
             first = err;
+        ExecStatusType status = PQresultStatus(result);
         bool last = !err && !result;
         if (last || ed_cancelled() || !pg_held_alive(held))
             return first;
+        if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT) {
+            PQclear(result);
+            return first ? first : ed_fail(ED_EUSAGE, "COPY among others");
+        }
         PQclear(result);
     }
 }

@@ -38,7 +38,7 @@ ED_CHECK int pg_held_result(const struct pg_held *held,
                             PGresult **result);
 
 /* Reads what results there still are, up to the last. 0, or the first failure
- * among them. Suspends. */
+ * among them; ED_EUSAGE for a COPY, which it does not carry out. Suspends. */
 int pg_held_finish(const struct pg_held *held);
 
 /* Whether it is not broken; and nothing is under way, either. */

@@ -77,6 +77,7 @@ ed_pg *pg_lease_over(struct ed_pg_store *store, struct pg_place *place)
         pg_lease_init(store, &place->pool->handle, PG_SESSION);
 
     lease->place = place;
+    lease->used = true; /* it is this connection or none */
     place->lease = lease;
     return &lease->handle;
 }
@@ -220,9 +221,7 @@ static int have_to_oneself(struct pg_lease *root)
 {
     for (;;) {
         int err;
-        if (root->busy || !takes_calls(root))
-            err = wait_turn(root);
-        else if (!drained(root))
+        if (root->busy || !drained(root))
             err = wait_turn(root);
         else if (root->undo != PG_NO_UNDO && !root->place->broken)
             err = undo(root);
@@ -631,8 +630,12 @@ int pg_lease(ed_pg *db, struct pg_link **out)
 
 void pg_unlease(ed_pg *db, struct pg_link *link)
 {
-    if (db->kind == PG_POOL)
+    if (db->kind == PG_POOL) {
         pg_place_give_back(pg_link_info(link)->user, false);
-    else
-        give_turn(outermost(pg_lease_of(db)));
+        return;
+    }
+    struct pg_lease *lease = pg_lease_of(db);
+    if (!pg_link_open_for_calls(link))
+        note_given_up(lease); /* what was done on it, before its end */
+    give_turn(outermost(lease));
 }

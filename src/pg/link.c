@@ -344,11 +344,11 @@ static void at_turns_end(struct ed_deferred *deferred)
 
 /* What OpenSSL has taken off the socket no descriptor tells of: a TLS record
  * has up to 16 KiB, libpq may have had room for 8. */
-bool pg_link_consume(struct pg_link *link)
+bool pg_consume(PGconn *conn)
 {
-    if (!PQconsumeInput(link->conn))
+    if (!PQconsumeInput(conn))
         return false;
-    return !PQsslInUse(link->conn) || PQconsumeInput(link->conn);
+    return !PQsslInUse(conn) || PQconsumeInput(conn);
 }
 
 static void on_readable(struct ed_op *op, ssize_t result)
@@ -356,7 +356,7 @@ static void on_readable(struct ed_op *op, ssize_t result)
     struct pg_link *link = op->user;
     (void)result;
     pg_link_enter(link);
-    bool well = pg_link_consume(link);
+    bool well = pg_consume(link->conn);
     pg_flight_answers(link);
     if (!link->closed && !link->broken) {
         if (!well)
@@ -409,13 +409,14 @@ static void on_notice(void *arg, const PGresult *notice)
     const char *severity =
         PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
     const char *text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
-    if (severity && text &&
-        (!strcmp(severity, "FATAL") || !strcmp(severity, "PANIC"))) {
-        link->fatal = true;
-        note_why(link, text);
+    if (!severity || !text)
+        return;
+    if (strcmp(severity, "FATAL") && strcmp(severity, "PANIC")) {
+        ed_log_debug("PostgreSQL: %s: %s", severity, text);
         return;
     }
-    ed_log_debug("PostgreSQL: %s", PQresultErrorMessage(notice));
+    link->fatal = true;
+    note_why(link, text);
 }
 
 /* ---- opening ---- */

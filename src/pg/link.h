@@ -194,6 +194,10 @@ void pg_link_drop_work(struct pg_link *link);
  * each other. Suspends. 0, ED_ECANCELED, ED_ETIMEOUT, -errno. */
 ED_CHECK int pg_link_wait(struct pg_link *link, bool writable);
 
+/* Reads what there is into libpq's memory, as PQconsumeInput(), which by TLS is
+ * not enough. False: the connection is gone. Does not suspend. */
+ED_CHECK bool pg_consume(PGconn *conn);
+
 /* Sends what libpq holds back. Suspends. 0, ED_EDATABASE ... */
 ED_CHECK int pg_link_flush(struct pg_link *link);
 

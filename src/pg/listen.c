@@ -185,7 +185,7 @@ static int wait_for(struct ed_pg_listener *l, enum ed_op_kind kind)
 
 static int take_in(struct ed_pg_listener *l)
 {
-    return PQconsumeInput(l->conn) ? 0 : broken(l);
+    return pg_consume(l->conn) ? 0 : broken(l);
 }
 
 static void take_notifications(struct ed_pg_listener *l)

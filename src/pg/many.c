@@ -104,7 +104,7 @@ static int relieve(struct many *m, size_t count)
 {
     int err = pg_held_flush(&m->held);
     m->unsent = 0;
-    if (!err && !PQconsumeInput(m->held.conn))
+    if (!err && !pg_consume(m->held.conn))
         err = pg_held_lost(&m->held);
     while (!err && m->under_way && !PQisBusy(m->held.conn))
         err = take_next(m, count);

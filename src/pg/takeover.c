@@ -108,7 +108,7 @@ int pg_link_flush(struct pg_link *link)
         int err = pg_link_wait(link, true);
         if (err)
             return err;
-        if (!pg_link_consume(link))
+        if (!pg_consume(link->conn))
             return gone(link);
     }
 }
@@ -120,7 +120,7 @@ int pg_link_result(struct pg_link *link, PGresult **result)
         int err = pg_link_wait(link, false);
         if (err)
             return err;
-        if (!pg_link_consume(link) && PQisBusy(link->conn))
+        if (!pg_consume(link->conn) && PQisBusy(link->conn))
             return gone(link);
     }
     *result = PQgetResult(link->conn);
@@ -133,7 +133,7 @@ int pg_link_result(struct pg_link *link, PGresult **result)
 
 /* ---- dropping work ---- */
 
-static int drop_copy(struct pg_link *link)
+static int drop_copy_out(struct pg_link *link)
 {
     for (;;) {
         char *data;
@@ -146,18 +146,36 @@ static int drop_copy(struct pg_link *link)
         int err = pg_link_wait(link, false);
         if (err)
             return err;
-        if (!pg_link_consume(link))
+        if (!pg_consume(link->conn))
             return gone(link);
     }
 }
 
-static int drop_result(struct pg_link *link, PGresult *result)
+/* By the extended protocol libpq sends a sync behind the statement and another
+ * behind the data; a server that gives up early answers both, of which only one
+ * is waited for. An answer that comes before that to a question tells. */
+static int check_in_step(struct pg_link *link)
 {
-    ExecStatusType status = PQresultStatus(result);
+    PGresult *result;
+    if (!PQsendQuery(link->conn, ""))
+        return gone(link);
+    int err = pg_link_flush(link);
+    if (!err)
+        err = pg_link_result(link, &result);
+    if (err)
+        return err;
+    bool answered = PQresultStatus(result) == PGRES_EMPTY_QUERY;
     PQclear(result);
-    if (status == PGRES_COPY_OUT)
-        return drop_copy(link);
-    if (status == PGRES_COPY_IN && PQputCopyEnd(link->conn, "given up") < 0)
+    if (answered)
+        err = pg_link_result(link, &result);
+    return !answered || result ? ED_EPROTO : err;
+}
+
+static int drop_copy_in(struct pg_link *link)
+{
+    if (PQpipelineStatus(link->conn) != PQ_PIPELINE_OFF)
+        return ED_EPROTO;
+    if (PQputCopyEnd(link->conn, "given up") < 0)
         return gone(link);
     return pg_link_flush(link);
 }
@@ -168,30 +186,39 @@ static int drop_result(struct pg_link *link, PGresult *result)
 static int drop_results(struct pg_link *link)
 {
     bool pipeline = PQpipelineStatus(link->conn) != PQ_PIPELINE_OFF;
-    bool nothing = false;
+    bool copied = false, nothing = false;
     for (;;) {
         PGresult *result;
         int err = pg_link_result(link, &result);
         if (err)
             return err;
         if (!result && (!pipeline || nothing))
-            return 0;
+            return copied ? check_in_step(link) : 0;
         nothing = !result;
-        if (PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
-            PQclear(result);
+        ExecStatusType status = PQresultStatus(result);
+        PQclear(result);
+        if (status == PGRES_PIPELINE_SYNC)
             return PQexitPipelineMode(link->conn) ? 0 : gone(link);
-        }
-        err = result ? drop_result(link, result) : 0;
+        copied |= status == PGRES_COPY_IN;
+        if (status == PGRES_COPY_IN)
+            err = drop_copy_in(link);
+        else if (status == PGRES_COPY_OUT)
+            err = drop_copy_out(link);
         if (err)
             return err;
     }
 }
 
+static bool is_active(struct pg_link *link)
+{
+    return PQtransactionStatus(link->conn) == PQTRANS_ACTIVE;
+}
+
 static int drop_all(struct pg_link *link)
 {
-    if (PQtransactionStatus(link->conn) != PQTRANS_ACTIVE)
+    if (!is_active(link))
         return 0;
-    int err = pg_cancel_request(link);
+    int err = pg_cancel_request(link, is_active);
     if (!err)
         err = pg_link_flush(link);
     return err ? err : drop_results(link);

@@ -331,9 +331,11 @@ static void write_out(struct redis_link *link)
         return;
     link->blocked = true;
     /* The server has closed; why, it may have said before, and that is still to
-     * be read. */
-    if (n == -EPIPE || n == -ECONNRESET)
+     * be read, up to the end. */
+    if (n == -EPIPE || n == -ECONNRESET) {
+        ed_stream_shutdown(link->stream);
         return;
+    }
     int err = n < 0 && n != -EAGAIN
                   ? (int)n
                   : ed_stream_want_writable(link->stream, true);

@@ -256,6 +256,7 @@ static int keeper(void *arg)
     pool->kept = false;
     ed_fiber_use_arena(NULL);
     ed_arena_free(arena);
+    wake_waiters(pool); /* cancelled: they start another, if they can */
     if (pool->freed)
         free_pool(pool);
     return 0;

@@ -368,7 +368,7 @@ static int take(ed_redis_stream *s, struct ed_redis_entry *entry, bool *whole)
 static int next_entry(ed_redis_stream *s, struct ed_redis_entry *entry)
 {
     for (;;) {
-        bool whole;
+        bool whole = false;
         int err = 0;
 
         if (s->next >= ed_redis_count(s->entries)) {

@@ -331,30 +331,48 @@ cached() { # HIT|MISS PATH
 }
 put() { answers "$1" "/crud/items/$2" -X PUT -d "$3"; } # STATUS ID JSON
 post() { answers "$1" /crud/items -d "$2"; }            # STATUS JSON
+# What has to be done within 200 ms may fail on a busy machine: it gets some
+# attempts, each with an empty cache.
+in_time() { # COMMAND...
+    local _
+    for _ in {1..20}; do
+        sleep 0.25
+        "$@" && return
+    done
+    return 1
+}
+kept_for_all() {
+    cached MISS /crud/items/42 && cp answer missed &&
+        cached HIT /crud/items/42 && cmp missed answer &&
+        url=$other cached HIT /crud/items/42 && cmp missed answer
+}
+# What was cached is not any more, though its 200 ms have not passed.
+seen_at_once() { # CHANGE...
+    local began=${EPOCHREALTIME/./}
+    cached MISS /crud/items/42 && url=$other "$@" && cp answer changed &&
+        cached MISS /crud/items/42 &&
+        ((${EPOCHREALTIME/./} - began < 200000))
+}
 check_crud() { # $url, and $other, which may be the same
     sleep 0.25
     expect "an item is a miss first" cached MISS /crud/items/42
     expect "and whole" holds "(lambda i: $item and i['id'] == 42)(d)" \
         /crud/items/42
     sleep 0.25
-    expect "after 200 ms it is one again" cached MISS /crud/items/42
-    cp answer missed
-    expect "and then a hit" cached HIT /crud/items/42
-    expect "with the same answer" cmp missed answer
-    url=$other expect "for everybody" cached HIT /crud/items/42
+    expect "after 200 ms it is one again, and then a hit for everybody" \
+        in_time kept_for_all
     sleep 0.25
     get /crud/items/42
     sleep 0.12
     get /crud/items/42
     sleep 0.12
     expect "a hit does not make it live longer" cached MISS /crud/items/42
-    url=$other expect "a change is told" put 200 42 \
+    expect "a change is seen at once" in_time seen_at_once put 200 42 \
         '{"name": "Ünï", "price": 77, "quantity": 3}'
-    expect "with its fields" python3 -c '
-import json; assert json.load(open("answer")) == {
+    expect "and told with its fields" python3 -c '
+import json; assert json.load(open("changed")) == {
     "id": 42, "name": "Ünï", "price": 77, "quantity": 3}'
-    expect "and seen at once" cached MISS /crud/items/42
-    expect "by all" holds "d['name'] == 'Ünï' and d['price'] == 77" \
+    expect "by everybody" holds "d['name'] == 'Ünï' and d['price'] == 77" \
         /crud/items/42
     expect "a new item is 201" post 201 '{"id": 200001, "name": "Bench Test",
         "category": "test", "price": 25, "quantity": 10}'
@@ -362,6 +380,9 @@ import json; assert json.load(open("answer")) == {
 import json; assert json.load(open("answer"))["id"] == 200001'
     expect "it can be read" holds "(lambda i: $item
         and i['category'] == 'test')(d)" /crud/items/200001
+    expect "what is made anew is seen at once, too" in_time seen_at_once \
+        post 201 '{"id": 42, "name": "Ünï", "category": "toys", "price": 5,
+        "quantity": 1}'
     expect "and made again, in its place" post 201 '{"id": 200001,
         "name": "other", "category": "test", "price": 26, "quantity": 10}'
     expect "which is seen at once" holds "d['name'] == 'other'" \

@@ -487,6 +487,67 @@ FIBER_TEST(accepting_stops_and_goes_on_at_any_count)
 
 /* ---- descriptors of others ---- */
 
+/* ---- descriptors of other libraries ---- */
+
+/* Reads one byte each time it is told. */
+struct watcher {
+    struct ed_io io;
+    struct ed_op op;
+    char text[16];
+    size_t len;
+};
+
+static void read_a_byte(struct ed_op *op, ssize_t result)
+{
+    struct watcher *w = op->user;
+    check_int(result, 0);
+    if (read(w->io.fd, w->text + w->len, 1) == 1)
+        w->len++;
+}
+
+FIBER_TEST(a_watch_tells_as_long_as_anything_is_left)
+{
+    int fds[2];
+    struct watcher w = {.op = {.kind = ED_OP_WATCH, .done = read_a_byte}};
+    w.op.user = &w;
+    make_pair(fds);
+    open_io(&w.io, fds[0]);
+    check_int(ed_io_start(&w.io, &w.op), ED_IO_PENDING);
+    send_text(fds[1], "ab");
+    settle();
+    check_text(w.text, "ab");
+    send_text(fds[1], "c");
+    settle();
+    check_text(w.text, "abc");
+    ed_io_stop(&w.io, &w.op);
+    send_text(fds[1], "de");
+    settle();
+    check_text(w.text, "abc");
+    check_int(ed_io_start(&w.io, &w.op), ED_IO_PENDING);
+    settle();
+    check_text(w.text, "abcde");
+    ed_io_close(&w.io);
+    close(fds[1]);
+}
+
+FIBER_TEST(a_watch_that_is_stopped_does_not_keep_the_loop_awake)
+{
+    int fds[2];
+    struct watcher w = {.op = {.kind = ED_OP_WATCH, .done = read_a_byte}};
+    w.op.user = &w;
+    make_pair(fds);
+    open_io(&w.io, fds[0]);
+    check_int(ed_io_start(&w.io, &w.op), ED_IO_PENDING);
+    ed_io_stop(&w.io, &w.op);
+    close(fds[1]);
+    /* A virtual clock jumps only when nothing is told any more. */
+    int64_t began = ed_now();
+    check_int(ed_sleep(ED_S), 0);
+    check_int(ed_now() - began, ED_S);
+    check_int((long long)w.len, 0);
+    ed_io_close(&w.io);
+}
+
 FIBER_TEST(a_foreign_descriptor_is_waited_for)
 {
     int fds[2];
@@ -533,6 +594,8 @@ int main(void)
         cmocka_unit_test(a_hang_up_is_told_once_when_nobody_receives),
         cmocka_unit_test(a_receiver_may_close_others_of_the_same_batch),
         cmocka_unit_test(accepting_stops_and_goes_on_at_any_count),
+        cmocka_unit_test(a_watch_tells_as_long_as_anything_is_left),
+        cmocka_unit_test(a_watch_that_is_stopped_does_not_keep_the_loop_awake),
         cmocka_unit_test(a_foreign_descriptor_is_waited_for),
         cmocka_unit_test(a_regular_file_is_always_ready),
     };

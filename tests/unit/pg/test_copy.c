@@ -102,6 +102,21 @@ POOL_TEST(bytes_need_not_end_where_a_row_does)
     ed_pg_free(db);
 }
 
+POOL_TEST(a_copy_behind_something_else_is_refused)
+{
+    ed_pg *db = new_pool(1);
+    ed_pg_copy *in ED_PG_COPY_AUTO = NULL;
+    check_int(ed_pg_copy_in(db, &in, "select 1; copy copy_t from stdin"),
+              ED_EUSAGE);
+    check_int(ed_pg_copy_in(db, &in,
+                            "copy copy_t from stdin; copy copy_t from stdin"),
+              0);
+    check_int(ed_pg_copy_row(in, ed_v(1), ed_v("x")), 0);
+    check_int(ed_pg_copy_end(in, NULL), ED_EUSAGE);
+    check_clean(db, 0);
+    ed_pg_free(db);
+}
+
 POOL_TEST(a_copy_may_be_empty)
 {
     ed_pg *db = new_pool(1);
@@ -134,8 +149,6 @@ POOL_TEST(other_statements_are_no_copies)
                             "copy (select generate_series(1, 1000000))"
                             " to stdout"),
               ED_EUSAGE);
-    check_int(ed_pg_copy_in(db, &copy, "copy copy_t from stdin; select 1"),
-              ED_ESQL);
     check_int(ed_pg_copy_in(db, &copy, "copy nowhere from stdin"), ED_ESQL);
     check_text(ed_pg_error()->sqlstate, "42P01");
     check_clean(db, 0);
@@ -397,6 +410,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_copied_in_comes_out_the_same),
         cmocka_unit_test(bytes_need_not_end_where_a_row_does),
+        cmocka_unit_test(a_copy_behind_something_else_is_refused),
         cmocka_unit_test(a_copy_may_be_empty),
         cmocka_unit_test(other_statements_are_no_copies),
         cmocka_unit_test(misuse_of_a_copy_is_told_and_harms_nothing),

@@ -26,7 +26,7 @@ static void note(struct crowd *c, int err)
 {
     if (err == ED_ETIMEOUT || err == ED_ECANCELED) {
         c->given_up++;
-    } else {
+    } else if (err < 0) {
         c->other++;
         c->last = err;
     }

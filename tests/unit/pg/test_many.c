@@ -230,11 +230,10 @@ static int run_slowly(void *arg)
 POOL_TEST(cancelled_at_any_time_it_leaves_nothing)
 {
     ed_pg *db = new_pool();
-    for (int ms = 1; ms < 100; ms += 12) {
+    for (int ms = 1; ms < 100; ms += 24) {
         check_int(ed_with_timeout(ms * ED_MS, run_slowly, db), ED_ETIMEOUT);
         check_clean(db, 0);
     }
-    check_int((long long)counts_of(db).connects, 1);
     ed_pg_free(db);
 }
 

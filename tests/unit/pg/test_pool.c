@@ -229,7 +229,7 @@ static bool stop_querying;
 static int query_on(void *arg)
 {
     while (!stop_querying) {
-        int n = ed_pg_exec(arg, "select 1");
+        int n = ed_pg_exec(arg, "select pg_sleep(0.001)");
         if (n < 0)
             return n;
     }
@@ -304,29 +304,35 @@ POOL_TEST(one_idle_for_long_is_asked_for_a_sign_of_life)
 }
 
 /* A process that is stopped is as silent as a host that is gone. */
-static long long stop_backend_of(ed_pg *db)
+static void signal_backends(const char *pids, int signal)
 {
-    long long pid = find_int(db, "select pg_backend_pid()");
-    check_int(kill((pid_t)pid, SIGSTOP), 0);
-    return pid;
+    char *end;
+    for (long pid = strtol(pids, &end, 10); pid;
+         pid = strtol(pids = end, &end, 10))
+        check_int(kill((pid_t)pid, signal), 0);
 }
 
-static void let_go_on(long long pid)
+POOL_TEST(those_that_give_no_sign_of_life_are_replaced_together)
 {
-    check_int(kill((pid_t)pid, SIGCONT), 0);
-}
-
-POOL_TEST(one_that_gives_no_sign_of_life_is_replaced)
-{
-    ed_pg *db = ed_pg_new(.dsn = pg_server_dsn(server), .check_after = 1);
-    long long pid = stop_backend_of(db);
+    struct crowd c = {
+        .db = ed_pg_new(.dsn = pg_server_dsn(server), .check_after = 1),
+        .sql = "select pg_sleep(0.05)"};
+    char pids[100];
+    gather(&c, 3);
+    snprintf(pids, sizeof pids, "%s",
+             pg_server_psql(server,
+                            "select string_agg(pid::text, ' ') from"
+                            " pg_stat_activity where backend_type = 'client"
+                            " backend' and pid <> pg_backend_pid()"));
+    signal_backends(pids, SIGSTOP);
     ed_sleep(5 * ED_MS);
     int64_t began = ed_now();
-    check(find_int(db, "select pg_backend_pid()") != pid);
+    check_int(find_int(c.db, "select 5"), 5);
     check(ed_now() - began < 4 * ED_S);
-    check_int((long long)counts_of(db).connects, 2);
-    let_go_on(pid);
-    ed_pg_free(db);
+    check_int((long long)counts_of(c.db).connects, 4);
+    check_int(counts_of(c.db).open, 1);
+    signal_backends(pids, SIGCONT);
+    ed_pg_free(c.db);
 }
 
 POOL_TEST(one_that_does_not_roll_back_is_closed_after_goodbye)
@@ -335,12 +341,13 @@ POOL_TEST(one_that_does_not_roll_back_is_closed_after_goodbye)
     long long pid;
     {
         ed_pg_transaction(tx, db);
-        pid = stop_backend_of(tx);
+        pid = find_int(tx, "select pg_backend_pid()");
+        check_int(kill((pid_t)pid, SIGSTOP), 0);
     }
     check_int(counts_of(db).open, 1);
     eventually(counts_of(db).open == 0);
     check_int(find_int(db, "select 5"), 5);
-    let_go_on(pid);
+    check_int(kill((pid_t)pid, SIGCONT), 0);
     ed_pg_free(db);
 }
 
@@ -493,7 +500,7 @@ int main(void)
         cmocka_unit_test(connections_are_replaced_when_they_are_old),
         cmocka_unit_test(expire_replaces_all_connections),
         cmocka_unit_test(one_idle_for_long_is_asked_for_a_sign_of_life),
-        cmocka_unit_test(one_that_gives_no_sign_of_life_is_replaced),
+        cmocka_unit_test(those_that_give_no_sign_of_life_are_replaced_together),
         cmocka_unit_test(one_that_does_not_roll_back_is_closed_after_goodbye),
         cmocka_unit_test(a_pool_belongs_to_the_thread_that_used_it_first),
         cmocka_unit_test(on_connect_sees_each_connection_first),

@@ -367,6 +367,36 @@ REDIS_TEST(commands_of_one_turn_go_out_together)
     ed_redis_free(db);
 }
 
+static bool big_is_there;
+
+static int get_big(void *arg)
+{
+    int err = ed_redis_cmd(arg, NULL, "GET big");
+
+    big_is_there = true;
+    return err;
+}
+
+REDIS_TEST(a_large_reply_delays_nobody_else)
+{
+    ed_redis *db = client();
+    unsigned meanwhile = 0;
+
+    big_is_there = false;
+    check_int(ed_redis_ready(db), 0);
+    must(db, NULL, "SETRANGE big %d x", 100 * 1000 * 1000);
+    {
+        ed_scope(s);
+        ed_go(s, get_big, db);
+        must(db, NULL, "PING"); /* may stand before it, or behind */
+        for (; !big_is_there; meanwhile++)
+            must(db, NULL, "PING");
+        check_int(ed_wait(s), 0);
+    }
+    check(meanwhile > 2);
+    ed_redis_free(db);
+}
+
 /* ---- life ---- */
 
 static ed_redis *shared;
@@ -387,18 +417,6 @@ static void a_client_may_outlive_the_loop_that_used_it(void **state)
     shared = client();
     assert_int_equal(ed_redis_cmd(shared, NULL, "PING"), ED_EUSAGE);
     ed_redis_free(shared);
-}
-
-static void malformed_urls_make_no_client(void **state)
-{
-    static const char *const urls[] = {
-        "http://a",         "redis://a:x",   "redis://a:70000", "redis://a/x",
-        "redis://a/1/2",    "redis://[::1",  "redis://a?x=1",   "unix://",
-        "unix://host/path", "redis://%zz@a",
-    };
-    (void)state;
-    for (size_t i = 0; i < sizeof(urls) / sizeof(*urls); i++)
-        assert_null(ed_redis_new(.url = urls[i]));
 }
 
 int main(void)
@@ -426,6 +444,6 @@ int main(void)
         cmocka_unit_test(
             a_slow_server_costs_its_callers_their_deadline_and_no_more),
         cmocka_unit_test(commands_of_one_turn_go_out_together),
-        cmocka_unit_test(a_client_may_outlive_the_loop_that_used_it),
-        cmocka_unit_test(malformed_urls_make_no_client));
+        cmocka_unit_test(a_large_reply_delays_nobody_else),
+        cmocka_unit_test(a_client_may_outlive_the_loop_that_used_it));
 }

@@ -11,11 +11,18 @@ static char pushed[256];
 static unsigned lost;
 static char why_lost[REDIS_WORDS];
 
+/* To a list of 256 bytes. */
+static void append(char *list, const char *text)
+{
+    size_t len = strlen(list);
+
+    snprintf(list + len, 256 - len, "%s;", text);
+}
+
 static void note_push(struct redis_link *link, const ed_redis_reply *reply)
 {
     (void)link;
-    strncat(pushed, ed_redis_text(ed_redis_at(reply, 0)), 32);
-    strcat(pushed, ";");
+    append(pushed, ed_redis_text(ed_redis_at(reply, 0)));
 }
 
 static ed_arena *give_arena(struct redis_link *link)
@@ -126,14 +133,13 @@ FIBER_TEST(replies_go_to_calls_in_their_order)
 
 static void note_each(struct redis_call *call, const char *refused)
 {
-    strcat(call->context, refused ? refused : "+");
-    strcat(call->context, ";");
+    append(call->context, refused ? refused : "+");
 }
 
 FIBER_TEST(a_call_for_several_replies_is_given_the_last)
 {
     struct redis_call call;
-    char each[100] = "";
+    char each[256] = "";
 
     open_link(false);
     init(&call);

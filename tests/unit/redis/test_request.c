@@ -66,11 +66,12 @@ static void formats_mean_what_they_mean_to_hiredis(void **state)
 static void many_and_long_arguments_find_room(void **state)
 {
     (void)state;
+    static const char more[] = " x%%y%d";
     char fmt[2000] = "SADD set";
     char *value = malloc(100 * 1000);
 
-    for (int i = 0; i < 100; i++)
-        strcat(fmt, " x%%y%d");
+    for (size_t i = 0, at = strlen(fmt); i < 100; i++, at += strlen(more))
+        memcpy(fmt + at, more, sizeof(more));
 #define TEN(n) n, n + 1, n + 2, n + 3, n + 4, n + 5, n + 6, n + 7, n + 8, n + 9
     check_alike(fmt, TEN(0), TEN(10), TEN(20), TEN(30), TEN(40), TEN(50),
                 TEN(60), TEN(70), TEN(80), TEN(90));
