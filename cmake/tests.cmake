@@ -2,6 +2,7 @@
 #
 #   tests/unit/ROOM/test_X.c     unit/ROOM/X    mirrors src/ROOM
 #   tests/{fault,cancel,wire}/test_X.c          KIND/X
+#   tests/{fault,cancel}/test_KIND.c            KIND/S for each scenario S
 #   tests/interop/X.sh           interop/X      with EDDY_BUILD in its
 #                                               environment; exits 77 to skip
 #   include/eddy/X.h             header/X.h     compiles alone, as C and as C++
@@ -29,6 +30,13 @@ if(EDDY_TEST_SUPPORT)
     PkgConfig::CMOCKA)
 endif()
 
+function(eddy_add_run name) # COMMAND...
+  add_test(NAME ${name} COMMAND ${ARGN}
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${EDDY_TEST_TIMEOUT}
+    SKIP_RETURN_CODE 77 ENVIRONMENT "${EDDY_TEST_ENV}")
+endfunction()
+
 function(eddy_add_test source)
   file(RELATIVE_PATH path ${PROJECT_SOURCE_DIR}/tests ${source})
   get_filename_component(directory ${path} DIRECTORY)
@@ -52,11 +60,21 @@ function(eddy_add_test source)
     target_link_options(${target} PRIVATE ${wraps})
   endif()
 
-  add_test(NAME ${name} COMMAND ${target}
-    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${EDDY_TEST_TIMEOUT}
-    SKIP_RETURN_CODE 77 ENVIRONMENT "${EDDY_TEST_ENV}")
+  if(directory STREQUAL subject)
+    foreach(scenario IN LISTS EDDY_SCENARIOS)
+      eddy_add_run(${directory}/${scenario} ${target} ${scenario})
+    endforeach()
+  else()
+    eddy_add_run(${name} ${target})
+  endif()
 endfunction()
+
+# What the tests of fault and cancel disturb, each for itself, so that they run
+# side by side.
+file(STRINGS tests/support/scenarios.def EDDY_SCENARIOS REGEX "^SCENARIO\\(")
+list(TRANSFORM EDDY_SCENARIOS REPLACE "SCENARIO\\((.*)\\)" "\\1")
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
+  tests/support/scenarios.def)
 
 file(GLOB EDDY_TEST_SOURCES CONFIGURE_DEPENDS tests/unit/*/test_*.c
   tests/fault/test_*.c tests/cancel/test_*.c tests/wire/test_*.c)

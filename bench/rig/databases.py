@@ -1,8 +1,7 @@
 """A PostgreSQL and a Redis for benchmarks: all peers ask the same server.
 
 Each lives in a folder of its own, listens on a unix socket there, and has the
-same contents: 10,000 rows, and as many keys, of a few bytes. They may use all
-processors but the client's, so that what is measured of a client is its own.
+same contents: 10,000 rows, and as many keys, of a few bytes.
 """
 import glob
 import os
@@ -69,7 +68,7 @@ class Database:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
-    def _run(self, command, ready):
+    def _run(self, command, ready, prepare=None):
         with open(self._folder / "log", "wb") as log:
             self._process = subprocess.Popen(
                 command,
@@ -78,7 +77,7 @@ class Database:
                 stderr=log,
                 cwd=self._folder,
                 start_new_session=True,
-                preexec_fn=off_the_clients_processor,
+                preexec_fn=prepare,
             )
         deadline = time.monotonic() + START_TIMEOUT_S
         while not ready():
@@ -90,10 +89,15 @@ class Database:
             time.sleep(0.02)
 
 
+def everywhere():
+    """PostgreSQL has a process for each connection. On one processor it would
+    be what is measured: all of the clients would be as slow as it."""
+    os.sched_setaffinity(0, set(range(os.cpu_count())))
+
+
 def off_the_clients_processor():
-    everywhere = set(range(os.cpu_count()))
-    others = everywhere - {machine.SERVER_CPU}
-    os.sched_setaffinity(0, others or everywhere)
+    """Redis has one thread, and keeps away from the client."""
+    os.sched_setaffinity(0, {machine.generator_cpu()})
 
 
 class Postgres(Database):
@@ -146,6 +150,7 @@ class Postgres(Database):
                 *("-D", data, "-k", self._folder, *settings),
             ),
             self._is_ready,
+            everywhere,
         )
         subprocess.run(
             [self.program("psql"), "-X", "-q", "-d", self.dsn],
@@ -188,6 +193,7 @@ class Redis(Database):
                 *("--save", "", "--appendonly", "no"),
             ],
             self._is_ready,
+            off_the_clients_processor,
         )
         with socket.socket(socket.AF_UNIX) as s, s.makefile("rb") as replies:
             s.connect(str(self.socket))

@@ -250,8 +250,9 @@ static int check_words(const struct fetch_settings *s)
             return usage_error("fetch: --form %s is not NAME=VALUE",
                                s->form.items[i]);
     }
+    /* Not to be repeated: it may be a password alone. */
     if (s->user && !strchr(s->user, ':'))
-        return usage_error("fetch: --user %s is not NAME:PASSWORD", s->user);
+        return usage_error("fetch: --user wants NAME:PASSWORD, with a colon");
     return 0;
 }
 

@@ -27,6 +27,8 @@ enum {
 static const int64_t LONGEST_TURN = 1 * ED_MS;
 /* Unused stacks are looked after this long after the last time. */
 static const int64_t TRIM_EVERY = 10 * ED_S;
+/* Between two parts of that, in which others run. */
+static const int64_t TRIM_PAUSE = 2 * ED_MS;
 static const size_t LEAST_STACK = 16 * 1024;
 static const size_t DEFAULT_STACK = 256 * 1024;
 static const int64_t DEFAULT_BLOCKED_AFTER = 100 * ED_MS;
@@ -272,8 +274,8 @@ static void turn(ed_loop *loop)
 static void trim(struct ed_timer *timer)
 {
     ed_loop *loop = ED_CONTAINER(timer, ed_loop, trim_timer);
-    ed_stacks_trim(loop);
-    loop->trim_armed = false;
+    loop->trim_armed = ed_stacks_trim(loop) &&
+                       ed_timer_start(loop, timer, loop->now + TRIM_PAUSE) == 0;
 }
 
 void ed_loop_trim_later(ed_loop *loop)

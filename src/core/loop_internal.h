@@ -37,6 +37,7 @@ struct ed_stacks {
     size_t stack_bytes; /* of one, guard included */
     ed_fiber *free;     /* last in, first out: warm in the cache */
     size_t free_count;
+    ed_fiber *trim_next; /* of the free; NULL: from the first that is cold */
     struct ed_slab *slabs; /* newest first; all but it are used up */
     size_t slab_left;      /* stacks never used yet in the newest */
     size_t next_slab_stacks;
@@ -46,8 +47,9 @@ struct ed_stacks {
 /* A fiber on a stack of its own, never run or ended; NULL: no memory. */
 ed_fiber *ed_stack_get(ed_loop *loop);
 void ed_stack_put(ed_loop *loop, ed_fiber *fiber);
-/* Gives the memory of stacks back that have not been used for a while. */
-void ed_stacks_trim(ed_loop *loop);
+/* Gives back the memory of some stacks that have not been used for a while.
+ * Whether there are more. */
+bool ed_stacks_trim(ed_loop *loop);
 void ed_stacks_free(struct ed_stacks *stacks);
 
 /* Bytes at the low end of a stack that fault when touched. */

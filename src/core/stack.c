@@ -28,6 +28,8 @@ enum {
     MOST_SLAB_STACKS = 256,
     /* Free stacks that keep their pages, however long they lie unused. */
     WARM_STACKS = 64,
+    /* Given back at once; each costs some microseconds. */
+    TRIM_SLICE = 128,
     /* Tops at the same offset of every page would fight for the same cache
      * sets: neighbours are shifted by a line each. */
     COLOURS = 16,
@@ -95,6 +97,8 @@ ed_fiber *ed_stack_get(ed_loop *loop)
     if (fiber) {
         stacks->free = fiber->next;
         stacks->free_count--;
+        if (stacks->trim_next == fiber)
+            stacks->trim_next = NULL;
         return fiber;
     }
     if (!stacks->slab_left && !add_slab(stacks))
@@ -123,22 +127,39 @@ void ed_stack_put(ed_loop *loop, ed_fiber *fiber)
         ed_loop_trim_later(loop);
 }
 
-void ed_stacks_trim(ed_loop *loop)
+static void trim(ed_fiber *f)
+{
+    /* The page of the structure and of the suspended first frame stays. */
+    uintptr_t keep = (uintptr_t)f->sp & ~(uintptr_t)(page_bytes() - 1);
+
+    if (keep > (uintptr_t)f->stack_low)
+        madvise(f->stack_low, keep - (uintptr_t)f->stack_low, MADV_DONTNEED);
+    f->trimmed = true;
+}
+
+static ed_fiber *behind_the_warm(const struct ed_stacks *stacks)
+{
+    ed_fiber *f = stacks->free;
+
+    for (size_t i = 0; f && i < WARM_STACKS; i++)
+        f = f->next;
+    return f;
+}
+
+bool ed_stacks_trim(ed_loop *loop)
 {
     struct ed_stacks *stacks = &loop->stacks;
-    if (stacks->free_count <= WARM_STACKS)
-        return;
-    size_t seen = 0;
-    for (ed_fiber *f = stacks->free; f; f = f->next) {
-        if (seen++ < WARM_STACKS || f->trimmed)
+    ed_fiber *f =
+        stacks->trim_next ? stacks->trim_next : behind_the_warm(stacks);
+
+    for (size_t n = 0; f && n < TRIM_SLICE; f = f->next) {
+        if (f->trimmed)
             continue;
-        /* The page of the structure and of the suspended first frame stays. */
-        uintptr_t keep = (uintptr_t)f->sp & ~(uintptr_t)(page_bytes() - 1);
-        if (keep > (uintptr_t)f->stack_low)
-            madvise(f->stack_low, keep - (uintptr_t)f->stack_low,
-                    MADV_DONTNEED);
-        f->trimmed = true;
+        trim(f);
+        n++;
     }
+    stacks->trim_next = f;
+    return f;
 }
 
 void ed_stacks_free(struct ed_stacks *stacks)

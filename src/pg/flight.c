@@ -447,7 +447,8 @@ void pg_flight_answers(struct pg_link *link)
             take_result(link, &step, result);
         else if (step.kind != PG_STEP_SYNC)
             flight->at++;
-        else /* never without one, unless libpq has lost the connection */
+        else if (PQstatus(link->conn) == CONNECTION_BAD)
+            /* libpq has no answers any more, and would say so for ever. */
             pg_link_break(link, PQerrorMessage(link->conn));
         PQclear(result);
     }

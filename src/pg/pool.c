@@ -38,14 +38,16 @@ static void use_defaults(struct ed_pg_options *o)
     USE_DEFAULT(pipeline);
     USE_DEFAULT(queue);
     USE_DEFAULT(max_wait);
-    USE_DEFAULT(max_backoff);
     USE_DEFAULT(idle_time);
     USE_DEFAULT(lifetime);
     USE_DEFAULT(check_after);
-    USE_DEFAULT(goodbye);
     USE_DEFAULT(statements);
     USE_DEFAULT(statement_lifetime);
 #undef USE_DEFAULT
+    if (o->max_backoff <= 0)
+        o->max_backoff = defaults.max_backoff;
+    if (o->goodbye <= 0)
+        o->goodbye = defaults.goodbye;
     if (o->max < o->min)
         o->max = o->min;
 }
@@ -133,14 +135,14 @@ static void close_places(struct ed_list *places)
 {
     ed_list_each_safe (node, places) {
         struct pg_place *place = ED_CONTAINER(node, struct pg_place, node);
-        if (place->fiber)
-            ed_fiber_cancel(place->fiber, ED_ECANCELED);
-        else if (place->state != PG_OPENING)
+        if (!place->attended)
             pg_place_close(place);
+        else if (place->fiber)
+            ed_fiber_cancel(place->fiber, ED_ECANCELED);
     }
 }
 
-/* Closes all links; those that are being opened see to themselves. */
+/* Closes all links; those that fibers attend to are left to them. */
 static void unbind(struct pg_pool *pool)
 {
     ed_loop *loop = pool->loop;
@@ -205,6 +207,8 @@ static int bind(struct pg_pool *pool)
 
     if (!ed_in_fiber())
         return ED_EUSAGE;
+    if (pool->closed) /* on_connect goes on after the pool has gone */
+        return ED_ECANCELED;
     if (pool->loop)
         return ed_fail(ED_EUSAGE,
                        "a pool belongs to the thread that used it first");
@@ -230,7 +234,7 @@ static bool has_held(const struct pg_pool *pool)
 {
     ed_list_each (node, &pool->other) {
         struct pg_place *place = ED_CONTAINER(node, struct pg_place, node);
-        if (place->state == PG_HELD && !place->fiber)
+        if (place->state == PG_HELD && !place->attended)
             return true;
     }
     return false;

@@ -19,15 +19,15 @@ ED_CHECK int pg_lease(ed_pg *db, struct pg_link **out);
 /* Gives it back, idle or lost. Does not suspend. */
 void pg_unlease(ed_pg *db, struct pg_link *link);
 
-/* What listeners need of a pool: how to connect, and how long to pause after
- * so many failures in a row. */
-const struct pg_target *pg_pool_target(const ed_pg *pool);
-int64_t pg_pool_backoff(const ed_pg *pool, unsigned failures);
+/* What listeners need of a pool (the pool of `db`, if that is none itself): how
+ * to connect, and how long to pause after so many failures in a row. */
+const struct pg_target *pg_pool_target(const ed_pg *db);
+int64_t pg_pool_backoff(const ed_pg *db, unsigned failures);
 
 /* The pool of a transaction or session; a pool itself. */
 ed_pg *pg_pool_of(ed_pg *db);
 
 /* The pool's table of statements. */
-struct pg_statements *pg_pool_statements(ed_pg *pool);
+struct pg_statements *pg_pool_statements(ed_pg *db);
 
 #endif

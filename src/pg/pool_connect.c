@@ -31,11 +31,11 @@ int64_t pg_pool_backoff(const ed_pg *db, unsigned failures)
     int64_t pause = FIRST_PAUSE;
 
     for (unsigned i = 1; i < failures && pause < pool->max_backoff; i++)
-        pause *= 2;
+        pause = pause > pool->max_backoff / 2 ? pool->max_backoff : pause * 2;
     if (pause > pool->max_backoff)
         pause = pool->max_backoff;
     /* Half of it is left to chance, lest many programs return as one. */
-    return pause / 2 + (int64_t)(pg_pool_random(pool) * (double)(pause / 2));
+    return (int64_t)((double)pause * (1 + pg_pool_random(pool)) / 2);
 }
 
 static void note_failure(struct pg_pool *pool, int err)
@@ -44,7 +44,8 @@ static void note_failure(struct pg_pool *pool, int err)
 
     pool->counts.failed_connects++;
     pool->failures++;
-    pool->retry_at = ed_now() + pg_pool_backoff(&pool->handle, pool->failures);
+    pool->retry_at =
+        pg_time_after(ed_now(), pg_pool_backoff(&pool->handle, pool->failures));
     snprintf(pool->why, sizeof pool->why, "%s",
              *detail ? detail : ed_err_text(err));
     if (pool->failures == 1 && err != ED_ECANCELED)
@@ -130,6 +131,7 @@ static int connecting(void *arg)
 
     place->fiber = ed_fiber_self();
     int err = pool->closed ? ED_ECANCELED : with_arena(open_link, place);
+    place->attended = false;
     place->fiber = NULL;
     if (!err && !pool->closed) {
         note_success(place);
@@ -148,6 +150,7 @@ void pg_place_open(struct pg_pool *pool)
     int err = place ? ed_background(connecting, place) : ED_ENOMEM;
 
     if (!err) {
+        place->attended = true;
         pool->references++;
         return;
     }
@@ -163,6 +166,7 @@ static int welcoming(void *arg)
 
     place->fiber = ed_fiber_self();
     int err = pool->closed ? ED_ECANCELED : with_arena(welcome, place);
+    place->attended = false;
     place->fiber = NULL;
     if (err || place->broken || pool->closed)
         pg_place_close(place);
@@ -175,8 +179,10 @@ static int welcoming(void *arg)
 void pg_place_welcome(struct pg_place *place)
 {
     pg_place_hold(place);
-    if (ed_background(welcoming, place))
+    if (ed_background(welcoming, place)) {
         pg_place_retire(place);
-    else
-        place->pool->references++;
+        return;
+    }
+    place->attended = true;
+    place->pool->references++;
 }

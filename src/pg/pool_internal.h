@@ -60,9 +60,10 @@ struct pg_place {
     bool failed;   /* CHECKING, TIDYING: what was sent to it was refused */
     /* TIDYING: a session's traces are to be removed; what was asked for. */
     bool session, rolled_back, was_reset;
-    struct pg_lease *lease; /* HELD by a transaction or session */
-    ed_fiber *fiber;        /* OPENING, or HELD by on_connect: in whose hands */
-    int64_t expires;        /* INT64_MAX: never */
+    struct pg_lease *lease;   /* HELD by a transaction or session */
+    bool attended;            /* a fiber of the pool's has it, or soon will: */
+    ed_fiber *fiber;          /* this one, once it runs */
+    int64_t expires;          /* INT64_MAX: never */
     struct ed_timer patience; /* CHECKING, TIDYING: then it is closed */
 };
 
@@ -207,6 +208,9 @@ void pg_upkeep_retry(struct ed_timer *timer); /* pool->retry */
 
 /* When a link opened now is to be replaced. */
 int64_t pg_upkeep_expiry(struct pg_pool *pool);
+
+/* A point in time; INT64_MAX: never, as for a `time` below 0. */
+int64_t pg_time_after(int64_t from, int64_t time);
 
 /* A number in [0, 1) of the pool's dice. */
 double pg_pool_random(struct pg_pool *pool);

@@ -51,6 +51,8 @@ static void leave_state(struct pg_place *place)
     place->reserved = false;
     if (place->state == PG_CHECKING)
         pool->checking--;
+    if (place->state == PG_CHECKING || place->state == PG_TIDYING)
+        ed_timer_stop(pool->loop, &place->patience);
     if (place->state == PG_OPENING)
         pool->opening--;
     else
@@ -79,8 +81,6 @@ void pg_place_close(struct pg_place *place)
 
     leave_state(place);
     place->state = PG_CLOSED;
-    if (pool->loop)
-        ed_timer_stop(pool->loop, &place->patience);
     /* Ends calls under way, which look at the place. */
     if (place->link)
         pg_link_close(place->link);
@@ -90,7 +90,6 @@ void pg_place_close(struct pg_place *place)
 
 void pg_place_idle(struct pg_place *place)
 {
-    ed_timer_stop(place->pool->loop, &place->patience);
     enter_state(place, PG_IDLE);
     if (place->pool->waiting || place->outdated)
         pg_pool_move(place->pool);
@@ -156,7 +155,8 @@ int pg_place_post(struct pg_place *place, const char *sql)
 /* Bounds what is asked of a link that nobody waits for. */
 static int be_patient(struct pg_place *place, int64_t time)
 {
-    return ed_timer_start(place->pool->loop, &place->patience, ed_now() + time);
+    return ed_timer_start(place->pool->loop, &place->patience,
+                          pg_time_after(ed_now(), time));
 }
 
 /* ---- checking ---- */

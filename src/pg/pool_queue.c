@@ -181,10 +181,11 @@ static void answer(struct pg_want *want, int err)
 static int arm_impatience(struct pg_pool *pool)
 {
     struct ed_list *first = ed_list_first(&pool->queue);
-    int64_t at;
+    int64_t at = INT64_MAX;
 
-    if (!first || pool->max_wait < 0 ||
-        __builtin_add_overflow(want_of(first)->since, pool->max_wait, &at))
+    if (first)
+        at = pg_time_after(want_of(first)->since, pool->max_wait);
+    if (at == INT64_MAX)
         return 0;
     return ed_timer_start(pool->loop, &pool->impatience, at);
 }

@@ -22,29 +22,30 @@ double pg_pool_random(struct pg_pool *pool)
     return (double)(pool->dice >> 11) / (double)(1ull << 53);
 }
 
+int64_t pg_time_after(int64_t from, int64_t time)
+{
+    int64_t at;
+
+    return time < 0 || __builtin_add_overflow(from, time, &at) ? INT64_MAX : at;
+}
+
 int64_t pg_upkeep_expiry(struct pg_pool *pool)
 {
     double part = 1 + LIFETIME_JITTER * (2 * pg_pool_random(pool) - 1);
-    int64_t at;
 
-    if (pool->lifetime < 0 || pool->lifetime > INT64_MAX / 2 ||
-        __builtin_add_overflow(ed_now(),
-                               (int64_t)((double)pool->lifetime * part), &at))
+    if (pool->lifetime > INT64_MAX / 2)
         return INT64_MAX;
-    return at;
+    return pg_time_after(ed_now(), (int64_t)((double)pool->lifetime * part));
 }
 
 /* When an idle link is no longer worth keeping. */
 static int64_t idle_until(const struct pg_place *place)
 {
     const struct pg_pool *pool = place->pool;
-    int64_t at;
 
-    if (pool->idle_time < 0 || pool->open <= pool->min ||
-        __builtin_add_overflow(pg_link_idle_since(place->link), pool->idle_time,
-                               &at))
+    if (pool->open <= pool->min)
         return INT64_MAX;
-    return at;
+    return pg_time_after(pg_link_idle_since(place->link), pool->idle_time);
 }
 
 static int64_t due(const struct pg_place *place)
@@ -111,18 +112,14 @@ void pg_upkeep_due(struct ed_timer *timer)
     look_after(pool);
     /* A link that is idle later than it was when this looked is due later; one
      * that was in use then may be due any time. */
-    if (pool->idle_time >= 0 && pool->open > pool->min)
-        arm(pool, ed_now() + pool->idle_time);
+    if (pool->open > pool->min)
+        arm(pool, pg_time_after(ed_now(), pool->idle_time));
 }
 
 void pg_upkeep_arm(struct pg_pool *pool)
 {
-    int64_t at = INT64_MAX;
-
-    if (pool->idle_time >= 0 && pool->open > pool->min &&
-        __builtin_add_overflow(ed_now(), pool->idle_time, &at))
-        at = INT64_MAX;
-    arm(pool, at);
+    if (pool->open > pool->min)
+        arm(pool, pg_time_after(ed_now(), pool->idle_time));
     ed_list_each (node, &pool->idle)
         arm(pool, ED_CONTAINER(node, struct pg_place, node)->expires);
 }

@@ -402,8 +402,11 @@ struct fault_proxy *fault_proxy_start(const char *listen, const char *target)
 
 static void stop_listening(struct fault_proxy *p)
 {
-    if (p->listener >= 0)
-        close(p->listener);
+    if (p->listener < 0)
+        return;
+    /* The thread that polls it keeps it open until it looks again. */
+    shutdown(p->listener, SHUT_RDWR);
+    close(p->listener);
     p->listener = -1;
 }
 

@@ -1,6 +1,6 @@
 /* Stacks: their size, their guard, and having no more of them. */
 #include "../../fiber_test.h"
-#include "core/runtime.h"
+#include "core/loop_internal.h"
 #include "outside.h"
 
 #include <fcntl.h>
@@ -89,6 +89,61 @@ static void a_stack_has_the_size_asked_for(void **state)
     assert_int_equal(fiber_test_failures, 0);
 }
 
+enum { CROWD = 1000, CROWD_BYTES = 64 * 1024 };
+
+static long resident_pages(void)
+{
+    long total = 0, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+
+    if (!f || fscanf(f, "%ld %ld", &total, &resident) != 2)
+        resident = -1;
+    if (f)
+        fclose(f);
+    return resident;
+}
+
+static int give_back_in_parts(void *arg)
+{
+    size_t bytes = CROWD_BYTES;
+    (void)arg;
+    {
+        ed_scope(s);
+        for (int i = 0; i < CROWD; i++)
+            ed_go(s, use_stack, &bytes);
+        check_int(ed_wait(s), 0);
+    }
+    ed_loop *loop = ed_loop_current();
+    long before = resident_pages();
+    unsigned parts = 1;
+    while (ed_stacks_trim(loop))
+        check(++parts < CROWD);
+    check(parts > 4);
+    check(!ed_stacks_trim(loop)); /* there is nothing left to give back */
+    long given = before - resident_pages();
+    check_(given > CROWD / 2 * (CROWD_BYTES / 4096), "%ld pages given back",
+           given);
+
+    /* They serve again, from wherever the giving back has stopped. */
+    ed_scope(again);
+    for (int i = 0; i < CROWD; i++)
+        ed_go(again, use_stack, &bytes);
+    check_int(ed_wait(again), 0);
+    ed_stacks_trim(loop);
+    return use_stacks(&bytes);
+}
+
+static void memory_of_unused_stacks_is_given_back_in_parts(void **state)
+{
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    skip(); /* what a sanitizer keeps is not given back */
+#endif
+    fiber_test_failures = 0;
+    assert_int_equal(ed_run(give_back_in_parts, NULL), 0);
+    assert_int_equal(fiber_test_failures, 0);
+}
+
 static int touch_guard(void *arg)
 {
     (void)arg;
@@ -118,6 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_memory_for_a_stack_is_a_failure_of_the_scope),
         cmocka_unit_test(a_stack_has_the_size_asked_for),
+        cmocka_unit_test(memory_of_unused_stacks_is_given_back_in_parts),
         cmocka_unit_test(below_a_stack_is_a_guard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -136,6 +136,20 @@ POOL_TEST(what_on_connect_set_is_set_again)
     ed_pg_free(db);
 }
 
+POOL_TEST(a_pool_may_be_freed_while_on_connect_is_called_again)
+{
+    for (int us = 0; us < 3000; us += 100) {
+        ed_pg *db = ed_pg_new(.dsn = pg_server_dsn(server), .max = 1,
+                              .on_connect = on_connect);
+        {
+            ed_pg_session(session, db);
+            check_int(find_int(session, "select 1"), 1);
+        }
+        ed_sleep(us * ED_US);
+        ed_pg_free(db);
+    }
+}
+
 POOL_TEST(a_session_that_was_not_used_takes_nothing)
 {
     ed_pg *db = new_pool();
@@ -199,6 +213,7 @@ int main(void)
         cmocka_unit_test(prepared_statements_stay),
         cmocka_unit_test(a_transaction_left_open_by_hand_is_rolled_back),
         cmocka_unit_test(what_on_connect_set_is_set_again),
+        cmocka_unit_test(a_pool_may_be_freed_while_on_connect_is_called_again),
         cmocka_unit_test(a_session_that_was_not_used_takes_nothing),
         cmocka_unit_test(a_deadline_in_a_session_ends_the_statement_alone),
         cmocka_unit_test(a_session_is_lost_with_its_connection),
