@@ -93,7 +93,7 @@ static ed_redis *new_client(struct redis_topology *topology,
 
     if (!client)
         return NULL;
-    client->base.ops = &client_ops;
+    client->base = (ed_redis){.ops = &client_ops};
     client->pool = new_pool(topology, options);
     if (client->pool)
         return &client->base;
@@ -116,9 +116,23 @@ ed_redis *ed_redis_new_with(const struct ed_redis_options *given)
     return db;
 }
 
+void redis_place_use(ed_redis *db)
+{
+    db->users++;
+}
+
+void redis_place_leave(ed_redis *db)
+{
+    if (!--db->users && db->freed)
+        db->ops->free(db);
+}
+
 void ed_redis_free(ed_redis *db)
 {
-    if (db && db->ops->free)
+    if (!db || !db->ops->free)
+        return;
+    db->freed = true;
+    if (!db->users)
         db->ops->free(db);
 }
 

@@ -39,7 +39,15 @@ struct redis_place_ops {
 
 struct ed_redis {
     const struct redis_place_ops *ops;
+    unsigned users; /* see redis_place_use() */
+    bool freed;     /* as soon as there are none */
 };
+
+/* Something in the background that may be in the midst of using it, and knows
+ * only later that it should not: ed_redis_free() frees it when the last of such
+ * has left. */
+void redis_place_use(ed_redis *db);
+void redis_place_leave(ed_redis *db);
 
 /* Checks that the request makes sense there, runs it, and gives the reply, as
  * ed_redis_cmd(). Suspends. */
