@@ -36,6 +36,12 @@ static void client_release(ed_redis *db, struct redis_link *link, bool keep)
     redis_pool_release(pool_of(db), link, keep);
 }
 
+static void client_heed(ed_redis *db, struct redis_link *link,
+                        const struct redis_call *call)
+{
+    redis_pool_heed(pool_of(db), link, call);
+}
+
 static int client_open(ed_redis *db, struct redis_link **out,
                        const struct redis_link_options *options)
 {
@@ -63,6 +69,7 @@ static const struct redis_place_ops client_ops = {
     .run = client_run,
     .hold = client_hold,
     .release = client_release,
+    .heed = client_heed,
     .open = client_open,
     .free = client_free,
     .ready = client_ready,

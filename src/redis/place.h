@@ -23,6 +23,10 @@ struct redis_place_ops {
     int (*hold)(ed_redis *db, const struct redis_request *hint,
                 struct redis_link **out);
     void (*release)(ed_redis *db, struct redis_link *link, bool keep);
+    /* A command of a session was refused: perhaps the server is not the one
+     * wanted any more. */
+    void (*heed)(ed_redis *db, struct redis_link *link,
+                 const struct redis_call *call);
     /* Opens a connection beyond those that are counted, for subscribers. NULL:
      * there are none of it. Suspends; as redis_link_open(). */
     int (*open)(ed_redis *db, struct redis_link **out,
