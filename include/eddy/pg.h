@@ -285,8 +285,9 @@ struct ed_pg_store {
  *
  * In a transaction it is a savepoint; options are then ED_EUSAGE at its first
  * statement, and so are more than 16 in each other, a second one beside one
- * that is open, and a statement of the fiber that has a stream or copy open. While one is open the outer may still be used; but as it is the
- * same connection, what is done there belongs to the savepoint as well.
+ * that is open, and a statement of the fiber that has a stream or copy open.
+ * While one is open the outer may still be used; but as it is the same
+ * connection, what is done there belongs to the savepoint as well.
  *
  * Statements of one transaction run in the order they are made, be it by
  * several fibers; one that fails makes those after it fail with ED_ESQL until
