@@ -181,10 +181,13 @@ struct ed_pg_query_options {
  *
  * Suspends. Returns 0, or
  *   ED_EUSAGE      a name is missing, unknown or unclear, or the text holds
- *                  several statements; found before anything is sent
+ *                  several statements; found before anything is sent. On a
+ *                  pool also: it began a transaction, which is rolled back
  *   ED_EDATABASE   no connection: the server is down, or refuses us
  *   ED_EOVERLOAD   too many wait, or waited too long, for a connection
- *   ED_EUNCERTAIN  the connection broke: it may have been done, or not
+ *   ED_EUNCERTAIN  the connection broke: it may have been done, or not; or a
+ *                  CALL or DO, which may commit on its way, was hit by the
+ *                  cancel of another
  *   ED_ECONSTRAINT, ED_EVALUE, ED_ESERIAL, ED_EFORBIDDEN, ED_EBADREQ,
  *   ED_ETIMEOUT, ED_ESQL
  *                  the server refused it; which SQLSTATE is which: docs/pg.md
@@ -281,14 +284,15 @@ struct ed_pg_store {
  *     return ed_pg_commit(tx);
  *
  * In a transaction it is a savepoint; options are then ED_EUSAGE at its first
- * statement, and so are more than 16 in each other, or a second one beside one
- * that is open. While one is open the outer may still be used; but as it is the
- * same connection, what is done there belongs to the savepoint as well.
+ * statement, and so are more than 16 in each other, a second one beside one
+ * that is open, and a statement of the fiber that has a stream or copy open.
+ * While one is open the outer may still be used; but as it is the same
+ * connection, what is done there belongs to the savepoint as well.
  *
  * Statements of one transaction run in the order they are made, be it by
  * several fibers; one that fails makes those after it fail with ED_ESQL until
  * it is rolled back to a savepoint or ended. So does one that was given up, for
- * being cancelled or late.
+ * being cancelled or late, and a COMMIT or ROLLBACK by hand.
  *
  * A connection is taken, and the transaction begun, with the first statement,
  * whose errors may be those of either. Declaring does not suspend; nor does

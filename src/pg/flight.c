@@ -147,6 +147,10 @@ static void call_failed(const struct pg_link *link, const struct pg_step *step,
         step->kind == PG_STEP_PRELUDE ? NULL : call->statement;
     call->trouble = (uint8_t)trouble_of(link, step, result);
     call->err = pg_error_code(diag(result, PG_DIAG_SQLSTATE));
+    if (call->trouble == PG_TROUBLE_CANCELLED && call->statement->commits) {
+        call->trouble = PG_TROUBLE_NONE;
+        call->err = ED_EUNCERTAIN;
+    }
     call->rows = NULL;
     call->affected = 0;
     if (call->abandoned || !call->arena)
@@ -228,6 +232,13 @@ static bool begins(PGresult *result)
 {
     const char *tag = PQcmdStatus(result);
     return !strcmp(tag, "BEGIN") || !strcmp(tag, "START TRANSACTION");
+}
+
+/* DISCARD ALL, DEALLOCATE ALL: the program's wish, and no mishap. */
+static bool drops_names(PGresult *result)
+{
+    const char *tag = PQcmdStatus(result);
+    return !strcmp(tag, "DISCARD ALL") || !strcmp(tag, "DEALLOCATE ALL");
 }
 
 static int64_t count_of(PGresult *result)
@@ -385,9 +396,13 @@ static void step_done(struct pg_link *link, const struct pg_step *step,
 {
     if (step->kind == PG_STEP_RUN)
         call_answered(link, step->call, result);
-    if (PQresultStatus(result) == PGRES_COMMAND_OK && begins(result)) {
+    if (PQresultStatus(result) != PGRES_COMMAND_OK)
+        return;
+    if (drops_names(result))
+        forget_names(link);
+    if (begins(result)) {
         link->in_transaction = true;
-        if (step->kind == PG_STEP_PRELUDE)
+        if (step->call)
             step->call->began = true;
     }
 }
@@ -397,7 +412,7 @@ static void refuse_copy(struct pg_link *link, const struct pg_step *step)
     static const char why[] = "COPY is not for queries";
     if (step->call) {
         step->call->err = ED_EUSAGE;
-        strcpy(step->call->why, why);
+        memcpy(step->call->why, why, sizeof why);
     }
     pg_link_break(link, why);
 }
@@ -512,7 +527,7 @@ void pg_flight_lost(struct pg_link *link)
     link->load = link->batch = 0;
     while ((call = take_call(&over))) {
         if (call->fate != PG_DONE)
-            strcpy(call->why, link->why);
+            memcpy(call->why, link->why, sizeof call->why);
         pg_call_end(call, call->fate);
     }
 }

@@ -13,8 +13,10 @@ int pg_hold(struct pg_held *held, ed_pg *db)
 {
     *held = (struct pg_held){.db = db};
     int err = pg_lease(db, &held->link);
-    if (err)
+    if (err) {
+        (void)pg_error_set(NULL); /* it said nothing to this */
         return err;
+    }
     err = pg_link_take_over(held->link, &held->conn);
     if (err) {
         held->conn = NULL;

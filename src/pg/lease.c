@@ -101,8 +101,8 @@ static int check_level(const struct pg_lease *lease)
         return ed_fail(ED_EUSAGE, "the %s has ended", noun(lease));
     if (lease->state == PG_FAILED)
         return ed_fail(ED_ESQL,
-                       "the %s could not be begun, or a statement in it was"
-                       " given up; it will be rolled back",
+                       "the %s could not be begun, has ended by hand, or a"
+                       " statement in it was given up; it is rolled back",
                        noun(lease));
     if (outer && outer->inner && outer->inner != lease)
         return ed_fail(ED_EUSAGE, "another %s in the same %s is open",
@@ -160,12 +160,16 @@ static bool drained(const struct pg_lease *root)
 
 static int wait_turn(struct pg_lease *root)
 {
+    if (root->holder == ed_fiber_self())
+        return ed_fail(ED_EUSAGE, "a stream or copy of this fiber, open in the"
+                                  " same transaction or session, comes before");
     return ed_waitq_wait(&root->turn, "a PostgreSQL transaction", NULL);
 }
 
 static void give_turn(struct pg_lease *root)
 {
     root->busy = false;
+    root->holder = NULL;
     pg_lease_stirred(root);
 }
 
@@ -299,9 +303,9 @@ static int begin_outer(struct pg_lease *lease, struct pg_place *place)
     return err;
 }
 
-/* If the server is in no transaction after one was begun, it was not, and what
- * follows must not be run. */
-static void note_begun(struct pg_lease *lease, const struct pg_lease *root)
+/* If the server is in no transaction where it should be in one, that was not
+ * begun, or the program ended it by hand: what follows must not be run. */
+static void note_outside(struct pg_lease *lease, const struct pg_lease *root)
 {
     if (root->place->broken || pg_link_load(root->place->link) ||
         pg_link_state(root->place->link) != PQTRANS_IDLE)
@@ -344,8 +348,9 @@ static int send_and_wait(struct pg_place *place, struct pg_call *call,
 
 /* A statement was given up: whether it is run, nobody knows, so what was meant
  * to follow it must not be. */
-static void note_given_up(struct pg_lease *lease)
+static void note_given_up(struct pg_lease *lease, struct pg_lease *root)
 {
+    root->used = true;
     if (lease->handle.kind == PG_TRANSACTION)
         lease->state = PG_FAILED;
 }
@@ -367,9 +372,9 @@ static int run_ready(struct pg_lease *lease, struct pg_lease *root,
     if (begins && sent)
         note_open(lease);
     if (sent && err)
-        note_given_up(lease);
-    else if (begins && sent)
-        note_begun(lease, root);
+        note_given_up(lease, root);
+    else if (sent)
+        note_outside(lease, root);
     if (begins)
         give_turn(root);
     return err;
@@ -596,7 +601,7 @@ static int begin_alone(struct pg_lease *lease, struct pg_lease *root)
     if (err)
         return err;
     root->busy = false;
-    note_begun(lease, root);
+    note_outside(lease, root);
     return check(lease, root);
 }
 
@@ -612,6 +617,7 @@ static int lease_own(struct pg_lease *lease, struct pg_link **out)
     if (err)
         return err;
     root->used = true;
+    root->holder = ed_fiber_self();
     *out = root->place->link;
     return 0;
 }
@@ -635,7 +641,10 @@ void pg_unlease(ed_pg *db, struct pg_link *link)
         return;
     }
     struct pg_lease *lease = pg_lease_of(db);
+    struct pg_lease *root = outermost(lease);
     if (!pg_link_open_for_calls(link))
-        note_given_up(lease); /* what was done on it, before its end */
-    give_turn(outermost(lease));
+        note_given_up(lease, root); /* what was done on it, before its end */
+    else
+        note_outside(lease, root);
+    give_turn(root);
 }

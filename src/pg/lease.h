@@ -36,7 +36,8 @@ struct pg_lease {
                      it could not be when it ended; PG_NO_UNDO: none */
     bool busy;    /* one fiber has it to itself: takes a connection, begins a
                      level, ends one, streams */
-    bool used;    /* some statement has been run */
+    bool used;    /* some statement has been run, or may have been */
+    ed_fiber *holder; /* busy: has the link for a stream or a copy; or NULL */
     struct pg_place *place;
     struct ed_waitq turn; /* fibers that wait for it to be of use */
 };

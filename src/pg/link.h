@@ -97,7 +97,7 @@ struct pg_call {
     struct pg_plan *plan;
     bool abandoned;
     bool learns;         /* its result tells the types of its plan's */
-    bool began;          /* its prelude has begun a transaction */
+    bool began;          /* it, or its prelude, has begun a transaction */
     bool alone;          /* was aborted by a neighbour: shares no sync again */
     uint8_t heals;       /* how often a mishap with it was made good */
     uint8_t trouble;     /* enum pg_trouble, flight.h */

@@ -231,6 +231,9 @@ static int get_ready(struct many *m, ed_pg *db, const char *sql, size_t width)
                                &m->statement);
     if (err)
         return err;
+    err = pg_statement_check_single(m->statement);
+    if (err)
+        return err;
     size_t needed = m->statement->sql->param_count;
     if (width != needed)
         return ed_fail(ED_EUSAGE,
@@ -249,7 +252,9 @@ int ed_pg_exec_many(ed_pg *db, const char *sql, size_t width, size_t count,
 {
     struct many m = {0};
     int err = get_ready(&m, db, sql, width);
-    if (!err)
+    if (err)
+        (void)pg_error_set(NULL);
+    else
         err = run(&m, count, next, arg);
     pg_let_go(&m.held);
     if (m.statement)

@@ -37,20 +37,11 @@ static int bind(struct bound *b, const struct ed_pg_param *params)
     return err;
 }
 
-static int check_single(const struct pg_statement *statement)
-{
-    if (!statement->sql->several)
-        return 0;
-    return ed_fail(
-        ED_EUSAGE,
-        "several statements in one text: ed_pg_script() is for them");
-}
-
 /* On success the caller releases *out. */
 static int run_bound(ed_pg *db, struct bound *b,
                      const struct ed_pg_param *params, struct pg_call **out)
 {
-    int err = check_single(b->job.statement);
+    int err = pg_statement_check_single(b->job.statement);
 
     if (!err)
         err = bind(b, params);

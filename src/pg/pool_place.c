@@ -252,6 +252,15 @@ void pg_place_give_back(struct pg_place *place, bool session)
 
 /* ---- what links tell ---- */
 
+/* A statement that began a transaction may have come among others. */
+static void be_idle(struct pg_place *place)
+{
+    if (pg_link_state(place->link) == PQTRANS_IDLE)
+        pg_place_idle(place);
+    else
+        pg_place_give_back(place, false);
+}
+
 static void room(struct pg_link *link)
 {
     struct pg_place *place = pg_link_info(link)->user;
@@ -259,7 +268,7 @@ static void room(struct pg_link *link)
     switch (place->state) {
     case PG_SHARED:
         if (quiet(place))
-            pg_place_idle(place);
+            be_idle(place);
         else if (place->pool->waiting)
             pg_pool_move(place->pool);
         return;

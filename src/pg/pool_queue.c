@@ -60,7 +60,8 @@ static struct pg_place *find_idle(struct pg_pool *pool)
 static bool has_room(const struct pg_place *place, unsigned load)
 {
     return load < place->pool->pipeline && !place->reserved &&
-           !place->outdated && pg_link_open_for_calls(place->link);
+           !place->outdated && pg_link_open_for_calls(place->link) &&
+           pg_link_state(place->link) == PQTRANS_IDLE;
 }
 
 /* The link to share: one that gets on, and of these the least loaded. NULL when

@@ -38,6 +38,16 @@ int pg_call_outcome(const struct pg_call *call)
     return ed_fail(call->err, "%s", call->why);
 }
 
+/* Who begins a transaction on a pool does not get it: the connection is others'
+ * as well. */
+static int check_none_begun(const struct pg_call *call)
+{
+    if (!call->began)
+        return 0;
+    return ed_fail(ED_EUSAGE, "a transaction of its own is begun by "
+                              "ed_pg_transaction(): this one is rolled back");
+}
+
 /* Whether a call that a lost connection took along goes on. */
 static bool may_go_on(const struct pg_call *call)
 {
@@ -70,6 +80,8 @@ int pg_pool_run(struct pg_pool *pool, const struct pg_job *job,
         int err = pg_pool_call(pool, call);
         if (!err && call->fate == PG_DONE) {
             err = pg_call_outcome(call);
+            if (!err)
+                err = check_none_begun(call);
             *out = call;
             if (err)
                 pg_call_release(call);

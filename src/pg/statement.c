@@ -13,9 +13,11 @@
 #include "net/crypto.h"
 #include "pg/link.h"
 #include <eddy/fiber.h>
+#include <ctype.h>
 #include <eddy/pg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
     /* Statements kept by text, for each that a link may have prepared: texts
@@ -115,6 +117,41 @@ static struct pg_statement *find(struct pg_statements *table,
 
 /* ---- statements ---- */
 
+/* Behind the comment that stands at p; p, if there is none. The text is known
+ * to be well formed. */
+static const char *skip_comment(const char *p)
+{
+    if (p[0] == '-' && p[1] == '-')
+        return p + strcspn(p, "\r\n");
+    if (p[0] != '/' || p[1] != '*')
+        return p;
+    unsigned depth = 0; /* they nest */
+    do {
+        bool opens = p[0] == '/' && p[1] == '*';
+        bool closes = p[0] == '*' && p[1] == '/';
+        depth += opens;
+        depth -= closes;
+        p += opens || closes ? 2 : 1;
+    } while (depth);
+    return p;
+}
+
+static bool begins_with(const char *p, const char *word)
+{
+    size_t len = strlen(word);
+    return !strncasecmp(p, word, len) && (unsigned char)p[len] < 0x80 &&
+           !isalnum((unsigned char)p[len]) && p[len] != '_';
+}
+
+static bool commits(const char *p)
+{
+    for (const char *from = NULL; p != from;) {
+        from = p;
+        p = skip_comment(p + strspn(p, " \t\r\n\f\v"));
+    }
+    return begins_with(p, "call") || begins_with(p, "do");
+}
+
 static int make(struct ed_bytes source, uint64_t hash,
                 struct pg_statement **out)
 {
@@ -138,6 +175,7 @@ static int make(struct ed_bytes source, uint64_t hash,
         free(s);
         return err;
     }
+    s->commits = commits(text);
     *out = s;
     return 0;
 }
@@ -179,6 +217,15 @@ void pg_statement_release(struct pg_statement *s)
     }
     ed_sql_free(s->sql);
     free(s);
+}
+
+int pg_statement_check_single(const struct pg_statement *s)
+{
+    if (!s->sql->several)
+        return 0;
+    return ed_fail(
+        ED_EUSAGE,
+        "several statements in one text: ed_pg_script() is for them");
 }
 
 char *pg_statement_text(const struct pg_statement *s, char *out, size_t size)

@@ -41,6 +41,7 @@ struct pg_statement {
     struct ed_bytes source;      /* as the program wrote it; NUL-terminated */
     uint64_t hash;
     struct ed_sql *sql;
+    bool commits; /* CALL, DO: may do so on the way, and fail after it */
     struct pg_plan *plans; /* nearly always one */
     struct pg_call *spare; /* calls of it that ended, for its next ones */
     unsigned spare_count;
@@ -78,6 +79,9 @@ void pg_statements_free(struct pg_statements *table);
 ED_CHECK int pg_statement_get(struct pg_statements *table, const char *sql,
                               struct pg_statement **out);
 void pg_statement_release(struct pg_statement *statement);
+
+/* 0, or ED_EUSAGE with ed_error(): the text holds several. */
+ED_CHECK int pg_statement_check_single(const struct pg_statement *statement);
 
 /* The plan for such parameters; a null fits any type. It lives as long as the
  * statement. 0 or ED_ENOMEM. */

@@ -62,7 +62,9 @@ static int encode(const struct pg_statement *statement, struct pg_params *out,
         calloc(statement->sql->param_count + 1, sizeof *values);
     if (!values)
         return ED_ENOMEM;
-    int err = pg_statement_bind(statement, params, values, &options);
+    int err = pg_statement_check_single(statement);
+    if (!err)
+        err = pg_statement_bind(statement, params, values, &options);
     if (!err)
         err = pg_encode(out, values, statement->sql->param_count);
     free(values);
@@ -75,7 +77,9 @@ static int begin(struct stream *s, ed_pg *db, const struct ed_pg_param *params)
 {
     struct pg_params encoded = {0};
     int err = encode(s->statement, &encoded, params);
-    if (!err)
+    if (err)
+        (void)pg_error_set(NULL);
+    else
         err = pg_hold(&s->held, db);
     if (!err)
         err = send_statement(s, &encoded);
@@ -105,6 +109,7 @@ int ed_pg_stream_(ed_pg *db, ed_rows **rows, const char *sql,
     int err = pg_statement_get(pg_pool_statements(pg_pool_of(db)), sql,
                                &s->statement);
     if (err) {
+        (void)pg_error_set(NULL);
         free(s);
         return err;
     }

@@ -166,9 +166,13 @@ static int check_in_step(struct pg_link *link)
         return err;
     bool answered = PQresultStatus(result) == PGRES_EMPTY_QUERY;
     PQclear(result);
-    if (answered)
-        err = pg_link_result(link, &result);
-    return !answered || result ? ED_EPROTO : err;
+    if (!answered)
+        return ED_EPROTO;
+    err = pg_link_result(link, &result);
+    if (err || !result)
+        return err;
+    PQclear(result);
+    return ED_EPROTO;
 }
 
 static int drop_copy_in(struct pg_link *link)

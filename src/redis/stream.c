@@ -11,6 +11,7 @@
 #include "base/options.h"
 #include <eddy/clock.h>
 #include <eddy/log.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -217,9 +218,8 @@ static int claim(ed_redis_stream *s, ed_redis_reply **reply,
                  struct ed_bytes count)
 {
     char idle[24];
-    snprintf(
-        idle, sizeof idle, "%lld",
-        (long long)(s->claim_after / ED_MS + (s->claim_after % ED_MS > 0)));
+    int64_t ms = s->claim_after / ED_MS + (s->claim_after % ED_MS > 0);
+    snprintf(idle, sizeof idle, "%" PRId64, ms);
     const struct ed_bytes argv[] = {
         ED_BYTES("XAUTOCLAIM"), ed_bytes(s->key),
         ed_bytes(s->group),     ed_bytes(s->consumer),

@@ -300,6 +300,8 @@ static void acquaint(struct redis_server *const *servers, unsigned count)
 void redis_server_cluster(struct redis_server *const *servers, unsigned count,
                           unsigned masters)
 {
+    if (!masters)
+        server_process_fail(NULL, "a cluster without masters");
     for (unsigned i = 0; i < masters; i++)
         must(servers[i],
              order(servers[i], "CLUSTER ADDSLOTSRANGE %u %u",

@@ -119,7 +119,7 @@ POOL_TEST(a_statement_that_is_refused_gives_no_stream)
     check(!rows);
     check_text(ed_pg_error()->sqlstate, "42P01");
     check_int(ed_pg_stream(db, &rows, "select :x::int"), ED_EUSAGE);
-    check_int(ed_pg_stream(db, &rows, "select 1; select 2"), ED_ESQL);
+    check_int(ed_pg_stream(db, &rows, "select 1; select 2"), ED_EUSAGE);
     check_int(ed_pg_stream(db, &rows, "copy pg_type to stdout"), ED_EUSAGE);
     check_int(ed_pg_stream(db, &rows, "copy pg_type from stdin"), ED_EUSAGE);
     check_clean(db);

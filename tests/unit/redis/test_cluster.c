@@ -60,7 +60,8 @@ static int owner_of(unsigned slot)
 {
     for (int i = 0; i < NODES; i++) {
         if (redis_server_pid(nodes[i]) && strstr(ask(i, "ROLE"), "master") &&
-            atoi(ask(i, "CLUSTER COUNTKEYSINSLOT %u", slot)) > 0)
+            (int)strtol(ask(i, "CLUSTER COUNTKEYSINSLOT %u", slot), NULL, 10) >
+                0)
             return i;
     }
     return -1;
@@ -80,7 +81,7 @@ REDIS_TEST(keys_go_to_the_nodes_that_have_their_slots)
         check_int(n, i);
     }
     for (int i = 0; i < MASTERS; i++)
-        check(atoi(ask(i, "DBSIZE")) > 20);
+        check((int)strtol(ask(i, "DBSIZE"), NULL, 10) > 20);
     must(db, &reply, "PING");
     check_text(ed_redis_text(reply), "PONG");
     check_int(ed_redis_cmd(db, &reply, "MGET key:1 key:2"), ED_EREDIS);

@@ -21,7 +21,7 @@ static void publish(const char *what)
     char command[200];
 
     snprintf(command, sizeof command, "PUBLISH %s", what);
-    while (atoi(redis_server_ask(server, command)) == 0)
+    while ((int)strtol(redis_server_ask(server, command), NULL, 10) == 0)
         ed_sleep(10 * ED_MS);
 }
 
@@ -319,7 +319,7 @@ REDIS_TEST(between_two_marks_of_200_kills_nothing_is_missing)
             gaps++;
             continue;
         }
-        int n = atoi(m.payload.ptr);
+        int n = (int)strtol(m.payload.ptr, NULL, 10);
         check_(n == last + 1 || (after_gap && n > last),
                "%d follows %d, %s a mark", n, last,
                after_gap ? "behind" : "without");
@@ -331,7 +331,8 @@ REDIS_TEST(between_two_marks_of_200_kills_nothing_is_missing)
     check(gaps > 100);
     check(heard > 200);
     must(db, NULL, "PUBLISH news 1000000");
-    while (!ed_redis_next_message(sub, &m) && atoi(m.payload.ptr) != 1000000)
+    while (!ed_redis_next_message(sub, &m) &&
+           (int)strtol(m.payload.ptr, NULL, 10) != 1000000)
         continue;
     ed_redis_sub_close(sub);
     ed_redis_free(db);

@@ -17,11 +17,11 @@ static void add(ed_redis *db, int n)
     must(db, NULL, "XADD orders * n %d", n);
 }
 
-#define check_entry(stream, number)                            \
-    do {                                                       \
-        struct ed_redis_entry e_;                              \
-        if (check_int(ed_redis_stream_next((stream), &e_), 0)) \
-            check_int(atoi(field(&e_, "n")), (number));        \
+#define check_entry(stream, number)                                      \
+    do {                                                                 \
+        struct ed_redis_entry e_;                                        \
+        if (check_int(ed_redis_stream_next((stream), &e_), 0))           \
+            check_int((int)strtol(field(&e_, "n"), NULL, 10), (number)); \
     } while (0)
 
 REDIS_TEST(entries_come_in_order_from_where_one_begins)
@@ -158,7 +158,7 @@ REDIS_TEST(what_a_consumer_keeps_too_long_is_claimed)
               0);
     for (int i = 0; i < 5; i++) {
         if (check_int(ed_redis_stream_next(heir, &e), 0)) {
-            check_int(atoi(field(&e, "n")), i);
+            check_int((int)strtol(field(&e, "n"), NULL, 10), i);
             check(e.again);
             check_int(ed_redis_stream_ack(heir, e.id), 0);
         }
@@ -238,7 +238,7 @@ REDIS_TEST(a_busy_stream_does_not_keep_from_claiming)
         add(db, i);
         if (!check_int(ed_redis_stream_next(heir, &e), 0))
             break;
-        claimed = e.again && atoi(field(&e, "n")) == 0;
+        claimed = e.again && (int)strtol(field(&e, "n"), NULL, 10) == 0;
         check_int(ed_redis_stream_ack(heir, e.id), 0);
         ed_sleep(ED_MS);
     }
@@ -294,7 +294,7 @@ static int read_all(void *arg)
         int err = ed_redis_stream_next(r->stream, &e);
         if (err)
             return err;
-        check_int(atoi(field(&e, "n")), i);
+        check_int((int)strtol(field(&e, "n"), NULL, 10), i);
         if (!r->shared)
             continue;
         do
