@@ -55,7 +55,9 @@ struct ed_redis_stream_options {
     /* Entries that another consumer, perhaps gone, has kept for so long are
      * taken over; 0: never. */
     int64_t claim_after;
-    unsigned batch; /* entries asked for at once; 100 */
+    /* Entries asked for at once; 100. Fewer when so many are longer than the
+     * client's max_reply. */
+    unsigned batch;
 };
 
 /*
@@ -75,6 +77,8 @@ ED_API ED_CHECK int ed_redis_stream_open_with(
  * Waits for the next entry; one fiber at a time. Suspends. Returns 0, or
  *   ED_EREDIS     the server refuses: the key is no stream, the group is gone;
  *                 ed_error() has its words
+ *   ED_ELIMIT     one entry alone is longer than the client's max_reply
+ *   ED_EUSAGE     another fiber waits already
  *   ED_ECANCELED, ED_ETIMEOUT, ED_ENOMEM   nothing is lost: call it again
  */
 ED_API ED_CHECK int ed_redis_stream_next(ed_redis_stream *stream,

@@ -26,5 +26,6 @@ int64_t ed_backoff(unsigned failures, int64_t first, int64_t longest)
     }
     if (failures > 1 || pause > longest)
         pause = longest;
-    return pause / 2 + (int64_t)(chance() * (double)(pause - pause / 2));
+    int64_t half = pause / 2;
+    return half + (int64_t)(chance() * (double)(pause - half));
 }

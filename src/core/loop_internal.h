@@ -37,7 +37,7 @@ struct ed_stacks {
     size_t stack_bytes; /* of one, guard included */
     ed_fiber *free;     /* last in, first out: warm in the cache */
     size_t free_count;
-    ed_fiber *trim_next; /* of the free; NULL: from the first that is cold */
+    ed_fiber *trim_next;   /* of the free; NULL: from the first that is cold */
     struct ed_slab *slabs; /* newest first; all but it are used up */
     size_t slab_left;      /* stacks never used yet in the newest */
     size_t next_slab_stacks;

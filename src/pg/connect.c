@@ -234,7 +234,7 @@ static const char *settings_of(PGconn *conn, bool read_only, char out[256])
                                    needed[i].parameter, needed[i].value);
     }
     if (read_only)
-        strcpy(out + len, "set default_transaction_read_only to on;");
+        sprintf(out + len, "set default_transaction_read_only to on;");
     return out;
 }
 

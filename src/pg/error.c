@@ -105,7 +105,7 @@ struct ed_pg_error *pg_error_of(ed_arena *arena, const PGresult *result,
     };
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     if (state && strlen(state) < sizeof k->error.sqlstate)
-        strcpy(k->error.sqlstate, state);
+        memcpy(k->error.sqlstate, state, strlen(state) + 1);
     if (statement) {
         char text[STATEMENT_SHOWN];
         k->statement = ed_arena_copy(

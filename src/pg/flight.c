@@ -412,7 +412,7 @@ static void refuse_copy(struct pg_link *link, const struct pg_step *step)
     static const char why[] = "COPY is not for queries";
     if (step->call) {
         step->call->err = ED_EUSAGE;
-        strcpy(step->call->why, why);
+        memcpy(step->call->why, why, sizeof why);
     }
     pg_link_break(link, why);
 }
@@ -527,7 +527,7 @@ void pg_flight_lost(struct pg_link *link)
     link->load = link->batch = 0;
     while ((call = take_call(&over))) {
         if (call->fate != PG_DONE)
-            strcpy(call->why, link->why);
+            memcpy(call->why, link->why, sizeof call->why);
         pg_call_end(call, call->fate);
     }
 }

@@ -346,7 +346,7 @@ static struct channel *find_or_add(struct ed_pg_listener *l, const char *name)
     c = calloc(1, sizeof *c);
     if (!c)
         return NULL;
-    strcpy(c->name, name);
+    memcpy(c->name, name, strlen(name) + 1);
     ed_list_add_back(&l->channels, &c->node);
     return c;
 }

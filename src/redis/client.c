@@ -36,6 +36,12 @@ static void client_release(ed_redis *db, struct redis_link *link, bool keep)
     redis_pool_release(pool_of(db), link, keep);
 }
 
+static void client_heed(ed_redis *db, struct redis_link *link,
+                        const struct redis_call *call)
+{
+    redis_pool_heed(pool_of(db), link, call);
+}
+
 static int client_open(ed_redis *db, struct redis_link **out,
                        const struct redis_link_options *options)
 {
@@ -63,6 +69,7 @@ static const struct redis_place_ops client_ops = {
     .run = client_run,
     .hold = client_hold,
     .release = client_release,
+    .heed = client_heed,
     .open = client_open,
     .free = client_free,
     .ready = client_ready,
@@ -93,7 +100,7 @@ static ed_redis *new_client(struct redis_topology *topology,
 
     if (!client)
         return NULL;
-    client->base.ops = &client_ops;
+    client->base = (ed_redis){.ops = &client_ops};
     client->pool = new_pool(topology, options);
     if (client->pool)
         return &client->base;
@@ -116,9 +123,23 @@ ed_redis *ed_redis_new_with(const struct ed_redis_options *given)
     return db;
 }
 
+void redis_place_use(ed_redis *db)
+{
+    db->users++;
+}
+
+void redis_place_leave(ed_redis *db)
+{
+    if (!--db->users && db->freed)
+        db->ops->free(db);
+}
+
 void ed_redis_free(ed_redis *db)
 {
-    if (db && db->ops->free)
+    if (!db || !db->ops->free)
+        return;
+    db->freed = true;
+    if (!db->users)
         db->ops->free(db);
 }
 

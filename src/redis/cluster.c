@@ -13,6 +13,7 @@
 #include "base/backoff.h"
 #include "redis/cluster_map.h"
 #include "redis/keys.h"
+#include "redis/redirect.h"
 #include <eddy/log.h>
 #include <eddy/sync.h>
 #include <stdlib.h>
@@ -216,37 +217,6 @@ static void note(struct verdict *verdict, const char *words)
     verdict->words[REDIS_WORDS - 1] = '\0';
 }
 
-/* "MOVED 3999 127.0.0.1:6381": a node with that slot; an address without a host
- * is that of who says so. */
-static int follow(struct cluster *c, const char *words,
-                  const struct cluster_node *from, struct cluster_node **out)
-{
-    struct ed_bytes rest = ed_bytes(words);
-    struct ed_buf address = {0};
-    int64_t slot;
-
-    ed_bytes_cut(&rest, ' ');
-    if (ed_bytes_int(ed_bytes_cut(&rest, ' '), &slot) || slot < 0 ||
-        slot >= REDIS_SLOTS || !rest.len)
-        return ed_fail(ED_EDATABASE, "Redis at %s: '%.80s' makes no sense",
-                       from->address, words);
-    const char *colon = strrchr(from->address, ':');
-    int host = *rest.ptr == ':' ? (int)(colon - from->address) : 0;
-    int err = ed_buf_addf(&address, "%.*s%.*s", host, from->address,
-                          (int)rest.len, rest.ptr);
-    if (!err)
-        err = cluster_map_node(&c->map, address.ptr, out);
-    ed_buf_free(&address);
-    if (err)
-        return err;
-    if (read_words(words) == MOVED) {
-        c->map.owners[slot] = *out;
-        c->stale = true;
-    }
-    cluster_node_use(*out);
-    return 0;
-}
-
 /* ---- running ---- */
 
 /* What one request goes through. */
@@ -257,6 +227,7 @@ struct errand {
     struct cluster_node *node; /* to send to; in use */
     bool asking;               /* it is a guest there: ASKING goes before */
     struct verdict verdict;
+    int moved;   /* the slot of the last MOVED; -1: none */
     int failure; /* of the last try; 0: the call says */
     void (*each)(struct redis_call *call, const char *refused); /* its own */
     void *context;
@@ -319,16 +290,54 @@ static bool is_sent_on(const struct errand *e)
            (e->verdict.said == ASK && e->request->commands == 1);
 }
 
+static int nonsense(const struct errand *e)
+{
+    return ed_fail(ED_EDATABASE, "Redis at %s: '%.80s' makes no sense",
+                   e->node->address, e->verdict.words);
+}
+
+/* The node that a redirection names. */
+static int find_node(const struct errand *e, const struct redis_redirect *to,
+                     struct cluster_node **out)
+{
+    struct ed_buf address = {0};
+    int err =
+        redis_node_address(&address, to->host, to->port, e->node->address);
+
+    if (!err)
+        err = cluster_map_node(&e->cluster->map, address.ptr, out);
+    ed_buf_free(&address);
+    return err && err != ED_ENOMEM ? nonsense(e) : err;
+}
+
+static void note_moved(struct errand *e, unsigned slot,
+                       struct cluster_node *owner)
+{
+    e->moved = (int)slot;
+    e->cluster->map.owners[slot] = owner;
+    e->cluster->stale = true;
+}
+
 static int go_on(struct errand *e)
 {
+    struct redis_redirect to;
     struct cluster_node *next;
-    int err = follow(e->cluster, e->verdict.words, e->node, &next);
 
+    if (!redis_redirect_read(&to, ed_bytes(e->verdict.words)))
+        return nonsense(e);
+    /* One node after the other would say so for ever. */
+    if (e->request->commands > 1 && e->moved >= 0 && e->moved != (int)to.slot)
+        return ed_fail(ED_EREDIS, "%s: a transaction on keys of several slots",
+                       e->request->command.name);
+    int err = find_node(e, &to, &next);
     if (err)
         return err;
+    if (!to.asking)
+        note_moved(e, to.slot, next);
+    cluster_node_use(next);
     leave_node(e);
     e->node = next;
-    e->asking = e->verdict.said == ASK;
+    e->asking = to.asking;
     return 0;
 }
 
@@ -378,6 +387,7 @@ static int cluster_run(ed_redis *db, const struct redis_request *request,
         .call = call,
         .each = call->each,
         .context = call->context,
+        .moved = -1,
     };
     int err = run_errand(&e);
 
@@ -424,6 +434,15 @@ static void cluster_release(ed_redis *db, struct redis_link *link, bool keep)
         free(lease);
         return;
     }
+}
+
+/* Sessions are not sent on: their next attempt is, by a new map. */
+static void cluster_heed(ed_redis *db, struct redis_link *link,
+                         const struct redis_call *call)
+{
+    (void)link;
+    if (call->err && read_words(call->words) != ALL_WELL)
+        cluster_of(db)->stale = true;
 }
 
 /* Messages of channels reach every node. */
@@ -475,6 +494,7 @@ static const struct redis_place_ops cluster_ops = {
     .run = cluster_run,
     .hold = cluster_hold,
     .release = cluster_release,
+    .heed = cluster_heed,
     .open = cluster_open,
     .free = cluster_free,
     .ready = cluster_ready,

@@ -2,7 +2,11 @@
  * cluster_map.c - which node of a cluster has which slots.
  */
 #include "redis/cluster_map.h"
+#include "redis/redirect.h"
 #include <stdlib.h>
+
+/* Twice what the specification thinks of. */
+enum { MOST_NODES = 2000 };
 
 static struct cluster_node *node_of(struct ed_list *link)
 {
@@ -64,6 +68,8 @@ int cluster_map_node(struct cluster_map *map, const char *address,
             return 0;
         }
     }
+    if (map->count == MOST_NODES)
+        return ED_EPROTO;
     struct cluster_node *node = calloc(1, sizeof *node + len + 1);
     if (!node)
         return ED_ENOMEM;
@@ -93,42 +99,26 @@ void cluster_node_leave(struct cluster_map *map, struct cluster_node *node)
 
 /* ---- reading the map ---- */
 
-/* The host and port of a node, as ed_connect() wants them. A node that does not
- * know its own name is where it was asked. */
-static int read_address(const ed_redis_reply *node, const char *asked,
-                        struct ed_buf *address)
-{
-    const char *host = ed_redis_text(ed_redis_at(node, 0));
-    const char *colon = strrchr(asked, ':');
-    int64_t port;
-
-    address->len = 0;
-    if (ed_redis_int(ed_redis_at(node, 1), &port) || port < 1 ||
-        port > UINT16_MAX || !colon)
-        return ED_EPROTO;
-    if (!*host || !strcmp(host, "?"))
-        return ed_buf_addf(address, "%.*s:%d", (int)(colon - asked), asked,
-                           (int)port);
-    bool v6 = strchr(host, ':');
-    return ed_buf_addf(address, "%s%s%s:%d", v6 ? "[" : "", host, v6 ? "]" : "",
-                       (int)port);
-}
-
+/* `left` is how many slots no range has named yet. */
 static int read_range(struct cluster_map *map, const ed_redis_reply *range,
-                      const char *asked, struct ed_buf *address)
+                      const char *asked, struct ed_buf *address, int64_t *left)
 {
+    const ed_redis_reply *at = ed_redis_at(range, 2);
     struct cluster_node *node;
-    int64_t first, last;
+    int64_t first, last, port;
 
     if (ed_redis_int(ed_redis_at(range, 0), &first) ||
         ed_redis_int(ed_redis_at(range, 1), &last) || first < 0 ||
-        last < first || last >= REDIS_SLOTS)
+        last < first || last - first >= *left || last >= REDIS_SLOTS ||
+        ed_redis_int(ed_redis_at(at, 1), &port))
         return ED_EPROTO;
-    int err = read_address(ed_redis_at(range, 2), asked, address);
+    int err = redis_node_address(address, ed_redis_bytes(ed_redis_at(at, 0)),
+                                 port, asked);
     if (!err)
         err = cluster_map_node(map, address->ptr, &node);
     if (err)
-        return err;
+        return err == ED_EURL ? ED_EPROTO : err;
+    *left -= last - first + 1;
     for (int64_t slot = first; slot <= last; slot++)
         map->owners[slot] = node;
     return 0;
@@ -162,12 +152,13 @@ int cluster_map_read(struct cluster_map *map, const ed_redis_reply *slots,
 {
     struct ed_buf address = {0};
     size_t count = ed_redis_count(slots);
+    int64_t left = REDIS_SLOTS;
     int err = ed_redis_kind(slots) == ED_REDIS_ARRAY ? 0 : ED_EPROTO;
 
     ed_list_each (link, &map->nodes)
         node_of(link)->listed = false;
     for (size_t i = 0; i < count && !err; i++)
-        err = read_range(map, ed_redis_at(slots, i), asked, &address);
+        err = read_range(map, ed_redis_at(slots, i), asked, &address, &left);
     ed_buf_free(&address);
     drop_unlisted(map);
     return err;

@@ -32,7 +32,7 @@ void cluster_map_init(struct cluster_map *map,
 void cluster_map_free(struct cluster_map *map);
 
 /* The node at an address, made if it is not known, and of the cluster. 0,
- * ED_EURL or ED_ENOMEM. */
+ * ED_EURL, ED_ENOMEM, or ED_EPROTO when there are too many. */
 ED_CHECK int cluster_map_node(struct cluster_map *map, const char *address,
                               struct cluster_node **out);
 

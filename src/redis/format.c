@@ -80,12 +80,17 @@ static int add(struct redis_pieces *p, const char *ptr, size_t len,
 
 enum width { W_INT, W_CHAR, W_SHORT, W_LONG, W_LONG_LONG, W_SIZE };
 
-/* A conversion of printf(), "%-08.3lld", with `lengths` taken out. */
+/* A conversion of printf(), such as "%-8.3f". */
 struct conversion {
-    char fmt[24]; /* for long long, or double */
     enum width width;
     char type;
+    bool plain;   /* a decimal integer, with zeros in front at most */
+    size_t field; /* of a plain one: up to so many characters of them */
+    char fmt[24]; /* of others, for long long or double */
 };
+
+/* No number that is printed plainly is longer. */
+#define PLAIN_MAX 48
 
 static const char *read_width(const char *at, enum width *width)
 {
@@ -103,6 +108,19 @@ static const char *read_width(const char *at, enum width *width)
         return at + (at[1] == 'l' ? 2 : 1);
     }
     return at;
+}
+
+/* "%d", "%lld", "%012u": by far the most frequent ones. */
+static bool is_plain(struct conversion *c, struct ed_bytes flags)
+{
+    int64_t field = 0;
+
+    if (c->type != 'd' && c->type != 'u' && c->type != 'i')
+        return false;
+    if (flags.len && (*flags.ptr != '0' || ed_bytes_int(flags, &field)))
+        return false;
+    c->field = (size_t)field;
+    return field < PLAIN_MAX;
 }
 
 /* Reads what stands behind a '%': where it ends, or NULL when it is none that
@@ -124,8 +142,10 @@ static const char *read_conversion(struct conversion *c, const char *at)
     bool real = !strchr("diouxX", c->type);
     if (real && c->width != W_INT)
         return NULL;
-    snprintf(c->fmt, sizeof(c->fmt), "%%%.*s%s%c", (int)len, at,
-             real ? "" : "ll", c->type);
+    c->plain = is_plain(c, ed_bytes_of(at, len));
+    if (!c->plain)
+        snprintf(c->fmt, sizeof(c->fmt), "%%%.*s%s%c", (int)len, at,
+                 real ? "" : "ll", c->type);
     return type + 1;
 }
 
@@ -180,6 +200,35 @@ static int print(char *out, size_t room, const struct conversion *c,
     return snprintf(out, room, c->fmt, *(const double *)value);
 }
 #pragma GCC diagnostic pop
+
+static int add_plain(struct redis_pieces *p, const struct conversion *c,
+                     struct arguments *args, bool *inside)
+{
+    long long i = c->type == 'u' ? 0 : take_signed(args, c->width);
+    unsigned long long n =
+        c->type == 'u' ? take_unsigned(args, c->width) : (unsigned long long)i;
+    char text[PLAIN_MAX];
+    char *end = text + sizeof(text);
+    char *at = end;
+
+    if (i < 0)
+        n = 0 - n;
+    do
+        *--at = (char)('0' + n % 10);
+    while (n /= 10);
+    while ((size_t)(end - at) + (i < 0) < c->field)
+        *--at = '0';
+    if (i < 0)
+        *--at = '-';
+    size_t len = (size_t)(end - at);
+    int err = p->numbers_cap - p->numbers_len < len ? grow_numbers(p, len) : 0;
+    if (err)
+        return err;
+    memcpy(p->numbers + p->numbers_len, at, len);
+    err = add(p, NULL, len, inside);
+    p->numbers_len += len;
+    return err;
+}
 
 static int add_number(struct redis_pieces *p, const struct conversion *c,
                       struct arguments *args, bool *inside)
@@ -258,7 +307,8 @@ static int convert(struct redis_pieces *p, const char **at,
     if (!end)
         return ed_fail(ED_EUSAGE, "a format of a command has '%%%.4s'", *at);
     *at = end;
-    return add_number(p, &c, args, inside);
+    return c.plain ? add_plain(p, &c, args, inside)
+                   : add_number(p, &c, args, inside);
 }
 
 static int take_apart(struct redis_pieces *p, const char *fmt,

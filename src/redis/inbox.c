@@ -12,6 +12,7 @@ enum {
 struct redis_letter {
     struct ed_list node;
     struct ed_redis_message message;
+    bool gap_behind;
     size_t bytes; /* of all texts, NULs included */
     char texts[];
 };
@@ -65,6 +66,7 @@ static struct redis_letter *write_down(const struct ed_redis_message *message)
         return NULL;
     char *at = letter->texts;
     letter->bytes = bytes;
+    letter->gap_behind = false;
     letter->message = (struct ed_redis_message){
         .channel = copy(&at, message->channel),
         .payload = copy(&at, message->payload),
@@ -90,36 +92,36 @@ void redis_inbox_put(struct redis_inbox *box,
 
 void redis_inbox_gap(struct redis_inbox *box)
 {
-    static const struct ed_redis_message nothing;
     struct ed_list *last = ed_list_last(&box->messages);
 
-    if (last && letter_of(last)->message.gap)
-        return;
-    struct redis_letter *letter = write_down(&nothing);
-    if (!letter) {
-        /* The reader must not miss that something is missing: the last message
-         * makes room for that. */
-        if (last) {
-            letter = letter_of(last);
-            letter->message = (struct ed_redis_message){
-                .gap = true, .channel = ED_BYTES(""), .payload = ED_BYTES("")};
-        }
-        return;
-    }
-    letter->message.gap = true;
-    add(box, letter);
+    if (last)
+        letter_of(last)->gap_behind = true;
+    else
+        box->gap = true;
+}
+
+static bool take_gap(struct redis_inbox *box, struct ed_redis_message *out)
+{
+    if (!box->gap)
+        return false;
+    box->gap = false;
+    *out = (struct ed_redis_message){
+        .gap = true, .channel = ED_BYTES(""), .payload = ED_BYTES("")};
+    return true;
 }
 
 bool redis_inbox_take(struct redis_inbox *box, struct ed_redis_message *out)
 {
+    if (take_gap(box, out))
+        return true;
     struct ed_list *node = ed_list_take(&box->messages);
-
     if (!node)
         return false;
     free(box->taken);
     box->taken = letter_of(node);
     box->count--;
     box->bytes -= box->taken->bytes;
+    box->gap = box->taken->gap_behind;
     *out = box->taken->message;
     return true;
 }

@@ -14,6 +14,7 @@ struct redis_inbox {
     struct ed_list messages;
     size_t count;
     size_t bytes;
+    bool gap; /* before the first message; others stand with messages */
     struct redis_letter *taken; /* the last given, to be freed with the next */
 };
 
@@ -25,7 +26,7 @@ void redis_inbox_free(struct redis_inbox *box);
 void redis_inbox_put(struct redis_inbox *box,
                      const struct ed_redis_message *message);
 
-/* Marks a gap, unless the last one is one. */
+/* Marks a gap; several in a row are one. Needs no memory. */
 void redis_inbox_gap(struct redis_inbox *box);
 
 /* The first message, valid until the next call; false: there is none. */

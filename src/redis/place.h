@@ -23,6 +23,10 @@ struct redis_place_ops {
     int (*hold)(ed_redis *db, const struct redis_request *hint,
                 struct redis_link **out);
     void (*release)(ed_redis *db, struct redis_link *link, bool keep);
+    /* A command of a session was refused: perhaps the server is not the one
+     * wanted any more. */
+    void (*heed)(ed_redis *db, struct redis_link *link,
+                 const struct redis_call *call);
     /* Opens a connection beyond those that are counted, for subscribers. NULL:
      * there are none of it. Suspends; as redis_link_open(). */
     int (*open)(ed_redis *db, struct redis_link **out,
@@ -39,7 +43,15 @@ struct redis_place_ops {
 
 struct ed_redis {
     const struct redis_place_ops *ops;
+    unsigned users; /* see redis_place_use() */
+    bool freed;     /* as soon as there are none */
 };
+
+/* Something in the background that may be in the midst of using it, and knows
+ * only later that it should not: ed_redis_free() frees it when the last of such
+ * has left. */
+void redis_place_use(ed_redis *db);
+void redis_place_leave(ed_redis *db);
 
 /* Checks that the request makes sense there, runs it, and gives the reply, as
  * ed_redis_cmd(). Suspends. */

@@ -166,6 +166,7 @@ void redis_pool_expire(struct redis_pool *pool)
         return;
     while (pool->up)
         retire(pool, pool->links[pool->up - 1]);
+    redis_held_close(&pool->held);
     (void)start_keeper(pool); /* or the next command does */
 }
 
@@ -412,16 +413,22 @@ static int pick(struct redis_pool *pool, struct redis_link **out)
     return 0;
 }
 
-/* A server that was made a replica meanwhile: its name may be another's now. */
-static void heed(struct redis_pool *pool, const struct redis_link *link,
+/* A server that was made a replica meanwhile: its name may be another's now,
+ * unless it was so a moment ago. */
+static bool is_demoted(struct redis_link *link, const struct redis_call *call)
+{
+    return call->err == ED_EDATABASE && !strncmp(call->words, "READONLY", 8) &&
+           ed_now() - redis_link_info(link)->opened_at > ED_S;
+}
+
+/* The link may be gone meanwhile. */
+static void heed(struct redis_pool *pool, struct redis_link *link,
                  const struct redis_call *call)
 {
-    if (call->err != ED_EDATABASE || strncmp(call->words, "READONLY", 8) != 0)
-        return;
     for (unsigned i = 0; i < pool->up; i++) {
         if (pool->links[i] != link)
             continue;
-        if (ed_now() - redis_link_info(pool->links[i])->opened_at > ED_S)
+        if (is_demoted(link, call))
             redis_pool_expire(pool);
         return;
     }
@@ -457,7 +464,17 @@ int redis_pool_hold(struct redis_pool *pool, struct redis_link **out)
 void redis_pool_release(struct redis_pool *pool, struct redis_link *link,
                         bool keep)
 {
-    redis_held_give(&pool->held, link, keep);
+    redis_held_give(&pool->held, link,
+                    keep && !redis_link_info(link)->retiring);
+}
+
+void redis_pool_heed(struct redis_pool *pool, struct redis_link *link,
+                     const struct redis_call *call)
+{
+    if (redis_link_info(link)->retiring || !is_demoted(link, call))
+        return;
+    redis_link_info(link)->retiring = true;
+    redis_pool_expire(pool);
 }
 
 static int run_held(struct redis_pool *pool,
@@ -470,7 +487,10 @@ static int run_held(struct redis_pool *pool,
     if (err)
         return err;
     err = redis_link_call(link, call, redis_request_bytes(request));
-    redis_pool_release(pool, link, !err && call->fate == REDIS_ANSWERED);
+    bool answered = !err && call->fate == REDIS_ANSWERED;
+    if (answered && call->err)
+        redis_pool_heed(pool, link, call);
+    redis_pool_release(pool, link, answered);
     return err;
 }
 

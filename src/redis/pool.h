@@ -55,8 +55,8 @@ ED_CHECK int redis_pool_run(struct redis_pool *pool,
  * ed_redis_ready(). */
 ED_CHECK int redis_pool_ready(struct redis_pool *pool);
 
-/* Has every shared connection replaced, as soon as what was sent on it is
- * answered: the server is not the one wanted any more. Does not suspend. */
+/* Has every connection replaced, shared ones as soon as what was sent on them
+ * is answered: the server is not the one wanted any more. Does not suspend. */
 void redis_pool_expire(struct redis_pool *pool);
 
 /*
@@ -67,6 +67,11 @@ void redis_pool_expire(struct redis_pool *pool);
 ED_CHECK int redis_pool_hold(struct redis_pool *pool, struct redis_link **out);
 void redis_pool_release(struct redis_pool *pool, struct redis_link *link,
                         bool keep);
+
+/* To be told of what was refused on such a connection: a server that was made
+ * a replica is left. */
+void redis_pool_heed(struct redis_pool *pool, struct redis_link *link,
+                     const struct redis_call *call);
 
 /* Opens a connection that is not of the pool: its owner closes it. Suspends; as
  * redis_link_open(). */

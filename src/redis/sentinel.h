@@ -22,6 +22,6 @@ void redis_sentinel_free(void *sentinel);
  *   ED_EDATABASE  nobody knows; ed_error() has the last one's reason
  *   ED_ECANCELED, ED_ETIMEOUT, ED_ENOMEM
  */
-int redis_sentinel_find(void *sentinel, struct redis_target *out);
+int redis_sentinel_find(void *arg, struct redis_target *out);
 
 #endif

@@ -53,8 +53,11 @@ static int session_run(ed_redis *db, const struct redis_request *request,
     note_flags(s, request);
     call->replies = request->commands;
     err = redis_link_call(s->link, call, redis_request_bytes(request));
-    if (!err && call->fate == REDIS_ANSWERED)
+    if (!err && call->fate == REDIS_ANSWERED) {
+        if (call->err)
+            s->of->ops->heed(s->of, s->link, call);
         return 0;
+    }
     s->broken = true;
     return err ? err : redis_call_lost(request, call);
 }

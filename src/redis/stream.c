@@ -11,6 +11,7 @@
 #include "base/options.h"
 #include <eddy/clock.h>
 #include <eddy/log.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -143,7 +144,7 @@ int ed_redis_stream_open_with(ed_redis *db, ed_redis_stream **out,
         return ED_ENOMEM;
     s->db = db;
     s->batch = o.batch ? o.batch : DEFAULT_BATCH;
-    s->claim_after = o.claim_after;
+    s->claim_after = o.group && o.claim_after > 0 ? o.claim_after : 0;
     s->claim_at = ed_now();
     strcpy(s->claim, "0-0");
     s->key = copy(key);
@@ -217,8 +218,8 @@ static int claim(ed_redis_stream *s, ed_redis_reply **reply,
                  struct ed_bytes count)
 {
     char idle[24];
-    snprintf(idle, sizeof idle, "%lld",
-             (long long)((s->claim_after + ED_MS - 1) / ED_MS));
+    int64_t ms = s->claim_after / ED_MS + (s->claim_after % ED_MS > 0);
+    snprintf(idle, sizeof idle, "%" PRId64, ms);
     const struct ed_bytes argv[] = {
         ED_BYTES("XAUTOCLAIM"), ed_bytes(s->key),
         ed_bytes(s->group),     ed_bytes(s->consumer),
@@ -285,21 +286,21 @@ static void move_on(ed_redis_stream *s)
         s->source = NEW;
         break;
     case NEW:
-        if (s->group && s->claim_after && ed_now() >= s->claim_at)
-            s->source = CLAIMED;
         break;
     }
 }
 
-/* The server is not there. What it may have given us in an answer that was
- * lost is ours, and is asked for before what is new. */
+static bool is_time_to_claim(const ed_redis_stream *s)
+{
+    return s->source == NEW && s->claim_after && ed_now() >= s->claim_at;
+}
+
+/* The server is not there. */
 static int pause_and_go_on(ed_redis_stream *s, int why)
 {
     if (!s->failures++)
         ed_log_warn("stream '%.100s' waits for its server: %s", s->key,
                     why == ED_ETIMEOUT ? "it does not answer" : ed_error());
-    if (s->group)
-        s->source = OWN;
     return ed_sleep(ed_backoff(s->failures, FIRST_PAUSE, LONGEST_PAUSE));
 }
 
@@ -309,20 +310,33 @@ static bool worth_waiting(int err)
            err == ED_EOVERLOAD;
 }
 
+/* What to do about an attempt that failed: 0 when the next can be made. */
+static int recover(ed_redis_stream *s, int err)
+{
+    /* What the server gave us in an answer that was lost is ours, and is asked
+     * for before what is new. */
+    if (s->group)
+        s->source = OWN;
+    if (ed_cancelled())
+        return ed_cancelled();
+    if (err == ED_ELIMIT && s->batch > 1) {
+        s->batch /= 2;
+        return 0;
+    }
+    return worth_waiting(err) ? pause_and_go_on(s, err) : err;
+}
+
 static int fetch(ed_redis_stream *s)
 {
     for (;;) {
         s->entries = NULL;
         s->next = 0;
         ed_arena_reset(s->arena);
+        if (is_time_to_claim(s))
+            s->source = CLAIMED;
         int err = ask(s);
-        int left = ed_cancelled();
-        if (left)
-            return left;
-        if (err && !worth_waiting(err))
-            return err;
         if (err) {
-            err = pause_and_go_on(s, err);
+            err = recover(s, err);
             if (err)
                 return err;
             continue;
@@ -336,8 +350,8 @@ static int fetch(ed_redis_stream *s)
 
 /* ---- entries ---- */
 
-/* Whether there is one; one that was deleted while a consumer had it is only
- * a name. */
+/* One that was deleted while a consumer had it is not whole: only a name, or,
+ * of older servers, nothing at all. */
 static int take(ed_redis_stream *s, struct ed_redis_entry *entry, bool *whole)
 {
     const ed_redis_reply *reply = ed_redis_at(s->entries, s->next);
@@ -360,7 +374,7 @@ static int take(ed_redis_stream *s, struct ed_redis_entry *entry, bool *whole)
     };
     *whole = fields && ed_redis_kind(fields) == ED_REDIS_ARRAY;
     s->next++;
-    if (s->source != CLAIMED)
+    if (s->source != CLAIMED && *entry->id)
         snprintf(s->last, sizeof s->last, "%s", entry->id);
     return 0;
 }
@@ -381,8 +395,10 @@ static int next_entry(ed_redis_stream *s, struct ed_redis_entry *entry)
             err = take(s, entry, &whole);
         if (err || whole)
             return err;
-        err = ed_redis_stream_ack(s, entry->id);
-        if (err)
+        /* Nothing is left to be done with it; if that cannot be told now, it
+         * comes, and is passed over, once more. */
+        err = s->group && *entry->id ? ed_redis_stream_ack(s, entry->id) : 0;
+        if (err && (ed_cancelled() || !worth_waiting(err)))
             return err;
     }
 }

@@ -6,6 +6,10 @@
  * keeper, which makes the link, and makes it again. Every SUBSCRIBE,
  * UNSUBSCRIBE and PING is answered once, in order: what was asked and is not
  * answered yet stands in `asks`. What else comes are messages.
+ *
+ * A link that was made again is settled when all channels are agreed to anew.
+ * Messages that come before belong to the gap: its mark is put then, and from
+ * there on nothing is missing.
  */
 #include <eddy/redis_pubsub.h>
 #include "base/backoff.h"
@@ -34,6 +38,8 @@ struct channel {
     enum state state;
     bool agreed_before;
     bool pattern;
+    bool gone;               /* it was left; those who wait for it free it */
+    unsigned waiters;        /* for it to be agreed to */
     char words[REDIS_WORDS]; /* why it was refused */
     size_t len;
     char name[];
@@ -44,6 +50,7 @@ enum asked { SUBSCRIBE, UNSUBSCRIBE, PING };
 struct ask {
     struct ed_list node;
     enum asked asked;
+    bool pattern;
     struct channel *channel; /* NULL: it is gone, or there is none */
 };
 
@@ -53,11 +60,12 @@ struct ed_redis_sub {
     ed_fiber *keeper;        /* NULL: has not run yet, or has ended */
     bool kept;               /* the keeper is, or will be, running */
     bool closed;
-    bool broken;    /* the link is lost */
-    bool connected; /* it was up before: what comes anew has a gap */
-    unsigned failures;
-    unsigned attempts;
-    char why[256]; /* the last attempt failed */
+    bool broken;       /* the link is lost */
+    bool settled;      /* it is what it was before, or shall be */
+    bool listened;     /* to a channel: what another link brings has a gap */
+    unsigned failures; /* of attempts, one after the other */
+    unsigned failed;   /* of all attempts */
+    char why[256];     /* the last one failed, or the link was lost */
 
     struct ed_list channels;
     struct ed_list asks;
@@ -120,8 +128,9 @@ static int ask(ed_redis_sub *sub, enum asked asked, struct channel *channel)
     if (!a)
         return ED_ENOMEM;
     a->asked = asked;
+    a->pattern = channel && channel->pattern;
     a->channel = asked == SUBSCRIBE ? channel : NULL;
-    int err = send_command(sub, commands[asked][channel && channel->pattern],
+    int err = send_command(sub, commands[asked][a->pattern],
                            channel ? ed_bytes_of(channel->name, channel->len)
                                    : ed_bytes(NULL));
     if (err)
@@ -139,26 +148,71 @@ static void forget_asks(ed_redis_sub *sub)
         free(ask_of(node));
 }
 
-/* The oldest thing asked is answered; `words` unless it was agreed to. */
-static void answered(ed_redis_sub *sub, const char *words)
-{
-    struct ed_list *node = ed_list_take(&sub->asks);
-    if (!node)
-        return;
-    struct ask *a = ask_of(node);
-    struct channel *c = a->channel;
+/* ---- what comes ---- */
 
-    free(a);
-    if (c) {
-        c->state = words ? REFUSED : AGREED;
-        c->agreed_before |= !words;
-        snprintf(c->words, sizeof c->words, "%s", words ? words : "");
-        ed_waitq_wake_all(&sub->askers, 0);
-    }
+/* The link is of no use any more; the keeper makes another. */
+static void give_up_link(ed_redis_sub *sub, const char *why)
+{
+    struct ed_list *first = ed_list_first(&sub->channels);
+
+    if (sub->broken)
+        return;
+    sub->broken = true;
+    snprintf(sub->why, sizeof sub->why, "connection lost: %s", why);
+    ed_log_warn("subscriber of '%.60s': %s",
+                first ? channel_of(first)->name : "", sub->why);
     ed_waitq_wake_all(&sub->idle, 0);
 }
 
-/* ---- what comes ---- */
+static void settle_channel(ed_redis_sub *sub, struct channel *c,
+                           const char *refused)
+{
+    c->state = refused ? REFUSED : AGREED;
+    c->agreed_before |= !refused;
+    sub->listened |= !refused;
+    snprintf(c->words, sizeof c->words, "%s", refused ? refused : "");
+    ed_waitq_wake_all(&sub->askers, 0);
+}
+
+/* Whether a reply is the answer to what was asked. */
+static bool fits(const struct ask *a, const ed_redis_reply *reply)
+{
+    static const char *const kinds[][2] = {
+        [SUBSCRIBE] = {"subscribe", "psubscribe"},
+        [UNSUBSCRIBE] = {"unsubscribe", "punsubscribe"},
+        [PING] = {"pong", "pong"},
+    };
+    const struct channel *c = a->channel;
+
+    if (ed_redis_kind(reply) == ED_REDIS_ERROR)
+        return true;
+    /* Of a link without channels. */
+    if (ed_redis_kind(reply) == ED_REDIS_STATUS)
+        return a->asked == PING;
+    return !strcmp(ed_redis_text(ed_redis_at(reply, 0)),
+                   kinds[a->asked][a->pattern]) &&
+           (!c || ed_bytes_equal(ed_redis_bytes(ed_redis_at(reply, 1)),
+                                 ed_bytes_of(c->name, c->len)));
+}
+
+/* The oldest thing asked is answered. */
+static void answered(ed_redis_sub *sub, const ed_redis_reply *reply)
+{
+    struct ed_list *node = ed_list_first(&sub->asks);
+    bool refused = ed_redis_kind(reply) == ED_REDIS_ERROR;
+
+    if (!node || !fits(ask_of(node), reply)) {
+        give_up_link(sub, refused ? ed_redis_text(reply)
+                                  : "a reply to something else");
+        return;
+    }
+    ed_list_remove(node);
+    if (ask_of(node)->channel)
+        settle_channel(sub, ask_of(node)->channel,
+                       refused ? ed_redis_text(reply) : NULL);
+    free(ask_of(node));
+    ed_waitq_wake_all(&sub->idle, 0);
+}
 
 static void wake_reader(ed_redis_sub *sub)
 {
@@ -182,9 +236,21 @@ static void message(ed_redis_sub *sub, const ed_redis_reply *reply,
         m.pattern = ed_redis_bytes(ed_redis_at(reply, i++));
     m.channel = ed_redis_bytes(ed_redis_at(reply, i++));
     m.payload = ed_redis_bytes(ed_redis_at(reply, i));
-    if (!is_wanted(sub, pattern ? m.pattern : m.channel, pattern))
+    if (!sub->settled ||
+        !is_wanted(sub, pattern ? m.pattern : m.channel, pattern))
         return;
     redis_inbox_put(&sub->inbox, &m);
+    wake_reader(sub);
+}
+
+/* One that was too long, or that there was no memory for. */
+static void missed(ed_redis_sub *sub)
+{
+    if (!ed_list_empty(&sub->asks)) {
+        give_up_link(sub, "a reply that could not be read");
+        return;
+    }
+    redis_inbox_gap(&sub->inbox);
     wake_reader(sub);
 }
 
@@ -195,15 +261,13 @@ static void push(struct redis_link *link, const ed_redis_reply *reply)
 
     sub->heard_at = ed_now();
     if (!reply)
-        redis_inbox_gap(&sub->inbox); /* too long a message */
-    else if (ed_redis_kind(reply) == ED_REDIS_ERROR)
-        answered(sub, ed_redis_text(reply));
+        missed(sub);
     else if (!strcmp(kind, "message"))
         message(sub, reply, false);
     else if (!strcmp(kind, "pmessage"))
         message(sub, reply, true);
     else
-        answered(sub, NULL);
+        answered(sub, reply);
     ed_arena_reset(sub->arena);
 }
 
@@ -219,10 +283,7 @@ static void lost(struct redis_link *link, int err, const char *why)
     ed_redis_sub *sub = redis_link_info(link)->user;
 
     (void)err;
-    if (!sub->broken)
-        ed_log_warn("subscriber: %s", why);
-    sub->broken = true;
-    ed_waitq_wake_all(&sub->idle, 0);
+    give_up_link(sub, why);
 }
 
 static const struct redis_link_owner owner = {
@@ -239,29 +300,14 @@ static int connect_once(ed_redis_sub *sub)
     struct redis_link *link;
     int err = sub->db->ops->open(sub->db, &link, &options);
 
-    sub->attempts++;
-    if (!err) {
-        sub->link = link;
-        sub->broken = false;
-        sub->failures = 0;
-        sub->heard_at = ed_now();
-        return 0;
+    if (err) {
+        snprintf(sub->why, sizeof sub->why, "%s", ed_error());
+        return err;
     }
-    sub->failures++;
-    snprintf(sub->why, sizeof sub->why, "%s", ed_error());
-    ed_waitq_wake_all(&sub->askers, 0);
-    return err;
-}
-
-static int resubscribe(ed_redis_sub *sub)
-{
-    ed_list_each (node, &sub->channels) {
-        struct channel *c = channel_of(node);
-        c->state = WANTED;
-        int err = ask(sub, SUBSCRIBE, c);
-        if (err)
-            return err;
-    }
+    sub->link = link;
+    sub->broken = false;
+    sub->settled = !sub->listened;
+    sub->heard_at = ed_now();
     return 0;
 }
 
@@ -280,11 +326,28 @@ static void wait_for_answers(ed_redis_sub *sub)
         int err = wait_at_most(sub, until - ed_now());
         if (ed_cancelled())
             return;
-        if (err) {
-            sub->broken = true;
-            ed_log_warn("subscriber: the server does not answer");
-        }
+        if (err)
+            give_up_link(sub, "the server does not answer");
     }
+}
+
+/* Subscribes to all there are. */
+static void settle(ed_redis_sub *sub)
+{
+    ed_list_each (node, &sub->channels) {
+        channel_of(node)->state = WANTED;
+        if (ask(sub, SUBSCRIBE, channel_of(node)))
+            give_up_link(sub, "no memory");
+    }
+    wait_for_answers(sub);
+    if (sub->broken || ed_cancelled())
+        return;
+    if (!sub->settled) {
+        redis_inbox_gap(&sub->inbox);
+        wake_reader(sub);
+    }
+    sub->settled = true;
+    sub->failures = 0;
 }
 
 /* Until the link breaks. */
@@ -297,28 +360,34 @@ static void keep(ed_redis_sub *sub)
             continue;
         }
         if (ask(sub, PING, NULL))
-            sub->broken = true;
+            give_up_link(sub, "no memory");
         wait_for_answers(sub);
     }
 }
 
+/* Those who wait need not wait for the next attempt. */
+static void note_failure(ed_redis_sub *sub)
+{
+    sub->failures++;
+    sub->failed++;
+    ed_waitq_wake_all(&sub->askers, 0);
+    ed_sleep(ed_backoff(sub->failures, FIRST_PAUSE, LONGEST_PAUSE));
+}
+
 static void live_once(ed_redis_sub *sub)
 {
-    if (connect_once(sub)) {
-        ed_sleep(ed_backoff(sub->failures, FIRST_PAUSE, LONGEST_PAUSE));
-        return;
+    bool well = false;
+
+    if (!connect_once(sub)) {
+        settle(sub);
+        well = !sub->broken;
+        keep(sub);
+        redis_link_close(sub->link, "subscriber closed");
+        sub->link = NULL;
+        forget_asks(sub);
     }
-    if (!resubscribe(sub))
-        wait_for_answers(sub);
-    if (sub->connected) {
-        redis_inbox_gap(&sub->inbox);
-        wake_reader(sub);
-    }
-    sub->connected = true;
-    keep(sub);
-    redis_link_close(sub->link, "subscriber closed");
-    sub->link = NULL;
-    forget_asks(sub);
+    if (!well && !ed_cancelled())
+        note_failure(sub);
 }
 
 static void free_sub(ed_redis_sub *sub)
@@ -336,7 +405,11 @@ static void free_sub(ed_redis_sub *sub)
 static int keeper(void *arg)
 {
     ed_redis_sub *sub = arg;
+    ed_redis *db = sub->db;
+    /* For hooks: the loop's own arena would grow with each attempt. */
+    ed_arena *arena = ed_arena_new(0);
 
+    ed_fiber_use_arena(arena);
     sub->keeper = ed_fiber_self();
     while (!sub->closed && !ed_cancelled())
         live_once(sub);
@@ -344,6 +417,23 @@ static int keeper(void *arg)
     sub->kept = false;
     if (sub->closed)
         free_sub(sub);
+    ed_fiber_use_arena(NULL);
+    ed_arena_free(arena);
+    redis_place_leave(db);
+    return 0;
+}
+
+/* It ends with its loop; there may be another. The client stays until it has
+ * ended, which is later than ed_redis_sub_close(). */
+static int start_keeper(ed_redis_sub *sub)
+{
+    if (sub->kept)
+        return 0;
+    int err = ed_background(keeper, sub);
+    if (err)
+        return err;
+    sub->kept = true;
+    redis_place_use(sub->db);
     return 0;
 }
 
@@ -355,7 +445,8 @@ static int refused(const struct channel *c)
                    c->words);
 }
 
-static int add(ed_redis_sub *sub, const char *name, bool pattern)
+static int add(ed_redis_sub *sub, const char *name, bool pattern,
+               struct channel **out)
 {
     size_t len = strlen(name);
     struct channel *c = calloc(1, sizeof *c + len + 1);
@@ -365,15 +456,15 @@ static int add(ed_redis_sub *sub, const char *name, bool pattern)
     c->pattern = pattern;
     c->len = len;
     memcpy(c->name, name, len);
-    ed_list_add_back(&sub->channels, &c->node);
-    if (!sub->link || sub->broken)
-        return 0; /* the keeper will ask */
-    int err = ask(sub, SUBSCRIBE, c);
+    /* Without a link the keeper will ask. */
+    int err = sub->link && !sub->broken ? ask(sub, SUBSCRIBE, c) : 0;
     if (err) {
-        ed_list_remove(&c->node);
         free(c);
+        return err;
     }
-    return err;
+    ed_list_add_back(&sub->channels, &c->node);
+    *out = c;
+    return 0;
 }
 
 static void drop(ed_redis_sub *sub, struct channel *c)
@@ -385,31 +476,31 @@ static void drop(ed_redis_sub *sub, struct channel *c)
     /* Without memory for that its messages keep coming, and are dropped only
      * while something else is asked: the link is made anew instead. */
     if (sub->link && !sub->broken && c->state != REFUSED &&
-        ask(sub, UNSUBSCRIBE, c)) {
-        sub->broken = true;
-        ed_waitq_wake_all(&sub->idle, 0);
-    }
+        ask(sub, UNSUBSCRIBE, c))
+        give_up_link(sub, "no memory");
     ed_list_remove(&c->node);
-    free(c);
+    c->gone = true;
+    if (c->waiters)
+        ed_waitq_wake_all(&sub->askers, 0);
+    else
+        free(c);
 }
 
-/* Waits until the server has agreed, or an attempt made since has failed. The
- * channel is looked up each time: another fiber may have left it meanwhile. */
-static int wait_until_agreed(ed_redis_sub *sub, const char *name, bool pattern)
+/* Waits until the server has agreed, or an attempt made since has failed. */
+static int wait_until_agreed(ed_redis_sub *sub, const struct channel *c)
 {
-    unsigned attempts = sub->attempts;
+    unsigned failed = sub->failed;
 
     for (;;) {
-        const struct channel *c = find(sub, ed_bytes(name), pattern);
-        if (!c)
-            return ed_fail(ED_ECLOSED, "'%.60s' was unsubscribed", name);
+        if (c->gone)
+            return ed_fail(ED_ECLOSED, "'%.60s' was unsubscribed", c->name);
         if (c->state == REFUSED)
             return refused(c);
-        if (c->state == AGREED)
+        if (c->state == AGREED || c->agreed_before)
             return 0;
-        if (!sub->link && sub->failures && sub->attempts != attempts)
-            return ed_fail(ED_EDATABASE, "subscribe to '%.60s': %.160s", name,
-                           sub->why);
+        if (!sub->link && sub->failed != failed)
+            return ed_fail(ED_EDATABASE, "subscribe to '%.60s': %.160s",
+                           c->name, sub->why);
         int err = ed_waitq_wait(&sub->askers, "a channel", NULL);
         if (err)
             return err;
@@ -419,13 +510,21 @@ static int wait_until_agreed(ed_redis_sub *sub, const char *name, bool pattern)
 static int subscribe(ed_redis_sub *sub, const char *name, bool pattern)
 {
     struct channel *c = find(sub, ed_bytes(name), pattern);
-    int err = c ? 0 : add(sub, name, pattern);
+    int err = start_keeper(sub);
 
+    if (!err && !c)
+        err = add(sub, name, pattern, &c);
     if (err)
         return err;
-    err = wait_until_agreed(sub, name, pattern);
-    c = find(sub, ed_bytes(name), pattern);
-    if (err && c)
+    c->waiters++;
+    err = wait_until_agreed(sub, c);
+    c->waiters--;
+    /* Others may wait for it, too, or have it already. */
+    if (c->waiters)
+        return err;
+    if (c->gone)
+        free(c);
+    else if (err && !c->agreed_before)
         drop(sub, c);
     return err;
 }
@@ -434,6 +533,8 @@ static int open_sub(ed_redis *db, ed_redis_sub **out, const char *name,
                     bool pattern)
 {
     *out = NULL;
+    if (!ed_in_fiber())
+        return ED_EUSAGE;
     if (!db->ops->open)
         return ed_fail(ED_EUSAGE, "only a client can have subscribers");
     ed_redis_sub *sub = calloc(1, sizeof *sub);
@@ -444,10 +545,7 @@ static int open_sub(ed_redis *db, ed_redis_sub **out, const char *name,
     ed_list_init(&sub->asks);
     redis_inbox_init(&sub->inbox);
     sub->arena = ed_arena_new(0);
-    int err = sub->arena ? ed_background(keeper, sub) : ED_ENOMEM;
-    sub->kept = !err;
-    if (!err)
-        err = subscribe(sub, name, pattern);
+    int err = sub->arena ? subscribe(sub, name, pattern) : ED_ENOMEM;
     if (err)
         ed_redis_sub_close(sub);
     else
@@ -525,6 +623,8 @@ int ed_redis_next_message(ed_redis_sub *sub, struct ed_redis_message *out)
 {
     int err = ed_checkpoint();
 
+    if (!err)
+        err = start_keeper(sub);
     if (err)
         return err;
     if (sub->reading)

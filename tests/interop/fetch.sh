@@ -348,7 +348,7 @@ wrong '--json takes no value' --json=3 http://127.0.0.1:1/
 wrong '-o needs a value' http://127.0.0.1:1/ -o
 wrong '--header no is not "NAME: VALUE"' -H no http://127.0.0.1:1/
 wrong '--form no is not NAME=VALUE' -F no http://127.0.0.1:1/
-wrong '--user no is not NAME:PASSWORD' -u no http://127.0.0.1:1/
+wrong '--user wants NAME:PASSWORD' -u no http://127.0.0.1:1/
 wrong '-d, -F and -T exclude each other' -d a -T b http://127.0.0.1:1/
 wrong "'G T' is no method" -X 'G T' http://127.0.0.1:1/
 wrong 'a range is' -r no http://127.0.0.1:1/

@@ -83,14 +83,14 @@ static void parse(union address *a, const char *text)
     if (!strncmp(text, "unix:", 5)) {
         a->un.sun_family = AF_UNIX;
         DO(strlen(text + 5) < sizeof(a->un.sun_path));
-        strcpy(a->un.sun_path, text + 5);
+        memcpy(a->un.sun_path, text + 5, strlen(text + 5));
         return;
     }
     const char *colon = strchr(text, ':');
     DO(colon && !strncmp(text, "127.0.0.1", (size_t)(colon - text)));
     a->in.sin_family = AF_INET;
     a->in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    a->in.sin_port = htons((uint16_t)atoi(colon + 1));
+    a->in.sin_port = htons((uint16_t)(int)strtol(colon + 1, NULL, 10));
 }
 
 static int open_socket(const union address *a)
@@ -402,8 +402,11 @@ struct fault_proxy *fault_proxy_start(const char *listen, const char *target)
 
 static void stop_listening(struct fault_proxy *p)
 {
-    if (p->listener >= 0)
-        close(p->listener);
+    if (p->listener < 0)
+        return;
+    /* The thread that polls it keeps it open until it looks again. */
+    shutdown(p->listener, SHUT_RDWR);
+    close(p->listener);
     p->listener = -1;
 }
 

@@ -13,7 +13,9 @@
 #include <libpq-fe.h>
 #include <signal.h>
 #include <stdio.h>
+#include <spawn.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/shm.h>
@@ -91,12 +93,14 @@ static void init_data(struct pg_server *s)
 /* As ourselves: root may read what the build directory's owner may. */
 static void copy_folder(const char *from, const char *to)
 {
-    char command[1024];
+    char *const argv[] = {"cp",         "-a",       "--reflink=auto",
+                          (char *)from, (char *)to, NULL};
+    pid_t pid;
+    int status;
 
-    snprintf(command, sizeof(command), "cp -a --reflink=auto '%s' '%s'", from,
-             to);
-    if (system(command) != 0)
-        server_process_fail(NULL, "%s failed", command);
+    if (posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ) ||
+        waitpid(pid, &status, 0) != pid || status)
+        server_process_fail(NULL, "cp -a %s %s failed", from, to);
 }
 
 /* Keeps what initdb made for the next time. It appears as a whole or not. */
@@ -162,11 +166,15 @@ static bool pid_file_line(const struct server_process *process, int number,
 static void clear_remains(const struct server_process *process)
 {
     char line[128], path[SERVER_PATH + 32];
-    int id;
 
-    if (pid_file_line(process, PID_FILE_SHARED_MEMORY, line, sizeof(line)) &&
-        sscanf(line, "%*d %d", &id) == 1)
-        shmctl(id, IPC_RMID, NULL);
+    /* A key and an identifier. */
+    if (pid_file_line(process, PID_FILE_SHARED_MEMORY, line, sizeof(line))) {
+        char *id = line, *end;
+        (void)strtoul(line, &id, 10);
+        int number = (int)strtol(id, &end, 10);
+        if (end != id)
+            shmctl(number, IPC_RMID, NULL);
+    }
     snprintf(path, sizeof(path), "%s/data/postmaster.pid", process->folder);
     unlink(path);
 }

@@ -286,6 +286,8 @@ void redis_server_cluster(struct redis_server *const *servers, unsigned count,
 {
     char known[64];
 
+    if (!masters)
+        server_process_fail(NULL, "a cluster without masters");
     for (unsigned i = 0; i < masters; i++)
         must(servers[i],
              order(servers[i], "CLUSTER ADDSLOTSRANGE %u %u",

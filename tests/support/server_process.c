@@ -93,8 +93,8 @@ static pid_t parent_of(pid_t pid)
     /* The name is in parentheses and may have some itself. */
     if (fgets(line, sizeof(line), file)) {
         char *end = strrchr(line, ')');
-        if (!end || sscanf(end, ") %*c %d", &parent) != 1)
-            parent = 0;
+        /* ") S PARENT" */
+        parent = end && strlen(end) > 4 ? (int)strtol(end + 4, NULL, 10) : 0;
     }
     fclose(file);
     return parent;
@@ -109,7 +109,7 @@ static unsigned children_of(pid_t parent, pid_t *list, unsigned room)
     if (!proc)
         server_process_fail(NULL, "/proc is needed: %s", strerror(errno));
     while ((entry = readdir(proc)) && count < room) {
-        pid_t pid = atoi(entry->d_name);
+        pid_t pid = (int)strtol(entry->d_name, NULL, 10);
         if (pid > 0 && parent_of(pid) == parent)
             list[count++] = pid;
     }

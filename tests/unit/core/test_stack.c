@@ -93,14 +93,15 @@ enum { CROWD = 1000, CROWD_BYTES = 64 * 1024 };
 
 static long resident_pages(void)
 {
-    long total = 0, resident = 0;
+    char line[128] = "", *rest = line;
     FILE *f = fopen("/proc/self/statm", "re");
 
-    if (!f || fscanf(f, "%ld %ld", &total, &resident) != 2)
-        resident = -1;
-    if (f)
+    if (f) {
+        check(fgets(line, sizeof line, f) != NULL);
         fclose(f);
-    return resident;
+    }
+    (void)strtol(line, &rest, 10); /* of the address space */
+    return strtol(rest, NULL, 10);
 }
 
 static int give_back_in_parts(void *arg)

@@ -49,9 +49,11 @@ static int pool_test_body_(void *arg)
 /* How many clients the server has besides the one that asks. */
 static inline int connections_at_server(void)
 {
-    return atoi(pg_server_psql(
-        server, "select count(*) from pg_stat_activity where backend_type ="
-                " 'client backend' and pid <> pg_backend_pid()"));
+    return (int)strtol(
+        pg_server_psql(
+            server, "select count(*) from pg_stat_activity where backend_type ="
+                    " 'client backend' and pid <> pg_backend_pid()"),
+        NULL, 10);
 }
 
 /* A server notices a little later that somebody has gone. */

@@ -138,7 +138,7 @@ POOL_TEST(notifications_are_heard)
               500);
     for (int i = 1; i <= 500; i++) {
         check_int(ed_pg_next_notification(l, &n), 0);
-        check(!n.gap && atoi(n.payload.ptr) == i);
+        check(!n.gap && (int)strtol(n.payload.ptr, NULL, 10) == i);
     }
     ed_pg_free(db);
 }

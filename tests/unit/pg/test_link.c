@@ -90,9 +90,10 @@ LINK_TEST(neighbours_of_a_failed_call_are_run_again_unseen)
 
 static unsigned plans_on_server(struct pg_link *link)
 {
-    return (unsigned)atoi(ask(link,
-                              "select count(*) from pg_prepared_statements "
-                              "where name like 'ed\\_%'"));
+    return (unsigned)(int)strtol(
+        ask(link, "select count(*) from pg_prepared_statements "
+                  "where name like 'ed\\_%'"),
+        NULL, 10);
 }
 
 LINK_TEST(a_plan_is_prepared_once)
@@ -490,7 +491,7 @@ LINK_TEST(a_cancelled_call_that_does_not_end_costs_its_link)
     struct wait w[2];
     if (!link)
         return;
-    pid_t backend = atoi(ask(link, "select pg_backend_pid()"));
+    pid_t backend = (int)strtol(ask(link, "select pg_backend_pid()"), NULL, 10);
     SEND(link, &w[0], "select pg_sleep(30)");
     SEND(link, &w[1], "select 1");
     check_int(ed_sleep(10 * ED_MS), 0);

@@ -306,9 +306,9 @@ POOL_TEST(one_idle_for_long_is_asked_for_a_sign_of_life)
 /* A process that is stopped is as silent as a host that is gone. */
 static void signal_backends(const char *pids, int signal)
 {
-    char *end;
-    for (long pid = strtol(pids, &end, 10); pid;
-         pid = strtol(pids = end, &end, 10))
+    char *rest = (char *)pids;
+    long pid;
+    while ((pid = strtol(rest, &rest, 10)))
         check_int(kill((pid_t)pid, signal), 0);
 }
 

@@ -60,7 +60,8 @@ static int owner_of(unsigned slot)
 {
     for (int i = 0; i < NODES; i++) {
         if (redis_server_pid(nodes[i]) && strstr(ask(i, "ROLE"), "master") &&
-            atoi(ask(i, "CLUSTER COUNTKEYSINSLOT %u", slot)) > 0)
+            (int)strtol(ask(i, "CLUSTER COUNTKEYSINSLOT %u", slot), NULL, 10) >
+                0)
             return i;
     }
     return -1;
@@ -80,7 +81,7 @@ REDIS_TEST(keys_go_to_the_nodes_that_have_their_slots)
         check_int(n, i);
     }
     for (int i = 0; i < MASTERS; i++)
-        check(atoi(ask(i, "DBSIZE")) > 20);
+        check((int)strtol(ask(i, "DBSIZE"), NULL, 10) > 20);
     must(db, &reply, "PING");
     check_text(ed_redis_text(reply), "PONG");
     check_int(ed_redis_cmd(db, &reply, "MGET key:1 key:2"), ED_EREDIS);
@@ -181,6 +182,45 @@ REDIS_TEST(a_key_that_moved_before_its_slot_is_asked_for_there)
     ed_redis_free(db);
 }
 
+/* Two keys of different nodes: each would send it to the other. */
+REDIS_TEST(a_transaction_across_slots_is_told_at_once)
+{
+    ed_redis *db = cluster_client();
+    int64_t began = ed_now();
+    int refused = 0;
+
+    for (int i = 0; i < 20; i++) {
+        ed_redis_multi(tx, db);
+        must(tx, NULL, "SET across:%d 1", i);
+        must(tx, NULL, "SET other:%d 1", i);
+        int err = ed_redis_exec(tx, NULL);
+        check_(err == ED_EREDIS, "%d: %s", err, ed_error());
+        refused += strstr(ed_error(), "several slots") != NULL;
+    }
+    check(refused > 0);
+    check(ed_now() - began < 2 * ED_S);
+    ed_redis_free(db);
+}
+
+REDIS_TEST(a_session_goes_to_where_a_slot_moved_the_next_time)
+{
+    ed_redis *db = cluster_client();
+    int err = 0;
+
+    must(db, NULL, "SET sought 1");
+    move_slot("sought", false);
+    for (int i = 0; i < 10; i++) {
+        ed_redis_session(s, db);
+        err = ed_redis_cmd(s, NULL, "WATCH sought");
+        if (!err)
+            break;
+        check_error("MOVED");
+        ed_sleep(50 * ED_MS);
+    }
+    check_int(err, 0);
+    ed_redis_free(db);
+}
+
 REDIS_TEST(channels_are_heard_whichever_node_they_are_published_to)
 {
     ed_redis *db = cluster_client();
@@ -233,6 +273,8 @@ int main(void)
         cmocka_unit_test(transactions_scripts_and_sessions_work_by_their_keys),
         cmocka_unit_test(a_slot_that_moved_is_followed_unseen),
         cmocka_unit_test(a_key_that_moved_before_its_slot_is_asked_for_there),
+        cmocka_unit_test(a_transaction_across_slots_is_told_at_once),
+        cmocka_unit_test(a_session_goes_to_where_a_slot_moved_the_next_time),
         cmocka_unit_test(
             channels_are_heard_whichever_node_they_are_published_to),
         cmocka_unit_test(a_cluster_that_is_not_there_is_told),

@@ -362,6 +362,33 @@ REDIS_TEST(a_script_in_a_transaction_needs_not_be_known)
     ed_redis_free(db);
 }
 
+REDIS_TEST(connections_to_a_server_made_a_replica_are_not_kept)
+{
+    ed_redis *db = client();
+    struct ed_redis_counts counts;
+
+    must(db, NULL, "BLPOP none 0.01");
+    ed_sleep(1100 * ED_MS); /* a young one may well be to the right server */
+    redis_server_ask(server, "REPLICAOF 127.0.0.1 1");
+    check_int(ed_redis_cmd(db, NULL, "BLPOP none 0.01"), ED_EDATABASE);
+    check_error("READONLY");
+    ed_redis_counts(db, &counts);
+    check_int(counts.held, 0);
+    redis_server_ask(server, "REPLICAOF NO ONE");
+    must(db, NULL, "BLPOP none 0.01");
+    {
+        ed_redis_session(s, db);
+        ed_sleep(1100 * ED_MS);
+        must(s, NULL, "GET a");
+        redis_server_ask(server, "REPLICAOF 127.0.0.1 1");
+        check_int(ed_redis_cmd(s, NULL, "SET a b"), ED_EDATABASE);
+        redis_server_ask(server, "REPLICAOF NO ONE");
+    }
+    ed_redis_counts(db, &counts);
+    check_int(counts.held, 0);
+    ed_redis_free(db);
+}
+
 int main(void)
 {
     return REDIS_TESTS(
@@ -384,5 +411,6 @@ int main(void)
         cmocka_unit_test(a_session_ends_with_its_connection),
         cmocka_unit_test(a_session_within_a_session_is_refused),
         cmocka_unit_test(a_script_is_sent_once_and_then_by_its_digest),
-        cmocka_unit_test(a_script_in_a_transaction_needs_not_be_known));
+        cmocka_unit_test(a_script_in_a_transaction_needs_not_be_known),
+        cmocka_unit_test(connections_to_a_server_made_a_replica_are_not_kept));
 }

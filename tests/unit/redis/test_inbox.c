@@ -64,7 +64,7 @@ static void what_does_not_fit_is_marked_once_and_where_it_was(void **state)
     }
     for (int i = 0; i < 10000; i++) {
         assert_true(redis_inbox_take(&box, &m));
-        assert_int_equal(atoi(m.payload.ptr), i);
+        assert_int_equal((int)strtol(m.payload.ptr, NULL, 10), i);
         assert_false(m.gap);
     }
     put(&box, "later");

@@ -2,6 +2,7 @@
  * Messages of channels, whatever becomes of the connection.
  */
 #include "redis_test.h"
+#include <eddy/future.h>
 #include <eddy/redis_pubsub.h>
 #include <stdlib.h>
 
@@ -20,7 +21,7 @@ static void publish(const char *what)
     char command[200];
 
     snprintf(command, sizeof command, "PUBLISH %s", what);
-    while (atoi(redis_server_ask(server, command)) == 0)
+    while ((int)strtol(redis_server_ask(server, command), NULL, 10) == 0)
         ed_sleep(10 * ED_MS);
 }
 
@@ -180,6 +181,210 @@ REDIS_TEST(a_deadline_ends_subscribing)
     ed_redis_free(db);
 }
 
+REDIS_TEST(a_client_can_go_right_after_its_subscriber)
+{
+    ed_redis *db = client();
+
+    /* The subscriber is introducing itself. */
+    redis_server_ask(server, "CLIENT PAUSE 100 ALL");
+    check_int(ed_with_timeout(20 * ED_MS, subscribe_late, db), ED_ETIMEOUT);
+    ed_redis_free(db);
+    ed_sleep(10 * ED_MS);
+}
+
+static int join_weather(void *sub)
+{
+    return ed_redis_subscribe_also(sub, "weather");
+}
+
+REDIS_TEST(who_gives_up_waiting_leaves_the_channel_to_others)
+{
+    ed_redis *db = client();
+    ed_redis_sub *sub = NULL;
+
+    if (!check_int(ed_redis_subscribe(db, &sub, "news"), 0))
+        return;
+    redis_server_ask(server, "CLIENT PAUSE 200 ALL");
+    ed_future patient = {0};
+    ed_scope(s);
+    ed_go_future(s, &patient, join_weather, sub);
+    check_int(ed_with_timeout(50 * ED_MS, join_weather, sub), ED_ETIMEOUT);
+    check_int(ed_future_wait(&patient, NULL), 0);
+    must(db, NULL, "PUBLISH weather sun");
+    check_message(sub, "weather", "sun");
+    ed_redis_sub_close(sub);
+    ed_redis_free(db);
+}
+
+REDIS_TEST(a_channel_left_while_another_waits_for_it_is_told)
+{
+    ed_redis *db = client();
+    ed_redis_sub *sub = NULL;
+
+    if (!check_int(ed_redis_subscribe(db, &sub, "news"), 0))
+        return;
+    redis_server_ask(server, "CLIENT PAUSE 300 ALL");
+    ed_future waiting = {0};
+    ed_scope(s);
+    ed_go_future(s, &waiting, join_weather, sub);
+    ed_sleep(20 * ED_MS);
+    int64_t left = ed_now();
+    check_int(ed_redis_unsubscribe(sub, "weather"), 0);
+    check_int(ed_future_wait(&waiting, NULL), ED_ECLOSED);
+    check(ed_now() - left < 100 * ED_MS);
+    ed_redis_sub_close(sub);
+    ed_redis_free(db);
+}
+
+static int join_news(void *sub)
+{
+    return ed_redis_subscribe_also(sub, "news");
+}
+
+REDIS_TEST(asking_for_a_channel_one_has_never_loses_it)
+{
+    ed_redis *db = client();
+    ed_redis_sub *sub = NULL;
+    struct ed_redis_message m;
+
+    if (!check_int(ed_redis_subscribe(db, &sub, "news"), 0))
+        return;
+    redis_server_kill(server);
+    ed_sleep(150 * ED_MS);
+    check_int(ed_with_timeout(ED_S, join_news, sub), 0);
+    redis_server_restart(server);
+    check_int(ed_redis_next_message(sub, &m), 0);
+    check(m.gap);
+    publish("news after");
+    check_message(sub, "news", "after");
+    ed_redis_sub_close(sub);
+    ed_redis_free(db);
+}
+
+struct news {
+    ed_redis *db;
+    int sent;
+    bool over;
+};
+
+static int tell_news(void *arg)
+{
+    struct news *news = arg;
+
+    while (!news->over) {
+        must(news->db, NULL, "PUBLISH news %d", ++news->sent);
+        ed_sleep(ED_MS / 4);
+    }
+    return 0;
+}
+
+static int kill_subscriber(void *arg)
+{
+    struct news *news = arg;
+    uint32_t seed = 1;
+
+    for (int i = 0; i < 200; i++) {
+        ed_redis_reply *reply;
+        int64_t n = 0;
+        while (!n) {
+            must(news->db, &reply, "CLIENT KILL TYPE pubsub");
+            check_int(ed_redis_int(reply, &n), 0);
+        }
+        ed_sleep(test_random(&seed, 8000) * ED_US);
+    }
+    news->over = true;
+    return 0;
+}
+
+/* What comes behind a mark is without a hole up to the next one. */
+REDIS_TEST(between_two_marks_of_200_kills_nothing_is_missing)
+{
+    ed_redis *db = client();
+    ed_redis_sub *sub = NULL;
+    struct news news = {.db = db};
+    struct ed_redis_message m;
+    int last = 0, gaps = 0, heard = 0, after_gap = 1;
+
+    if (!check_int(ed_redis_subscribe(db, &sub, "news"), 0))
+        return;
+    ed_scope(s);
+    ed_go(s, tell_news, &news);
+    ed_go(s, kill_subscriber, &news);
+    while (last < news.sent || !news.over) {
+        ed_scope(patience, .within = 200 * ED_MS);
+        if (ed_redis_next_message(sub, &m))
+            break;
+        if (m.gap) {
+            after_gap = 1;
+            gaps++;
+            continue;
+        }
+        int n = (int)strtol(m.payload.ptr, NULL, 10);
+        check_(n == last + 1 || (after_gap && n > last),
+               "%d follows %d, %s a mark", n, last,
+               after_gap ? "behind" : "without");
+        last = n;
+        after_gap = 0;
+        heard++;
+    }
+    check_int(ed_wait(s), 0);
+    check(gaps > 100);
+    check(heard > 200);
+    must(db, NULL, "PUBLISH news 1000000");
+    while (!ed_redis_next_message(sub, &m) &&
+           (int)strtol(m.payload.ptr, NULL, 10) != 1000000)
+        continue;
+    ed_redis_sub_close(sub);
+    ed_redis_free(db);
+}
+
+static int subscribe_from_outside(void)
+{
+    ed_redis_sub *sub;
+
+    return ed_redis_subscribe(NULL, &sub, "news");
+}
+
+static void a_subscriber_needs_a_fiber(void **state)
+{
+    (void)state;
+    assert_int_equal(subscribe_from_outside(), ED_EUSAGE);
+}
+
+static ed_redis_sub *kept_sub;
+static ed_redis *kept_db;
+
+static int begin_to_listen(void *arg)
+{
+    (void)arg;
+    kept_db = client();
+    return ed_redis_subscribe(kept_db, &kept_sub, "news");
+}
+
+static int go_on_listening(void *arg)
+{
+    struct ed_redis_message m;
+
+    (void)arg;
+    ed_scope(s, .within = 5 * ED_S);
+    int err = ed_redis_next_message(kept_sub, &m);
+    check(!err && m.gap);
+    publish("news again");
+    check_message(kept_sub, "news", "again");
+    return err;
+}
+
+static void a_subscriber_goes_on_in_another_loop(void **state)
+{
+    (void)state;
+    fiber_test_failures = 0;
+    assert_int_equal(ed_run(begin_to_listen, NULL), 0);
+    assert_int_equal(ed_run(go_on_listening, NULL), 0);
+    assert_int_equal(fiber_test_failures, 0);
+    ed_redis_sub_close(kept_sub);
+    ed_redis_free(kept_db);
+}
+
 REDIS_TEST(only_clients_have_subscribers)
 {
     ed_redis *db = client();
@@ -202,5 +407,12 @@ int main(void)
         cmocka_unit_test(a_channel_beyond_the_users_rights_is_refused),
         cmocka_unit_test(waiting_is_cancelled_and_loses_nothing),
         cmocka_unit_test(a_deadline_ends_subscribing),
+        cmocka_unit_test(a_client_can_go_right_after_its_subscriber),
+        cmocka_unit_test(who_gives_up_waiting_leaves_the_channel_to_others),
+        cmocka_unit_test(a_channel_left_while_another_waits_for_it_is_told),
+        cmocka_unit_test(asking_for_a_channel_one_has_never_loses_it),
+        cmocka_unit_test(between_two_marks_of_200_kills_nothing_is_missing),
+        cmocka_unit_test(a_subscriber_needs_a_fiber),
+        cmocka_unit_test(a_subscriber_goes_on_in_another_loop),
         cmocka_unit_test(only_clients_have_subscribers));
 }

@@ -59,6 +59,12 @@ static void formats_mean_what_they_mean_to_hiredis(void **state)
     check_alike("a %f %g %e %.3f %08.2f %a", 1.5, 1e100, -2.5, 3.14159, 2.0,
                 1.0);
     check_alike("a %05d|%-6d|%+d|%#x", 42, 42, 42, 42);
+    check_alike("a %012u|%03d|%03d|%01d|%0d", 7, -7, -1234, 0, 5);
+    check_alike("a %6d|% d|%047d|%048d|%0100d", 7, 7, -7, -7, 7);
+    check_alike("a %00012d|%0+4d|%08lld", 7, 7, LLONG_MIN);
+    check_alike("a %lld %lld %lld %lld %lld %lld %lld %lld %lld", LLONG_MIN,
+                LLONG_MIN, LLONG_MIN, LLONG_MIN, LLONG_MIN, LLONG_MIN,
+                LLONG_MIN, LLONG_MIN, LLONG_MIN);
     check_alike("a %.200f|%100d", 1.0, 7);
     check_alike("a %%%d%%", 5);
 }

@@ -29,7 +29,7 @@ static int unix_socket(struct sockaddr_un *addr, const char *path)
 {
     *addr = (struct sockaddr_un){.sun_family = AF_UNIX};
     assert_true(strlen(path) < sizeof(addr->sun_path));
-    strcpy(addr->sun_path, path);
+    memcpy(addr->sun_path, path, strlen(path));
     return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 }
 

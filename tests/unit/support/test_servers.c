@@ -121,8 +121,10 @@ static struct left_behind left_behind_by_a_crash(void)
         struct redis_server *redis = redis_server_start(NULL);
         left.pg = pg_server_pid(pg);
         left.redis = redis_server_pid(redis);
-        strcpy(left.pg_folder, pg_server_folder(pg));
-        strcpy(left.redis_folder, redis_server_folder(redis));
+        snprintf(left.pg_folder, sizeof(left.pg_folder), "%s",
+                 pg_server_folder(pg));
+        snprintf(left.redis_folder, sizeof(left.redis_folder), "%s",
+                 redis_server_folder(redis));
         if (write(pipes[1], &left, sizeof(left)) < 0)
             _exit(1);
         kill(getpid(), SIGKILL);
