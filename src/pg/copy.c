@@ -35,7 +35,7 @@ struct ed_pg_copy {
     char *row;              /* out: libpq's, given last */
 
     int64_t doubt_since;             /* in: see listen_in(); 0: none */
-    PQnoticeReceiver receive_notice; /* in: the link's own */
+    PQnoticeReceiver receive_notice; /* in: the link's own, which it is given */
 };
 
 /* ---- beginning and end ---- */
@@ -45,7 +45,8 @@ static void end(struct ed_pg_copy *copy, int err)
     copy->over = true;
     copy->err = err;
     if (copy->receive_notice)
-        PQsetNoticeReceiver(copy->held.conn, copy->receive_notice, NULL);
+        PQsetNoticeReceiver(copy->held.conn, copy->receive_notice,
+                            copy->held.link);
     pg_let_go(&copy->held);
 }
 
@@ -84,7 +85,7 @@ static void on_notice(void *arg, const PGresult *notice)
 {
     struct ed_pg_copy *copy = arg;
     copy->doubt_since = 0;
-    copy->receive_notice(NULL, notice); /* links give no argument */
+    copy->receive_notice(copy->held.link, notice);
 }
 
 static int begin(struct ed_pg_copy *copy, const char *sql)

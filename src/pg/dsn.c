@@ -27,13 +27,44 @@ static int malformed(const char *words)
     return ed_fail(ED_EUSAGE, "dsn: %.*s", len, words);
 }
 
+/* What libpq quotes of a dsn may be a part of the password. */
+static void hide_quotes(char *words)
+{
+    for (char *from = words, *to; (from = strchr(from, '"')); from = to + 1) {
+        to = strchr(++from, '"');
+        if (!to)
+            return;
+        if (to - from > 1)
+            memset(from, '*', (size_t)(to - from));
+    }
+}
+
+static bool has_secret(const char *dsn)
+{
+    return strstr(dsn, "pass") || strchr(dsn, '@');
+}
+
+/* Behind the first '@' of a URI everything is the host's; an abstract socket
+ * begins with one. */
+static int check_hosts(const PQconninfoOption *parsed)
+{
+    for (const PQconninfoOption *o = parsed; o->keyword; o++) {
+        if (!strcmp(o->keyword, "host") && o->val && *o->val &&
+            strchr(o->val + 1, '@') && !strstr(o->val, ",@"))
+            return malformed("an @ in a host; in a password it is %40");
+    }
+    return 0;
+}
+
 static int check_syntax(const char *dsn)
 {
     char *words = NULL;
     PQconninfoOption *parsed = PQconninfoParse(dsn, &words);
-    int err = 0;
-    if (!parsed)
-        err = words ? malformed(words) : ED_ENOMEM;
+    int err = parsed ? check_hosts(parsed) : ED_ENOMEM;
+    if (words && has_secret(dsn))
+        hide_quotes(words);
+    if (words)
+        err = malformed(words);
     PQconninfoFree(parsed);
     PQfreemem(words);
     return err;

@@ -288,6 +288,29 @@ LINK_TEST(a_link_may_be_by_tls)
     certs_close();
 }
 
+/* In a fiber, where ed_error() is. */
+LINK_TEST(a_malformed_dsn_gives_no_password_away)
+{
+    static const char *const dsns[] = {
+        "postgresql://u:s3%zzcret@h/db",
+        "postgresql://u:s3cret@[h/db",
+        "password=a s3cret",
+        "password=a s3cret=b",
+        "postgresql://u:a@s3cret@h/db",
+    };
+    for (size_t i = 0; i < sizeof dsns / sizeof *dsns; i++) {
+        struct ed_pg_options options = {.dsn = dsns[i]};
+        struct pg_target to;
+        check_int(pg_target_init(&to, &options), ED_EUSAGE);
+        check(strlen(ed_error()) > strlen("dsn: "));
+        check_(!strstr(ed_error(), "cret"), "%s", ed_error());
+    }
+    struct ed_pg_options options = {.dsn = "hots=x"};
+    struct pg_target to;
+    check_int(pg_target_init(&to, &options), ED_EUSAGE);
+    check(strstr(ed_error(), "\"hots\"") != NULL);
+}
+
 static void a_malformed_dsn_is_refused_at_once(void **state)
 {
     struct pg_target to;
@@ -316,6 +339,7 @@ int main(void)
         cmocka_unit_test(passwords_come_from_the_dsn_or_the_hook),
         cmocka_unit_test(a_session_is_made_as_rows_are_read),
         cmocka_unit_test(a_link_may_be_by_tls),
+        cmocka_unit_test(a_malformed_dsn_gives_no_password_away),
         cmocka_unit_test(a_malformed_dsn_is_refused_at_once),
     };
     return cmocka_run_group_tests(tests, start_tcp_server, stop_server);

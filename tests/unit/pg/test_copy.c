@@ -375,6 +375,21 @@ POOL_TEST(a_terminated_server_process_is_told)
     ed_pg_free(db);
 }
 
+/* The server says why to who has nothing under way. */
+POOL_TEST(a_server_may_end_after_a_copy)
+{
+    ed_pg *db = new_pool(1);
+    ed_pg_copy *copy;
+    check_int(ed_pg_copy_in(db, &copy, from_stdin), 0);
+    check_int(add_rows(copy, 10), 0);
+    check_int(ed_pg_copy_end(copy, NULL), 0);
+    ed_pg_copy_close(copy);
+    terminate_others();
+    eventually(counts_of(db).lost == 1);
+    check_clean(db, 10);
+    ed_pg_free(db);
+}
+
 POOL_TEST(in_a_transaction_a_copy_is_part_of_it)
 {
     ed_pg *db = new_pool(1);
@@ -424,6 +439,7 @@ int main(void)
         cmocka_unit_test(a_deadline_ends_a_copy_that_the_server_does_not_read),
         cmocka_unit_test(a_deadline_ends_a_copy_out),
         cmocka_unit_test(a_terminated_server_process_is_told),
+        cmocka_unit_test(a_server_may_end_after_a_copy),
         cmocka_unit_test(in_a_transaction_a_copy_is_part_of_it),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);
