@@ -435,9 +435,14 @@ static void take_result(struct pg_link *link, const struct pg_step *step,
     case PGRES_FATAL_ERROR:
         step_failed(link, step, result);
         return;
-    default:
-        /* COPY, which libpq cannot do in a pipeline. */
+    case PGRES_COPY_IN:
+    case PGRES_COPY_OUT:
+    case PGRES_COPY_BOTH:
+        /* libpq cannot do it in a pipeline. */
         refuse_copy(link, step);
+        return;
+    default:
+        pg_link_break(link, "an answer that was not asked for");
         return;
     }
 }

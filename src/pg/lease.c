@@ -123,10 +123,9 @@ static int check_lost(const struct pg_lease *lease, const struct pg_lease *root)
 {
     if (!root->place || !root->place->broken)
         return 0;
-    return ed_fail(ED_EDATABASE,
-                   in_transaction(lease)
-                       ? "connection lost; the transaction is rolled back"
-                       : "connection lost, and the session with it");
+    return ed_fail(ED_EDATABASE, "%s%s", pg_link_why(root->place->link),
+                   in_transaction(lease) ? "; the transaction is rolled back"
+                                         : ", and the session with it");
 }
 
 static int check(const struct pg_lease *lease, const struct pg_lease *root)

@@ -516,6 +516,11 @@ PGTransactionStatusType pg_link_state(const struct pg_link *link)
     return link->in_transaction ? PQTRANS_INTRANS : PQTRANS_IDLE;
 }
 
+const char *pg_link_why(const struct pg_link *link)
+{
+    return link->why;
+}
+
 int64_t pg_link_opened_at(const struct pg_link *link)
 {
     return link->opened_at;

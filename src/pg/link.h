@@ -167,6 +167,9 @@ bool pg_link_open_for_calls(const struct pg_link *link);
  * nothing is under way; PQTRANS_UNKNOWN when it is broken. */
 PGTransactionStatusType pg_link_state(const struct pg_link *link);
 
+/* Why it broke; "": it did not. Valid as long as the link. */
+const char *pg_link_why(const struct pg_link *link);
+
 int64_t pg_link_opened_at(const struct pg_link *link);
 int64_t pg_link_idle_since(const struct pg_link *link);
 

@@ -26,12 +26,24 @@ static bool is_idle(PGconn *conn)
     return status != PQTRANS_ACTIVE && status != PQTRANS_UNKNOWN;
 }
 
+/* libpq keeps the single-row mode of a stream for the first statement of the
+ * pipeline behind it. Beginning a statement outside of one ends the mode, even
+ * if it is refused for having no text. */
+static void end_single_rows(PGconn *conn)
+{
+    if (PQpipelineStatus(conn) == PQ_PIPELINE_OFF)
+        (void)PQsendQueryParams(conn, NULL, 0, NULL, NULL, NULL, NULL, 0);
+}
+
 void pg_link_put_back(struct pg_link *link)
 {
     link->taken = false;
     link->idle_since = ed_now();
     pg_flight_hear_state(link);
-    if (is_idle(link->conn) && PQenterPipelineMode(link->conn))
+    bool idle = is_idle(link->conn);
+    if (idle)
+        end_single_rows(link->conn);
+    if (idle && PQenterPipelineMode(link->conn))
         pg_link_watch(link);
     else
         pg_link_break(link, PQerrorMessage(link->conn));

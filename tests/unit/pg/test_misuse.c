@@ -50,6 +50,23 @@ POOL_TEST(nothing_is_run_behind_a_transaction_ended_by_hand)
     ed_pg_free(db);
 }
 
+POOL_TEST(a_transaction_left_idle_for_too_long_says_so)
+{
+    ed_pg *db = new_pool(1);
+    {
+        ed_pg_transaction(tx, db);
+        check_int(ed_pg_exec(tx, "set local idle_in_transaction_session_timeout"
+                                 " to '20ms'"),
+                  0);
+        eventually(counts_of(db).lost == 1);
+        check_int(ed_pg_exec(tx, "insert into t values (1)"), ED_EDATABASE);
+        check(strstr(ed_error(), "idle-in-transaction timeout") != NULL);
+        check_int(ed_pg_commit(tx), ED_EDATABASE);
+    }
+    check_int(find_int(db, "select count(*) from t"), 0);
+    ed_pg_free(db);
+}
+
 /* ---- waiting for oneself ---- */
 
 POOL_TEST(a_statement_behind_a_stream_of_the_same_fiber_is_refused)
@@ -163,6 +180,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_transaction_begun_on_a_pool_swallows_nobodys_work),
         cmocka_unit_test(nothing_is_run_behind_a_transaction_ended_by_hand),
+        cmocka_unit_test(a_transaction_left_idle_for_too_long_says_so),
         cmocka_unit_test(
             a_statement_behind_a_stream_of_the_same_fiber_is_refused),
         cmocka_unit_test(discarding_all_in_a_session_costs_no_plans),

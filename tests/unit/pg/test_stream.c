@@ -126,6 +126,42 @@ POOL_TEST(a_statement_that_is_refused_gives_no_stream)
     ed_pg_free(db);
 }
 
+static void check_prepared(ed_pg *db)
+{
+    ed_rows *rows;
+    check_int(ed_pg_query(db, &rows, "select generate_series(1, 3)"), 0);
+    check_int((long long)ed_rows_count(rows), 3);
+}
+
+/* libpq would give the rows of the statement behind it one by one, too. */
+POOL_TEST(what_is_prepared_already_works_behind_a_stream)
+{
+    ed_pg *db = new_pool(1);
+    ed_rows *rows;
+    check_prepared(db);
+    check_int(ed_pg_stream(db, &rows, "select generate_series(1, 5)"), 0);
+    while (ed_rows_next(rows))
+        continue;
+    check_prepared(db);
+    check_int(ed_pg_stream(db, &rows, "select generate_series(1, 90000)"), 0);
+    check(ed_rows_next(rows));
+    ed_rows_close(rows);
+    check_prepared(db);
+    check_int(ed_pg_stream(db, &rows, "select 1 / 0"), ED_EVALUE);
+    check_prepared(db);
+    {
+        ed_pg_transaction(tx, db);
+        check_prepared(tx);
+        check_int(ed_pg_stream(tx, &rows, "select generate_series(1, 5)"), 0);
+        while (ed_rows_next(rows))
+            continue;
+        check_prepared(tx);
+    }
+    check_int((long long)counts_of(db).connects, 1);
+    check_clean(db);
+    ed_pg_free(db);
+}
+
 POOL_TEST(an_error_in_mid_stream_comes_behind_the_rows)
 {
     ed_pg *db = new_pool(1);
@@ -305,6 +341,7 @@ int main(void)
         cmocka_unit_test(the_server_waits_while_nobody_reads),
         cmocka_unit_test(a_stream_closed_early_leaves_a_clean_connection),
         cmocka_unit_test(a_statement_that_is_refused_gives_no_stream),
+        cmocka_unit_test(what_is_prepared_already_works_behind_a_stream),
         cmocka_unit_test(an_error_in_mid_stream_comes_behind_the_rows),
         cmocka_unit_test(a_deadline_in_mid_stream_cancels_at_the_server),
         cmocka_unit_test(a_cancelled_fiber_gives_its_connection_back),
