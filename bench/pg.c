@@ -6,13 +6,14 @@
  *
  * So many fibers share a pool of four connections; each awaits one row by its
  * primary key after the other, as a handler of requests would. With
- * --read-only the queries are declared so. Prints what client.c prints.
+ * --read-only the queries are declared so, and the pool has two connections:
+ * the fewer, the more queries share a sync. Prints what client.c prints.
  */
 #include "clients.h"
 #include <eddy/fiber.h>
 #include <eddy/pg.h>
 
-enum { CONNECTIONS = 4, ROWS = 10000 };
+enum { CONNECTIONS = 4, READ_ONLY_CONNECTIONS = 2, ROWS = 10000 };
 
 static struct client_run run;
 static bool read_only;
@@ -83,7 +84,8 @@ int main(int argc, char **argv)
 {
     read_only = argc > 1 && !strcmp(argv[1], "--read-only");
     run_options(&run, argc - read_only, argv + read_only);
-    db = ed_pg_new(.dsn = run.url, .max = CONNECTIONS);
+    db = ed_pg_new(.dsn = run.url,
+                   .max = read_only ? READ_ONLY_CONNECTIONS : CONNECTIONS);
     if (!db || ed_run(ask_all, NULL))
         return 1;
     ed_pg_free(db);

@@ -230,7 +230,8 @@ int pg_pool_enter(struct pg_pool *pool)
     return bind(pool);
 }
 
-static bool has_held(const struct pg_pool *pool)
+/* Only debug builds ask. */
+__attribute__((unused)) static bool has_held(const struct pg_pool *pool)
 {
     ed_list_each (node, &pool->other) {
         struct pg_place *place = ED_CONTAINER(node, struct pg_place, node);
