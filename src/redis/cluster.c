@@ -472,8 +472,9 @@ static int cluster_ready(ed_redis *db)
 
 static void cluster_counts(const ed_redis *db, struct ed_redis_counts *counts)
 {
+    *counts = cluster_of(db)->map.past;
     ed_list_each (link, &cluster_of(db)->map.nodes) {
-        struct ed_redis_counts one = {0};
+        struct ed_redis_counts one;
         redis_pool_counts(ED_CONTAINER(link, struct cluster_node, node)->pool,
                           &one);
         redis_counts_add(counts, &one);

@@ -20,12 +20,25 @@ void cluster_map_init(struct cluster_map *map,
     map->server = server;
     map->options = options;
     map->count = 0;
+    map->past = (struct ed_redis_counts){0};
     ed_list_init(&map->nodes);
     memset(map->owners, 0, sizeof map->owners);
 }
 
+/* What was counted since the beginning stays so. */
+static void keep_counts(struct cluster_map *map, const struct redis_pool *pool)
+{
+    struct ed_redis_counts counts;
+
+    redis_pool_counts(pool, &counts);
+    counts.open = counts.held = counts.held_idle = 0;
+    counts.waiting = counts.under_way = 0;
+    redis_counts_add(&map->past, &counts);
+}
+
 static void free_node(struct cluster_map *map, struct cluster_node *node)
 {
+    keep_counts(map, node->pool);
     ed_list_remove(&node->node);
     map->count--;
     redis_pool_free(node->pool);

@@ -23,6 +23,7 @@ struct cluster_map {
     const struct ed_redis_options *options;
     struct ed_list nodes;
     size_t count;
+    struct ed_redis_counts past;              /* of nodes that left */
     struct cluster_node *owners[REDIS_SLOTS]; /* NULL: nobody knows */
 };
 

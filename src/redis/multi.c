@@ -149,6 +149,8 @@ int ed_redis_exec(ed_redis *db, ed_redis_reply **reply)
         return ED_EUSAGE;
     if (db->ops != &multi_ops || tx->executed)
         return ed_fail(ED_EUSAGE, "EXEC: no transaction that is open");
+    if (tx->of->ops->notes)
+        return ed_fail(ED_EUSAGE, "EXEC: a transaction within another");
     tx->executed = true;
     if (!tx->noted)
         return no_commands(reply);

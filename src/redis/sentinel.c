@@ -3,6 +3,7 @@
  */
 #include "redis/sentinel.h"
 #include "redis/connect.h"
+#include "redis/redirect.h"
 #include <stdlib.h>
 
 /* One that does not answer costs so much; there are others. */
@@ -18,13 +19,6 @@ struct redis_sentinel {
 
 /* ---- making ---- */
 
-static int set(char **text, const char *value)
-{
-    free(*text);
-    *text = strdup(value ? value : "");
-    return *text ? 0 : ED_ENOMEM;
-}
-
 /* Sentinels have users of their own, and no databases. */
 static int set_asked(struct redis_sentinel *s,
                      const struct ed_redis_options *options)
@@ -33,9 +27,8 @@ static int set_asked(struct redis_sentinel *s,
     int err = redis_target_at(t, &s->server, s->addresses[0]);
 
     if (!err)
-        err = set(&t->user, options->sentinel_user);
-    if (!err)
-        err = set(&t->password, options->sentinel_password);
+        err = redis_target_identify(t, options->sentinel_user,
+                                    options->sentinel_password);
     t->password_hook = NULL;
     t->db = 0;
     if (t->connect_timeout > PATIENCE)
@@ -113,19 +106,23 @@ static int ask(const struct redis_target *target, ed_redis_reply **reply,
 }
 
 static int set_found(const struct redis_sentinel *s,
-                     const ed_redis_reply *reply, struct redis_target *found)
+                     const ed_redis_reply *reply, const char *asked,
+                     struct redis_target *found)
 {
-    const char *host = ed_redis_text(ed_redis_at(reply, 0));
-    const char *port = ed_redis_text(ed_redis_at(reply, 1));
-    bool v6 = strchr(host, ':');
     struct ed_buf address = {0};
-    int err = ed_buf_addf(&address, "%s%s%s:%s", v6 ? "[" : "", host,
-                          v6 ? "]" : "", port);
+    int64_t port = 0;
+    int err = ed_redis_int(ed_redis_at(reply, 1), &port);
 
+    if (!err)
+        err = redis_node_address(
+            &address, ed_redis_bytes(ed_redis_at(reply, 0)), port, asked);
     if (!err)
         err = redis_target_at(found, &s->server, address.ptr);
     ed_buf_free(&address);
-    return err;
+    if (!err || err == ED_ENOMEM)
+        return err;
+    return ed_fail(ED_EDATABASE, "Sentinel at %s has no address of '%.80s'",
+                   asked, s->master);
 }
 
 static int ask_where(const struct redis_sentinel *s, const char *address,
@@ -147,7 +144,7 @@ static int ask_where(const struct redis_sentinel *s, const char *address,
     if (ed_redis_count(reply) != 2)
         return ed_fail(ED_EDATABASE, "Sentinel at %s knows no master '%.80s'",
                        address, s->master);
-    return set_found(s, reply, found);
+    return set_found(s, reply, address, found);
 }
 
 static int ask_whether(const struct redis_sentinel *s,

@@ -301,6 +301,14 @@ int redis_target_at(struct redis_target *t, const struct redis_target *like,
     return err;
 }
 
+int redis_target_identify(struct redis_target *t, const char *user,
+                          const char *password)
+{
+    ed_erase(t->password, strlen(t->password));
+    int err = set_text(&t->user, ed_bytes(user));
+    return err ? err : set_text(&t->password, ed_bytes(password));
+}
+
 void redis_target_free(struct redis_target *t)
 {
     free(t->address);

@@ -35,6 +35,10 @@ ED_CHECK int redis_target_at(struct redis_target *target,
                              const struct redis_target *like,
                              const char *address);
 
+/* Other ones; NULL: none. 0 or ED_ENOMEM. */
+ED_CHECK int redis_target_identify(struct redis_target *target,
+                                   const char *user, const char *password);
+
 void redis_target_free(struct redis_target *target);
 
 #endif

@@ -5,6 +5,7 @@
  * there is one reader of hosts, ports, users and passwords: target.c.
  */
 #include "redis/topology.h"
+#include "net/crypto.h"
 #include <eddy/log.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,7 +90,7 @@ static int read_host(struct redis_target *target, enum redis_layout layout,
     one.url = url.ptr;
     if (!err)
         err = redis_target_init(target, &one);
-    ed_buf_free(&url);
+    ed_erase_buf(&url);
     return err;
 }
 

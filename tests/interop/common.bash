@@ -43,10 +43,8 @@ compile() { # NAME
 
 # ---- servers ----
 
-free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])'
-}
+# shellcheck source=tests/interop/ports.bash
+. "$source/tests/interop/ports.bash"
 wait_for_port() { # PORT
     for _ in $(seq 400); do
         (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return

@@ -27,10 +27,8 @@ stop_servers() {
 }
 trap stop_servers EXIT
 
-free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])'
-}
+# shellcheck source=tests/interop/ports.bash
+. "$(dirname "${BASH_SOURCE[0]}")/ports.bash"
 
 # PostgreSQL refuses to run as root. A server ends with this script even when
 # that has no time to say so.

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -346,16 +347,31 @@ void server_process_close(struct server_process *s)
     munmap(s, sizeof(*s));
 }
 
+static bool is_free(int port, int type)
+{
+    const struct sockaddr_in addr = {
+        .sin_family = AF_INET,
+        .sin_port = htons((uint16_t)port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+    bool is = !bind(fd, (const struct sockaddr *)&addr, sizeof(addr));
+
+    close(fd);
+    return is;
+}
+
 int server_process_free_port(void)
 {
-    struct sockaddr_in addr = {.sin_family = AF_INET};
-    socklen_t size = sizeof(addr);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    enum { FIRST = 10240, END = 32768, TRIES = 1000 };
 
-    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&addr, size) ||
-        getsockname(fd, (struct sockaddr *)&addr, &size))
-        server_process_fail(NULL, "no free port: %s", strerror(errno));
-    close(fd);
-    return ntohs(addr.sin_port);
+    for (int i = 0; i < TRIES; i++) {
+        uint32_t random = 0;
+        if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+            break;
+        int port = FIRST + (int)(random % (END - FIRST));
+        if (is_free(port, SOCK_STREAM) && is_free(port, SOCK_DGRAM))
+            return port;
+    }
+    server_process_fail(NULL, "no free port: %s", strerror(errno));
 }

@@ -54,7 +54,9 @@ void server_process_end(struct server_process *s, int signal);
  * gone. */
 void server_process_kill(struct server_process *s);
 
-/* A TCP port of 127.0.0.1 that nobody has right now. */
+/* A port of 127.0.0.1 that nobody has, TCP or UDP. It is below those the system
+ * gives to whoever wants any, so that it is still free when the server comes.
+ */
 int server_process_free_port(void);
 
 /* Writes a file that belongs to the server's user, who alone may read it. */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include "core/io.h"
 #include "net/resolve.h"
+#include "server_process.h"
 
 static char hosts_file[] = "/tmp/eddy-dns-XXXXXX";
 
@@ -178,15 +179,6 @@ static int bind_udp(uint16_t *port)
     check_int(getsockname(fd, (struct sockaddr *)&at, &len), 0);
     *port = ntohs(at.sin_port);
     return fd;
-}
-
-/* A port of loopback that is free for UDP and, most likely, stays so. */
-static uint16_t free_port(void)
-{
-    uint16_t port = 0;
-
-    close(bind_udp(&port));
-    return port;
 }
 
 /* Takes a port that is free for both, UDP and TCP. */
@@ -549,7 +541,8 @@ NET_TEST(an_unreachable_server_is_no_long_wait)
     char servers[32];
     struct ed_addrs addrs;
 
-    snprintf(servers, sizeof(servers), "127.0.0.1:%u", free_port());
+    snprintf(servers, sizeof(servers), "127.0.0.1:%u",
+             (unsigned)server_process_free_port());
     check_int(ed_dns_configure(.servers = servers, .hosts_file = hosts_file),
               0);
     check_int(ed_resolve("good.example", AF_INET, &addrs), ED_ERESOLVE);
@@ -624,7 +617,7 @@ static void ask_dnsmasq(void)
 
 NET_TEST(a_real_server_answers)
 {
-    uint16_t port = free_port();
+    uint16_t port = (uint16_t)server_process_free_port();
     char servers[32];
 
     snprintf(servers, sizeof(servers), "127.0.0.1:%u", port);

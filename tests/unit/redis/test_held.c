@@ -303,6 +303,25 @@ REDIS_TEST(a_session_ends_with_its_connection)
     ed_redis_free(db);
 }
 
+REDIS_TEST(a_transaction_within_a_transaction_is_refused)
+{
+    ed_redis *db = client();
+    ed_redis_reply *reply;
+
+    {
+        ed_redis_multi(outer, db);
+        must(outer, NULL, "SET outer 1");
+        ed_redis_multi(inner, outer);
+        must(inner, NULL, "SET inner 1");
+        check_int(ed_redis_exec(inner, &reply), ED_EUSAGE);
+        check_error("within another");
+        check_int(ed_redis_exec(outer, &reply), 0);
+        check_int(ed_redis_count(reply), 1);
+    }
+    check_text(redis_server_ask(server, "EXISTS inner"), "0");
+    ed_redis_free(db);
+}
+
 REDIS_TEST(a_session_within_a_session_is_refused)
 {
     ed_redis *db = client();
@@ -409,6 +428,7 @@ int main(void)
         cmocka_unit_test(a_session_gives_its_connection_back_unwatched),
         cmocka_unit_test(a_session_that_changed_its_connection_closes_it),
         cmocka_unit_test(a_session_ends_with_its_connection),
+        cmocka_unit_test(a_transaction_within_a_transaction_is_refused),
         cmocka_unit_test(a_session_within_a_session_is_refused),
         cmocka_unit_test(a_script_is_sent_once_and_then_by_its_digest),
         cmocka_unit_test(a_script_in_a_transaction_needs_not_be_known),

@@ -35,7 +35,7 @@ REDIS_TEST(what_is_published_is_heard_in_order)
     for (int i = 0; i < 100; i++)
         must(db, NULL, "PUBLISH news %d", i);
     for (int i = 0; i < 100; i++) {
-        char text[8];
+        char text[12];
         snprintf(text, sizeof text, "%d", i);
         check_message(sub, "news", text);
     }
