@@ -12,7 +12,7 @@
 
 #include "core/runtime.h"
 #include "pg_server.h"
-#include <eddy/pg.h>
+#include <eddy/pg_copy.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -101,12 +101,71 @@ static int use_session(void *db)
     return ask(session, 5);
 }
 
+static int stream(void *db)
+{
+    ed_rows *rows ED_ROWS_AUTO = NULL;
+    int err = ed_pg_stream(db, &rows, "select generate_series(1, 3)");
+    int n = 0;
+    while (!err && ed_rows_next(rows))
+        n++;
+    if (!err)
+        err = ed_rows_error(rows);
+    return err ? err : expect(n == 3);
+}
+
+static int copy_in(ed_pg *tx)
+{
+    ed_pg_copy *in ED_PG_COPY_AUTO = NULL;
+    int err = ed_pg_copy_in(tx, &in, "copy far (n) from stdin");
+    for (int i = 0; !err && i < 3; i++)
+        err = ed_pg_copy_row(in, ed_v(i));
+    return err ? err : ed_pg_copy_end(in, NULL);
+}
+
+static int next_set(void *arg, size_t i, struct ed_pg_value *values)
+{
+    (void)arg;
+    values[0] = ed_pg_value((int)i);
+    return 0;
+}
+
+static int copy_out(ed_pg *tx)
+{
+    ed_pg_copy *out ED_PG_COPY_AUTO = NULL;
+    struct ed_bytes row;
+    int n = 0, err = ed_pg_copy_out(tx, &out, "copy far to stdout");
+    while (!err && (err = ed_pg_copy_read(out, &row)) > 0) {
+        n++;
+        err = 0;
+    }
+    return err ? err : expect(n == 5);
+}
+
+static int move_many(void *db)
+{
+    ed_pg_transaction(tx, db);
+    int err = ed_pg_script(tx, "create temp table far (n int);"
+                               "select 1");
+    if (!err)
+        err = copy_in(tx);
+    int n = err ? 0
+                : ed_pg_exec_many(tx, "insert into far values (:n)", 1, 2,
+                                  next_set, NULL);
+    if (!err && n < 0)
+        err = n;
+    if (!err)
+        err = copy_out(tx);
+    return err ? err : ed_pg_rollback(tx);
+}
+
 static int use_pool(ed_pg *db)
 {
     ed_scope(s);
     ed_go(s, ask_pool, db);
     ed_go(s, transact, db);
     ed_go(s, use_session, db);
+    ed_go(s, stream, db);
+    ed_go(s, move_many, db);
     int err = ask(db, 6);
     return err ? err : ed_wait(s);
 }
