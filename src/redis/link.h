@@ -107,6 +107,7 @@ struct redis_link_info {
     struct ed_list node;
     int64_t idle_since;
     bool retiring;
+    bool useful; /* it has answered a call of its owner's */
     /* Said by the link: */
     int64_t opened_at;
     bool idle; /* when it was lost: nobody waited */

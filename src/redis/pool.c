@@ -62,6 +62,7 @@ struct redis_pool {
     bool kept;             /* it has been started */
     struct ed_waitq pause; /* of the keeper */
     unsigned failures;     /* of attempts, one after the other */
+    unsigned in_vain;      /* links, one after the other, that were of no use */
     bool down;             /* no link, and the last attempt failed: why */
     char why[REDIS_WORDS + ED_ADDR_TEXT];
     bool freed; /* by its user */
@@ -120,9 +121,17 @@ static void close_retired(struct redis_link *link)
     redis_link_close(link, "replaced");
 }
 
+/* A server that lets us in and then hangs up is no better than one that is
+ * down. */
+static bool was_in_vain(const struct redis_link_info *info)
+{
+    return !info->useful && ed_now() - info->opened_at < ED_S;
+}
+
 static void link_lost(struct redis_link *link, int err, const char *why)
 {
     struct redis_pool *pool = redis_link_info(link)->user;
+    bool in_vain = was_in_vain(redis_link_info(link));
 
     if (redis_link_info(link)->retiring) {
         close_retired(link);
@@ -136,8 +145,9 @@ static void link_lost(struct redis_link *link, int err, const char *why)
     pool->lost++;
     remove_link(pool, link);
     redis_link_close(link, why);
+    pool->in_vain = in_vain ? pool->in_vain + 1 : 0;
     /* Whether the server is down will be seen by the next attempt, at once. */
-    if (!pool->up) {
+    if (!pool->up && !in_vain) {
         pool->failures = 0;
         ed_waitq_wake(&pool->pause, 0);
     }
@@ -146,6 +156,7 @@ static void link_lost(struct redis_link *link, int err, const char *why)
 
 static void link_has_room(struct redis_link *link)
 {
+    redis_link_info(link)->useful = true;
     if (redis_link_info(link)->retiring && !redis_link_load(link))
         close_retired(link);
 }
@@ -198,12 +209,15 @@ static void note_failure(struct redis_pool *pool, int err)
     wake_waiters(pool);
 }
 
-/* Somebody may end the pause. */
+/* After what went wrong; somebody may end the pause. */
 static int pause_keeper(struct redis_pool *pool)
 {
+    unsigned failures = pool->failures + pool->in_vain;
+
+    if (!failures)
+        return 0;
     ed_scope(s,
-             .within =
-                 ed_backoff(pool->failures, FIRST_BACKOFF, pool->max_backoff),
+             .within = ed_backoff(failures, FIRST_BACKOFF, pool->max_backoff),
              .name = "pause");
     int err = ed_waitq_wait(&pool->pause, "next attempt to connect", NULL);
 
@@ -237,15 +251,13 @@ static int add_link(struct redis_pool *pool)
 static void keep_links(struct redis_pool *pool)
 {
     while (!pool->freed && pool->up < pool->wanted) {
-        int err = add_link(pool);
-
-        if (ed_cancelled())
-            return;
-        if (!err)
-            continue;
-        note_failure(pool, err);
         if (pause_keeper(pool))
             return;
+        int err = add_link(pool);
+        if (ed_cancelled())
+            return;
+        if (err)
+            note_failure(pool, err);
     }
 }
 
@@ -311,7 +323,7 @@ static void loop_ends(void *arg)
     close_links(pool);
     pool->loop = NULL;
     pool->down = false;
-    pool->failures = 0;
+    pool->failures = pool->in_vain = 0;
 }
 
 static int join_loop(struct redis_pool *pool)

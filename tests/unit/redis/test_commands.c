@@ -382,13 +382,16 @@ REDIS_TEST(a_large_reply_delays_nobody_else)
     ed_redis *db = client();
     unsigned meanwhile = 0;
 
-    big_is_there = false;
     check_int(ed_redis_ready(db), 0);
     must(db, NULL, "SETRANGE big %d x", 100 * 1000 * 1000);
-    {
+    /* A command that is sent before the first of the reply has come stands
+     * behind it, so that it takes some attempts. */
+    for (int i = 0; i < 20 && meanwhile <= 2; i++) {
+        big_is_there = false;
+        meanwhile = 0;
         ed_scope(s);
         ed_go(s, get_big, db);
-        must(db, NULL, "PING"); /* may stand before it, or behind */
+        must(db, NULL, "PING");
         for (; !big_is_there; meanwhile++)
             must(db, NULL, "PING");
         check_int(ed_wait(s), 0);

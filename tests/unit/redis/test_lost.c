@@ -318,6 +318,50 @@ REDIS_TEST(a_client_freed_while_it_connects_leaves_nothing)
     ed_listener_close(stage.listener);
 }
 
+static int greet_and_leave(ed_stream *s, void *arg)
+{
+    unsigned *visits = arg;
+    char text[200];
+
+    ++*visits;
+    if (ed_stream_read(s, text, sizeof text) <= 0)
+        return 0;
+    int err = ed_stream_printf(s, "+PONG\r\n");
+    return err ? err : ed_sleep(2 * ED_MS);
+}
+
+struct door {
+    ed_listener *listener;
+    unsigned visits;
+};
+
+static int open_door(void *arg)
+{
+    struct door *door = arg;
+
+    return ed_accept_each(door->listener, greet_and_leave, &door->visits, 0);
+}
+
+REDIS_TEST(a_server_that_always_leaves_is_visited_with_pauses)
+{
+    struct door door = {0};
+    char address[ED_ADDR_TEXT], url[ED_ADDR_TEXT + 16];
+
+    check_int(ed_listen(&door.listener, "127.0.0.1:0"), 0);
+    ed_listener_local(door.listener, address);
+    snprintf(url, sizeof url, "redis://%s", address);
+    ed_scope(s, .independent = true);
+    ed_go(s, open_door, &door);
+    ed_redis *db = ed_redis_new(.url = url, .connections = 1);
+    check_int(ed_redis_ready(db), 0);
+    ed_sleep(500 * ED_MS);
+    check_(door.visits > 2 && door.visits < 12, "%u visits", door.visits);
+    ed_redis_free(db);
+    ed_cancel(s);
+    (void)!ed_wait(s);
+    ed_listener_close(door.listener);
+}
+
 /* ---- TLS ---- */
 
 REDIS_TEST(commands_go_over_tls_to_who_proves_to_be_it)
@@ -387,5 +431,6 @@ int main(void)
         cmocka_unit_test(while_the_server_is_down_commands_fail_at_once),
         cmocka_unit_test(a_server_killed_under_load_is_found_again),
         cmocka_unit_test(a_client_freed_while_it_connects_leaves_nothing),
+        cmocka_unit_test(a_server_that_always_leaves_is_visited_with_pauses),
         cmocka_unit_test(commands_go_over_tls_to_who_proves_to_be_it));
 }

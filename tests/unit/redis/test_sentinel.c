@@ -78,10 +78,13 @@ REDIS_TEST(without_any_sentinel_it_is_told)
     ed_redis_free(db);
 }
 
+/* The key, of database 1. */
 static void until_replicated(void)
 {
-    while (!strstr(redis_server_ask(replica, "INFO replication"),
-                   "master_link_status:up"))
+    static const char get[] = "EVAL redis.call('select',1)return(redis.call("
+                              "'get','precious')) 0";
+
+    while (strcmp(redis_server_ask(replica, get), "1") != 0)
         ed_sleep(20 * ED_MS);
 }
 
