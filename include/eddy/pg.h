@@ -47,7 +47,9 @@ struct ed_pg_options {
     size_t size;
     /* A URI or "key=value ..." with any of libpq's parameters; what it does
      * not say is taken from PGHOST, PGUSER and so on, the service file and the
-     * password file. Several hosts are tried in turn. */
+     * password file. Several hosts are tried in turn. Where nobody sets libpq's
+     * tcp_user_timeout or keepalives_..., a host that is gone without a word is
+     * noticed within a minute. */
     const char *dsn;
 
     unsigned min; /* connections kept even if idle; 0 */

@@ -70,11 +70,21 @@ static void set(const char **keywords, const char **values, const char *keyword,
     values[i] = value;
 }
 
+/* A host that is gone without a word is noticed in less than a minute: while
+ * something is on its way to it, cancel requests included, and while not. */
+static void set_patience(const char **keywords, const char **values)
+{
+    set(keywords, values, "tcp_user_timeout", "20000"); /* milliseconds */
+    set(keywords, values, "keepalives_idle", "30");     /* seconds */
+    set(keywords, values, "keepalives_interval", "5");
+    set(keywords, values, "keepalives_count", "4");
+}
+
 /* What stands behind `dbname`, which the dsn is expanded from, wins over it;
  * empty values and those that are NULL count as not given. */
 static int start(struct attempt *a)
 {
-    enum { KEYWORDS = 8 };
+    enum { KEYWORDS = 12 };
     const char *keywords[KEYWORDS] = {0};
     const char *values[KEYWORDS] = {0};
     struct lists lists = {0};
@@ -85,6 +95,8 @@ static int start(struct attempt *a)
     }
     if (!a->dsn.encoding)
         set(keywords, values, "client_encoding", "UTF8");
+    if (!a->dsn.patience)
+        set_patience(keywords, values);
     set(keywords, values, "fallback_application_name",
         program_invocation_short_name);
     set(keywords, values, "dbname", a->target->dsn);

@@ -118,6 +118,9 @@ static int take(struct pg_dsn *dsn, const PQconninfoOption *option)
         return copy(&dsn->port, value);
     if (!strcmp(option->keyword, "client_encoding"))
         dsn->encoding = true;
+    if (!strcmp(option->keyword, "tcp_user_timeout") ||
+        !strncmp(option->keyword, "keepalives_", 11))
+        dsn->patience = true;
     int64_t seconds;
     if (!strcmp(option->keyword, "connect_timeout") &&
         !ed_bytes_int(ed_bytes(value), &seconds) && seconds > 0 &&

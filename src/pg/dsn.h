@@ -13,7 +13,9 @@ struct pg_dsn {
     char *hostaddr;
     char *port;
     int64_t host_timeout; /* connect_timeout: one host's; 0: none given */
-    bool encoding;        /* somebody chose the client_encoding */
+    /* Somebody chose the client_encoding, and how long a peer may be silent. */
+    bool encoding;
+    bool patience;
 };
 
 /* Reads it; does not touch the network. 0, ED_ENOMEM, or ED_EDATABASE with

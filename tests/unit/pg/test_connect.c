@@ -7,6 +7,7 @@
 #include "certs.h"
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <eddy/log.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -82,6 +83,29 @@ LINK_TEST(a_folder_of_sockets_is_no_name)
     check_text(PQparameterStatus(conn, "application_name"),
                program_invocation_short_name);
     PQfinish(conn);
+}
+
+static int user_timeout(const char *more)
+{
+    char dsn[256];
+    PGconn *conn;
+    int timeout = -1;
+    socklen_t size = sizeof timeout;
+    snprintf(dsn, sizeof dsn, "host=127.0.0.1 port=%d user=postgres %s",
+             pg_server_port(server), more);
+    check_int(connect_to(dsn, &conn), 0);
+    check_int(getsockopt(PQsocket(conn), IPPROTO_TCP, TCP_USER_TIMEOUT,
+                         &timeout, &size),
+              0);
+    PQfinish(conn);
+    return timeout;
+}
+
+LINK_TEST(a_host_that_falls_silent_is_waited_for_as_long_as_somebody_says)
+{
+    check_int(user_timeout(""), 20000);
+    check_int(user_timeout("tcp_user_timeout=7000"), 7000);
+    check_int(user_timeout("keepalives_idle=5"), 0);
 }
 
 LINK_TEST(hosts_that_refuse_are_passed_over)
@@ -327,6 +351,8 @@ int main(void)
         cmocka_unit_test(a_name_is_resolved_by_us),
         cmocka_unit_test(a_uri_leads_there),
         cmocka_unit_test(a_folder_of_sockets_is_no_name),
+        cmocka_unit_test(
+            a_host_that_falls_silent_is_waited_for_as_long_as_somebody_says),
         cmocka_unit_test(hosts_that_refuse_are_passed_over),
         cmocka_unit_test(names_that_do_not_resolve_are_passed_over),
         cmocka_unit_test(
