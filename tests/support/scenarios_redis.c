@@ -228,8 +228,9 @@ static int with_server(const char *scheme, int (*body)(ed_redis *db))
     if (err)
         return err;
     ed_listener_local(l, address);
-    struct server server = {.listener = l,
-                            .port = atoi(strrchr(address, ':') + 1)};
+    struct server server = {
+        .listener = l,
+        .port = (int)strtol(strrchr(address, ':') + 1, NULL, 10)};
     snprintf(url, sizeof(url), "%s://%s", scheme, address);
     db = ed_redis_new(.url = url);
     if (!db)
