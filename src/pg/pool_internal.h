@@ -78,6 +78,7 @@ struct pg_want {
     struct pg_call *call;   /* NULL: wants a link alone */
     struct pg_place *place; /* which it was given then */
     int64_t since;          /* it is in the queue */
+    int64_t sent_at;        /* the call was */
 };
 
 /* ---- pools ---- */
@@ -118,6 +119,12 @@ struct pg_pool {
     struct ed_timer upkeep;
     char why[256]; /* the last attempt failed */
     uint64_t dice;
+
+    /* Where statements that are shared go at present, how many more of them,
+     * and how long they take of late, queueing at the server included. */
+    const struct pg_place *sticky;
+    unsigned sticks;
+    int64_t pace;
 
     struct ed_pg_counts counts; /* those since the beginning */
 };
