@@ -21,7 +21,8 @@ static const int64_t SLOW = 10 * ED_MS;
  * While statements are answered sooner than that, so many in a row go to one
  * link, instead of to the least loaded each: a server process that finds its
  * next statement there needs not fall asleep and be woken, which costs both
- * sides as much as a quick statement does.
+ * sides as much as a quick statement does. Those that share a sync come
+ * together anyway.
  */
 static const int64_t QUICK = 2 * ED_MS;
 enum { ROW = 16 };
@@ -75,13 +76,13 @@ static bool has_room(const struct pg_place *place, unsigned load)
 
 /* The link to share: one that gets on, and of these the least loaded. NULL when
  * all are full. */
-static struct pg_place *find_shared(struct pg_pool *pool)
+static struct pg_place *find_shared(struct pg_pool *pool, bool read_only)
 {
     struct pg_place *best = NULL;
     unsigned least = 0;
     int64_t slow_since = ed_now() - SLOW;
     const struct pg_place *sticky =
-        pool->sticks && pool->pace < QUICK ? pool->sticky : NULL;
+        pool->sticks && pool->pace < QUICK && !read_only ? pool->sticky : NULL;
 
     ed_list_each (node, &pool->shared) {
         struct pg_place *place = place_of(node);
@@ -112,7 +113,8 @@ bool pg_pool_growing(const struct pg_pool *pool)
            (!pool->failures && (pool->opening || pg_pool_may_open(pool)));
 }
 
-static struct pg_place *find_for_call(struct pg_pool *pool)
+static struct pg_place *find_for_call(struct pg_pool *pool,
+                                      const struct pg_call *call)
 {
     struct pg_place *place = find_idle(pool);
 
@@ -122,7 +124,7 @@ static struct pg_place *find_for_call(struct pg_pool *pool)
         return NULL;
     if (pg_pool_may_open(pool)) /* for once, to find out */
         pg_place_open(pool);
-    return find_shared(pool);
+    return find_shared(pool, call->read_only);
 }
 
 /* Has the least loaded shared link drained, for someone who wants it alone. */
@@ -253,7 +255,7 @@ void pg_pool_move(struct pg_pool *pool)
 /* Serves a statement if it can be. */
 static bool serve_call(struct pg_want *want)
 {
-    struct pg_place *place = find_for_call(want->pool);
+    struct pg_place *place = find_for_call(want->pool, want->call);
 
     if (!place)
         return false;
@@ -402,7 +404,7 @@ int pg_pool_call(struct pg_pool *pool, struct pg_call *call)
     ed_list_init(&want.node);
     call->done = ended;
     call->waiter = &want;
-    struct pg_place *place = pool->waiting ? NULL : find_for_call(pool);
+    struct pg_place *place = pool->waiting ? NULL : find_for_call(pool, call);
     if (!place) {
         err = wait_in_queue(&want);
         return err && !call->link ? not_served(&want, err) : err;
