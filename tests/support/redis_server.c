@@ -119,14 +119,19 @@ static void keep_answer(struct redis_server *s, const redisReply *reply)
     fclose(out);
 }
 
+static void authenticate(const struct redis_server *s, redisContext *c)
+{
+    if (s->password[0])
+        freeReplyObject(redisCommand(c, "AUTH %s", s->password));
+}
+
 const char *redis_server_ask(struct redis_server *s, const char *command)
 {
     redisContext *c = connect_to(s);
 
     if (!c)
         server_process_fail(s->process, "%s: cannot connect", command);
-    if (s->password[0])
-        freeReplyObject(redisCommand(c, "AUTH %s", s->password));
+    authenticate(s, c);
     /* A whole command with its blanks: no argument but the text itself. */
     redisReply *reply = redisCommand(c, command);
     if (!reply)
@@ -139,11 +144,13 @@ const char *redis_server_ask(struct redis_server *s, const char *command)
 
 /* ---- starting ---- */
 
-/* Whoever answers, if only that a password is needed, is there. */
+/* One that wants a password does not say before that it is loading. */
 static bool is_ready(void *user)
 {
     struct redis_server *s = user;
     redisContext *c = connect_to(s);
+    if (c)
+        authenticate(s, c);
     redisReply *reply = c ? redisCommand(c, "PING") : NULL;
     bool ready = reply && strncmp(reply->str, "LOADING", 7) != 0;
 
