@@ -5,9 +5,9 @@
 #include "base/hash.h"
 #include <eddy/clock.h>
 
-/* From 0 to 1. The key of the hash is shared by forked processes, so it is the
- * time that makes them differ. */
-static double chance(void)
+/* The key of the hash is shared by forked processes, so it is the time that
+ * makes them differ. */
+double ed_chance(void)
 {
     static _Thread_local uint64_t count;
     const uint64_t seed[] = {++count, (uint64_t)ed_clock_monotonic()};
@@ -27,5 +27,5 @@ int64_t ed_backoff(unsigned failures, int64_t first, int64_t longest)
     if (failures > 1 || pause > longest)
         pause = longest;
     int64_t half = pause / 2;
-    return half + (int64_t)(chance() * (double)(pause - half));
+    return half + (int64_t)(ed_chance() * (double)(pause - half));
 }

@@ -6,6 +6,10 @@
 
 #include <eddy/api.h>
 
+/* A number in [0, 1) that differs each time and in each process: good enough
+ * for pauses, not for secrets. Any thread. */
+double ed_chance(void);
+
 /*
  * The pause, in nanoseconds, after so many failures in a row, from 1: `first`,
  * twice as long for each further one, `longest` at most; of that a random part,

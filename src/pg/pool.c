@@ -89,9 +89,6 @@ static struct pg_pool *new_pool(const struct ed_pg_options *options)
     pool->impatience.fire = pg_queue_impatient;
     pool->retry.fire = pg_upkeep_retry;
     pool->upkeep.fire = pg_upkeep_due;
-    /* Never 0, from which dice of this kind do not get away. */
-    pool->dice = (uint64_t)ed_clock_realtime() ^ (uintptr_t)pool;
-    pool->dice |= 1;
     pool->pace = ED_S; /* until something else is known */
     return pool;
 }

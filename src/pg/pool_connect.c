@@ -7,6 +7,7 @@
  * any link are told at once meanwhile. As soon as an attempt succeeds all is as
  * before.
  */
+#include "base/backoff.h"
 #include "pg/lease.h"
 #include "pg/pool_internal.h"
 
@@ -27,15 +28,7 @@ bool pg_pool_may_open(const struct pg_pool *pool)
 
 int64_t pg_pool_backoff(const ed_pg *db, unsigned failures)
 {
-    struct pg_pool *pool = db->pool;
-    int64_t pause = FIRST_PAUSE;
-
-    for (unsigned i = 1; i < failures && pause < pool->max_backoff; i++)
-        pause = pause > pool->max_backoff / 2 ? pool->max_backoff : pause * 2;
-    if (pause > pool->max_backoff)
-        pause = pool->max_backoff;
-    /* Half of it is left to chance, lest many programs return as one. */
-    return (int64_t)((double)pause * (1 + pg_pool_random(pool)) / 2);
+    return ed_backoff(failures, FIRST_PAUSE, db->pool->max_backoff);
 }
 
 static void note_failure(struct pg_pool *pool, int err)

@@ -118,7 +118,6 @@ struct pg_pool {
     struct ed_timer retry;
     struct ed_timer upkeep;
     char why[256]; /* the last attempt failed */
-    uint64_t dice;
 
     /* Where statements that are shared go at present, how many more of them,
      * and how long they take of late, queueing at the server included. */
@@ -218,8 +217,5 @@ int64_t pg_upkeep_expiry(struct pg_pool *pool);
 
 /* A point in time; INT64_MAX: never, as for a `time` below 0. */
 int64_t pg_time_after(int64_t from, int64_t time);
-
-/* A number in [0, 1) of the pool's dice. */
-double pg_pool_random(struct pg_pool *pool);
 
 #endif

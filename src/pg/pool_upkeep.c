@@ -6,21 +6,13 @@
  * One timer serves all links. It is armed for the first that is due and looks
  * anew when it fires, so that taking and giving back never touch it.
  */
+#include "base/backoff.h"
 #include "pg/pool_internal.h"
 
 #include <stdlib.h>
 
 /* Not all links of a pool, or of many programs, are to end at once. */
 static const double LIFETIME_JITTER = 0.1;
-
-double pg_pool_random(struct pg_pool *pool)
-{
-    /* xorshift64: chance enough for pauses. */
-    pool->dice ^= pool->dice << 13;
-    pool->dice ^= pool->dice >> 7;
-    pool->dice ^= pool->dice << 17;
-    return (double)(pool->dice >> 11) / (double)(1ull << 53);
-}
 
 int64_t pg_time_after(int64_t from, int64_t time)
 {
@@ -31,7 +23,7 @@ int64_t pg_time_after(int64_t from, int64_t time)
 
 int64_t pg_upkeep_expiry(struct pg_pool *pool)
 {
-    double part = 1 + LIFETIME_JITTER * (2 * pg_pool_random(pool) - 1);
+    double part = 1 + LIFETIME_JITTER * (2 * ed_chance() - 1);
 
     if (pool->lifetime > INT64_MAX / 2)
         return INT64_MAX;

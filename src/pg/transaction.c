@@ -4,6 +4,7 @@
  * Owns the words that begin one, and the trying again of those that could not
  * be serialized. All else is a lease's (lease.c).
  */
+#include "base/backoff.h"
 #include "pg/lease.h"
 
 #include "base/options.h"
@@ -80,14 +81,9 @@ void ed_pg_leave_(ed_pg **db)
 static const unsigned DEFAULT_ATTEMPTS = 3;
 
 /* Those that were in each other's way should not meet again. */
-static int pause_before(ed_pg *db, unsigned attempt)
+static int pause_before(unsigned attempt)
 {
-    static const int64_t first = 5 * ED_MS, longest = 500 * ED_MS;
-    int64_t most = first;
-
-    for (unsigned i = 1; i < attempt && most < longest; i++)
-        most *= 2;
-    return ed_sleep((int64_t)(pg_pool_random(db->pool) * (double)most));
+    return ed_sleep(ed_backoff(attempt, 5 * ED_MS, 500 * ED_MS));
 }
 
 static int transact_once(ed_pg *db, ed_pg_tx_fn *fn, void *arg,
@@ -109,7 +105,7 @@ int ed_pg_transact_(ed_pg *db, ed_pg_tx_fn *fn, void *arg, unsigned attempts,
     if (!attempts)
         attempts = DEFAULT_ATTEMPTS;
     for (unsigned attempt = 1; attempt <= attempts; attempt++) {
-        int paused = attempt > 1 ? pause_before(db, attempt - 1) : 0;
+        int paused = attempt > 1 ? pause_before(attempt - 1) : 0;
         if (paused)
             return paused;
         err = transact_once(db, fn, arg, options);
