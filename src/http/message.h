@@ -28,6 +28,11 @@ struct ed_exchange_ops {
      */
     int (*send)(ed_req *req, struct ed_bytes piece, bool end);
 
+    /* Sends `length` bytes of a file as the next piece, not the last. NULL:
+     * they have to be read and sent. Suspends. ED_EEOF when the file ends
+     * before. */
+    int (*send_file)(ed_req *req, int fd, int64_t offset, int64_t length);
+
     /* Sends what is gathered. May suspend. */
     int (*flush)(ed_req *req);
 
