@@ -58,6 +58,7 @@ void ed_app_free(ed_app *app)
     if (!app)
         return;
     ed_app_drop_tasks(app);
+    ed_mounts_close(app);
     ed_map_free(app->names);
     ed_arena_free(app->arena);
     free(app);

@@ -332,6 +332,21 @@ static int add_field(ed_req *req, struct ed_reply_field ***end,
     return 0;
 }
 
+int ed_req_add_field(ed_req *req, struct ed_bytes name, struct ed_bytes value)
+{
+    struct ed_reply_field *f =
+        ed_arena_alloc(req->arena, sizeof *f + value.len + 1);
+    if (!f)
+        return ED_ENOMEM;
+    char *copy = memcpy(f + 1, value.ptr, value.len);
+    copy[value.len] = '\0';
+    *f = (struct ed_reply_field){.name = name,
+                                 .value = ed_bytes_of(copy, value.len)};
+    *req->reply.fields_end = f;
+    req->reply.fields_end = &f->next;
+    return 0;
+}
+
 static int check_field(const ed_req *req, struct ed_bytes name,
                        struct ed_bytes value)
 {

@@ -108,6 +108,12 @@ void ed_req_init(ed_req *req);
  */
 int ed_req_run(ed_req *req, ed_handler *handler);
 
+/* Adds a field that is known to be well-formed and to frame nothing, in front
+ * of the reply's head. The name is borrowed, the value copied. 0 or
+ * ED_ENOMEM. */
+ED_CHECK int ed_req_add_field(ed_req *req, struct ed_bytes name,
+                              struct ed_bytes value);
+
 /* Whether the reply has a body, by its status and the method. */
 bool ed_req_reply_has_body(const ed_req *req);
 
