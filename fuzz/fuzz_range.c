@@ -12,8 +12,8 @@ static void check_apart(const struct ed_ranges *r, unsigned at)
 {
     for (unsigned i = 0; i < at; i++) {
         const struct ed_range *a = &r->list[i], *b = &r->list[at];
-        CHECK(a->last + ED_RANGES_GAP < b->first ||
-              b->last + ED_RANGES_GAP < a->first);
+        CHECK(b->first - a->last > ED_RANGES_GAP ||
+              a->first - b->last > ED_RANGES_GAP);
     }
 }
 
