@@ -11,6 +11,7 @@
 #include "app/open_files.h"
 #include "base/beneath.h"
 #include "check.h"
+#include "tree.h"
 
 #include <eddy/log.h>
 #include <eddy/static.h>
@@ -40,10 +41,8 @@ static void put(int dir, const char *name, const char *text)
 
 static void remove_tree(void)
 {
-    char command[PATH_MAX + 10];
     ed_app_free(app);
-    snprintf(command, sizeof command, "rm -rf %s", outer);
-    CHECK(!system(command));
+    CHECK(!tree_remove(outer));
 }
 
 static void make_tree(void)

@@ -5,6 +5,7 @@
  * an app may abort without memory.
  */
 #include "scenarios_run.h"
+#include "tree.h"
 
 #include <eddy/client.h>
 #include <eddy/server.h>
@@ -23,10 +24,8 @@ static char directory[] = "/tmp/eddy-scenario-XXXXXX";
 
 static void remove_files(void)
 {
-    char command[80];
     ed_app_free(app);
-    snprintf(command, sizeof command, "rm -rf %s", directory);
-    (void)!system(command);
+    (void)tree_remove(directory);
 }
 
 static int make_file(const char *name, size_t size)

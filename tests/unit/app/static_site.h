@@ -16,6 +16,7 @@
 
 #include "../http/served.h"
 #include "app/open_files.h"
+#include "tree.h"
 
 #include <eddy/static.h>
 #include <errno.h>
@@ -101,13 +102,11 @@ static inline void site_serve(struct site *s)
 
 static inline void site_close(struct site *s)
 {
-    char command[80];
     ed_buf_free(&s->answer);
     ed_open_files_close();
     served_close(&s->served);
     ed_app_free(s->app);
-    snprintf(command, sizeof command, "rm -rf %s", s->directory);
-    check_int(system(command), 0);
+    check_int(tree_remove(s->directory), 0);
 }
 
 static inline void site_read_answer(struct site *s, ed_stream *client)
@@ -121,7 +120,7 @@ static inline void site_read_answer(struct site *s, ed_stream *client)
     } while (n > 0);
     s->answer.ptr[s->answer.len] = '\0';
     s->head = s->answer.ptr;
-    s->status = s->answer.len > 12 ? atoi(s->head + 9) : 0;
+    s->status = s->answer.len > 12 ? (int)strtol(s->head + 9, NULL, 10) : 0;
     char *end = strstr(s->head, "\r\n\r\n");
     s->body = end ? end + 4 : s->answer.ptr + s->answer.len;
     s->body_len = s->answer.len - (size_t)(s->body - s->head);

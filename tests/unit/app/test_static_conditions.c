@@ -215,7 +215,8 @@ FIBER_TEST(several_ranges_come_in_parts)
     const char *start = "multipart/byteranges; boundary=";
     check(!strncmp(type, start, strlen(start)));
     const char *boundary = type + strlen(start);
-    check_int(atoi(site_field(&s, "content-length")), (long long)s.body_len);
+    check_int(strtol(site_field(&s, "content-length"), NULL, 10),
+              (long long)s.body_len);
     const char *rest = s.body;
     if (take_part(&rest, boundary, "500-504", "ghijk") &&
         take_part(&rest, boundary, "0-2", "abc") &&

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/beneath.h"
+#include "tree.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -52,11 +53,9 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    char command[80];
     (void)state;
     close(root);
-    snprintf(command, sizeof command, "rm -rf %s", directory);
-    return system(command);
+    return tree_remove(directory);
 }
 
 /* Opens in a way; what is opened is public. */
