@@ -15,7 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LARGE = 3000000 };
+/* More than a socket takes at once; and less, where every byte is sealed. */
+enum { LARGE = 3000000, MEDIUM = 150000 };
 
 static ed_app *app;
 static char directory[] = "/tmp/eddy-scenario-XXXXXX";
@@ -67,7 +68,8 @@ static int make_files(void)
     if (app)
         return 0;
     if (!mkdtemp(directory) || make_file("small.css", 1000) ||
-        make_gzip("small.css.gz") || make_file("large", LARGE))
+        make_gzip("small.css.gz") || make_file("large", LARGE) ||
+        make_file("medium", MEDIUM))
         return ED_EUSAGE;
     app = ed_app_new();
     atexit(remove_files);
@@ -113,9 +115,10 @@ static int get(ed_client *client, const char *base, const char *path,
     return right ? 0 : ED_EPROTO;
 }
 
-static int get_some(ed_client *client, const char *base)
+static int get_some(ed_client *client, const char *base, bool tls)
 {
-    int err = get(client, base, "/large", 200, LARGE);
+    int err = tls ? get(client, base, "/medium", 200, MEDIUM)
+                  : get(client, base, "/large", 200, LARGE);
     err = err ? err : get(client, base, "/small.css", 200, 0);
     err = err ? err : get(client, base, "/versioned", 200, 0);
     err = err ? err : get(client, base, "/none", 404, 0);
@@ -142,7 +145,7 @@ static int with_files(bool tls)
     snprintf(base, sizeof base, "http%s://%s", tls ? "s" : "", address);
     ed_scope(s);
     ed_go(s, serve, server);
-    err = get_some(client, base);
+    err = get_some(client, base, tls);
     ed_server_stop(server);
     int served = ed_wait(s);
     return err ? err : served;
