@@ -46,50 +46,62 @@ static int put_small(struct h1_exchange *x, int fd, int64_t offset, size_t len)
 
 /* ---- large ones ---- */
 
+/* What is still to be sent of a file. */
+struct rest {
+    int fd;
+    int64_t offset, left;
+};
+
 /* Sends a part that is in memory. */
-static int send_warm(struct h1_conn *c, int fd, int64_t offset, size_t len)
+static int send_warm(struct h1_conn *c, struct rest *r, size_t part)
 {
     int err = 0;
-    while (!err && len) {
-        ssize_t n = h1_try_send_file(c, fd, offset, len);
-        if (n == -EAGAIN)
+    while (!err && part) {
+        ssize_t n = h1_try_send_file(c, r->fd, r->offset, part);
+        if (n == -EAGAIN) {
             err = h1_await_writable(c);
-        else if (n < 0)
+        } else if (n < 0) {
             err = (int)n;
-        else {
-            offset += n;
-            len -= (size_t)n;
+        } else {
+            r->offset += n;
+            r->left -= n;
+            part -= (size_t)n;
         }
     }
-    return err == ED_EEOF ? ed_file_piece_short((int64_t)len) : err;
+    return err == ED_EEOF ? ed_file_piece_short(r->left) : err;
 }
 
-static int send_by_kernel(struct h1_conn *c, int fd, int64_t offset,
-                          int64_t left)
+static int send_by_kernel(struct h1_conn *c, struct rest *r)
 {
     int err = 0;
-    while (!err && left) {
-        size_t part = left < STRIDE ? (size_t)left : STRIDE;
+    while (!err && r->left) {
+        size_t part = r->left < STRIDE ? (size_t)r->left : STRIDE;
         err = ed_checkpoint();
-        err = err ? err : ed_disk_warm(fd, offset, part);
-        err = err ? err : send_warm(c, fd, offset, part);
-        offset += (int64_t)part;
-        left -= (int64_t)part;
+        err = err ? err : ed_disk_warm(r->fd, r->offset, part);
+        err = err ? err : send_warm(c, r, part);
     }
     return h1_sent_through(c, err);
+}
+
+static int put_large(struct h1_conn *c, struct rest *r)
+{
+    int err = -EINVAL;
+    if (c->broken)
+        return c->broken;
+    if (ed_stream_sends_files(c->stream))
+        err = send_by_kernel(c, r);
+    if (err != -EINVAL)
+        return err;
+    /* Over TLS; or of a file system from which the kernel cannot send. */
+    return ed_file_piece_read(r->fd, r->offset, r->left, put_piece, c);
 }
 
 static int put_file(struct h1_exchange *x, int fd, int64_t offset,
                     int64_t length)
 {
-    struct h1_conn *c = x->conn;
     if (length <= SMALL)
         return put_small(x, fd, offset, (size_t)length);
-    if (c->broken)
-        return c->broken;
-    if (ed_stream_sends_files(c->stream))
-        return send_by_kernel(c, fd, offset, length);
-    return ed_file_piece_read(fd, offset, length, put_piece, c);
+    return put_large(x->conn, &(struct rest){fd, offset, length});
 }
 
 /* ---- both ---- */
