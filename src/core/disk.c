@@ -158,7 +158,7 @@ ssize_t ed_disk_read(int fd, void *buf, size_t len, int64_t offset)
 int ed_disk_warm(int fd, int64_t offset, size_t len)
 {
     if (!len || is_warm(fd, offset, len))
-        return 0;
+        return 1;
     struct read_job job = {.fd = fd, .len = len, .offset = offset};
     return ed_blocking(warm_on_thread, &job);
 }

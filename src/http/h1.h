@@ -118,7 +118,8 @@ bool h1_body_is_short(const struct h1_exchange *x);
 
 /* ---- h1_file.c ---- */
 
-int h1_send_file(ed_req *req, int fd, int64_t offset, int64_t length);
+int h1_send_file(ed_req *req, int fd, int64_t offset, int64_t length,
+                 bool *warm);
 
 /* ---- h1_reply.c ---- */
 

@@ -50,6 +50,7 @@ static int put_small(struct h1_exchange *x, int fd, int64_t offset, size_t len)
 struct rest {
     int fd;
     int64_t offset, left;
+    bool *warm; /* see ed_req_write_file() */
 };
 
 /* Sends a part that is in memory. */
@@ -73,13 +74,17 @@ static int send_warm(struct h1_conn *c, struct rest *r, size_t part)
 
 static int send_by_kernel(struct h1_conn *c, struct rest *r)
 {
+    bool all_warm = true;
     int err = 0;
     while (!err && r->left) {
         size_t part = r->left < STRIDE ? (size_t)r->left : STRIDE;
         err = ed_checkpoint();
-        err = err ? err : ed_disk_warm(r->fd, r->offset, part);
+        int found = err || *r->warm ? 1 : ed_disk_warm(r->fd, r->offset, part);
+        all_warm &= found > 0;
+        err = found < 0 ? found : err;
         err = err ? err : send_warm(c, r, part);
     }
+    *r->warm |= !err && all_warm;
     return h1_sent_through(c, err);
 }
 
@@ -96,34 +101,34 @@ static int put_large(struct h1_conn *c, struct rest *r)
     return ed_file_piece_read(r->fd, r->offset, r->left, put_piece, c);
 }
 
-static int put_file(struct h1_exchange *x, int fd, int64_t offset,
-                    int64_t length)
+static int put_file(struct h1_exchange *x, struct rest *r)
 {
-    if (length <= SMALL)
-        return put_small(x, fd, offset, (size_t)length);
-    return put_large(x->conn, &(struct rest){fd, offset, length});
+    if (r->left <= SMALL)
+        return put_small(x, r->fd, r->offset, (size_t)r->left);
+    return put_large(x->conn, r);
 }
 
 /* ---- both ---- */
 
-static int send_file(struct h1_exchange *x, int fd, int64_t offset,
-                     int64_t length)
+static int send_file(struct h1_exchange *x, struct rest *r)
 {
     char line[ED_HTTP1_CHUNK_LINE_MAX];
     int err = h1_begin(x);
     if (err || x->no_reply_body)
         return err;
     if (!x->chunked_reply)
-        return put_file(x, fd, offset, length);
-    size_t len = ed_http1_chunk_line(line, (uint64_t)length);
+        return put_file(x, r);
+    size_t len = ed_http1_chunk_line(line, (uint64_t)r->left);
     err = h1_put(x->conn, ed_bytes_of(line, len));
-    err = err ? err : put_file(x, fd, offset, length);
+    err = err ? err : put_file(x, r);
     return err ? err : h1_put(x->conn, ED_BYTES("\r\n"));
 }
 
-int h1_send_file(ed_req *req, int fd, int64_t offset, int64_t length)
+int h1_send_file(ed_req *req, int fd, int64_t offset, int64_t length,
+                 bool *warm)
 {
     struct h1_exchange *x = h1_exchange(req);
+    struct rest rest = {fd, offset, length, warm};
     int err = h1_take_turn(x);
-    return err ? err : h1_end_turn(x, send_file(x, fd, offset, length));
+    return err ? err : h1_end_turn(x, send_file(x, &rest));
 }

@@ -588,23 +588,30 @@ int ed_write_bytes(ed_req *req, struct ed_bytes piece)
     return err || !piece.len ? err : send_on(req, piece, false);
 }
 
-int ed_write_file(ed_req *req, int fd, int64_t offset, int64_t length)
+int ed_req_write_file(ed_req *req, int fd, int64_t offset, int64_t length,
+                      bool *warm)
 {
     if (offset < 0 || length < 0)
         return ed_fail(ED_EUSAGE,
-                       "no part of a file begins at %lld and is of "
-                       "%lld bytes",
+                       "no part of a file begins at %lld and is of %lld bytes",
                        (long long)offset, (long long)length);
     int err = begin_piece(req, (uint64_t)length);
     if (err || !length)
         return err;
     if (req->reply.failed)
         return req->reply.failed;
-    err = req->ops->send_file ? req->ops->send_file(req, fd, offset, length)
-                              : ed_file_piece_send(req, fd, offset, length);
+    err = req->ops->send_file
+              ? req->ops->send_file(req, fd, offset, length, warm)
+              : ed_file_piece_send(req, fd, offset, length);
     if (err && req->reply.began)
         req->reply.failed = err;
     return err;
+}
+
+int ed_write_file(ed_req *req, int fd, int64_t offset, int64_t length)
+{
+    bool warm = false;
+    return ed_req_write_file(req, fd, offset, length, &warm);
 }
 
 int ed_write(ed_req *req, const char *fmt, ...)

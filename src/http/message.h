@@ -30,8 +30,9 @@ struct ed_exchange_ops {
 
     /* Sends `length` bytes of a file as the next piece, not the last. NULL:
      * they have to be read and sent. Suspends. ED_EEOF when the file ends
-     * before. */
-    int (*send_file)(ed_req *req, int fd, int64_t offset, int64_t length);
+     * before. For `warm` see ed_req_write_file(). */
+    int (*send_file)(ed_req *req, int fd, int64_t offset, int64_t length,
+                     bool *warm);
 
     /* Sends what is gathered. May suspend. */
     int (*flush)(ed_req *req);
@@ -113,6 +114,14 @@ int ed_req_run(ed_req *req, ed_handler *handler);
  * ED_ENOMEM. */
 ED_CHECK int ed_req_add_field(ed_req *req, struct ed_bytes name,
                               struct ed_bytes value);
+
+/*
+ * ed_write_file(). To look whether a file is in memory costs up to a twentieth
+ * of what sending it does: with *warm that is not done. Without, it becomes
+ * true when all of the part was found there.
+ */
+ED_CHECK int ed_req_write_file(ed_req *req, int fd, int64_t offset,
+                               int64_t length, bool *warm);
 
 /* Whether the reply has a body, by its status and the method. */
 bool ed_req_reply_has_body(const ed_req *req);
