@@ -241,14 +241,6 @@ static bool drops_names(PGresult *result)
     return !strcmp(tag, "DISCARD ALL") || !strcmp(tag, "DEALLOCATE ALL");
 }
 
-static int64_t count_of(PGresult *result)
-{
-    int64_t count = 0;
-    for (const char *p = PQcmdTuples(result); *p >= '0' && *p <= '9'; p++)
-        count = count * 10 + (*p - '0');
-    return count;
-}
-
 static void learn(struct pg_link *link, struct pg_plan *plan,
                   const PGresult *result)
 {
@@ -269,7 +261,7 @@ static void call_answered(struct pg_link *link, struct pg_call *call,
     if (call->abandoned)
         return;
     if (!call->arena || call->no_rows) {
-        call->affected = count_of(result);
+        call->affected = pg_rows_affected_by(result);
         return;
     }
     call->err = pg_rows_of(&call->rows, call->arena, result);
