@@ -336,9 +336,12 @@ static void send_again(struct pg_link *link, struct pg_call *call)
     if (call->began)
         pg_link_undo(link);
     call->began = false;
+    pg_link_load_up(link, call);
     call->err = pg_link_queue(link, call);
-    if (call->err)
-        pg_call_end(call, PG_DONE);
+    if (!call->err)
+        return;
+    link->load--;
+    pg_call_end(call, PG_DONE);
 }
 
 static struct pg_call *take_call(struct ed_list *list)
@@ -448,6 +451,14 @@ static void drop_news(struct pg_link *link)
         PQfreemem(news);
 }
 
+void pg_flight_tell_room(struct pg_link *link)
+{
+    if (!link->ended || !pg_link_open_for_calls(link))
+        return;
+    link->ended = false;
+    link->owner->room(link);
+}
+
 void pg_flight_answers(struct pg_link *link)
 {
     struct pg_flight *flight = &link->flight;
@@ -468,10 +479,7 @@ void pg_flight_answers(struct pg_link *link)
         return;
     drop_news(link);
     pg_cancel_head(link);
-    if (link->ended && pg_link_open_for_calls(link)) {
-        link->ended = false;
-        link->owner->room(link);
-    }
+    pg_flight_tell_room(link);
 }
 
 /* ---- losing it ---- */
@@ -518,6 +526,10 @@ void pg_flight_lost(struct pg_link *link)
         call = step->call;
         call->fate = fate_of(link, call, synced,
                              call == head || (int32_t)(i - flight->at) < 0);
+        ed_list_add_back(&over, &call->node);
+    }
+    while ((call = take_call(&link->fresh))) {
+        call->fate = PG_NEVER_SENT;
         ed_list_add_back(&over, &call->node);
     }
     flight->first = flight->at = flight->end = 0;
