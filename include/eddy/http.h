@@ -193,6 +193,19 @@ ED_API int ed_write(ed_req *req, const char *fmt, ...) ED_PRINTF(2, 3);
 ED_API int ed_write_bytes(ed_req *req, struct ed_bytes piece);
 ED_API int ed_flush(ed_req *req);
 
+/*
+ * A piece out of an open file: `length` bytes from `offset` on, which the
+ * kernel sends from where they are, if it can (not over TLS). What is not in
+ * memory is read by the blocking pool (blocking.h) and not by the loop. The
+ * descriptor is borrowed, its position neither used nor changed.
+ *
+ * Suspends as ed_write_bytes() does. Errors as there, and
+ *   ED_EEOF   the file ends before, as one does that somebody cuts short: what
+ *             there was has been sent, and the connection will be cut
+ *   -EIO, ...
+ */
+ED_API int ed_write_file(ed_req *req, int fd, int64_t offset, int64_t length);
+
 /* A field behind a body sent in pieces without a length; left out where the
  * version of HTTP has no place for it. Both texts are copied. Does not suspend.
  * 0, ED_ENOMEM, or ED_EUSAGE when the reply has ended or the field may not

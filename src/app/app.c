@@ -58,6 +58,7 @@ void ed_app_free(ed_app *app)
     if (!app)
         return;
     ed_app_drop_tasks(app);
+    ed_mounts_close(app);
     ed_map_free(app->names);
     ed_arena_free(app->arena);
     free(app);
@@ -267,7 +268,7 @@ static int answer(const ed_app *app, struct ed_note *note, ed_req *req)
 {
     ed_handler *handler = choose_handler(note, req);
     const struct ed_layer *layers = app->layers.layers;
-    const struct ed_layer *end = layers + app->layers.count;
+    const struct ed_layer *end = layers ? layers + app->layers.count : NULL;
     if (note->match.route) {
         layers = note->match.route->layers;
         end = note->match.route->layers_end;

@@ -75,6 +75,7 @@ struct ed_app {
     struct ed_layers layers;
     bool arranged;    /* the routes know their layers */
     unsigned refused; /* routes and groups that were malformed or taken */
+    struct ed_mount *mounts; /* directories that are served */
     ed_error_fn *on_error;
 
     struct ed_option *options;
@@ -104,6 +105,11 @@ struct ed_note {
     struct ed_match match;
     const char *args[ED_PATTERN_ARGS]; /* as handlers see them, once asked */
 };
+
+/* ---- static files (static.c) ---- */
+
+/* Closes the directories that are served. */
+void ed_mounts_close(ed_app *app);
 
 /* ---- background tasks (background.c) ---- */
 

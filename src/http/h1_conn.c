@@ -537,6 +537,7 @@ static int upgrade(ed_req *req, const char *protocol, ed_stream **out)
 const struct ed_exchange_ops h1_ops = {
     .body_read = h1_body_read,
     .send = h1_send,
+    .send_file = h1_send_file,
     .flush = h1_flush,
     .upgrade = upgrade,
     .peer = peer,

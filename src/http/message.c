@@ -8,6 +8,7 @@
 #include "http/message.h"
 
 #include "core/runtime.h"
+#include "http/file_piece.h"
 #include "http/server_internal.h"
 #include "wire/cookie.h"
 #include "wire/url.h"
@@ -331,6 +332,21 @@ static int add_field(ed_req *req, struct ed_reply_field ***end,
     return 0;
 }
 
+int ed_req_add_field(ed_req *req, struct ed_bytes name, struct ed_bytes value)
+{
+    struct ed_reply_field *f =
+        ed_arena_alloc(req->arena, sizeof *f + value.len + 1);
+    if (!f)
+        return ED_ENOMEM;
+    char *copy = memcpy(f + 1, value.ptr, value.len);
+    copy[value.len] = '\0';
+    *f = (struct ed_reply_field){.name = name,
+                                 .value = ed_bytes_of(copy, value.len)};
+    *req->reply.fields_end = f;
+    req->reply.fields_end = &f->next;
+    return 0;
+}
+
 static int check_field(const ed_req *req, struct ed_bytes name,
                        struct ed_bytes value)
 {
@@ -546,7 +562,8 @@ int ed_reply_begin(ed_req *req, int status, int64_t length)
     return 0;
 }
 
-int ed_write_bytes(ed_req *req, struct ed_bytes piece)
+/* Whether a piece of that length may come next; notes it if so. */
+static int begin_piece(ed_req *req, uint64_t len)
 {
     if (!req->reply.status) {
         int err = ed_reply_begin(req, 200, -1);
@@ -556,15 +573,38 @@ int ed_write_bytes(ed_req *req, struct ed_bytes piece)
     if (!req->reply.pieces || req->reply.ended)
         return ed_fail(ED_EUSAGE, "the reply is complete already");
     int64_t left = req->reply.length - req->reply.sent;
-    if (req->reply.length >= 0 && (uint64_t)left < piece.len)
+    if (req->reply.length >= 0 && (uint64_t)left < len)
         return ed_fail(ED_EUSAGE, "more than the %lld bytes declared",
                        (long long)req->reply.length);
     if (!req->reply.content_type.len)
         req->reply.content_type = TEXT;
-    if (!piece.len)
-        return 0;
-    req->reply.sent += (int64_t)piece.len;
-    return send_on(req, piece, false);
+    req->reply.sent += (int64_t)len;
+    return 0;
+}
+
+int ed_write_bytes(ed_req *req, struct ed_bytes piece)
+{
+    int err = begin_piece(req, piece.len);
+    return err || !piece.len ? err : send_on(req, piece, false);
+}
+
+int ed_write_file(ed_req *req, int fd, int64_t offset, int64_t length)
+{
+    if (offset < 0 || length < 0)
+        return ed_fail(ED_EUSAGE,
+                       "no part of a file begins at %lld and is of "
+                       "%lld bytes",
+                       (long long)offset, (long long)length);
+    int err = begin_piece(req, (uint64_t)length);
+    if (err || !length)
+        return err;
+    if (req->reply.failed)
+        return req->reply.failed;
+    err = req->ops->send_file ? req->ops->send_file(req, fd, offset, length)
+                              : ed_file_piece_send(req, fd, offset, length);
+    if (err && req->reply.began)
+        req->reply.failed = err;
+    return err;
 }
 
 int ed_write(ed_req *req, const char *fmt, ...)

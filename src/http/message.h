@@ -28,6 +28,11 @@ struct ed_exchange_ops {
      */
     int (*send)(ed_req *req, struct ed_bytes piece, bool end);
 
+    /* Sends `length` bytes of a file as the next piece, not the last. NULL:
+     * they have to be read and sent. Suspends. ED_EEOF when the file ends
+     * before. */
+    int (*send_file)(ed_req *req, int fd, int64_t offset, int64_t length);
+
     /* Sends what is gathered. May suspend. */
     int (*flush)(ed_req *req);
 
@@ -102,6 +107,12 @@ void ed_req_init(ed_req *req);
  * is cut and the connection must not be used again.
  */
 int ed_req_run(ed_req *req, ed_handler *handler);
+
+/* Adds a field that is known to be well-formed and to frame nothing, in front
+ * of the reply's head. The name is borrowed, the value copied. 0 or
+ * ED_ENOMEM. */
+ED_CHECK int ed_req_add_field(ed_req *req, struct ed_bytes name,
+                              struct ed_bytes value);
 
 /* Whether the reply has a body, by its status and the method. */
 bool ed_req_reply_has_body(const ed_req *req);

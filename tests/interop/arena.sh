@@ -228,6 +228,24 @@ expect "a dataset that is none keeps it from starting" refuses \
     --dataset bad.json
 expect "and it says why" grep -q 'bad.json: item 0' refused.log
 
+# ---- a folder of files ------------------------------------------------------
+
+mkdir files
+seq 1000 >files/app.js
+gzip -k files/app.js
+start files.log --static files
+expect "a file is served" says "$(seq 1000)" /static/app.js
+expect "with its type" has 'content-type: text/javascript; charset=utf-8'
+expect "compressed, to who takes that" says "$(seq 1000)" /static/app.js \
+    --compressed -H 'Accept-Encoding: br, gzip'
+expect "and told so" has 'content-encoding: gzip'
+expect "it is looked at each time" answers 200 /static/app.js
+rm files/app.js
+expect "and gone when it is" answers 404 /static/app.js
+expect "it stops when told" stop "$pid"
+expect "a folder that is missing keeps it from starting" refuses --static none
+expect "and it says why" grep -q '"none": No such file' refused.log
+
 # ---- with a database --------------------------------------------------------
 
 start_postgres
