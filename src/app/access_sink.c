@@ -91,8 +91,9 @@ static void tell_dropped(struct ed_access_sink *sink)
 {
     if (!sink->dropped)
         return;
-    ed_log_warn("access log: %zu lines were lost, %s was too slow",
-                sink->dropped, sink->file ? sink->file : "stderr");
+    ed_log_warn(
+        "access log: %zu lines were lost: %s was too slow, or memory short",
+        sink->dropped, sink->file ? sink->file : "stderr");
     sink->dropped = 0;
 }
 
@@ -168,8 +169,13 @@ struct ed_buf *ed_access_sink_buffer(struct ed_access_sink *sink)
 {
     if (sink->lines.len < MOST)
         return &sink->lines;
-    sink->dropped++;
+    ed_access_sink_lost(sink);
     return NULL;
+}
+
+void ed_access_sink_lost(struct ed_access_sink *sink)
+{
+    sink->dropped++;
 }
 
 void ed_access_sink_wrote(struct ed_access_sink *sink)

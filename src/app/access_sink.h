@@ -26,4 +26,7 @@ ED_CHECK struct ed_access_sink *ed_access_sink_open(struct ed_app *app,
 struct ed_buf *ed_access_sink_buffer(struct ed_access_sink *sink);
 void ed_access_sink_wrote(struct ed_access_sink *sink);
 
+/* Counts a line that could not be made. */
+void ed_access_sink_lost(struct ed_access_sink *sink);
+
 #endif

@@ -89,7 +89,11 @@ static void access_over(struct ed_reply_filter *f, ed_req *req, int err)
     if (is_passed_over(l->log, access.status))
         return;
     out = ed_access_sink_buffer(l->log->sink);
-    if (out && !ed_access_format_add(l->log->format, &access, out))
+    if (!out)
+        return;
+    if (ed_access_format_add(l->log->format, &access, out))
+        ed_access_sink_lost(l->log->sink);
+    else
         ed_access_sink_wrote(l->log->sink);
 }
 

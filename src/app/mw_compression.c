@@ -20,7 +20,7 @@
 
 enum {
     MIN_BYTES = 1024, /* below that it saves no packet */
-    MAX_STREAMS = 256,
+    MAX_STREAMS = 128,
     MAX_TYPES = 64,
     OUT_BYTES = 16 * 1024,
     /* Given to an encoder at once: less than a millisecond's work at the
@@ -30,7 +30,8 @@ enum {
     CODINGS = ED_CODING_ZSTD + 1,
 };
 
-static const char DEFAULT_CODINGS[] = "br, zstd, gzip";
+/* zstd takes a third of br's time and comes to the same size. */
+static const char DEFAULT_CODINGS[] = "zstd, br, gzip";
 
 static const char DEFAULT_TYPES[] =
     "text/*, application/json, +json, application/xml, +xml, "

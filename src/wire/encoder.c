@@ -17,7 +17,7 @@ enum {
     /* 16 more than the window makes it gzip. */
     GZIP_WINDOW_BITS = 16 + MAX_WBITS,
     GZIP_MEMORY = 8, /* zlib's default: 128 KiB for its tables */
-    BR_WINDOW_LOG = 18,
+    BR_WINDOW_LOG = 16,
     ZSTD_WINDOW_LOG = 17,
 };
 

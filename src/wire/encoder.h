@@ -4,7 +4,7 @@
  * bytes out; no I/O.
  *
  * What an encoder keeps is bounded whatever the body is, and about the same
- * for each of its coding and level: windows are of 32 KiB (gzip), 256 KiB (br)
+ * for each of its coding and level: windows are of 32 KiB (gzip), 64 KiB (br)
  * and 128 KiB (zstd), which is nearly all that a page gains by, and well within
  * what decoders must bear (RFC 9659: 8 MiB).
  */
