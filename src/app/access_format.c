@@ -406,6 +406,7 @@ static int add_json(struct ed_buf *out, const struct ed_access *a)
     char date[ED_ISO_DATE_LEN + 1], peer[ED_ADDR_TEXT];
     char trace[ED_TRACE_PARENT_TEXT];
     struct ed_json json, *j = &json;
+    int64_t micros = a->took / ED_US;
     ed_req *req = a->req;
 
     ed_iso_date(date, a->came);
@@ -426,7 +427,7 @@ static int add_json(struct ed_buf *out, const struct ed_access *a)
     ed_json_key(j, "bytes");
     ed_json_int(j, a->bytes);
     ed_json_key(j, "seconds");
-    ed_json_double(j, (double)(a->took / ED_US) / 1e6);
+    ed_json_double(j, (double)micros / 1e6);
     if (a->cut) {
         ed_json_key(j, "cut");
         ed_json_bool(j, true);

@@ -27,7 +27,6 @@ struct logging {
     int64_t began; /* of the loop's clock */
     int64_t came;  /* since 1970 */
     int64_t bytes;
-    bool counted;
 };
 
 static int64_t exact_now(void)
@@ -43,18 +42,15 @@ static int access_send(struct ed_reply_filter *f, ed_req *req,
     struct logging *l = ED_CONTAINER(f, struct logging, filter);
     int err = ed_reply_pass(f, req, piece, end);
 
-    l->counted = true;
     if (!err && ed_req_reply_has_body(req))
         l->bytes += (int64_t)piece.len;
     return err;
 }
 
-/* What went around the filters counts as far as it was replied. */
-static int64_t bytes_of(const struct logging *l, const ed_req *req)
+static void access_around(struct ed_reply_filter *f, ed_req *req, int64_t bytes)
 {
-    if (l->counted || !req->reply.began || !ed_req_reply_has_body(req))
-        return l->bytes;
-    return req->reply.sent;
+    if (ed_req_reply_has_body(req))
+        ED_CONTAINER(f, struct logging, filter)->bytes += bytes;
 }
 
 static int status_of(const ed_req *req, int err)
@@ -81,7 +77,7 @@ static void access_over(struct ed_reply_filter *f, ed_req *req, int err)
         .came = l->came,
         .took = exact_now() - l->began,
         .status = status_of(req, err),
-        .bytes = bytes_of(l, req),
+        .bytes = l->bytes,
         .cut = err != 0,
     };
     struct ed_buf *out;
@@ -101,6 +97,7 @@ static int access_before(ed_req *req, void *arg)
 {
     static const struct ed_reply_filter_ops ops = {
         .send = access_send,
+        .around = access_around,
         .over = access_over,
     };
     struct logging *l = ed_arena_alloc(req->arena, sizeof *l);

@@ -407,10 +407,10 @@ static void compression_over(struct ed_reply_filter *f, ed_req *req, int err)
 static int compression_before(ed_req *req, void *arg)
 {
     static const struct ed_reply_filter_ops ops = {
-        compression_head,
-        compression_send,
-        compression_flush,
-        compression_over,
+        .head = compression_head,
+        .send = compression_send,
+        .flush = compression_flush,
+        .over = compression_over,
     };
     struct compressing *c = ed_arena_alloc(req->arena, sizeof *c);
 

@@ -115,7 +115,8 @@ int ed_filtered_flush(ed_req *req)
     return err ? err : end_turn(filters, enter_flush(filters->first, req));
 }
 
-int ed_filtered_head(ed_req *req)
+/* The filters look at the head of a reply whose body they will not see. */
+static int show_head(ed_req *req)
 {
     struct ed_reply_filter *f = req->filters->first;
     struct ed_bytes unknown = {0};
@@ -124,15 +125,32 @@ int ed_filtered_head(ed_req *req)
     req->reply.recoded = false;
     for (; f && !err; f = f->next)
         err = f->ops->head ? f->ops->head(f, req, &unknown, false) : 0;
-    return err ? err : req->reply.recoded;
+    return err;
 }
 
-int ed_filtered_around(ed_req *req, int (*fn)(ed_req *, void *), void *arg)
+static int go_around(ed_req *req, int64_t length,
+                     int (*fn)(ed_req *req, void *arg), void *arg)
+{
+    int err = req->reply.began ? 0 : show_head(req);
+
+    if (err || req->reply.recoded)
+        return err ? err : 1;
+    err = fn(req, arg);
+    for (struct ed_reply_filter *f = req->filters->first; f && !err;
+         f = f->next) {
+        if (f->ops->around)
+            f->ops->around(f, req, length);
+    }
+    return err;
+}
+
+int ed_filtered_around(ed_req *req, int64_t length,
+                       int (*fn)(ed_req *req, void *arg), void *arg)
 {
     struct ed_reply_filters *filters = req->filters;
     int err = take_turn(filters);
 
-    return err ? err : end_turn(filters, fn(req, arg));
+    return err ? err : end_turn(filters, go_around(req, length, fn, arg));
 }
 
 void ed_filters_over(ed_req *req, int err)

@@ -39,6 +39,9 @@ struct ed_reply_filter_ops {
     /* All that was held back goes on, and then ed_reply_pass_flush(). */
     int (*flush)(struct ed_reply_filter *f, ed_req *req);
 
+    /* So many bytes of the body have gone around the filters. */
+    void (*around)(struct ed_reply_filter *f, ed_req *req, int64_t bytes);
+
     /* The request is over, its reply sent or cut: frees what is held. `err` is
      * what ended it, 0 when the reply is whole. */
     void (*over)(struct ed_reply_filter *f, ed_req *req, int err);
@@ -70,16 +73,15 @@ ED_CHECK int ed_filtered_send(ed_req *req, struct ed_bytes piece, bool end);
 ED_CHECK int ed_filtered_flush(ed_req *req);
 
 /*
- * For a body that does not go through memory, such as a file given to
- * sendfile(): has the filters see the head of a reply whose body is of that
- * length. Returns 1 when one of them changes the body, which then has to go
- * through ed_write_bytes() after all; 0 when it may go around them, which it
- * must do by one call of ed_filtered_around(); or an error.
+ * For a piece of the body that does not go through memory, such as a part of a
+ * file given to sendfile(): shows the filters the head, if it is not out, and
+ * has fn(req, arg) send the piece, of that length, around them.
+ *
+ * Suspends. Returns 1 when a filter changes the body: nothing was sent, and the
+ * piece has to go through ed_filtered_send() after all. Otherwise what fn
+ * returned, or an error of the filters.
  */
-ED_CHECK int ed_filtered_head(ed_req *req);
-
-/* Calls fn(req, arg) as the turn of the running fiber. Suspends. */
-ED_CHECK int ed_filtered_around(ed_req *req, int (*fn)(ed_req *, void *),
-                                void *arg);
+ED_CHECK int ed_filtered_around(ed_req *req, int64_t length,
+                                int (*fn)(ed_req *req, void *arg), void *arg);
 
 #endif
