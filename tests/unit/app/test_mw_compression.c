@@ -6,6 +6,7 @@
 
 #include "wire/coding.h"
 #include <eddy/log.h>
+#include <malloc.h>
 #include <stdlib.h>
 
 enum { LARGE = 300 * 1000 };
@@ -435,6 +436,37 @@ FIBER_TEST(no_more_replies_are_compressed_than_allowed)
     hosted_close(&h);
 }
 
+/* Waits at a piece that was flushed, as many do. */
+static int watch_slowly(void *arg)
+{
+    struct hosted *h = arg;
+    const char *accept[] = {"Accept-Encoding: gzip", NULL};
+    ed_res *res = NULL;
+    int err = ed_fetch(&res, hosted_url(h, "/slowly"), .client = h->client,
+                       .headers = accept, .stream = true);
+    if (!err)
+        err = ed_sleep(ED_S);
+    ed_res_close(res);
+    return err;
+}
+
+FIBER_TEST(a_crowd_of_slow_replies_takes_bounded_memory)
+{
+    enum { CROWD = 300, ALLOWED = 8 };
+    struct hosted h = {0};
+    open_app(&h, .max_streams = ALLOWED);
+    size_t before = mallinfo2().uordblks;
+    ed_scope(s);
+    for (int i = 0; i < CROWD; i++)
+        ed_go(s, watch_slowly, &h);
+    check_int(ed_sleep(ED_S / 2), 0);
+    size_t taken = mallinfo2().uordblks - before;
+    /* An encoder is 270 KiB; 300 of them would be 80 MiB. */
+    check_(taken < 20 << 20, "%zu bytes taken", taken);
+    check_int(ed_wait(s), 0);
+    hosted_close(&h);
+}
+
 FIBER_TEST(what_is_offered_can_be_chosen)
 {
     struct hosted h = {0};
@@ -491,6 +523,7 @@ int main(void)
         cmocka_unit_test(fibers_may_write_a_compressed_reply_together),
         cmocka_unit_test(http_1_0_gets_it_until_the_end_of_the_connection),
         cmocka_unit_test(no_more_replies_are_compressed_than_allowed),
+        cmocka_unit_test(a_crowd_of_slow_replies_takes_bounded_memory),
         cmocka_unit_test(what_is_offered_can_be_chosen),
         cmocka_unit_test(events_are_compressed_when_asked_for),
         cmocka_unit_test(options_that_make_no_sense_are_refused),
