@@ -51,6 +51,23 @@ static inline struct ed_where ed_where_group_(ed_group *group)
 #define ED_WHERE_(x) \
     _Generic((x), ed_app * : ed_where_app_, ed_group * : ed_where_group_)(x)
 
+/* ---- heads of replies ---- */
+
+/*
+ * Has fn(req, arg) called just before the head of a reply goes out, whoever
+ * made it, an error reply too: ed_reply_status() is the status, and
+ * ed_reply_header() adds fields. A negative result takes the reply's place, as
+ * if the handler had returned it. For a reply that did not get out and the one
+ * in its place it is called twice; ed_reply_header_set() does not mind. Not for
+ * a connection that is taken over (ed_req_upgrade()).
+ *
+ * `fn` must not suspend.
+ */
+typedef int ed_head_fn(ed_req *req, void *arg);
+#define ed_use_head(where, fn, arg) \
+    ed_use_head_with(ED_WHERE_(where), (fn), (arg))
+ED_API int ed_use_head_with(struct ed_where where, ed_head_fn *fn, void *arg);
+
 /* ---- compression ---- */
 
 struct ed_compression_options {

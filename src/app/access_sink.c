@@ -65,6 +65,16 @@ static bool is_ready(int fd)
     return poll(&p, 1, 0) > 0 && (p.revents & POLLOUT);
 }
 
+/* Whole lines, as many as a pipe takes at once, so that no line of another
+ * program comes in between. */
+static size_t whole_lines(const char *text, size_t len)
+{
+    if (len <= PIPE_BUF)
+        return len;
+    const char *end = memrchr(text, '\n', PIPE_BUF);
+    return end ? (size_t)(end + 1 - text) : PIPE_BUF;
+}
+
 /* Writes what goes at once. */
 static void write_out(struct ed_access_sink *sink)
 {
@@ -72,11 +82,10 @@ static void write_out(struct ed_access_sink *sink)
 
     while (done < sink->lines.len) {
         size_t len = sink->lines.len - done;
-        if (!sink->is_file) {
-            if (!is_ready(sink->fd))
-                break;
-            len = len < PIPE_BUF ? len : PIPE_BUF;
-        }
+        if (!sink->is_file && !is_ready(sink->fd))
+            break;
+        if (!sink->is_file)
+            len = whole_lines(sink->lines.ptr + done, len);
         ssize_t n = write(sink->fd, sink->lines.ptr + done, len);
         if (n < 0 && errno == EINTR)
             continue;

@@ -301,9 +301,10 @@ static ed_handler *choose_handler(struct ed_note *note, const ed_req *req)
     return route->handler;
 }
 
-static int run_early(const ed_app *app, ed_req *req)
+static int run_early(const ed_app *app, struct ed_note *note, ed_req *req)
 {
     int err = 0;
+    note->match.route = NULL; /* there are no arguments so far */
     for (struct ed_early *e = app->early; e && !err; e = e->next)
         err = e->fn(req, e->arg);
     return err;
@@ -311,7 +312,7 @@ static int run_early(const ed_app *app, ed_req *req)
 
 static int answer(const ed_app *app, struct ed_note *note, ed_req *req)
 {
-    int early = app->early ? run_early(app, req) : 0;
+    int early = app->early ? run_early(app, note, req) : 0;
     if (early)
         return ed_app_fail(req, early);
     ed_handler *handler = choose_handler(note, req);

@@ -22,10 +22,12 @@ static int timeout_around(ed_req *req, ed_next *next, void *arg)
 {
     const struct ed_timeout_options *o = arg;
     struct bounded b = {next, req};
+    int64_t until = ed_now() + o->within;
     int err = ed_with_timeout(o->within, run_bounded, &b);
 
-    /* A deadline around ours is somebody else's to tell. */
-    if (err != ED_ETIMEOUT || req->reply.began || ed_cancelled())
+    /* A deadline within, or around ours, is somebody else's to tell. */
+    if (err != ED_ETIMEOUT || ed_now() < until || req->reply.began ||
+        ed_cancelled())
         return err;
     return ed_fail(o->status == 503 ? ED_EOVERLOAD : ED_ETIMEOUT,
                    "the handler took longer than %lld ms",

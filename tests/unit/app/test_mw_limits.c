@@ -26,6 +26,30 @@ static int stubborn(ed_req *req)
     return ed_reply(req, 200, "%s", ed_err_name(err));
 }
 
+static int sleep_long(void *arg)
+{
+    (void)arg;
+    return ed_sleep(ED_MIN);
+}
+
+/* Has a deadline of its own, for a service that is slow. */
+static int impatient(ed_req *req)
+{
+    (void)req;
+    return ed_with_timeout(ED_S, sleep_long, NULL);
+}
+
+FIBER_TEST(a_deadline_within_is_told_as_ever)
+{
+    struct hosted h = {0};
+    ed_log_set_level(ED_LOG_OFF);
+    hosted_open(&h);
+    ed_use_timeout(h.app, .within = 10 * ED_S, .status = 503);
+    ed_route(h.app, "GET /", impatient);
+    check_int(ed_res_status(hosted_get(&h, "/", "A: b")), 504);
+    hosted_close(&h);
+}
+
 FIBER_TEST(a_slow_handler_is_told_and_replied_for)
 {
     struct hosted h = {0};
@@ -236,6 +260,7 @@ static void options_that_make_no_sense_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_deadline_within_is_told_as_ever),
         cmocka_unit_test(a_slow_handler_is_told_and_replied_for),
         cmocka_unit_test(a_reply_that_has_begun_is_cut),
         cmocka_unit_test(a_group_may_take_more_or_less_than_the_server),
