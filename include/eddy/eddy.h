@@ -26,6 +26,7 @@
 #include <eddy/log.h>
 #include <eddy/loop.h>
 #include <eddy/map.h>
+#include <eddy/middleware.h>
 #include <eddy/pg.h>
 #include <eddy/pg_copy.h>
 #include <eddy/pg_listen.h>

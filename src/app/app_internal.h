@@ -64,6 +64,20 @@ struct ed_start {
     void *arg;
 };
 
+/* What is done when the app is freed. */
+struct ed_app_end {
+    struct ed_app_end *next;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+/* What is done with a request before its route is chosen. */
+struct ed_early {
+    struct ed_early *next;
+    int (*fn)(ed_req *req, void *arg); /* an error is replied */
+    void *arg;
+};
+
 struct ed_app {
     ed_arena *arena; /* of all below; grows until the app is freed */
     void *object;
@@ -78,6 +92,10 @@ struct ed_app {
     struct ed_mount *mounts; /* directories that are served */
     ed_error_fn *on_error;
 
+    struct ed_early *early;
+    struct ed_app_end *ends; /* the last first */
+    struct ed_access_sink *logs;
+
     struct ed_option *options;
     struct ed_option **options_end;
     struct ed_start *starts;
@@ -89,6 +107,9 @@ struct ed_app {
 /* Memory of the app's; aborts when there is none, as starting up may. */
 void *ed_app_alloc(ed_app *app, size_t size);
 const char *ed_app_copy(ed_app *app, struct ed_bytes text);
+
+void ed_app_at_end(ed_app *app, void (*fn)(void *arg), void *arg);
+void ed_app_early(ed_app *app, int (*fn)(ed_req *req, void *arg), void *arg);
 
 /* Adds a route; `prefix` and `group` may be NULL. */
 int ed_app_add_route(ed_app *app, const struct ed_group *group,
