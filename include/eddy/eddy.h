@@ -40,6 +40,7 @@
 #include <eddy/signal.h>
 #include <eddy/stream.h>
 #include <eddy/sync.h>
+#include <eddy/testing.h>
 #include <eddy/tls.h>
 #include <eddy/trace.h>
 
