@@ -32,6 +32,7 @@
 #include <eddy/pg_value.h>
 #include <eddy/process.h>
 #include <eddy/queue.h>
+#include <eddy/rate_limit.h>
 #include <eddy/redis.h>
 #include <eddy/redis_pubsub.h>
 #include <eddy/redis_stream.h>
