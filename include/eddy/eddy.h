@@ -37,6 +37,7 @@
 #include <eddy/redis_pubsub.h>
 #include <eddy/redis_stream.h>
 #include <eddy/rows.h>
+#include <eddy/sentry.h>
 #include <eddy/server.h>
 #include <eddy/signal.h>
 #include <eddy/stream.h>
