@@ -157,7 +157,7 @@ void ed_sentry_watch_skip(ed_sentry *sentry, ed_req *req);
 /* ---- sending (sentry_send.c) ---- */
 
 /* The part of the app that sends. */
-int ed_sentry_run(ed_context *self, void *sentry);
+int ed_sentry_run(ed_context *self, void *arg);
 
 /* Reads X-Sentry-Rate-Limits: for how long events may not be sent; 0: they
  * may. */
