@@ -112,16 +112,16 @@ void ed_rate_limit_counts(const ed_rate_limit *limit,
 
 /* "10.1.2.3:4567" as "10.1.2.3", and "[2001:db8:1:2:3:4:5:6]:4567" as
  * "2001:db8:1:2::": what is routed to one customer is a network of 64 bits,
- * all of whose addresses are at hand. An IPv4 address within IPv6 is one. */
+ * all of whose addresses are at hand. An IPv4 address within IPv6 is one. What a
+ * proxy has told has neither brackets nor port. */
 static const char *network_of(ed_arena *arena, const char *peer)
 {
     char text[INET6_ADDRSTRLEN];
     struct in6_addr six;
-    if (*peer != '[')
-        return ed_arena_copy(arena, ed_bytes_of(peer, strcspn(peer, ":")));
-    snprintf(text, sizeof text, "%.*s", (int)strcspn(peer + 1, "]%"), peer + 1);
+    const char *from = peer + (*peer == '[');
+    snprintf(text, sizeof text, "%.*s", (int)strcspn(from, "]%"), from);
     if (inet_pton(AF_INET6, text, &six) != 1)
-        return peer;
+        return ed_arena_copy(arena, ed_bytes_of(peer, strcspn(peer, ":")));
     if (IN6_IS_ADDR_V4MAPPED(&six)) {
         inet_ntop(AF_INET, &six.s6_addr[12], text, sizeof text);
     } else {
