@@ -1,5 +1,5 @@
 /*
- * scenarios_app.c - an app with parts, one mounted in it, limits and a
+ * scenarios_parts.c - an app with parts, one mounted in it, limits and a
  * reporter, asked by the client that tests apps.
  *
  * The apps are made once: making one aborts when there is no memory, as a
@@ -137,7 +137,7 @@ static void end_test(ed_test **t)
 }
 #define TEST_AUTO __attribute__((cleanup(end_test)))
 
-int run_app(void *arg)
+int run_parts(void *arg)
 {
     (void)arg;
     ed_app *app = make_app();
