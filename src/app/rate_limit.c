@@ -112,8 +112,8 @@ void ed_rate_limit_counts(const ed_rate_limit *limit,
 
 /* "10.1.2.3:4567" as "10.1.2.3", and "[2001:db8:1:2:3:4:5:6]:4567" as
  * "2001:db8:1:2::": what is routed to one customer is a network of 64 bits,
- * all of whose addresses are at hand. An IPv4 address within IPv6 is one. What a
- * proxy has told has neither brackets nor port. */
+ * all of whose addresses are at hand. An IPv4 address within IPv6 is one. What
+ * a proxy has told has neither brackets nor port. */
 static const char *network_of(ed_arena *arena, const char *peer)
 {
     char text[INET6_ADDRSTRLEN];

@@ -326,7 +326,8 @@ static int share(void *arg)
     ed_test_expect(t[1], "/?user=b&cost=4", 429, NULL);
     ed_test_expect(t[1], "/?user=b&cost=3", 200, NULL);
     check_text(redis_server_ask(server, "EXISTS eddy:rate:shared:key:a"), "1");
-    check(atoi(redis_server_ask(server, "TTL eddy:rate:shared:key:a")) > 3500);
+    const char *left = redis_server_ask(server, "TTL eddy:rate:shared:key:a");
+    check(strtol(left, NULL, 10) > 3500);
     for (int i = 0; i < 2; i++)
         done(t[i], app[i], limit[i]);
     ed_redis_free(redis);
