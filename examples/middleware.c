@@ -135,7 +135,7 @@ int main(int argc, char **argv)
     ed_option(app, "trusted", &trusted, "NETWORKS",
               "proxies to be believed (127.0.0.0/8, ::1, unix)");
     add_routes(app);
-    ed_on_start(app, add_middleware, app);
+    ed_app_context(app, add_middleware, NULL, app);
     ed_app_background(app, watch_log, app);
     return ed_main(app, argc, argv);
 }
