@@ -26,21 +26,25 @@
 #include <eddy/log.h>
 #include <eddy/loop.h>
 #include <eddy/map.h>
+#include <eddy/middleware.h>
 #include <eddy/pg.h>
 #include <eddy/pg_copy.h>
 #include <eddy/pg_listen.h>
 #include <eddy/pg_value.h>
 #include <eddy/process.h>
 #include <eddy/queue.h>
+#include <eddy/rate_limit.h>
 #include <eddy/redis.h>
 #include <eddy/redis_pubsub.h>
 #include <eddy/redis_stream.h>
 #include <eddy/rows.h>
+#include <eddy/sentry.h>
 #include <eddy/server.h>
 #include <eddy/signal.h>
 #include <eddy/static.h>
 #include <eddy/stream.h>
 #include <eddy/sync.h>
+#include <eddy/testing.h>
 #include <eddy/tls.h>
 #include <eddy/trace.h>
 

@@ -67,7 +67,8 @@ ED_API ED_CHECK int ed_query_int(ed_req *req, const char *name, int64_t min,
 /* The value of a cookie as sent, or NULL. */
 ED_API const char *ed_cookie(ed_req *req, const char *name);
 
-/* Address of the client as text; "" over a Unix socket. */
+/* Address of the client as text (addr.h), "unix:" over a Unix socket; without a
+ * port where a proxy told it (middleware.h). */
 ED_API const char *ed_req_peer(ed_req *req);
 
 /* What TLS agreed on with the client, and the certificate it showed; false when

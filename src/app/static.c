@@ -5,7 +5,7 @@
  * below. Which names may be asked for is decided here, by their bytes; that
  * nothing else is opened is the kernel's to see to (base/beneath.h).
  */
-#include "app/static_mount.h"
+#include "app/static_tree.h"
 
 #include "base/options.h"
 #include "wire/url.h"
@@ -24,7 +24,7 @@
 
 /* ---- names ---- */
 
-static bool is_hidden(const struct ed_mount *m, struct ed_bytes name, bool top)
+static bool is_hidden(const struct ed_tree *m, struct ed_bytes name, bool top)
 {
     if (ed_bytes_equal(name, ED_BYTES(".")) ||
         ed_bytes_equal(name, ED_BYTES("..")))
@@ -35,7 +35,7 @@ static bool is_hidden(const struct ed_mount *m, struct ed_bytes name, bool top)
              ed_bytes_equal(name, ED_BYTES(".well-known")));
 }
 
-bool ed_mount_may_serve(const struct ed_mount *m, struct ed_bytes path)
+bool ed_tree_may_serve(const struct ed_tree *m, struct ed_bytes path)
 {
     const char *begin = path.ptr;
     if (!path.len)
@@ -70,7 +70,7 @@ static int names_version(ed_req *req, struct ed_open_file *file, bool *named)
     return 0;
 }
 
-static int reply_file(ed_req *req, const struct ed_mount *m,
+static int reply_file(ed_req *req, const struct ed_tree *m,
                       struct ed_bytes path, struct ed_open_file *file)
 {
     struct ed_file_manner manner = m->manner;
@@ -107,7 +107,7 @@ static int add_slash(ed_req *req)
 }
 
 /* What a directory has no page for: 403 if it is one, 404 otherwise. */
-static int without_page(const struct ed_mount *m, struct ed_bytes path)
+static int without_page(const struct ed_tree *m, struct ed_bytes path)
 {
     struct ed_open_file *file;
     struct ed_bytes name = path.len ? path : ED_BYTES(".");
@@ -119,7 +119,7 @@ static int without_page(const struct ed_mount *m, struct ed_bytes path)
                    path.ptr);
 }
 
-static int reply_directory(ed_req *req, const struct ed_mount *m,
+static int reply_directory(ed_req *req, const struct ed_tree *m,
                            struct ed_bytes path)
 {
     struct ed_open_file *file ED_OPEN_FILE_AUTO = NULL;
@@ -137,7 +137,7 @@ static int reply_directory(ed_req *req, const struct ed_mount *m,
     }
     if (err != ED_ENOTFOUND && err != -EISDIR)
         return err;
-    return m->list ? ed_mount_list(req, m, path) : without_page(m, path);
+    return m->list ? ed_tree_list(req, m, path) : without_page(m, path);
 }
 
 /* ---- requests ---- */
@@ -145,7 +145,7 @@ static int reply_directory(ed_req *req, const struct ed_mount *m,
 static int serve(ed_req *req)
 {
     const struct ed_note *note = req->app;
-    const struct ed_mount *m = note->match.route->data;
+    const struct ed_tree *m = note->match.route->data;
     struct ed_bytes path =
         note->match.args[note->match.route->pattern.arg_count - 1];
     struct ed_open_file *file ED_OPEN_FILE_AUTO = NULL;
@@ -153,7 +153,7 @@ static int serve(ed_req *req)
     bool directory = !path.len || path.ptr[path.len - 1] == '/';
     if (path.len && directory)
         path.len--;
-    if (!ed_mount_may_serve(m, path))
+    if (!ed_tree_may_serve(m, path))
         return ed_fail(ED_ENOTFOUND, "not a name that is served");
     if (directory)
         return reply_directory(req, m, path);
@@ -167,14 +167,14 @@ static int serve(ed_req *req)
 static int serve_prefix(ed_req *req)
 {
     const struct ed_note *note = req->app;
-    const struct ed_mount *m = note->match.route->data;
+    const struct ed_tree *m = note->match.route->data;
     return *m->index || m->list ? add_slash(req)
                                 : forbidden(ed_bytes(req->path));
 }
 
 /* ---- adding ---- */
 
-static void take_options(struct ed_app *app, struct ed_mount *m,
+static void take_options(struct ed_app *app, struct ed_tree *m,
                          const struct ed_static_options *options)
 {
     const char *control =
@@ -195,15 +195,15 @@ static void take_options(struct ed_app *app, struct ed_mount *m,
     };
 }
 
-static void append(ed_app *app, struct ed_mount *m)
+static void append(ed_app *app, struct ed_tree *m)
 {
-    struct ed_mount **at = &app->mounts;
+    struct ed_tree **at = &app->trees;
     while (*at)
         at = &(*at)->next;
     *at = m;
 }
 
-static int add_route(ed_app *app, const ed_group *group, struct ed_mount *m,
+static int add_route(ed_app *app, const ed_group *group, struct ed_tree *m,
                      const char *path, ed_handler *handler)
 {
     char pattern[PATH_MAX + sizeof "GET /{path*}"];
@@ -222,7 +222,13 @@ static int refuse(ed_app *app, int err, const char *directory, const char *why)
     return err;
 }
 
-static int add_mount(ed_app *app, const ed_group *group, const char *prefix,
+static void close_root(void *arg)
+{
+    struct ed_tree *m = arg;
+    close(m->root.fd);
+}
+
+static int add_tree(ed_app *app, const ed_group *group, const char *prefix,
                      const char *directory,
                      const struct ed_static_options *given)
 {
@@ -238,13 +244,14 @@ static int add_mount(ed_app *app, const ed_group *group, const char *prefix,
     if (fd < 0)
         return refuse(app, -errno, directory, ed_err_text(-errno));
 
-    struct ed_mount *m = ed_app_alloc(app, sizeof *m);
-    *m = (struct ed_mount){
+    struct ed_tree *m = ed_app_alloc(app, sizeof *m);
+    *m = (struct ed_tree){
         .prefix = ed_bytes_of(whole, len),
         .root = {.fd = fd, .serial = atomic_fetch_add(&serial, 1) + 1},
     };
     take_options(app, m, &options);
-    append(app, m); /* which closes the directory in the end */
+    append(app, m);
+    ed_app_at_end(app, close_root, m);
     int err = add_route(app, group, m, "/{path*}", serve);
     if (!err && len)
         err = add_route(app, group, m, "", serve_prefix);
@@ -254,20 +261,14 @@ static int add_mount(ed_app *app, const ed_group *group, const char *prefix,
 int ed_static_with(ed_app *app, const char *prefix, const char *directory,
                    const struct ed_static_options *options)
 {
-    return add_mount(app, NULL, prefix, directory, options);
+    return add_tree(app, NULL, prefix, directory, options);
 }
 
 int ed_group_static_with(ed_group *group, const char *prefix,
                          const char *directory,
                          const struct ed_static_options *options)
 {
-    return add_mount(group->app, group, prefix, directory, options);
-}
-
-void ed_mounts_close(ed_app *app)
-{
-    for (struct ed_mount *m = app->mounts; m; m = m->next)
-        close(m->root.fd);
+    return add_tree(group->app, group, prefix, directory, options);
 }
 
 /* ---- a file of a handler's choice ---- */

@@ -5,7 +5,7 @@
  * Names are any bytes: in links they are encoded, in text they are escaped, and
  * what is no UTF-8 in them is shown as such.
  */
-#include "app/static_mount.h"
+#include "app/static_tree.h"
 
 #include "base/beneath.h"
 #include "base/utf8.h"
@@ -33,7 +33,7 @@ struct entry {
 };
 
 struct listing {
-    const struct ed_mount *mount;
+    const struct ed_tree *tree;
     const char *path;  /* below the root */
     const char *title; /* the path of the request, decoded */
     struct entry *entries;
@@ -80,7 +80,7 @@ static bool is_shown(const struct listing *l, const char *name)
     if (dots ||
         ed_buf_addf(&path, "%s%s%s", l->path, *l->path ? "/" : "", name))
         return false;
-    bool shown = ed_mount_may_serve(l->mount, ed_buf_bytes(&path));
+    bool shown = ed_tree_may_serve(l->tree, ed_buf_bytes(&path));
     ed_buf_free(&path);
     return shown;
 }
@@ -232,8 +232,8 @@ static int list_open(struct listing *l, int fd)
 static int list_on_thread(void *arg)
 {
     struct listing *l = arg;
-    unsigned how = l->mount->root.no_links ? ED_BENEATH_NO_LINKS : 0;
-    int fd = ed_open_beneath(l->mount->root.fd, *l->path ? l->path : ".", how);
+    unsigned how = l->tree->root.no_links ? ED_BENEATH_NO_LINKS : 0;
+    int fd = ed_open_beneath(l->tree->root.fd, *l->path ? l->path : ".", how);
     return fd < 0 ? fd : list_open(l, fd);
 }
 
@@ -257,11 +257,11 @@ static int reply_page(ed_req *req, struct ed_bytes page)
                : ed_reply_bytes(req, 200, "text/html; charset=utf-8", page);
 }
 
-int ed_mount_list(ed_req *req, const struct ed_mount *m, struct ed_bytes path)
+int ed_tree_list(ed_req *req, const struct ed_tree *m, struct ed_bytes path)
 {
     const struct ed_note *note = req->app;
     struct listing l = {
-        .mount = m,
+        .tree = m,
         .path = ed_arena_copy(req->arena, path),
         .title = ed_arena_copy(req->arena, note->path),
     };

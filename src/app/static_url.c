@@ -1,19 +1,19 @@
 /*
  * static_url.c - links to files that change with their content.
  */
-#include "app/static_mount.h"
+#include "app/static_tree.h"
 
 #include "wire/url.h"
 
 #include <eddy/log.h>
 
 /* The directory a path lies in, and its name below it. */
-static const struct ed_mount *find_mount(const ed_app *app,
+static const struct ed_tree *find_tree(const ed_app *app,
                                          struct ed_bytes *path)
 {
     if (!ed_bytes_starts(*path, ED_BYTES("/")))
-        return app->mounts;
-    for (const struct ed_mount *m = app->mounts; m; m = m->next) {
+        return app->trees;
+    for (const struct ed_tree *m = app->trees; m; m = m->next) {
         size_t len = m->prefix.len;
         if (ed_bytes_starts(*path, m->prefix) && path->len > len &&
             path->ptr[len] == '/') {
@@ -25,11 +25,11 @@ static const struct ed_mount *find_mount(const ed_app *app,
 }
 
 /* Its version, or why there is none. */
-static int find_version(const struct ed_mount *m, struct ed_bytes path,
+static int find_version(const struct ed_tree *m, struct ed_bytes path,
                         char version[ED_FILE_VERSION + 1])
 {
     struct ed_open_file *file ED_OPEN_FILE_AUTO = NULL;
-    if (!path.len || !ed_mount_may_serve(m, path))
+    if (!path.len || !ed_tree_may_serve(m, path))
         return ed_fail(ED_ENOTFOUND, "not a name that is served");
     int err = ed_open_file_get(&m->root, path, m->manner.believe, &file);
     err = err ? err : ed_open_file_version(file);
@@ -38,7 +38,7 @@ static int find_version(const struct ed_mount *m, struct ed_bytes path,
     return err;
 }
 
-static const char *make_url(ed_req *req, const struct ed_mount *m,
+static const char *make_url(ed_req *req, const struct ed_tree *m,
                             struct ed_bytes path, const char *version)
 {
     struct ed_buf url = {0};
@@ -57,7 +57,7 @@ const char *ed_static_url(ed_req *req, const char *path)
     const ed_app *app = ed_req_app(req);
     struct ed_bytes name = ed_bytes(path);
     char version[ED_FILE_VERSION + 1] = "";
-    const struct ed_mount *m = app ? find_mount(app, &name) : NULL;
+    const struct ed_tree *m = app ? find_tree(app, &name) : NULL;
     if (!m || (m->prefix.len && memchr(m->prefix.ptr, '{', m->prefix.len))) {
         ed_log_error("ed_static_url: no directory is served that has '%s'",
                      path);

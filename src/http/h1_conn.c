@@ -191,7 +191,7 @@ static int skip_body(struct h1_exchange *x)
 static void cut_reply(struct h1_conn *c, const struct h1_exchange *x)
 {
     c->close = true;
-    c->reset = x->req.reply.began && x->req.reply.length < 0 &&
+    c->reset = x->req.reply.began && ed_req_reply_length(&x->req) < 0 &&
                !x->chunked_reply && !x->no_reply_body;
 }
 
@@ -246,6 +246,7 @@ static void run_request(struct h1_conn *c, struct h1_exchange *x)
     ed_scope *scope = &self->base;
     if (!ed_list_empty(&scope->children) || scope->cancelled || scope->ended)
         end_stragglers(c, scope);
+    ed_req_over(&x->req, x->req.reply.ended ? 0 : err);
     server->counts.in_flight--;
     if (err || !x->keep_alive || x->req.taken)
         c->close = true;

@@ -346,7 +346,7 @@ static char *add_framing(char *at, struct h1_exchange *x)
 {
     const ed_req *req = &x->req;
     int status = req->reply.status;
-    int64_t length = req->reply.length;
+    int64_t length = ed_req_reply_length(req);
     x->no_reply_body = !ed_req_reply_has_body(req);
     if (status == 204 || (status == 304 && length <= 0))
         return at;

@@ -9,6 +9,7 @@
 
 #include "core/runtime.h"
 #include "http/file_piece.h"
+#include "http/reply_filter.h"
 #include "http/server_internal.h"
 #include "wire/cookie.h"
 #include "wire/url.h"
@@ -55,6 +56,8 @@ const char *ed_req_query(const ed_req *req)
 
 const char *ed_req_scheme(const ed_req *req)
 {
+    if (req->told_scheme)
+        return req->told_scheme;
     return req->secure ? "https" : "http";
 }
 
@@ -147,7 +150,7 @@ const char *ed_cookie(ed_req *req, const char *name)
 
 const char *ed_req_peer(ed_req *req)
 {
-    return req->ops->peer(req);
+    return req->told_peer ? req->told_peer : req->ops->peer(req);
 }
 
 /* The connection may end before the request does: its texts are copied. */
@@ -189,8 +192,29 @@ const char *ed_req_id(ed_req *req)
 void ed_req_log_context(char *out, size_t size)
 {
     const ed_fiber *self = ed_fiber_self();
-    if (self && self->work)
-        print_id(self->work, out, size);
+    const ed_req *req = self ? self->work : NULL;
+    if (req && req->id)
+        snprintf(out, size, "%s", req->id);
+    else if (req)
+        print_id(req, out, size);
+}
+
+int ed_req_note(ed_req *req, const void *key, const void *value)
+{
+    struct ed_req_note *note = ed_arena_alloc(req->arena, sizeof *note);
+    if (!note)
+        return ED_ENOMEM;
+    *note = (struct ed_req_note){req->notes, key, value};
+    req->notes = note;
+    return 0;
+}
+
+const void *ed_req_noted(const ed_req *req, const void *key)
+{
+    const struct ed_req_note *note = req->notes;
+    while (note && note->key != key)
+        note = note->next;
+    return note ? note->value : NULL;
 }
 
 ed_arena *ed_req_arena(const ed_req *req)
@@ -430,12 +454,16 @@ bool ed_req_reply_has_body(const ed_req *req)
 }
 
 /* A piece that did not get out leaves a hole: whatever the handler makes of
- * the error, the reply is not whole any more. */
-static int send_on(ed_req *req, struct ed_bytes piece, bool end)
+ * the error, the reply is not whole any more. Every reply comes through here:
+ * a call less on the way to send() is worth having (h1_reply.c). */
+static inline __attribute__((always_inline)) int send_on(ed_req *req,
+                                                         struct ed_bytes piece,
+                                                         bool end)
 {
     if (req->reply.failed)
         return req->reply.failed;
-    int err = req->ops->send(req, piece, end);
+    int err = req->filters ? ed_filtered_send(req, piece, end)
+                           : req->ops->send(req, piece, end);
     if (err && req->reply.began)
         req->reply.failed = err;
     return err;
@@ -644,7 +672,7 @@ int ed_flush(ed_req *req)
         if (err)
             return err;
     }
-    int err = req->ops->flush(req);
+    int err = req->filters ? ed_filtered_flush(req) : req->ops->flush(req);
     if (err && req->reply.began && !req->reply.failed)
         req->reply.failed = err;
     return err;
@@ -684,6 +712,7 @@ bool ed_req_take_back(ed_req *req)
     req->reply.status = 0;
     req->reply.pieces = false;
     req->reply.unfinished = false;
+    req->reply.recoded = false;
     req->reply.content_type = (struct ed_bytes){0};
     req->reply.content_type_set = false;
     req->reply.length = -1;

@@ -9,6 +9,15 @@
 #include <eddy/server.h>
 #include "wire/http1.h"
 
+struct ed_reply_filters; /* reply_filter.h */
+
+/* Something that a part of the program notes about a request. */
+struct ed_req_note {
+    struct ed_req_note *next;
+    const void *key;
+    const void *value;
+};
+
 struct ed_reply_field {
     struct ed_reply_field *next;
     struct ed_bytes name;
@@ -90,7 +99,15 @@ struct ed_req {
         struct ed_reply_field **fields_end;
         struct ed_reply_field *trailers;
         struct ed_reply_field **trailers_end;
+        bool recoded; /* a filter sends another body than was replied */
+        int64_t recoded_length; /* of that; -1: not known */
     } reply;
+    struct ed_reply_filters *filters; /* NULL: what is replied is sent */
+
+    /* What a trusted proxy told of the client; NULL: nothing. */
+    const char *told_peer;
+    const char *told_scheme;
+    struct ed_req_note *notes; /* the last first */
 
     struct ed_trace *trace; /* NULL: none */
     bool trace_read;        /* the fields were looked at */
@@ -114,6 +131,21 @@ int ed_req_run(ed_req *req, ed_handler *handler);
  * ED_ENOMEM. */
 ED_CHECK int ed_req_add_field(ed_req *req, struct ed_bytes name,
                               struct ed_bytes value);
+/* The length the head tells; -1: none. */
+static inline int64_t ed_req_reply_length(const ed_req *req)
+{
+    return req->reply.recoded ? req->reply.recoded_length : req->reply.length;
+}
+
+/* The last thing a version does with a request, when no fiber works on it any
+ * more. `err` ended it; 0 when the reply is whole. Does not suspend. */
+void ed_filters_over(ed_req *req, int err);
+
+static inline void ed_req_over(ed_req *req, int err)
+{
+    if (req->filters)
+        ed_filters_over(req, err);
+}
 
 /*
  * ed_write_file(). To look whether a file is in memory costs up to a twentieth
@@ -129,6 +161,11 @@ bool ed_req_reply_has_body(const ed_req *req);
 /* The status that says an error of a handler: ed_err_status(), except that
  * what failed with the request's own body is the client's fault. */
 int ed_req_error_status(const ed_req *req, int err);
+
+/* Notes a value by a key, the address of something static, and gives it back;
+ * NULL when there is none. 0 or ED_ENOMEM. */
+ED_CHECK int ed_req_note(ed_req *req, const void *key, const void *value);
+const void *ed_req_noted(const ed_req *req, const void *key);
 
 /* Names the request that the running fiber works on, for its log lines. */
 void ed_req_log_context(char *out, size_t size);

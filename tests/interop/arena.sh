@@ -71,6 +71,7 @@ answers() { # STATUS PATH [CURL-OPTION...]
     get "${@:2}" && [[ $status == "$1" ]]
 }
 has() { grep -qix "$1" fields; } # FIELD-LINE
+lacks() { ! has "$1"; }
 says() { # TEXT PATH [CURL-OPTION...]
     answers 200 "${@:2}" && [[ $(<answer) == "$1" ]]
 }
@@ -122,6 +123,11 @@ check_json_items() {
     expect "and one at least" holds 'd["count"] == 1' /json/0
     expect "m is 1 when it is absent" holds \
         'd["items"][0]["total"] == d["items"][0]["price"] * d["items"][0]["quantity"]' /json/1
+    expect "it is compressed for who asks" holds 'd["count"] == 50' /json/50 \
+        --compressed -H 'Accept-Encoding: gzip'
+    expect "and said to be" has 'content-encoding: gzip'
+    expect "for nobody else" holds 'd["count"] == 50' /json/50
+    expect "nor said to be" lacks 'content-encoding: .*'
     expect "what is no count is not there" answers 404 /json/many
 }
 
