@@ -147,6 +147,10 @@ static inline void ed_req_over(ed_req *req, int err)
         ed_filters_over(req, err);
 }
 
+/* Whether a piece of that length may come next in the reply, and notes that it
+ * does. 0 or ED_EUSAGE. */
+ED_CHECK int ed_req_begin_piece(ed_req *req, uint64_t len);
+
 /*
  * ed_write_file(). To look whether a file is in memory costs up to a twentieth
  * of what sending it does: with *warm that is not done. Without, it becomes
