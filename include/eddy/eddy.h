@@ -47,5 +47,6 @@
 #include <eddy/testing.h>
 #include <eddy/tls.h>
 #include <eddy/trace.h>
+#include <eddy/ws.h>
 
 #endif
