@@ -38,6 +38,7 @@
 #include <eddy/rows.h>
 #include <eddy/server.h>
 #include <eddy/signal.h>
+#include <eddy/sse.h>
 #include <eddy/stream.h>
 #include <eddy/sync.h>
 #include <eddy/tls.h>
