@@ -20,6 +20,7 @@
 #include <eddy/file.h>
 #include <eddy/form.h>
 #include <eddy/future.h>
+#include <eddy/history.h>
 #include <eddy/http.h>
 #include <eddy/jar.h>
 #include <eddy/json.h>
