@@ -2,8 +2,8 @@
 """Runs benchmarks against their peers and prints what came out.
 
     bench/run.py [pong|pipeline|fanout|idle|tls|client|pg|redis|arena|
-                  broadcast|fiber|parser|json]... [--json] [--rounds N] [--seconds S]
-                 [--only a,b] [--quick]
+                  broadcast|fiber|parser|json]... [--json] [--rounds N]
+                 [--seconds S] [--only a,b] [--quick]
 
 The server under test has processor 0 for itself, the load generator (and the
 slow backend of `fanout`) processor 1. Every round measures every server once,
