@@ -81,3 +81,20 @@ const struct demo_file demo_files[] = {
 };
 ")
 endfunction()
+
+# The page of an example: RESULT becomes a C file that defines EXAMPLE_page, the
+# bytes of PAGE, and EXAMPLE_page_len.
+function(eddy_example_page example page result)
+  eddy_embed(/${example} "" ${page})
+  string(REPLACE "static const unsigned char ${name}["
+    "const unsigned char ${example}_page[" EDDY_ARRAYS "${EDDY_ARRAYS}")
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${page})
+  cmake_path(GET page FILENAME file)
+  file(CONFIGURE OUTPUT ${result} @ONLY CONTENT
+"/* Made from ${file} by cmake/embed.cmake. */
+#include \"page.h\"
+
+@EDDY_ARRAYS@
+const size_t ${example}_page_len = sizeof ${example}_page;
+")
+endfunction()

@@ -20,6 +20,7 @@
 #include <eddy/file.h>
 #include <eddy/form.h>
 #include <eddy/future.h>
+#include <eddy/history.h>
 #include <eddy/http.h>
 #include <eddy/jar.h>
 #include <eddy/json.h>
@@ -37,10 +38,12 @@
 #include <eddy/redis.h>
 #include <eddy/redis_pubsub.h>
 #include <eddy/redis_stream.h>
+#include <eddy/room.h>
 #include <eddy/rows.h>
 #include <eddy/sentry.h>
 #include <eddy/server.h>
 #include <eddy/signal.h>
+#include <eddy/sse.h>
 #include <eddy/static.h>
 #include <eddy/stream.h>
 #include <eddy/sync.h>

@@ -125,6 +125,7 @@ int h1_send_file(ed_req *req, int fd, int64_t offset, int64_t length,
 
 int h1_send(ed_req *req, struct ed_bytes piece, bool end);
 int h1_flush(ed_req *req);
+bool h1_try_send(ed_req *req, struct ed_bytes piece);
 
 /* Fibers that write one reply together take turns. The first suspends if need
  * be; the second returns `err`. */

@@ -565,6 +565,7 @@ const struct ed_exchange_ops h1_ops = {
     .send = h1_send,
     .send_file = h1_send_file,
     .flush = h1_flush,
+    .try_send = h1_try_send,
     .upgrade = upgrade,
     .take_over = take_over,
     .peer = peer,
