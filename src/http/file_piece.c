@@ -7,6 +7,7 @@
 #include "http/file_piece.h"
 
 #include "core/disk.h"
+#include "http/reply_filter.h"
 
 #include <stdlib.h>
 
@@ -52,15 +53,43 @@ int ed_file_piece_read(int fd, int64_t offset, int64_t length,
     return err;
 }
 
+struct part {
+    int fd;
+    int64_t offset, length;
+};
+
+static int read_and_send(ed_req *req, const struct part *p,
+                         ed_file_piece_fn *send)
+{
+    if (!ed_req_reply_has_body(req))
+        return send(req, (struct ed_bytes){0});
+    return ed_file_piece_read(p->fd, p->offset, p->length, send, req);
+}
+
 static int send_piece(void *arg, struct ed_bytes bytes)
 {
     ed_req *req = arg;
     return req->ops->send(req, bytes, false);
 }
 
+static int send_filtered(void *arg, struct ed_bytes bytes)
+{
+    return ed_filtered_send(arg, bytes, false);
+}
+
+static int send_directly(ed_req *req, void *arg)
+{
+    const struct part *p = arg;
+    return req->ops->send_file
+               ? req->ops->send_file(req, p->fd, p->offset, p->length)
+               : read_and_send(req, p, send_piece);
+}
+
 int ed_file_piece_send(ed_req *req, int fd, int64_t offset, int64_t length)
 {
-    if (!ed_req_reply_has_body(req))
-        return req->ops->send(req, (struct ed_bytes){0}, false);
-    return ed_file_piece_read(fd, offset, length, send_piece, req);
+    struct part part = {fd, offset, length};
+    if (!req->filters)
+        return send_directly(req, &part);
+    int err = ed_filtered_around(req, length, send_directly, &part);
+    return err > 0 ? read_and_send(req, &part, send_filtered) : err;
 }

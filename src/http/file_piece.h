@@ -16,7 +16,9 @@ typedef int ed_file_piece_fn(void *arg, struct ed_bytes bytes);
 ED_CHECK int ed_file_piece_read(int fd, int64_t offset, int64_t length,
                                 ed_file_piece_fn *give, void *arg);
 
-/* The same, to be the next piece of a reply. */
+/* Sends a part of a file as the next piece of a reply: by the version of HTTP,
+ * if it can send files, and through memory if it cannot, or where a filter
+ * changes the body. Suspends; errors of both. */
 ED_CHECK int ed_file_piece_send(ed_req *req, int fd, int64_t offset,
                                 int64_t length);
 

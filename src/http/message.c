@@ -616,35 +616,6 @@ int ed_write_bytes(ed_req *req, struct ed_bytes piece)
     return err || !piece.len ? err : send_on(req, piece, false);
 }
 
-struct file_part {
-    int fd;
-    int64_t offset, length;
-};
-
-static int send_file_directly(ed_req *req, void *arg)
-{
-    const struct file_part *p = arg;
-    if (req->ops->send_file)
-        return req->ops->send_file(req, p->fd, p->offset, p->length);
-    return ed_file_piece_send(req, p->fd, p->offset, p->length);
-}
-
-static int send_read(void *arg, struct ed_bytes bytes)
-{
-    return ed_filtered_send(arg, bytes, false);
-}
-
-/* Filters that change the body have to be given it. */
-static int send_file_filtered(ed_req *req, struct file_part *p)
-{
-    int err = ed_filtered_around(req, p->length, send_file_directly, p);
-    if (err <= 0)
-        return err;
-    if (!ed_req_reply_has_body(req))
-        return send_read(req, (struct ed_bytes){0});
-    return ed_file_piece_read(p->fd, p->offset, p->length, send_read, req);
-}
-
 int ed_write_file(ed_req *req, int fd, int64_t offset, int64_t length)
 {
     if (offset < 0 || length < 0)
@@ -657,9 +628,7 @@ int ed_write_file(ed_req *req, int fd, int64_t offset, int64_t length)
         return err;
     if (req->reply.failed)
         return req->reply.failed;
-    struct file_part part = {fd, offset, length};
-    err = req->filters ? send_file_filtered(req, &part)
-                       : send_file_directly(req, &part);
+    err = ed_file_piece_send(req, fd, offset, length);
     if (err && req->reply.began)
         req->reply.failed = err;
     return err;
