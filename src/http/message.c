@@ -619,7 +619,8 @@ bool ed_req_try_write(ed_req *req, struct ed_bytes piece)
     if (!req->reply.pieces || !req->reply.began || req->reply.ended ||
         req->reply.failed || req->reply.length >= 0)
         return false;
-    if (!req->ops->try_send(req, piece))
+    if (!(req->filters ? ed_filtered_try_send(req, piece)
+                       : req->ops->try_send(req, piece)))
         return false;
     req->reply.sent += (int64_t)piece.len;
     return true;

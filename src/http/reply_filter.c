@@ -128,6 +128,23 @@ static int show_head(ed_req *req)
     return err;
 }
 
+static void tell_around(ed_req *req, int64_t length)
+{
+    for (struct ed_reply_filter *f = req->filters->first; f; f = f->next) {
+        if (f->ops->around)
+            f->ops->around(f, req, length);
+    }
+}
+
+bool ed_filtered_try_send(ed_req *req, struct ed_bytes piece)
+{
+    if (req->filters->busy || req->filters->over || req->reply.recoded ||
+        !req->ops->try_send(req, piece))
+        return false;
+    tell_around(req, (int64_t)piece.len);
+    return true;
+}
+
 static int go_around(ed_req *req, int64_t length,
                      int (*fn)(ed_req *req, void *arg), void *arg)
 {
@@ -136,11 +153,8 @@ static int go_around(ed_req *req, int64_t length,
     if (err || req->reply.recoded)
         return err ? err : 1;
     err = fn(req, arg);
-    for (struct ed_reply_filter *f = req->filters->first; f && !err;
-         f = f->next) {
-        if (f->ops->around)
-            f->ops->around(f, req, length);
-    }
+    if (!err)
+        tell_around(req, length);
     return err;
 }
 

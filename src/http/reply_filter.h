@@ -72,6 +72,10 @@ void ed_reply_recode(ed_req *req, int64_t length);
 ED_CHECK int ed_filtered_send(ed_req *req, struct ed_bytes piece, bool end);
 ED_CHECK int ed_filtered_flush(ed_req *req);
 
+/* ops->try_send around the filters. False as well when one changes the body, or
+ * a fiber is in the chain: what it has from the handler is not out then. */
+bool ed_filtered_try_send(ed_req *req, struct ed_bytes piece);
+
 /*
  * For a piece of the body that does not go through memory, such as a part of a
  * file given to sendfile(): shows the filters the head, if it is not out, and

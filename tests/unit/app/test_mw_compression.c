@@ -6,6 +6,7 @@
 
 #include "wire/coding.h"
 #include <eddy/log.h>
+#include <eddy/sse.h>
 #include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
@@ -95,6 +96,18 @@ static int nothing(ed_req *req)
                           (struct ed_bytes){0});
 }
 
+/* Two events, with the time of several heartbeats in between. */
+static int events(ed_req *req)
+{
+    ed_sse *sse;
+    int err = ed_sse_begin(req, &sse, .heartbeat = 2 * ED_S);
+    if (!err)
+        err = ed_sse_send(sse, .data = ED_BYTES("first"));
+    if (!err)
+        err = ed_sleep(10 * ED_S);
+    return err ? err : ed_sse_send(sse, .data = ED_BYTES("second"));
+}
+
 /* Says something, then waits for long. */
 static int slowly(ed_req *req)
 {
@@ -162,6 +175,7 @@ static void open_with(struct hosted *h,
     ed_route(h->app, "GET /part", part);
     ed_route(h->app, "GET /nothing/{status:int}", nothing);
     ed_route(h->app, "GET /slowly", slowly);
+    ed_route(h->app, "GET /events", events);
     ed_route(h->app, "GET /cut", cut);
     ed_route(h->app, "GET /short", too_short);
     ed_route(h->app, "GET /failing", failing);
@@ -531,6 +545,19 @@ FIBER_TEST(events_are_compressed_when_asked_for)
     hosted_close(&h);
 }
 
+FIBER_TEST(no_heartbeat_breaks_into_compressed_events)
+{
+    struct hosted h = {0};
+    ed_res *res;
+    open_app(&h, .event_streams = true);
+    ed_client *decoding = ed_client_new();
+    check_int(ed_fetch(&res, hosted_url(&h, "/events"), .client = decoding), 0);
+    check_text(hosted_field(res, "Content-Encoding"), "zstd");
+    check_text(ed_res_body(res).ptr, "data: first\n\ndata: second\n\n");
+    ed_client_free(decoding);
+    hosted_close(&h);
+}
+
 static void options_that_make_no_sense_are_refused(void **state)
 {
     (void)state;
@@ -566,6 +593,7 @@ int main(void)
         cmocka_unit_test(a_crowd_of_slow_replies_takes_bounded_memory),
         cmocka_unit_test(what_is_offered_can_be_chosen),
         cmocka_unit_test(events_are_compressed_when_asked_for),
+        cmocka_unit_test(no_heartbeat_breaks_into_compressed_events),
         cmocka_unit_test(options_that_make_no_sense_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
