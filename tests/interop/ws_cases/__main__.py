@@ -10,7 +10,6 @@ echo server, or an echo client, does wrong.
                         "closing.code"; again and again: all of these
     --full              those that take long, too
     --strict            a peer that is right, yet not at its best, fails
-    --lenient           nothing is said of what may be done better (default)
     --verbose           says each case, and what was sent and came back
     --patience SECONDS  for anything to come; 10
     --list              only says which cases there are
@@ -24,7 +23,11 @@ import sys
 import time
 
 import closing
+import compression
 import framing
+import handshake
+import handshake_client
+import limits
 import targets
 import utf8
 from frames import Broken
@@ -32,7 +35,8 @@ from talk import Late
 
 GROUPS = (framing.framing, framing.pings, framing.reserved, framing.opcodes,
           framing.fragments, framing.masks, framing.lengths, utf8.utf8,
-          closing.closing)
+          closing.closing, limits.limits, compression.compression,
+          handshake.handshake, handshake_client.handshake_client)
 
 # A peer that answers nothing would have us wait for ever.
 LATE_MAX = 20
@@ -43,10 +47,17 @@ def arguments():
     parser.add_argument("role", choices=("server", "client"))
     parser.add_argument("what", nargs="*")
     parser.add_argument("--only", action="append", default=[])
-    for flag in "full", "strict", "lenient", "verbose", "list":
+    for flag in "full", "strict", "verbose", "list":
         parser.add_argument(f"--{flag}", action="store_true")
     parser.add_argument("--patience", type=float, default=10)
-    return parser.parse_args()
+    given = sys.argv[1:]
+    command = []
+    if "--" in given:  # argparse would take options of the command for its own
+        place = given.index("--")
+        given, command = given[:place], given[place + 1:]
+    options = parser.parse_args(given)
+    options.what += command
+    return options
 
 
 def chosen(cases, wanted, role, full):
@@ -77,7 +88,8 @@ class Report:
         except Broken as reason:
             why = str(reason)
             self.late += isinstance(reason, Late)
-        notes = [note for talk in target.talks for note in talk.notes]
+        notes = target.notes + [note for talk in target.talks
+                                for note in talk.notes]
         if notes:
             self.variants += 1
         if not why and notes and self.options.strict:

@@ -222,6 +222,10 @@ def refused(*codes):
     return lambda talk: talk.refused(codes)
 
 
+def refused_any(*codes):
+    return lambda talk: talk.refused(codes, all_alike=True)
+
+
 def refused_now(*codes, later=()):
     """At once, though the frame is not at its end. A peer that looks only at
     whole frames, or messages, refuses after the steps `later`."""
@@ -233,6 +237,16 @@ def refused_now(*codes, later=()):
             for one in later:
                 one(talk)
             talk.refused(codes)
+    return step
+
+
+def refused_or_awaited(*codes):
+    """A peer without such a limit waits for what was announced."""
+    def step(talk):
+        try:
+            talk.refused(codes, SOON)
+        except Late:
+            talk.variant("it waits for that much")
     return step
 
 

@@ -24,33 +24,54 @@ Terms = collections.namedtuple(
 STRICT_PIECE = 32
 
 
+RESETS = "server_no_context_takeover", "client_no_context_takeover"
+BITS = "server_max_window_bits", "client_max_window_bits"
+
+
 def parse(value):
-    """[(name, {parameter: value or None})] of an extensions field."""
-    if not value:
-        return []
+    """[(name, [(parameter, value or None)])] of an extensions field."""
     found = []
-    for item in value.split(","):
+    for item in (value or "").split(","):
         name, *params = (part.strip() for part in item.split(";"))
-        if not name:
-            continue
-        known = {}
+        pairs = []
         for param in params:
-            key, _, text = (part.strip() for part in param.partition("="))
-            if key in known:
-                raise Broken(f"{key} stands there twice: {value}")
-            known[key] = text.strip('"') if "=" in param else None
-        found.append((name, known))
+            key, equals, text = (part.strip() for part in param.partition("="))
+            pairs.append((key, text.strip('"') if equals else None))
+        if name:
+            found.append((name, pairs))
     return found
 
 
+def checked(pairs, in_offer):
+    """Parameters as a map; Broken if they are not what RFC 7692, 7.1 has."""
+    params = dict(pairs)
+    if len(params) < len(pairs):
+        raise Broken(f"parameters stand there twice: {pairs}")
+    for key, text in params.items():
+        if key in RESETS:
+            right = text is None
+        elif key == BITS[1] and text is None:
+            right = in_offer
+        else:
+            right = key in BITS and text and re.fullmatch("8|9|1[0-5]", text)
+        if not right:
+            raise Broken(f"the parameter {key}={text}")
+    return params
+
+
 def bits_of(params, key):
-    """The window that a parameter gives, 15 if it is not there."""
-    if key not in params:
-        return 15
-    text = params[key]
-    if text is None or not re.fullmatch("8|9|1[0-5]", text):
-        raise Broken(f"{key}={text}")
-    return int(text)
+    """The window that a parameter gives, 15 if it gives none."""
+    return int(params.get(key) or 15)
+
+
+def good_offers(offers):
+    """The parameters of those that a server may take."""
+    for name, pairs in offers:
+        try:
+            if name == NAME:
+                yield checked(pairs, True)
+        except Broken:
+            pass
 
 
 def check_answer(answer, offers):
@@ -63,35 +84,20 @@ def check_answer(answer, offers):
         return None
     if len(chosen) > 1 or chosen[0][0] != NAME:
         raise Broken(f"it agrees to {answer!r}")
-    params = chosen[0][1]
-    unknown = set(params) - {"server_no_context_takeover",
-                             "client_no_context_takeover",
-                             "server_max_window_bits",
-                             "client_max_window_bits"}
-    if unknown:
-        raise Broken(f"its answer has {', '.join(sorted(unknown))}")
-    for key in "server_no_context_takeover", "client_no_context_takeover":
-        if params.get(key) is not None:
-            raise Broken(f"its answer gives {key} a value")
-    terms = Terms("server_no_context_takeover" in params,
-                  "client_no_context_takeover" in params,
-                  bits_of(params, "server_max_window_bits"),
-                  bits_of(params, "client_max_window_bits"))
-    if not any(fits(params, terms, offer)
-               for name, offer in offers if name == NAME):
+    params = checked(chosen[0][1], False)
+    if not any(fits(params, offer) for offer in good_offers(offers)):
         raise Broken(f"its answer {answer!r} fits no offer")
-    return terms
+    return Terms(RESETS[0] in params, RESETS[1] in params,
+                 bits_of(params, BITS[0]), bits_of(params, BITS[1]))
 
 
-def fits(params, terms, offer):
-    if "server_no_context_takeover" in offer and not terms.server_reset:
+def fits(params, offer):
+    if RESETS[0] in offer and RESETS[0] not in params:
         return False
-    if "client_max_window_bits" in params:
-        if "client_max_window_bits" not in offer:
-            return False
-        if terms.client_bits > int(offer["client_max_window_bits"] or 15):
-            return False
-    return terms.server_bits <= bits_of(offer, "server_max_window_bits")
+    if BITS[1] in params and (BITS[1] not in offer or
+                              bits_of(params, BITS[1]) > bits_of(offer, BITS[1])):
+        return False
+    return bits_of(params, BITS[0]) <= bits_of(offer, BITS[0])
 
 
 class Deflater:

@@ -9,20 +9,31 @@ import frames
 from cases import (PAUSE, binary, bye, case, close, dialogue, first_gets_text,
                    frame, gets_all, gets_binary, gets_pong, gets_pongs,
                    gets_text, head, in_pieces, ping, pong, quiet, raw, refused,
-                   refused_now, refused_or_echo, rest, split_at, text, together)
+                   refused_now, refused_or_awaited, refused_or_echo, rest, split_at, text, together)
 from frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, Event
 
 MIB = 1 << 20
 SIZES = 0, 1, 2, 125, 126, 127, 128, 255, 256, 65535, 65536, 65537, MIB
 
 
+def fitted(data, size):
+    """Cut or repeated to that size."""
+    return (data * (size // len(data) + 1))[:size]
+
+
+# A prime, so that what is repeated meets no power of two at the same place.
+PERIOD = 65521
+LETTERS = "".join(f"{i:x}," for i in range(PERIOD // 4)).encode()[:PERIOD]
+OCTETS = random.Random(1).randbytes(PERIOD)
+
+
 def letters(size):
     """Text of which no two places look alike soon."""
-    return "".join(f"{i:x}," for i in range(size // 2 + 1))[:size].encode()
+    return fitted(LETTERS, size)
 
 
 def octets(size):
-    return random.Random(size).randbytes(size)
+    return fitted(OCTETS, size)
 
 
 def makes(kind, size):
@@ -481,21 +492,22 @@ def longer_forms():
                        refused_or_echo((1002,), Event(PONG, data)))
 
 
+# A peer without a limit may wait for such a message.
 def too_long():
-    for shift in 32, 40, 62:
-        yield dialogue(f"lengths.{shift}_bits",
-                       f"a message of 2^{shift} bytes is refused by its head",
-                       head(BINARY, 1 << shift), refused_now(1009, 1002))
+    for bits in 32, 40, 62:
+        yield dialogue(f"lengths.{bits}_bits",
+                       f"a message of 2^{bits} bytes is refused by its head",
+                       head(BINARY, 1 << bits), refused_or_awaited(1009, 1002))
     yield dialogue("lengths.63_bits", "a message of 2^63-1 bytes is refused by "
                    "its head", head(BINARY, (1 << 63) - 1),
-                   refused_now(1009, 1002))
+                   refused_or_awaited(1009, 1002))
+    yield dialogue("lengths.sum", "a continuation cannot make a message longer "
+                   "than a number can be", binary(b"a" * 100, fin=False),
+                   head(CONT, (1 << 63) - 1), refused_or_awaited(1009, 1002))
     for name, size in (("64_bits", 1 << 63), ("all_bits", (1 << 64) - 1)):
         yield dialogue(f"lengths.{name}", f"a length with its highest bit set, "
                        f"{size:#x}, is refused", head(BINARY, size),
-                       refused_now(1002, 1009))
-    yield dialogue("lengths.sum", "a continuation cannot make a message longer "
-                   "than a number can be", binary(b"a" * 100, fin=False),
-                   head(CONT, (1 << 63) - 1), refused_now(1009, 1002))
+                       refused(1002, 1009))
 
 
 lengths = [*longer_forms(), *too_long()]

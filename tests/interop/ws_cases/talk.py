@@ -146,7 +146,7 @@ class Talk:
         data = parts[0].data if len(parts) == 1 else \
             b"".join(part.data for part in parts)
         self.last_compressed = bool(first.rsv)
-        if first.rsv:
+        if first.rsv and self.inflater:
             data = self.inflater.message(data)
         if first.op == TEXT:
             try:
@@ -258,10 +258,11 @@ class Talk:
         if self.gets_end() != "eof":
             self.variant("the connection ends by a reset")
 
-    def refused(self, codes, patience=None):
+    def refused(self, codes, patience=None, all_alike=False):
         """
         The peer fails the connection: a close frame with one of the codes, of
-        which the first is the best, and the end. Without a frame is allowed.
+        which the first is the best unless all are alike, and the end. Without a
+        frame is allowed.
         """
         event = self.next(patience)
         if event.kind == END:
@@ -273,7 +274,7 @@ class Talk:
         if event.code not in codes:
             raise Broken(f"expected close {' or '.join(map(str, codes))}, got "
                          f"{frames.describe(event)}")
-        if event.code != codes[0]:
+        if event.code != codes[0] and not all_alike:
             self.variant(f"refused with {event.code} instead of {codes[0]}")
         self.write(self.frame(CLOSE, frames.close_payload(event.code)))
         if not self.as_client:

@@ -28,6 +28,15 @@ class Skip(Exception):
     """The case does not apply to this peer."""
 
 
+class Refused(Broken):
+    """The handshake is answered by another status than 101."""
+
+    def __init__(self, line):
+        super().__init__(f"the handshake is answered by {line!r}")
+        words = line.split(" ")
+        self.status = int(words[1]) if words[1:] and words[1].isdigit() else 0
+
+
 def accept_of(key):
     return base64.b64encode(hashlib.sha1(key.encode() + GUID).digest()).decode()
 
@@ -75,10 +84,15 @@ class Target:
 
     def __init__(self, patience):
         self.patience = patience
-        self.talks = []  # of the case that runs, for its transcript
+        self.begin()  # for the transcript of the case that runs
 
     def begin(self):
         self.talks = []
+        self.notes = []
+
+    def note(self, what):
+        """What the RFC allows, and still might be better."""
+        self.notes.append(what)
 
     def talk(self, sock, as_client):
         talk = Talk(sock, as_client, self.patience)
@@ -107,18 +121,21 @@ class Server(Target):
     def request(self, offer=None, drop=(), more=(), method="GET",
                 version="HTTP/1.1", path=None, **fields):
         """A handshake's bytes and its key. `drop` fields, add lines `more`,
-        replace fields (underscores for hyphens)."""
+        replace fields (underscores for hyphens). A list of offers makes as many
+        fields."""
         key = base64.b64encode(os.urandom(16)).decode()
         known = {"Host": self.host, "Upgrade": "websocket",
                  "Connection": "Upgrade", "Sec-WebSocket-Key": key,
                  "Sec-WebSocket-Version": "13"}
-        if offer:
+        if offer and not isinstance(offer, list):
             known["Sec-WebSocket-Extensions"] = offer
         for name, value in fields.items():
             known[name.replace("_", "-")] = value
         lines = [f"{method} {path or self.path} {version}"]
         lines += [f"{name}: {value}" for name, value in known.items()
                   if name not in drop]
+        if isinstance(offer, list):
+            lines += [f"Sec-WebSocket-Extensions: {one}" for one in offer]
         lines += more
         return "\r\n".join([*lines, "", ""]).encode("latin-1"), key
 
@@ -162,7 +179,7 @@ class Server(Target):
     def check(head, key, offer):
         status = head.first.split(" ", 2)
         if status[:2] != ["HTTP/1.1", "101"]:
-            raise Broken(f"the handshake is answered by {head.first!r}")
+            raise Refused(head.first)
         fields = head.fields
         if tokens(fields, "upgrade") != ["websocket"]:
             raise Broken(f"the answer's Upgrade is {fields['upgrade']}")
@@ -174,6 +191,8 @@ class Server(Target):
             if fields[name]:
                 raise Broken(f"the answer 101 has {name}")
         answer = ", ".join(fields["sec-websocket-extensions"])
+        if isinstance(offer, list):
+            offer = ", ".join(offer)
         return deflate.check_answer(answer, deflate.parse(offer))
 
 
@@ -222,10 +241,13 @@ class Client(Target):
         return "\r\n".join(lines).encode("latin-1")
 
     def open(self, answer=None, first=b"", chop=0, **response):
-        """Accepts; `answer` is what we agree to of the client's offers."""
+        """Accepts; `answer` is what we agree to of the client's offers, or a
+        function of them."""
         sock, head = self.accept()
         try:
             offers = self.check(head)
+            if callable(answer):
+                answer = answer(offers)
             terms = deflate.check_answer(answer, offers)
         except Exception:
             sock.close()
