@@ -10,7 +10,6 @@
  * server knows what it has done.
  */
 #include <eddy/eddy.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,7 +73,7 @@ static int echo(void *arg)
         err = one_connection(arg);
         if (err == ED_ENOMEM || err == ED_EUSAGE || err == ED_ECANCELED)
             return err;
-    } while (err != -ECONNREFUSED);
+    } while (err != ED_ECONNECT);
     return 0;
 }
 
