@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs benchmarks against their peers and prints what came out.
 
-    bench/run.py [pong|pipeline|fanout|idle|tls|client|pg|redis|arena|
+    bench/run.py [pong|pipeline|fanout|idle|tls|static|client|pg|redis|arena|
                   broadcast|fiber|parser|json]... [--json] [--rounds N]
                  [--seconds S] [--only a,b] [--quick]
 
@@ -24,8 +24,8 @@ import statistics
 import subprocess
 import sys
 
-from rig import bench_arena, bench_client, bench_databases, bench_tls
-from rig import machine, measure, paths, plot, servers, table
+from rig import bench_arena, bench_client, bench_databases, bench_static
+from rig import bench_tls, machine, measure, paths, plot, servers, table
 from rig.report import Report
 from rig.rounds import check_greeting, measured, need_built, progress
 from rig.rounds import ratio, start
@@ -418,6 +418,7 @@ BENCHMARKS = {
     "fanout": (fanout, 5, 1),
     "idle": (idle, 3, 1),
     "tls": (bench_tls.run, 6, 1),
+    "static": (bench_static.run, 8, 1),
     "client": (bench_client.run, 6, 1.5),
     "pg": (bench_databases.pg, 6, 2),
     "redis": (bench_databases.redis, 6, 2),

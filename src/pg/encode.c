@@ -80,7 +80,9 @@ static int encode_one(struct pg_params *p, size_t i,
         return 0;
     int err = pg_value_text(&p->text, v, why);
     if (!err)
-        err = ed_buf_add(&p->text, "", 1);
+        err = ed_buf_reserve(&p->text, 1);
+    if (!err)
+        p->text.ptr[p->text.len++] = '\0';
     if (!err && p->text.len > BYTES_MAX) {
         *why = "more than 1 GiB of parameters";
         err = ED_EUSAGE;

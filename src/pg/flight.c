@@ -241,14 +241,6 @@ static bool drops_names(PGresult *result)
     return !strcmp(tag, "DISCARD ALL") || !strcmp(tag, "DEALLOCATE ALL");
 }
 
-static int64_t count_of(PGresult *result)
-{
-    int64_t count = 0;
-    for (const char *p = PQcmdTuples(result); *p >= '0' && *p <= '9'; p++)
-        count = count * 10 + (*p - '0');
-    return count;
-}
-
 static void learn(struct pg_link *link, struct pg_plan *plan,
                   const PGresult *result)
 {
@@ -269,7 +261,7 @@ static void call_answered(struct pg_link *link, struct pg_call *call,
     if (call->abandoned)
         return;
     if (!call->arena || call->no_rows) {
-        call->affected = count_of(result);
+        call->affected = pg_rows_affected_by(result);
         return;
     }
     call->err = pg_rows_of(&call->rows, call->arena, result);
@@ -344,9 +336,12 @@ static void send_again(struct pg_link *link, struct pg_call *call)
     if (call->began)
         pg_link_undo(link);
     call->began = false;
+    pg_link_load_up(link, call);
     call->err = pg_link_queue(link, call);
-    if (call->err)
-        pg_call_end(call, PG_DONE);
+    if (!call->err)
+        return;
+    link->load--;
+    pg_call_end(call, PG_DONE);
 }
 
 static struct pg_call *take_call(struct ed_list *list)
@@ -456,6 +451,14 @@ static void drop_news(struct pg_link *link)
         PQfreemem(news);
 }
 
+void pg_flight_tell_room(struct pg_link *link)
+{
+    if (!link->ended || !pg_link_open_for_calls(link))
+        return;
+    link->ended = false;
+    link->owner->room(link);
+}
+
 void pg_flight_answers(struct pg_link *link)
 {
     struct pg_flight *flight = &link->flight;
@@ -476,10 +479,7 @@ void pg_flight_answers(struct pg_link *link)
         return;
     drop_news(link);
     pg_cancel_head(link);
-    if (link->ended && pg_link_open_for_calls(link)) {
-        link->ended = false;
-        link->owner->room(link);
-    }
+    pg_flight_tell_room(link);
 }
 
 /* ---- losing it ---- */
@@ -526,6 +526,10 @@ void pg_flight_lost(struct pg_link *link)
         call = step->call;
         call->fate = fate_of(link, call, synced,
                              call == head || (int32_t)(i - flight->at) < 0);
+        ed_list_add_back(&over, &call->node);
+    }
+    while ((call = take_call(&link->fresh))) {
+        call->fate = PG_NEVER_SENT;
         ed_list_add_back(&over, &call->node);
     }
     flight->first = flight->at = flight->end = 0;

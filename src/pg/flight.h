@@ -58,8 +58,9 @@ struct pg_link {
     struct pg_flight flight;
     struct pg_prepared_set prepared;
     struct pg_params params;
-    struct ed_deferred deferred; /* syncs the batch; tells that it broke */
-    unsigned load;               /* calls in flight */
+    struct ed_list fresh;        /* calls given in this turn, untold yet */
+    struct ed_deferred deferred; /* sends them; tells that it broke */
+    unsigned load;               /* calls in flight, and fresh ones */
     unsigned generation;         /* of names: grows when they prove wrong */
     unsigned batch;              /* calls in the flight without a sync yet */
     /* In a transaction, perhaps: a BEGIN was answered, and no quiet moment came
@@ -106,8 +107,11 @@ void pg_link_leave(struct pg_link *link);
  * the server gave a reason; calls and owner are told at the end of the turn. */
 void pg_link_break(struct pg_link *link, const char *words);
 
-/* Puts a call, its reference included, into the flight. 0 or as
- * pg_link_send(). */
+/* Counts a call as under way on the link, which it now is. */
+void pg_link_load_up(struct pg_link *link, struct pg_call *call);
+
+/* Puts a call, its reference included, into the flight. 0, or ED_EUSAGE or
+ * ED_ENOMEM for what was not sent. */
 ED_CHECK int pg_link_queue(struct pg_link *link, struct pg_call *call);
 
 /* Sends a ROLLBACK. */
@@ -136,6 +140,10 @@ struct pg_call *pg_flight_head(const struct pg_flight *flight);
 
 /* Notes whether the session is in a transaction, if that can be told. */
 void pg_flight_hear_state(struct pg_link *link);
+
+/* Tells the owner that there is room, if calls have ended and it can be used.
+ */
+void pg_flight_tell_room(struct pg_link *link);
 
 /* Takes the answers that have come. */
 void pg_flight_answers(struct pg_link *link);

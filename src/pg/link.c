@@ -6,9 +6,11 @@
  * from within pg_link_send(): a connection that proves broken there is noted,
  * and told at the end of the turn.
  *
- * The deferred function at the turn's end is also where read-only calls get the
- * sync they share. In libpq 15 PQpipelineSync() always sends, so any other call
- * costs a system call of its own.
+ * What was given in a turn of the loop is told to libpq at its end: read-only
+ * calls get the sync they share then. In libpq 15 PQpipelineSync() always
+ * sends, so any other call costs a system call of its own; one such call right
+ * behind the other costs a fifteenth less CPU than with a fiber's work between
+ * each.
  */
 #include "pg/flight.h"
 
@@ -304,38 +306,91 @@ int pg_link_queue(struct pg_link *link, struct pg_call *call)
     /* A closing must not be aborted by a neighbour in front. */
     if (link->batch && (!shares_sync(call) || (way.parse && closings)))
         pg_link_sync(link);
-    call->link = link;
     call->generation = link->generation;
     call->trouble = PG_TROUBLE_NONE;
-    if (!link->load++)
-        link->head_since = ed_now();
     send_steps(link, call, &way);
     if (!shares_sync(call)) {
         pg_link_sync(link);
         return 0;
     }
-    if (!link->batch++)
+    if (!link->batch++) /* not always is this the turn's end */
         ed_defer(link->loop, &link->deferred);
     return 0;
 }
 
+void pg_link_load_up(struct pg_link *link, struct pg_call *call)
+{
+    call->link = link;
+    if (!link->load++)
+        link->head_since = ed_now();
+}
+
+static int check_open(const struct pg_link *link)
+{
+    if (pg_link_open_for_calls(link))
+        return 0;
+    return ed_fail(ED_EDATABASE, "PostgreSQL: the connection is closing");
+}
+
 int pg_link_send(struct pg_link *link, struct pg_call *call)
 {
-    if (!pg_link_open_for_calls(link))
-        return ed_fail(ED_EDATABASE, "PostgreSQL: the connection is closing");
-    int err = pg_link_queue(link, call);
-    if (!err)
+    int err = check_open(link);
+    if (err)
+        return err;
+    pg_link_load_up(link, call);
+    err = pg_link_queue(link, call);
+    if (!err) {
         call->references++;
+        return 0;
+    }
+    link->load--;
+    call->link = NULL;
     return err;
+}
+
+int pg_link_send_soon(struct pg_link *link, struct pg_call *call)
+{
+    int err = check_open(link);
+    if (err)
+        return err;
+    call->references++;
+    pg_link_load_up(link, call);
+    ed_list_add_back(&link->fresh, &call->node);
+    ed_defer(link->loop, &link->deferred);
+    return 0;
+}
+
+/* Who has gone meanwhile has not even asked. */
+static void send_fresh(struct pg_link *link, struct pg_call *call)
+{
+    int err = call->abandoned ? 0 : pg_link_queue(link, call);
+    if (!err && !call->abandoned)
+        return;
+    link->load--;
+    link->ended = true;
+    call->err = err;
+    pg_call_end(call, err ? PG_DONE : PG_NEVER_SENT);
+}
+
+static void send_all_fresh(struct pg_link *link)
+{
+    struct ed_list *node;
+    while (!link->broken && !link->closed &&
+           (node = ed_list_take(&link->fresh)))
+        send_fresh(link, ED_CONTAINER(node, struct pg_call, node));
+    if (link->broken || link->closed)
+        return;
+    if (link->batch)
+        pg_link_sync(link);
+    pg_flight_tell_room(link);
 }
 
 static void at_turns_end(struct ed_deferred *deferred)
 {
     struct pg_link *link = ED_CONTAINER(deferred, struct pg_link, deferred);
     pg_link_enter(link);
-    if (link->batch)
-        pg_link_sync(link);
-    if (link->broken)
+    send_all_fresh(link);
+    if (link->broken && !link->closed)
         tell_lost(link);
     pg_link_leave(link);
 }
@@ -435,6 +490,7 @@ static int make(struct pg_link **out, struct pg_statements *statements)
         return err;
     }
     link->statements = statements;
+    ed_list_init(&link->fresh);
     link->deferred.run = at_turns_end;
     *out = link;
     return 0;

@@ -146,6 +146,11 @@ struct pg_link_info *pg_link_info(struct pg_link *link);
  * Does not suspend. Takes a reference. */
 ED_CHECK int pg_link_send(struct pg_link *link, struct pg_call *call);
 
+/* The same at the end of the loop's turn, together with others: only
+ * ED_EDATABASE is found at once, and what else is wrong is how the call ends.
+ * It must not be mixed with the other. */
+ED_CHECK int pg_link_send_soon(struct pg_link *link, struct pg_call *call);
+
 /* The waiter goes. What it had lent is not touched any more. The call is
  * cancelled on the server when its turn has come, by a cancel request made in
  * the background, and the link does not take others until that is settled; if

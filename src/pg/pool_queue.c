@@ -337,18 +337,6 @@ static bool give_up(void *arg)
     return true;
 }
 
-/* The queue moves in the loop, where no text is kept: a call that could not be
- * sent, for its values most likely, is looked at once more for it. */
-static int refused(const struct pg_call *call, int err)
-{
-    struct pg_params params = {0};
-    int again =
-        pg_encode(&params, call->values, call->statement->sql->param_count);
-
-    pg_params_free(&params);
-    return again ? again : err;
-}
-
 static int not_served(const struct pg_want *want, int err)
 {
     const struct pg_pool *pool = want->pool;
@@ -370,7 +358,7 @@ static int not_served(const struct pg_want *want, int err)
     case ED_ECANCELED:
         return err;
     default:
-        return want->call ? refused(want->call, err) : err;
+        return err;
     }
 }
 

@@ -74,11 +74,11 @@ static void put_values(ed_rows *rows, const PGresult *result, char *at)
 
     for (int row = 0; row < count; row++) {
         for (int i = 0; i < (int)rows->width; i++, slot++) {
-            if (PQgetisnull(result, row, i)) {
+            size_t len = (size_t)PQgetlength(result, row, i);
+            if (!len && PQgetisnull(result, row, i)) {
                 *slot = (struct pg_slot){0};
                 continue;
             }
-            size_t len = (size_t)PQgetlength(result, row, i);
             memcpy(at, PQgetvalue(result, row, i), len);
             at[len] = '\0';
             *slot = (struct pg_slot){at, len};
@@ -87,11 +87,14 @@ static void put_values(ed_rows *rows, const PGresult *result, char *at)
     }
 }
 
-/* The number in a command's tag, such as that of "INSERT 0 1". */
-static int64_t affected_by(const PGresult *result)
+int64_t pg_rows_affected_by(const PGresult *result)
 {
+    int64_t count = 0;
+
     /* libpq's function only reads, but does not say so. */
-    return strtoll(PQcmdTuples((PGresult *)result), NULL, 10);
+    for (const char *p = PQcmdTuples((PGresult *)result); *p; p++)
+        count = count * 10 + (*p - '0');
+    return count;
 }
 
 int pg_rows_of(ed_rows **out, ed_arena *arena, const PGresult *result)
@@ -107,7 +110,7 @@ int pg_rows_of(ed_rows **out, ed_arena *arena, const PGresult *result)
     *rows = (ed_rows){
         .count = (size_t)PQntuples(result),
         .width = (size_t)PQnfields(result),
-        .affected = affected_by(result),
+        .affected = pg_rows_affected_by(result),
         .home = arena,
         .arena = arena,
     };

@@ -31,6 +31,9 @@ ED_CHECK int pg_rows_of(ed_rows **out, ed_arena *arena, const PGresult *result);
 ED_CHECK int pg_rows_stream(ed_rows **out, ed_arena *arena,
                             struct pg_rows_source *source);
 
+/* The number in a command's tag, such as that of "INSERT 0 1"; 0 without. */
+int64_t pg_rows_affected_by(const PGresult *result);
+
 /* Whether all of a result's columns are of types whose binary form the
  * accessors read, and at least one is faster so: then it is worth asking for
  * binary. `result` is of PQdescribePrepared, or any with rows. */

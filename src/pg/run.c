@@ -28,13 +28,27 @@ struct pg_call *pg_job_call(const struct pg_job *job,
     return call;
 }
 
+/* What could not be sent, for its values most likely, is found out in the loop,
+ * where no text is kept: they are looked at once more for it. */
+static int not_sent(const struct pg_call *call)
+{
+    struct pg_params params = {0};
+    int err =
+        pg_encode(&params, call->values, call->statement->sql->param_count);
+
+    pg_params_free(&params);
+    return err ? err : call->err;
+}
+
 int pg_call_outcome(const struct pg_call *call)
 {
     if (call->err >= 0)
         return 0;
     (void)pg_error_set(call->error);
-    if (call->error || !call->why[0])
+    if (call->error)
         return call->err;
+    if (!call->why[0])
+        return not_sent(call);
     return ed_fail(call->err, "%s", call->why);
 }
 

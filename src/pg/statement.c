@@ -60,8 +60,26 @@ static struct pg_statement **slot_of(const struct pg_statements *table,
     return &table->slots[hash & (table->slot_count - 1)];
 }
 
+static struct pg_statement **address_of(struct pg_statements *table,
+                                        const char *sql)
+{
+    /* Fibonacci hashing; the low bits of an address are all alike. */
+    uint64_t hash = (uint64_t)(uintptr_t)sql * 0x9e3779b97f4a7c15u;
+    return &table->by_address[(hash >> 40) % PG_STATEMENT_ADDRESSES];
+}
+
+static void forget_addresses(struct pg_statements *table,
+                             const struct pg_statement *s)
+{
+    for (size_t i = 0; i < PG_STATEMENT_ADDRESSES; i++) {
+        if (table->by_address[i] == s)
+            table->by_address[i] = NULL;
+    }
+}
+
 static void take_out(struct pg_statement *s)
 {
+    forget_addresses(s->table, s);
     struct pg_statement **at = slot_of(s->table, s->hash);
     while (*at != s)
         at = &(*at)->chain;
@@ -180,24 +198,36 @@ static int make(struct ed_bytes source, uint64_t hash,
     return 0;
 }
 
+static int use(struct pg_statements *table, struct pg_statement *s,
+               struct pg_statement **out)
+{
+    if (table->recent.next != &s->node) {
+        ed_list_remove(&s->node);
+        ed_list_add_front(&table->recent, &s->node);
+    }
+    s->references++;
+    *out = s;
+    return 0;
+}
+
 int pg_statement_get(struct pg_statements *table, const char *sql,
                      struct pg_statement **out)
 {
+    struct pg_statement **at = address_of(table, sql);
+    if (*at && !strcmp((*at)->source.ptr, sql))
+        return use(table, *at, out);
     struct ed_bytes source = ed_bytes(sql);
     uint64_t hash = ed_hash(source);
     struct pg_statement *s = find(table, source, hash);
     if (s) {
-        if (table->recent.next != &s->node) {
-            ed_list_remove(&s->node);
-            ed_list_add_front(&table->recent, &s->node);
-        }
-        s->references++;
-        *out = s;
-        return 0;
+        *at = s;
+        return use(table, s, out);
     }
     int err = make(source, hash, out);
-    if (!err && source.len <= TEXT_MAX)
+    if (!err && source.len <= TEXT_MAX) {
         put_in(table, *out);
+        *at = *out;
+    }
     return err;
 }
 

@@ -55,8 +55,15 @@ struct pg_link_counts {
     uint64_t cancelled; /* cancel requests made */
 };
 
+/* Texts of which a table remembers where they lay: a program's statements are
+ * nearly all literals, and these have few. */
+enum { PG_STATEMENT_ADDRESSES = 64 };
+
 /* A pool's statements, and whether they are prepared at all. */
 struct pg_statements {
+    /* By the address of the text they were last asked for with: comparing texts
+     * costs a tenth of hashing them. NULL, or in the table. */
+    struct pg_statement *by_address[PG_STATEMENT_ADDRESSES];
     struct ed_list recent;
     struct pg_statement **slots; /* by hash */
     size_t slot_count, count;

@@ -413,6 +413,88 @@ LINK_TEST(a_transaction_begins_though_its_first_plan_is_stale)
     pg_link_close(link);
 }
 
+/* ---- calls sent at the end of the turn ---- */
+
+static bool untold(const struct pg_link *link)
+{
+    return link->flight.end == link->flight.at;
+}
+
+LINK_TEST(calls_of_one_turn_are_sent_at_its_end_in_order)
+{
+    struct pg_link *link = link_open();
+    struct wait w[3];
+    if (!link)
+        return;
+    soon = true;
+    SEND(link, &w[0], "create temp table t as select 1 as n");
+    SEND(link, &w[1], "insert into t values (2)");
+    SEND(link, &w[2], "select sum(n) from t");
+    check_int((long long)pg_link_load(link), 3);
+    check(untold(link));
+    for (int i = 0; i < 3; i++)
+        check_int(await(&w[i]), 0);
+    check_text(ed_rows_text(w[2].call->rows, 0), "3");
+    check_int((long long)pg_link_load(link), 0);
+    for (int i = 0; i < 3; i++)
+        done(&w[i]);
+    pg_link_close(link);
+}
+
+LINK_TEST(what_is_given_up_before_it_is_sent_is_never_run)
+{
+    struct pg_link *link = link_open();
+    struct wait w;
+    if (!link)
+        return;
+    check_text(ask(link, "create temp table t(n int)"), "");
+    soon = true;
+    SEND(link, &w, "insert into t values (1)");
+    pg_call_abandon(w.call);
+    done(&w);
+    check_text(ask(link, "select count(*)::text from t"), "0");
+    check_int((long long)statements.counts.cancelled, 0);
+    check_int((long long)pg_link_load(link), 0);
+    pg_link_close(link);
+}
+
+LINK_TEST(values_that_cannot_be_sent_fail_alone)
+{
+    struct pg_link *link = link_open();
+    struct wait w[3];
+    if (!link)
+        return;
+    soon = true;
+    SEND(link, &w[0], "select 'a'");
+    SEND(link, &w[1], "select :x::text", ed_p(x, "\xff"));
+    SEND_READ(link, &w[2], "select 'c'");
+    unsigned before = rooms;
+    check_int(await(&w[0]), 0);
+    check_int(await(&w[1]), ED_EVALUE);
+    check_int(w[1].call->fate, PG_DONE);
+    check_int(await(&w[2]), 0);
+    check_text(ed_rows_text(w[2].call->rows, 0), "c");
+    check_int((long long)pg_link_load(link), 0);
+    check(rooms > before);
+    for (int i = 0; i < 3; i++)
+        done(&w[i]);
+    pg_link_close(link);
+}
+
+LINK_TEST(a_link_closed_before_the_turn_ends_has_sent_nothing)
+{
+    struct pg_link *link = link_open();
+    struct wait w;
+    if (!link)
+        return;
+    soon = true;
+    SEND(link, &w, "select 1");
+    pg_link_close(link);
+    (void)await(&w);
+    check_int(w.call->fate, PG_NEVER_SENT);
+    done(&w);
+}
+
 /* ---- waiters that go ---- */
 
 static void abandon(struct wait *w)
@@ -753,6 +835,10 @@ int main(void)
         cmocka_unit_test(two_calls_of_one_fiber_are_under_way_at_once),
         cmocka_unit_test(a_call_with_a_sync_of_its_own_fails_alone),
         cmocka_unit_test(neighbours_of_a_failed_call_are_run_again_unseen),
+        cmocka_unit_test(calls_of_one_turn_are_sent_at_its_end_in_order),
+        cmocka_unit_test(what_is_given_up_before_it_is_sent_is_never_run),
+        cmocka_unit_test(values_that_cannot_be_sent_fail_alone),
+        cmocka_unit_test(a_link_closed_before_the_turn_ends_has_sent_nothing),
         cmocka_unit_test(a_plan_is_prepared_once),
         cmocka_unit_test(plans_beyond_the_most_are_closed_on_the_server),
         cmocka_unit_test(a_plan_past_its_lifetime_is_prepared_anew),
