@@ -187,7 +187,8 @@ int ed_req_error_status(const ed_req *req, int err);
 ED_CHECK int ed_req_note(ed_req *req, const void *key, const void *value);
 const void *ed_req_noted(const ed_req *req, const void *key);
 /* Writes a small piece of a reply in pieces if that needs no waiting. Anywhere
- * in the loop. False: something else has not gone yet, or never will. */
+ * in the loop. False: something else has not gone yet, or never will, or a
+ * filter makes something else of the body. */
 bool ed_req_try_write(ed_req *req, struct ed_bytes piece);
 
 /* The handler has returned: lets go of its stream of events. Returns what the
