@@ -344,6 +344,6 @@ int main(int argc, char **argv)
     if (load.idle)
         load_hold();
     else
-        load_run(go_on);
+        load_run(go_on, NULL);
     return 0;
 }

@@ -33,7 +33,8 @@ static struct {
     int watched[WATCHED_MAX];
     int watched_count;
     struct sockaddr_in server;
-    int epoll; /* of the connections; their indices are its data */
+    int epoll;      /* of the connections; their indices are its data */
+    int unfinished; /* answers still to come of what load_run() has begun */
 } load = {.connections = 64, .seconds = 3, .warm_up = 0.5};
 
 /* What was seen since the warm-up. */
@@ -273,27 +274,39 @@ static inline void load_report(double seconds, const struct usage *from,
     printf(" \"generator_run_ns\": %llu}\n", (unsigned long long)own);
 }
 
+/* How long the last answers may take when the time is over. */
+#define PATIENCE_NS INT64_C(20000000000)
+
 /* Lets the connections run until a moment, which it returns as it was met. */
-static inline int64_t load_until(void (*go_on)(int index), int64_t end_ns)
+static inline int64_t load_until(void (*go_on)(int index), void (*begin)(void),
+                                 int64_t end_ns)
 {
     struct epoll_event events[256];
     int64_t now;
 
-    while ((now = now_ns()) < end_ns) {
-        int n = epoll_wait(load.epoll, events, 256, 1);
+    while ((now = now_ns()) < end_ns || load.unfinished) {
+        int n;
 
+        if (now > end_ns + PATIENCE_NS)
+            die("%d answers did not come", load.unfinished);
+        if (begin && !load.unfinished)
+            begin();
+        n = epoll_wait(load.epoll, events, 256, 1);
         for (int i = 0; i < n; i++)
             go_on((int)events[i].data.u32);
     }
     return now;
 }
 
-/* Lets the connections, which have been asked already, run for the warm-up and
- * for the time that is measured; `go_on` is called for each that has something
- * to read. Prints one JSON object. */
-static inline void load_run(void (*go_on)(int index))
+/* Lets the connections run for the warm-up and for the time that is measured.
+ * `go_on` is called for each that has something to read. They were asked before
+ * and ask again by themselves; or `begin` asks, whenever nothing is unfinished.
+ * Prints one JSON object. */
+static inline void load_run(void (*go_on)(int index), void (*begin)(void))
 {
-    int64_t from = load_until(go_on, now_ns() + (int64_t)(load.warm_up * 1e9));
+    int64_t start = now_ns();
+    int64_t from =
+        load_until(go_on, begin, start + (int64_t)(load.warm_up * 1e9));
     struct usage usage;
     uint64_t own;
     int64_t to;
@@ -302,7 +315,7 @@ static inline void load_run(void (*go_on)(int index))
     memset(&latency, 0, sizeof latency);
     usage = usage_of_watched();
     own = own_run_ns();
-    to = load_until(go_on, from + (int64_t)(load.seconds * 1e9));
+    to = load_until(go_on, begin, from + (int64_t)(load.seconds * 1e9));
     load_report((double)(to - from) / 1e9, &usage, own);
 }
 
