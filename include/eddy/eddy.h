@@ -42,5 +42,6 @@
 #include <eddy/sync.h>
 #include <eddy/tls.h>
 #include <eddy/trace.h>
+#include <eddy/ws.h>
 
 #endif
