@@ -20,6 +20,7 @@
 #include <eddy/file.h>
 #include <eddy/form.h>
 #include <eddy/future.h>
+#include <eddy/history.h>
 #include <eddy/http.h>
 #include <eddy/jar.h>
 #include <eddy/json.h>
@@ -35,9 +36,11 @@
 #include <eddy/redis.h>
 #include <eddy/redis_pubsub.h>
 #include <eddy/redis_stream.h>
+#include <eddy/room.h>
 #include <eddy/rows.h>
 #include <eddy/server.h>
 #include <eddy/signal.h>
+#include <eddy/sse.h>
 #include <eddy/stream.h>
 #include <eddy/sync.h>
 #include <eddy/tls.h>

@@ -47,6 +47,7 @@ ed_app *ed_app_new(void)
         out_of_memory();
     ed_router_init(&app->router, app->arena);
     app->on_error = ed_error_page;
+    ed_list_init(&app->rooms);
     ed_list_init(&app->tasks);
     app->options_end = &app->options;
     app->starts_end = &app->starts;
@@ -58,6 +59,7 @@ void ed_app_free(ed_app *app)
     if (!app)
         return;
     ed_app_drop_tasks(app);
+    ed_app_free_rooms(app);
     ed_map_free(app->names);
     ed_arena_free(app->arena);
     free(app);

@@ -81,6 +81,7 @@ struct ed_app {
     struct ed_option **options_end;
     struct ed_start *starts;
     struct ed_start **starts_end;
+    struct ed_list rooms;         /* to be freed with it; room.h */
     struct ed_list tasks;         /* not started yet */
     struct ed_waitq task_starter; /* who starts them, when it waits */
 };
@@ -114,6 +115,10 @@ int ed_app_start_tasks_to_come(ed_app *app, ed_scope *scope);
 
 /* Forgets those that were never started. */
 void ed_app_drop_tasks(ed_app *app);
+
+/* ---- rooms (room.c) ---- */
+
+void ed_app_free_rooms(ed_app *app);
 
 /* ---- error replies (error_page.c) ---- */
 
