@@ -181,23 +181,22 @@ def add_rows(report, runs):
 
 
 def add_bars(report):
-    for name, words in (("eddy", "events"), ("eddy sequential", "sequential")):
-        eddy = report.row(name)
-        if not eddy:
+    bars = (
+        ("eddy", "events", "raw epoll", 1.15),
+        ("eddy sequential", "sequential", "raw epoll", 1.15),
+        ("eddy", "events", "node", 1 / 1.3),
+        ("eddy", "events", "aiohttp", 1 / 5),
+    )
+    for name, words, peer, limit in bars:
+        eddy, theirs = report.row(name), report.row(peer)
+        if not eddy or not theirs:
             continue
-        for peer, limit in (
-            ("raw epoll", 1.15),
-            ("node", 1 / 1.3),
-            ("aiohttp", 1 / 5),
-        ):
-            theirs = report.row(peer) or {"echo": {}}
-            value = ratio(
-                eddy["echo"].get("cpu_us_min"),
-                theirs["echo"].get("cpu_us_min"),
-            )
-            if value:
-                unit = f" × {peer}'s"
-                report.bar(f"CPU per echo, {words}", value, limit, unit)
+        value = ratio(
+            eddy["echo"].get("cpu_us_min"), theirs["echo"].get("cpu_us_min")
+        )
+        if value:
+            unit = f" × {peer}'s"
+            report.bar(f"CPU per echo, {words}", value, limit, unit)
     eddy = report.row("eddy")
     if eddy and eddy["broadcast"]["ratio"]:
         share = eddy["broadcast"]["ratio"]
