@@ -383,7 +383,7 @@ static inline void load_url(const char *url, const char *scheme, char host[64],
     size_t len = strlen(scheme);
 
     errno = 0;
-    strcpy(path, "/");
+    memcpy(path, "/", 2);
     if (strncmp(url, scheme, len) || strncmp(url + len, "://", 3) ||
         sscanf(url + len + 3, "%63[^/]%255s", host, path) < 1)
         die("'%s' is not a URL like %s://127.0.0.1:8080/path", url, scheme);
