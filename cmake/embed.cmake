@@ -82,15 +82,12 @@ const struct demo_file demo_files[] = {
 ")
 endfunction()
 
-# The page of an example: RESULT becomes a C file that defines NAME_page, the
-# bytes of PAGE, and NAME_page_len.
-function(eddy_example_page name page result)
-  set(EDDY_ARRAYS "")
-  set(EDDY_ROWS "")
-  eddy_embed(/${name} "" ${page})
-  string(MAKE_C_IDENTIFIER "file/${name}" array)
-  string(REPLACE "static const unsigned char ${array}"
-    "const unsigned char ${name}_page" EDDY_ARRAYS "${EDDY_ARRAYS}")
+# The page of an example: RESULT becomes a C file that defines EXAMPLE_page, the
+# bytes of PAGE, and EXAMPLE_page_len.
+function(eddy_example_page example page result)
+  eddy_embed(/${example} "" ${page})
+  string(REPLACE "static const unsigned char ${name}["
+    "const unsigned char ${example}_page[" EDDY_ARRAYS "${EDDY_ARRAYS}")
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${page})
   cmake_path(GET page FILENAME file)
   file(CONFIGURE OUTPUT ${result} @ONLY CONTENT
@@ -98,6 +95,6 @@ function(eddy_example_page name page result)
 #include \"page.h\"
 
 @EDDY_ARRAYS@
-const size_t ${name}_page_len = sizeof ${name}_page;
+const size_t ${example}_page_len = sizeof ${example}_page;
 ")
 endfunction()

@@ -75,12 +75,15 @@ static bool await_count(const struct side *side, size_t wanted)
     return check_int(count(side), wanted);
 }
 
+/* Valid until the next call. */
 static const char *text_at(const struct side *side, size_t i)
 {
-    struct ed_history_item item;
+    static char text[64];
+    struct ed_history_item item = {.data = ED_BYTES("(none)")};
 
-    return ed_history_at(ed_room_history(side->room), i, &item) ? item.data.ptr
-                                                                : "(none)";
+    ed_history_at(ed_room_history(side->room), i, &item);
+    snprintf(text, sizeof(text), "%.*s", (int)item.data.len, item.data.ptr);
+    return text;
 }
 
 static const char *id_at(const struct side *side, size_t i)
