@@ -244,7 +244,7 @@ static int with_clients(const char *request, int (*measure)(void))
     ed_server_address(server, 0, address);
     pid_t pid = must(fork(), "fork");
     if (!pid)
-        be_clients(atoi(strrchr(address, ':') + 1), request);
+        be_clients((int)number(strrchr(address, ':') + 1, 1, 65535), request);
     {
         ed_scope(s, .name = "server");
         ed_go(s, serve, server);

@@ -207,6 +207,9 @@ static int shake_hands(struct handshake *h, ed_ws **out)
     err = ask(h);
     if (!err)
         err = check_response(h);
+    /* Its head was good, but the connection could not be handed over. */
+    if (!err && !h->upgrade.stream)
+        err = ed_fail(ED_ECONNLOST, "%.120s: the connection is lost", h->url);
     return err ? err : make(h, out);
 }
 
