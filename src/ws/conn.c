@@ -382,7 +382,7 @@ static void wake_receiver(ed_ws *ws)
         return;
     ed_fiber *receiver = more->receiver;
     more->receiver = NULL;
-    ed_wake(receiver, 0);
+    ed_wake_now(receiver, 0);
 }
 
 void ws_go_on(ed_ws *ws)
