@@ -24,7 +24,7 @@ static void add(struct ed_buf *text, struct ed_bytes bytes)
     CHECK(ed_buf_add(text, bytes.ptr, bytes.len) == 0);
 }
 
-static void add_event(struct ed_buf *text, const struct ed_sse *s)
+static void add_event(struct ed_buf *text, const struct ed_sse_reader *s)
 {
     CHECK(s->data.ptr[s->data.len] == '\0');
     CHECK(s->data.len + s->type.len <= MAX_EVENT);
@@ -36,10 +36,10 @@ static void add_event(struct ed_buf *text, const struct ed_sse *s)
 
 static void read_in_steps(struct reading *r, struct ed_bytes bytes, size_t step)
 {
-    struct ed_sse s;
+    struct ed_sse_reader s;
 
     memset(r, 0, sizeof(*r));
-    ed_sse_begin(&s, MAX_EVENT);
+    ed_sse_reader_begin(&s, MAX_EVENT);
     for (size_t at = 0; at < bytes.len && !r->result; at += step) {
         size_t left = bytes.len - at;
         struct ed_bytes piece =
@@ -52,7 +52,7 @@ static void read_in_steps(struct reading *r, struct ed_bytes bytes, size_t step)
         free((void *)copy);
     }
     r->retry_ms = s.retry_ms;
-    ed_sse_free(&s);
+    ed_sse_reader_free(&s);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

@@ -20,6 +20,7 @@
 #include <eddy/file.h>
 #include <eddy/form.h>
 #include <eddy/future.h>
+#include <eddy/history.h>
 #include <eddy/http.h>
 #include <eddy/jar.h>
 #include <eddy/json.h>
@@ -38,9 +39,11 @@
 #include <eddy/rows.h>
 #include <eddy/server.h>
 #include <eddy/signal.h>
+#include <eddy/sse.h>
 #include <eddy/stream.h>
 #include <eddy/sync.h>
 #include <eddy/tls.h>
 #include <eddy/trace.h>
+#include <eddy/ws.h>
 
 #endif

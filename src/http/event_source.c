@@ -36,7 +36,7 @@ struct ed_event_source {
     ed_arena *arena;
     ed_res *res;        /* NULL: not connected */
     struct ed_bytes in; /* received and not read */
-    struct ed_sse sse;
+    struct ed_sse_reader sse;
     int failures; /* to connect, in a row */
     int over;     /* an error that no connection mends; 0 */
     char piece[PIECE_BYTES];
@@ -170,7 +170,7 @@ static int connect_once(ed_event_source *source, bool *lasting)
         return err;
     /* Events may be rare: only the caller knows how rare. */
     ed_exchange_be_patient(source->res);
-    ed_sse_restart(&source->sse);
+    ed_sse_reader_restart(&source->sse);
     source->failures = 0;
     return 0;
 }
@@ -255,7 +255,7 @@ static int read_event(ed_event_source *source)
 
 static void give(const ed_event_source *source, struct ed_sse_event *out)
 {
-    const struct ed_sse *sse = &source->sse;
+    const struct ed_sse_reader *sse = &source->sse;
 
     out->type = sse->type.len ? sse->type.ptr : "message";
     out->id = sse->last_id.ptr ? sse->last_id.ptr : "";
@@ -290,7 +290,7 @@ static int begin(ed_event_source *source, const char *last_id)
 
     source->arena = ed_arena_new(0);
     if (!source->arena ||
-        (last_id && ed_sse_set_id(&source->sse, ed_bytes(last_id))))
+        (last_id && ed_sse_reader_set_id(&source->sse, ed_bytes(last_id))))
         return no_memory();
     return connect_once(source, &lasting);
 }
@@ -312,7 +312,7 @@ int ed_event_source_open_with(ed_event_source **out, const char *url,
     source->bearer = o.bearer;
     source->max_failures = o.max_failures ? o.max_failures : MAX_FAILURES;
     source->idle_timeout = o.idle_timeout;
-    ed_sse_begin(&source->sse, o.max_event ? o.max_event : MAX_EVENT);
+    ed_sse_reader_begin(&source->sse, o.max_event ? o.max_event : MAX_EVENT);
     memcpy(source->url, url, url_size);
     int err = begin(source, o.last_id);
     if (err)
@@ -328,7 +328,7 @@ void ed_event_source_close(ed_event_source *source)
         return;
     ED_MAGIC_CHECK(source, ED_EVENT_SOURCE_MAGIC);
     disconnect(source);
-    ed_sse_free(&source->sse);
+    ed_sse_reader_free(&source->sse);
     ed_arena_free(source->arena);
     ED_MAGIC_CLEAR(source);
     free(source);

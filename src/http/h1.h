@@ -119,6 +119,7 @@ bool h1_body_is_short(const struct h1_exchange *x);
 
 int h1_send(ed_req *req, struct ed_bytes piece, bool end);
 int h1_flush(ed_req *req);
+bool h1_try_send(ed_req *req, struct ed_bytes piece);
 
 /* Asks the client for the body it waits to send, unless the final reply has
  * begun and said it. Suspends. */

@@ -538,6 +538,7 @@ const struct ed_exchange_ops h1_ops = {
     .body_read = h1_body_read,
     .send = h1_send,
     .flush = h1_flush,
+    .try_send = h1_try_send,
     .upgrade = upgrade,
     .peer = peer,
     .transport = transport,

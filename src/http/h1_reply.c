@@ -449,6 +449,18 @@ int h1_flush(ed_req *req)
     return err ? err : end_turn(x, send_through(x->conn, nothing));
 }
 
+bool h1_try_send(ed_req *req, struct ed_bytes piece)
+{
+    struct h1_exchange *x = h1_exchange(req);
+    struct h1_conn *c = x->conn;
+    size_t most = piece.len + ED_HTTP1_CHUNK_LINE_MAX + sizeof("\r\n");
+    if (x->sending || c->broken || most > GATHER ||
+        c->base.state == ED_CONN_WRITE ||
+        (c->out && ED_OUT_BYTES - c->out->len < most))
+        return false;
+    return !send_piece(x, piece, false);
+}
+
 static int put_continue(struct h1_conn *c)
 {
     int err = h1_put(c, ED_BYTES("HTTP/1.1 100 Continue\r\n\r\n"));

@@ -567,6 +567,17 @@ int ed_write_bytes(ed_req *req, struct ed_bytes piece)
     return send_on(req, piece, false);
 }
 
+bool ed_req_try_write(ed_req *req, struct ed_bytes piece)
+{
+    if (!req->reply.pieces || !req->reply.began || req->reply.ended ||
+        req->reply.failed || req->reply.length >= 0)
+        return false;
+    if (!req->ops->try_send(req, piece))
+        return false;
+    req->reply.sent += (int64_t)piece.len;
+    return true;
+}
+
 int ed_write(ed_req *req, const char *fmt, ...)
 {
     char text[1024];
@@ -713,6 +724,8 @@ static bool has_left(const ed_req *req, int err)
 int ed_req_run(ed_req *req, ed_handler *handler)
 {
     int err = handler(req);
+    if (req->events)
+        err = ed_sse_end(req->events, err);
     if (req->taken)
         return 0;
     if (err >= 0)

@@ -7,6 +7,7 @@
 
 #include <eddy/http.h>
 #include <eddy/server.h>
+#include <eddy/sse.h>
 #include "wire/http1.h"
 
 struct ed_reply_field {
@@ -30,6 +31,10 @@ struct ed_exchange_ops {
 
     /* Sends what is gathered. May suspend. */
     int (*flush)(ed_req *req);
+
+    /* As `send`, of a small piece behind a head that is out, but never waits:
+     * false when something else has not gone yet. In the loop, too. */
+    bool (*try_send)(ed_req *req, struct ed_bytes piece);
 
     int (*upgrade)(ed_req *req, const char *protocol, ed_stream **out);
     const char *(*peer)(ed_req *req);
@@ -86,6 +91,8 @@ struct ed_req {
         struct ed_reply_field **trailers_end;
     } reply;
 
+    ed_sse *events; /* the reply is a stream of them; NULL: it is not */
+
     struct ed_trace *trace; /* NULL: none */
     bool trace_read;        /* the fields were looked at */
 
@@ -109,6 +116,14 @@ bool ed_req_reply_has_body(const ed_req *req);
 /* The status that says an error of a handler: ed_err_status(), except that
  * what failed with the request's own body is the client's fault. */
 int ed_req_error_status(const ed_req *req, int err);
+
+/* Writes a small piece of a reply in pieces if that needs no waiting. Anywhere
+ * in the loop. False: something else has not gone yet, or never will. */
+bool ed_req_try_write(ed_req *req, struct ed_bytes piece);
+
+/* The handler has returned: lets go of its stream of events. Returns what the
+ * result of the handler comes to: 0 when the stream was ended on purpose. */
+int ed_sse_end(ed_sse *sse, int result);
 
 /* Names the request that the running fiber works on, for its log lines. */
 void ed_req_log_context(char *out, size_t size);

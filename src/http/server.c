@@ -92,6 +92,7 @@ ed_server *ed_server_new_with(ed_handler *handler,
     ed_log_set_context(ed_req_log_context);
     for (int i = 0; i < ED_CONN_STATES; i++)
         ed_list_init(&server->waiting[i]);
+    ed_list_init(&server->stop_hooks);
     server->fields = malloc(server->limits.max_fields * sizeof *server->fields);
     server->arenas = malloc(FREE_ARENAS * sizeof(ed_arena *));
     server->outs = malloc(FREE_OUTS * sizeof *server->outs);
@@ -401,6 +402,25 @@ static void close_listeners(ed_server *server)
     }
 }
 
+void ed_server_on_stop(ed_server *server, struct ed_stop_hook *hook)
+{
+    ed_list_init(&hook->node);
+    if (server->stopping)
+        hook->run(hook);
+    else
+        ed_list_add_back(&server->stop_hooks, &hook->node);
+}
+
+static void run_stop_hooks(ed_server *server)
+{
+    struct ed_list *node;
+    while ((node = ed_list_take(&server->stop_hooks))) {
+        struct ed_stop_hook *hook =
+            ED_CONTAINER(node, struct ed_stop_hook, node);
+        hook->run(hook);
+    }
+}
+
 void ed_server_stop(ed_server *server)
 {
     if (server->stopping) {
@@ -411,6 +431,7 @@ void ed_server_stop(ed_server *server)
     close_listeners(server);
     tell_all(server, ED_CONN_TLS, ED_ECLOSED);
     tell_all(server, ED_CONN_IDLE, ED_ECLOSED);
+    run_stop_hooks(server);
     if (server->runner) {
         ed_fiber *runner = server->runner;
         server->runner = NULL;

@@ -52,6 +52,13 @@ struct ed_out {
     char bytes[ED_OUT_BYTES];
 };
 
+/* Something that would go on for ever, and is told once when the server
+ * stops; ed_server_on_stop(). */
+struct ed_stop_hook {
+    struct ed_list node;
+    void (*run)(struct ed_stop_hook *hook);
+};
+
 struct ed_server_listener {
     struct ed_server_listener *next;
     ed_server *server;
@@ -75,6 +82,7 @@ struct ed_server {
     struct ed_timer timer;
 
     struct ed_server_counts counts;
+    struct ed_list stop_hooks;
     uint32_t seed;
     bool stopping;
     bool full;           /* at max_connections: all listeners pause */
@@ -120,6 +128,10 @@ void ed_server_out_put(ed_server *server, struct ed_out *out);
 /* The Server and Date lines; with `server` or `date` false, without it. */
 struct ed_bytes ed_server_common(ed_server *server, bool server_line,
                                  bool date_line);
+
+/* Has hook->run called when the server stops, at once if it does already. To be
+ * taken back with ed_list_remove(&hook->node). */
+void ed_server_on_stop(ed_server *server, struct ed_stop_hook *hook);
 
 /* Begins TLS on a new connection, and HTTP over it; closes the stream if it
  * cannot. */

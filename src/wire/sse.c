@@ -13,12 +13,12 @@ static const char MARK[] = "\xef\xbb\xbf";
 /* A day: nobody means more. */
 static const int64_t MAX_RETRY_MS = 24 * 60 * 60 * 1000;
 
-void ed_sse_begin(struct ed_sse *s, size_t max_event)
+void ed_sse_reader_begin(struct ed_sse_reader *s, size_t max_event)
 {
-    *s = (struct ed_sse){.retry_ms = -1, .max_event = max_event};
+    *s = (struct ed_sse_reader){.retry_ms = -1, .max_event = max_event};
 }
 
-void ed_sse_free(struct ed_sse *s)
+void ed_sse_reader_free(struct ed_sse_reader *s)
 {
     ed_buf_free(&s->type);
     ed_buf_free(&s->data);
@@ -27,7 +27,7 @@ void ed_sse_free(struct ed_sse *s)
     ed_buf_free(&s->id);
 }
 
-static void forget_event(struct ed_sse *s)
+static void forget_event(struct ed_sse_reader *s)
 {
     s->type.len = 0;
     s->data.len = 0;
@@ -40,7 +40,7 @@ static int set(struct ed_buf *buf, struct ed_bytes text)
     return ed_buf_add(buf, text.ptr, text.len);
 }
 
-void ed_sse_restart(struct ed_sse *s)
+void ed_sse_reader_restart(struct ed_sse_reader *s)
 {
     forget_event(s);
     s->line.len = 0;
@@ -53,7 +53,7 @@ void ed_sse_restart(struct ed_sse *s)
         ed_buf_free(&s->id);
 }
 
-int ed_sse_set_id(struct ed_sse *s, struct ed_bytes id)
+int ed_sse_reader_set_id(struct ed_sse_reader *s, struct ed_bytes id)
 {
     int err = set(&s->id, id);
 
@@ -63,7 +63,7 @@ int ed_sse_set_id(struct ed_sse *s, struct ed_bytes id)
 /* ---- lines ---- */
 
 /* Digits alone are a time. */
-static void read_retry(struct ed_sse *s, struct ed_bytes value)
+static void read_retry(struct ed_sse_reader *s, struct ed_bytes value)
 {
     int64_t ms = 0;
 
@@ -78,14 +78,14 @@ static void read_retry(struct ed_sse *s, struct ed_bytes value)
         s->retry_ms = ms;
 }
 
-static int add_data(struct ed_sse *s, struct ed_bytes value)
+static int add_data(struct ed_sse_reader *s, struct ed_bytes value)
 {
     int err = ed_buf_add(&s->data, value.ptr, value.len);
 
     return err ? err : ed_buf_add(&s->data, "\n", 1);
 }
 
-static int read_field(struct ed_sse *s, struct ed_bytes line)
+static int read_field(struct ed_sse_reader *s, struct ed_bytes line)
 {
     struct ed_bytes value = line;
     struct ed_bytes name = ed_bytes_cut(&value, ':');
@@ -106,7 +106,7 @@ static int read_field(struct ed_sse *s, struct ed_bytes line)
 }
 
 /* An empty line: 1 when it ends an event, which one without data is none. */
-static int end_event(struct ed_sse *s)
+static int end_event(struct ed_sse_reader *s)
 {
     int err = s->id.ptr ? set(&s->last_id, ed_buf_bytes(&s->id)) : 0;
 
@@ -123,7 +123,7 @@ static int end_event(struct ed_sse *s)
     return 1;
 }
 
-static int end_line(struct ed_sse *s)
+static int end_line(struct ed_sse_reader *s)
 {
     bool comment = s->comment;
     struct ed_bytes line = ed_buf_bytes(&s->line);
@@ -146,7 +146,7 @@ static size_t line_length(struct ed_bytes in)
     return n;
 }
 
-static int add_to_line(struct ed_sse *s, struct ed_bytes part)
+static int add_to_line(struct ed_sse_reader *s, struct ed_bytes part)
 {
     if (part.len && !s->line.len && *part.ptr == ':')
         s->comment = true;
@@ -166,7 +166,7 @@ static void skip(struct ed_bytes *in, size_t n)
 
 /* Skips a byte order mark, which may come in pieces. What only begins like one
  * is part of the first line. */
-static int skip_mark(struct ed_sse *s, struct ed_bytes *in)
+static int skip_mark(struct ed_sse_reader *s, struct ed_bytes *in)
 {
     while (in->len && s->mark < 3 && *in->ptr == MARK[s->mark]) {
         s->mark++;
@@ -178,7 +178,7 @@ static int skip_mark(struct ed_sse *s, struct ed_bytes *in)
     return s->mark < 3 ? add_to_line(s, ed_bytes_of(MARK, s->mark)) : 0;
 }
 
-int ed_sse_read(struct ed_sse *s, struct ed_bytes *in)
+int ed_sse_read(struct ed_sse_reader *s, struct ed_bytes *in)
 {
     int result = 0;
 

@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 /* Adds the event at hand to a text as "type/id/data;". */
-static void add_event(struct ed_buf *text, const struct ed_sse *s)
+static void add_event(struct ed_buf *text, const struct ed_sse_reader *s)
 {
     assert_int_equal(ed_buf_addf(text, "%s/%s/%.*s;",
                                  s->type.len ? s->type.ptr : "",
@@ -23,7 +23,7 @@ static void add_event(struct ed_buf *text, const struct ed_sse *s)
 }
 
 /* Reads a stream in pieces; returns 0 or an error. */
-static int read_in(struct ed_sse *s, struct ed_buf *text, struct ed_bytes in,
+static int read_in(struct ed_sse_reader *s, struct ed_buf *text, struct ed_bytes in,
                    size_t step)
 {
     for (size_t at = 0; at < in.len; at += step) {
@@ -44,11 +44,11 @@ static void expect_events_of(struct ed_bytes in, const char *events)
 {
     for (size_t step = 1; step <= in.len; step++) {
         struct ed_buf text = {0};
-        struct ed_sse s;
-        ed_sse_begin(&s, 1000);
+        struct ed_sse_reader s;
+        ed_sse_reader_begin(&s, 1000);
         assert_int_equal(read_in(&s, &text, in, step), 0);
         assert_string_equal(text.ptr ? text.ptr : "", events);
-        ed_sse_free(&s);
+        ed_sse_reader_free(&s);
         ed_buf_free(&text);
     }
 }
@@ -79,13 +79,13 @@ static void an_event_is_there_with_the_first_byte_of_its_end(void **state)
 {
     (void)state;
     struct ed_bytes in = ED_BYTES("data: a\r\n\r"), rest = ED_BYTES("\ndata");
-    struct ed_sse s;
+    struct ed_sse_reader s;
 
-    ed_sse_begin(&s, 1000);
+    ed_sse_reader_begin(&s, 1000);
     assert_int_equal(ed_sse_read(&s, &in), 1);
     assert_string_equal(s.data.ptr, "a");
     assert_int_equal(ed_sse_read(&s, &rest), 0);
-    ed_sse_free(&s);
+    ed_sse_reader_free(&s);
 }
 
 static void types_and_ids_are_told(void **state)
@@ -154,11 +154,11 @@ static void a_time_to_wait_is_digits_alone(void **state)
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct ed_bytes in = ed_bytes(cases[i].text);
-        struct ed_sse s;
-        ed_sse_begin(&s, 1000);
+        struct ed_sse_reader s;
+        ed_sse_reader_begin(&s, 1000);
         assert_int_equal(ed_sse_read(&s, &in), 0);
         assert_int_equal(s.retry_ms, cases[i].ms);
-        ed_sse_free(&s);
+        ed_sse_reader_free(&s);
     }
 }
 
@@ -166,29 +166,29 @@ static void another_stream_goes_on_behind_the_last_event(void **state)
 {
     (void)state;
     struct ed_buf text = {0};
-    struct ed_sse s;
+    struct ed_sse_reader s;
 
-    ed_sse_begin(&s, 1000);
-    assert_int_equal(ed_sse_set_id(&s, ED_BYTES("first")), 0);
+    ed_sse_reader_begin(&s, 1000);
+    assert_int_equal(ed_sse_reader_set_id(&s, ED_BYTES("first")), 0);
     read_in(&s, &text, ED_BYTES("data: a\n\nid: 1\ndata: b\n\n"), 100);
     read_in(&s, &text, ED_BYTES("event: x\nid: 2\nretry: 9\ndata: lost\r"), 99);
-    ed_sse_restart(&s);
+    ed_sse_reader_restart(&s);
     assert_string_equal(s.last_id.ptr, "1");
     assert_int_equal(s.retry_ms, 9);
     read_in(&s, &text, ED_BYTES("\xef\xbb\xbf\ndata: c\n\n"), 100);
     assert_string_equal(text.ptr, "/first/a;/1/b;/1/c;");
-    ed_sse_free(&s);
+    ed_sse_reader_free(&s);
     ed_buf_free(&text);
 }
 
 static int result_of(const char *in, size_t max)
 {
     struct ed_buf text = {0};
-    struct ed_sse s;
+    struct ed_sse_reader s;
 
-    ed_sse_begin(&s, max);
+    ed_sse_reader_begin(&s, max);
     int result = read_in(&s, &text, ed_bytes(in), 3);
-    ed_sse_free(&s);
+    ed_sse_reader_free(&s);
     ed_buf_free(&text);
     return result;
 }
