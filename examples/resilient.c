@@ -20,7 +20,7 @@ static const char *backend = "http://127.0.0.1:9000/";
 static ed_client *client;
 
 /* Owns the client, from before the first request until after the last. */
-static int keep_client(void *arg)
+static int keep_client(ed_context *self, void *arg)
 {
     (void)arg;
     client =
@@ -29,7 +29,7 @@ static int keep_client(void *arg)
                       .limit = {.adaptive = true});
     if (!client)
         return ED_ENOMEM;
-    int err = ed_sleep(INT64_MAX);
+    int err = ed_context_ready(self);
     ed_client_free(client);
     return err;
 }
@@ -85,7 +85,7 @@ int main(int argc, char **argv)
 {
     ed_app *app = ed_app_new();
     ed_option(app, "backend", &backend, "URL", "what to fetch");
-    if (ed_app_background(app, keep_client, NULL))
+    if (ed_app_fiber(app, keep_client, NULL))
         return 1;
     ed_route(app, "GET /", ask);
     ed_route(app, "GET /counts", counts);

@@ -26,10 +26,7 @@ struct arena {
     struct dataset *items; /* of /json/{count} */
 };
 
-static inline struct arena *arena_of(const ed_req *req)
-{
-    return ed_app_get(ed_req_app(req));
-}
+ED_APP_VALUE(struct arena, arena)
 
 /* Adds routes. Those of `stored` have a database. */
 void classic_routes(ed_app *app, ed_group *stored);

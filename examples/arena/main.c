@@ -137,14 +137,14 @@ int main(int argc, char **argv)
         return 1; /* the log has the reason */
 
     ed_app *app = ed_app_new();
-    ed_app_set(app, &arena);
+    arena_set(app, &arena);
     ed_option(app, "dataset", &dataset_path, "FILE",
               "items of /json/{count}, a JSON array (made up)");
     ed_option(app, "listen-tls", &tls_address, "ADDRESS",
               "where to listen for TLS, if TLS_CERT names a certificate\n"
               "(127.0.0.1:8081)");
-    ed_on_start(app, start_dataset, NULL);
-    ed_on_start(app, start_tls, app);
+    ed_app_context(app, start_dataset, NULL, NULL);
+    ed_app_context(app, start_tls, NULL, app);
     add_routes(app);
     int status = ed_main(app, argc, argv);
 

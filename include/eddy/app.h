@@ -1,5 +1,6 @@
 /*
- * app.h - an application: routes, groups, middleware, and a main().
+ * app.h - an application: routes, groups, middleware, mounted applications,
+ * what it needs from start to stop, and a main().
  */
 #ifndef EDDY_APP_H
 #define EDDY_APP_H
@@ -15,12 +16,58 @@ typedef struct ed_group ed_group;
 /* Aborts with a message when there is no memory: it is the first thing a
  * program does. Belongs to the thread that made it; no loop is needed yet. */
 ED_API ed_app *ed_app_new(void);
+
+/* Frees the app and those mounted in it; it must be stopped. NULL is fine. */
 ED_API void ed_app_free(ed_app *app);
 
-/* An object of the program's own, for its handlers. */
-ED_API void ed_app_set(ed_app *app, void *object);
-ED_API void *ed_app_get(const ed_app *app);
+/* The app that answers the request; of mounted ones the innermost. */
 ED_API ed_app *ed_req_app(const ed_req *req);
+
+/* ---- values ---- */
+
+/*
+ * What the program's own parts give its handlers, by name and type. In a
+ * header, or in the one file that needs it,
+ *
+ *     ED_APP_VALUE(ed_pg, db)
+ *
+ * declares
+ *
+ *     void   db_set(ed_app *app, ed_pg *db);    NULL takes it away
+ *     ed_pg *db_get(const ed_app *app);         NULL: there is none
+ *     ed_pg *db_of(const ed_req *req);          of the request's app
+ *
+ * A mounted app has the values of the apps around it, unless it has its own.
+ * The app keeps pointers and owns nothing behind them. Nothing here suspends;
+ * setting aborts when there is no memory, as ed_app_new() does.
+ */
+#define ED_APP_VALUE(type, name)                                              \
+    static const struct ed_app_key name##_key_ = {#name, #type};              \
+    __attribute__((unused)) static inline void name##_set(ed_app *app,        \
+                                                          type *value)        \
+    {                                                                         \
+        ed_app_set_value(app, &name##_key_, (const void *)value);             \
+    }                                                                         \
+    __attribute__((unused)) static inline type *name##_get(const ed_app *app) \
+    {                                                                         \
+        return (type *)ed_app_value(app, &name##_key_);                       \
+    }                                                                         \
+    __attribute__((unused)) static inline type *name##_of(const ed_req *req)  \
+    {                                                                         \
+        return (type *)ed_app_value(ed_req_app(req), &name##_key_);           \
+    }
+
+/* What they are made of. Two keys are the same when their texts are; these must
+ * outlive the app. */
+struct ed_app_key {
+    const char *name;
+    const char *type;
+};
+ED_API void ed_app_set_value(ed_app *app, const struct ed_app_key *key,
+                             const void *value);
+ED_API void *ed_app_value(const ed_app *app, const struct ed_app_key *key);
+
+/* ---- routes ---- */
 
 /*
  * Adds a route: "GET /hello/{name}", "GET,POST /form", "* /any" (every
@@ -61,6 +108,11 @@ ED_API int ed_route_name(ed_app *app, const char *name);
  * is missing, or when no path leads to the route with that argument: an empty
  * {name}, a number that is none, "." and ".." segments, or a {rest*} that would
  * make the path begin with two slashes, which is another host to a browser.
+ *
+ * Names are those of the request's app, else of the apps around it. A route of
+ * a mounted app is "mount:route" to those around it, the mount being named by
+ * ed_route_name() behind ed_mount(). Arguments of prefixes that are not given
+ * are the request's own.
  */
 ED_API const char *ed_url_for(ed_req *req, const char *name, ...)
     __attribute__((sentinel));
@@ -69,6 +121,35 @@ ED_API const char *ed_url_for(ed_req *req, const char *name, ...)
  * the route has none of that name. As a number; 0 when it is none. */
 ED_API const char *ed_arg(const ed_req *req, const char *name);
 ED_API int64_t ed_arg_int(const ed_req *req, const char *name);
+
+/* ---- mounted applications ---- */
+
+/*
+ * Makes what lies below a prefix an app of its own: with routes, middleware
+ * (inside of this app's), error pages, values, parts and names of its own.
+ *
+ *     ed_mount(app, "/admin", admin);               below a path
+ *     ed_mount(app, "admin.example.org/", admin);   a host, or a path of one
+ *     ed_mount(app, "/teams/{team}", team);         ed_arg() works in it
+ *
+ * The mounted app's routes are written as if it stood alone: its "GET /users"
+ * is /admin/users. What a request says of itself stays whole: ed_req_path() is
+ * "/admin/users", and so are the paths of ed_url_for(). "/admin" is redirected
+ * (308) to "/admin/". A route of this app that matches more closely, such as
+ * "GET /admin/health", goes first, as with any {rest*}; everything else below
+ * the prefix is the mounted app's to answer, 404 and 405 included. An error
+ * reply is made by its ed_on_error(), or, if it has none, by this app's.
+ *
+ * The mounted app starts and stops with this one, in its place among the parts,
+ * and belongs to it: it is freed with it, and can be mounted once only.
+ * Options (ed_option()) are those of the app given to ed_main().
+ *
+ * Returns 0, or ED_EUSAGE with the reason in the log: the prefix is malformed
+ * or taken, or the app is mounted already, or is this one. ed_main() and
+ * ed_app_start() then refuse to start.
+ */
+ED_API int ed_mount(ed_app *app, const char *prefix, ed_app *mounted);
+ED_API int ed_group_mount(ed_group *group, const char *prefix, ed_app *mounted);
 
 /* ---- groups and middleware ---- */
 
@@ -114,43 +195,134 @@ ED_API int ed_group_around(ed_group *group, ed_around_fn *fn, void *arg);
 
 /*
  * Makes error replies: called with the status and a sentence for the client,
- * outside of all middleware, when the error has been logged. When it replies
- * nothing, the default does, which answers HTML, JSON or plain text, as Accept
- * asks. That never shows ed_error(), which is for the log; with a 5xx it shows
- * ed_req_id(), by which the log line is found. NULL takes it away.
+ * outside of all middleware, when the error has been logged; ed_req_app() is
+ * the app it was given to. When it replies nothing, the default does, which
+ * answers HTML, JSON or plain text, as Accept asks. That never shows
+ * ed_error(), which is for the log; with a 5xx it shows ed_req_id(), by which
+ * the log line is found. NULL takes it away.
  */
 typedef int ed_error_fn(ed_req *req, int status, const char *text);
 ED_API void ed_on_error(ed_app *app, ed_error_fn *fn);
 
-/* ---- running ---- */
-
-/* Answers a request with the app: the ed_handler of a server of one's own
- * (ed_server_new(ed_app_handle, .user = app)). Background tasks are
- * ed_main()'s. */
-ED_API int ed_app_handle(ed_req *req);
+/* ---- parts: what there is from start to stop ---- */
 
 /*
- * Has fn(arg) run by ed_main() before it listens, in a fiber, each after the
- * one asked for before: to read what the options name, or to see that a
- * database is there. One that fails ends the program: the log tells ed_error(),
- * and the status is 1. Does not suspend.
+ * What an app needs while it serves is a part of it: a pool of connections, a
+ * subscription, a task. Parts start one after the other, in the order in which
+ * they were asked for, before the first request; they stop in the reverse
+ * order, after the last, each when those that may use it are gone. When one
+ * fails to start, those before it are stopped and the app does not serve.
+ *
+ * There are three ways to write one; none suspends. A part that is asked for
+ * while the app runs starts at once, or soon, and inherits nothing from who
+ * asks. All return 0, ED_ENOMEM, or ED_ECLOSED while the app stops. A failure
+ * to start, to stop, or in between is logged with the name of the function and
+ * the place where the part was asked for.
  */
-ED_API void ed_on_start(ed_app *app, ed_fn *fn, void *arg);
 
-/* Has fn(arg) run in a fiber of the app's, from before ed_main() serves the
- * first request until it has served the last, when it is cancelled; asked for
- * by a handler, soon. It inherits nothing from who asks. A failure is logged
- * and stops nothing else. Does not suspend. Returns 0 or ED_ENOMEM. */
+/*
+ * Two functions, either of which may be NULL: start(arg), and stop(arg), which
+ * is called if `start` succeeded. They run in the fiber that starts and stops
+ * the app, and may suspend.
+ */
+#define ed_app_context(app, start, stop, arg) \
+    ed_app_context_((app), (start), (stop), (arg), #start ", " #stop, ED_PLACE_)
+ED_API int ed_app_context_(ed_app *app, ed_fn *start, ed_fn *stop, void *arg,
+                           const char *name, const char *place);
+
+/*
+ * One function in a fiber of its own, which starts, says that it is ready, and
+ * cleans up:
+ *
+ *     static int database(ed_context *self, void *arg)
+ *     {
+ *         ed_pg *db = ed_pg_new(.dsn = dsn);
+ *         if (!db)
+ *             return ED_EDATABASE;
+ *         db_set(ed_context_app(self), db);
+ *         int err = ed_context_ready(self);    // for as long as the app runs
+ *         ed_pg_free(db);
+ *         return err;
+ *     }
+ *
+ * One that returns without having been ready has started, if it did not fail,
+ * and needs no stopping.
+ */
+typedef struct ed_context ed_context;
+typedef int ed_context_fn(ed_context *self, void *arg);
+#define ed_app_fiber(app, fn, arg) \
+    ed_app_fiber_((app), (fn), (arg), #fn, ED_PLACE_)
+ED_API int ed_app_fiber_(ed_app *app, ed_context_fn *fn, void *arg,
+                         const char *name, const char *place);
+
+/*
+ * Says that the part has started, and waits until it has to stop.
+ *
+ * Suspends. Returns 0 when it has to stop; what is done then may suspend. Or
+ *   ED_ECANCELED, ED_ETIMEOUT  the app was not started in time, or is gone
+ *                              without ed_app_stop()
+ */
+ED_API ED_CHECK int ed_context_ready(ed_context *self);
+ED_API ed_app *ed_context_app(const ed_context *self);
+
+/* A task: fn(arg) in a fiber of its own, that is ready at once and is
+ * cancelled to be stopped. If it fails, the app goes on. */
 #define ed_app_background(app, fn, arg) \
     ed_app_background_((app), (fn), (arg), #fn, ED_PLACE_)
 ED_API int ed_app_background_(ed_app *app, ed_fn *fn, void *arg,
                               const char *name, const char *place);
 
 /*
- * Serves the app until SIGINT or SIGTERM: then drains, and a second signal
- * cancels. SIGUSR1 logs the tree of fibers; SIGPIPE is ignored. Each line of
- * the log that is written for a request carries ed_req_id(). Options of the
- * command line, as "--name value" or "--name=value":
+ * Has fn(arg) called when the app begins to stop: nothing new is accepted, but
+ * requests are still being answered. To end those that do not end by
+ * themselves: event streams, WebSockets, long polls. In the order asked for;
+ * may suspend. Does not suspend itself.
+ */
+#define ed_on_shutdown(app, fn, arg) \
+    ed_on_shutdown_((app), (fn), (arg), #fn, ED_PLACE_)
+ED_API void ed_on_shutdown_(ed_app *app, ed_fn *fn, void *arg, const char *name,
+                            const char *place);
+
+/* Whether that has begun, for handlers that would go on for long. */
+ED_API bool ed_app_stopping(const ed_app *app);
+
+/* How long stopping may take in all, from ed_app_stop() on: 10 s unless said
+ * otherwise. What still waits then gets ED_ETIMEOUT, and its end is awaited. */
+ED_API void ed_app_stop_time(ed_app *app, int64_t within);
+
+/* ---- running ---- */
+
+/*
+ * A server of one's own does what ed_main() would:
+ *
+ *     err = ed_app_start(app);
+ *     server = ed_server_new(ed_app_handle, .user = app);
+ *     ...ed_server_run(server)...
+ *         to end it: ed_server_stop(server); ed_app_shutdown(app);
+ *     ed_app_stop(app);
+ *
+ * ed_app_handle() answers a request; an app without parts need not be started.
+ *
+ * ed_app_start() starts the parts. Suspends. Returns 0, or the failure of a
+ * part, all being stopped again, or ED_EUSAGE  a route, group or mount was
+ * refused; or it is started already ED_ECANCELED, ED_ETIMEOUT
+ *
+ * ed_app_shutdown() calls what ed_on_shutdown() asked for; a second call waits
+ * for the first. ed_app_stop() does so, too, if nobody has, and stops the
+ * parts, even in a cancelled fiber, for at most ed_app_stop_time(). An app that
+ * was stopped can be started again. Both suspend.
+ */
+ED_API ED_CHECK int ed_app_start(ed_app *app);
+ED_API void ed_app_shutdown(ed_app *app);
+ED_API void ed_app_stop(ed_app *app);
+ED_API int ed_app_handle(ed_req *req);
+
+/*
+ * Starts the app's parts and serves it until SIGINT or SIGTERM: then drains,
+ * and stops the parts; a second signal cancels the requests. SIGUSR1 logs the
+ * tree of fibers; SIGPIPE is ignored. Each line of the log that is written for
+ * a request carries ed_req_id(). Options of the command line, as "--name value"
+ * or "--name=value":
  *
  *   --listen ADDRESS      where to listen (stream.h); may be repeated;
  *                         127.0.0.1:8080 without it
@@ -160,8 +332,9 @@ ED_API int ed_app_background_(ed_app *app, ed_fn *fn, void *arg,
  * A program's own options are declared with ed_option() before. Frees the app.
  * Not in a fiber: it runs a loop of its own.
  *
- * Returns the exit status: 0, 1 for a failure (a route was refused, an address
- * is taken), 2 for wrong usage, told in one line on stderr.
+ * Returns the exit status: 0, 1 for a failure (a route was refused, a part did
+ * not start, an address is taken), 2 for wrong usage, told in one line on
+ * stderr.
  */
 ED_API ED_CHECK int ed_main(ed_app *app, int argc, char **argv);
 

@@ -42,6 +42,7 @@
 #include <eddy/sse.h>
 #include <eddy/stream.h>
 #include <eddy/sync.h>
+#include <eddy/testing.h>
 #include <eddy/tls.h>
 #include <eddy/trace.h>
 #include <eddy/ws.h>

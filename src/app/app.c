@@ -46,10 +46,8 @@ ed_app *ed_app_new(void)
     if (!app->arena || !app->names)
         out_of_memory();
     ed_router_init(&app->router, app->arena);
-    app->on_error = ed_error_page;
-    ed_list_init(&app->tasks);
+    ed_app_init_life(app);
     app->options_end = &app->options;
-    app->starts_end = &app->starts;
     return app;
 }
 
@@ -57,25 +55,15 @@ void ed_app_free(ed_app *app)
 {
     if (!app)
         return;
-    ed_app_drop_tasks(app);
+    ed_app_drop_parts(app);
     ed_map_free(app->names);
     ed_arena_free(app->arena);
     free(app);
 }
 
-void ed_app_set(ed_app *app, void *object)
-{
-    app->object = object;
-}
-
-void *ed_app_get(const ed_app *app)
-{
-    return app->object;
-}
-
 void ed_on_error(ed_app *app, ed_error_fn *fn)
 {
-    app->on_error = fn ? fn : ed_error_page;
+    app->on_error = fn;
 }
 
 /* ---- routes ---- */
@@ -94,6 +82,19 @@ static void keep_route(ed_app *app, struct ed_route *route)
     app->arranged = false;
 }
 
+int ed_app_refuse(ed_app *app, const char *what, const char *name,
+                  const char *why)
+{
+    ed_log_error("%s \"%s\": %s", what, name, why);
+    app->refused++;
+    return ED_EUSAGE;
+}
+
+struct ed_route *ed_app_last_route(const ed_app *app)
+{
+    return app->routes[app->route_count - 1];
+}
+
 int ed_app_add_route(ed_app *app, const struct ed_group *group,
                      const char *pattern, ed_handler *handler)
 {
@@ -105,11 +106,8 @@ int ed_app_add_route(ed_app *app, const struct ed_group *group,
         err = ed_router_add(&app->router, route, &why);
     if (err == ED_ENOMEM)
         out_of_memory();
-    if (err) {
-        ed_log_error("route \"%s\": %s", pattern, why);
-        app->refused++;
-        return ED_EUSAGE;
-    }
+    if (err)
+        return ed_app_refuse(app, "route", pattern, why);
     keep_route(app, route);
     return (int)app->route_count - 1;
 }
@@ -121,14 +119,11 @@ int ed_route(ed_app *app, const char *pattern, ed_handler *handler)
 
 int ed_route_name(ed_app *app, const char *name)
 {
-    if (!app->route_count || ed_map_get(app->names, ed_bytes(name))) {
-        ed_log_error("route name \"%s\": %s", name,
-                     app->route_count ? "taken" : "there is no route yet");
-        app->refused++;
-        return ED_EUSAGE;
-    }
-    struct ed_route *route = app->routes[app->route_count - 1];
-    if (ed_map_set(app->names, ed_bytes(name), route, NULL))
+    if (!app->route_count)
+        return ed_app_refuse(app, "route name", name, "there is no route yet");
+    if (ed_map_get(app->names, ed_bytes(name)))
+        return ed_app_refuse(app, "route name", name, "taken");
+    if (ed_map_set(app->names, ed_bytes(name), ed_app_last_route(app), NULL))
         out_of_memory();
     return 0;
 }
@@ -152,13 +147,22 @@ static const char *read_arg(const ed_req *req, const struct ed_note *note,
     return ed_path_arg(req->arena, arg, ends_path, rest);
 }
 
+/* Whether it has an argument of that name, and which. */
+static bool has_arg(const struct ed_note *note, const char *name, int *number)
+{
+    if (!note->match.route)
+        return false;
+    *number = ed_pattern_arg(&note->match.route->pattern, ed_bytes(name));
+    return *number >= 0;
+}
+
 const char *ed_arg(const ed_req *req, const char *name)
 {
     struct ed_note *note = req->app;
-    if (!note || !note->match.route)
-        return "";
-    int number = ed_pattern_arg(&note->match.route->pattern, ed_bytes(name));
-    if (number < 0)
+    int number;
+    while (note && !has_arg(note, name, &number))
+        note = note->outer;
+    if (!note)
         return "";
     if (!note->args[number])
         note->args[number] = read_arg(req, note, (size_t)number);
@@ -238,7 +242,19 @@ static ed_handler *answer_without_route(struct ed_note *note, const ed_req *req)
     return strcmp(req->method, "OPTIONS") ? not_allowed : tell_options;
 }
 
-/* Finds the route, or what to answer without one. */
+/* Finds the route of a canonical path, or what to answer without one. */
+static ed_handler *search_handler(struct ed_note *note, const ed_req *req)
+{
+    ed_router_match(&note->app->router, req->method, req->host, note->path,
+                    &note->match);
+    const struct ed_route *route = note->match.route;
+    if (!route)
+        return answer_without_route(note, req);
+    for (size_t i = 0; i < route->pattern.arg_count; i++)
+        note->args[i] = NULL;
+    return route->handler;
+}
+
 static ed_handler *choose_handler(struct ed_note *note, const ed_req *req)
 {
     struct ed_bytes path = ed_bytes(req->path);
@@ -253,27 +269,26 @@ static ed_handler *choose_handler(struct ed_note *note, const ed_req *req)
         return answer_to_star(note, req);
     if (ed_path_has_dots(note->path))
         return redirect_to_normal;
-    ed_router_match(&note->app->router, req->method, req->host, note->path,
-                    &note->match);
-    const struct ed_route *route = note->match.route;
-    if (!route)
-        return answer_without_route(note, req);
-    for (size_t i = 0; i < route->pattern.arg_count; i++)
-        note->args[i] = NULL;
-    return route->handler;
+    return search_handler(note, req);
 }
 
-static int answer(const ed_app *app, struct ed_note *note, ed_req *req)
+/* Runs a handler inside of the middleware of its route, or of the app. */
+static int run(const ed_app *app, const struct ed_note *note,
+               ed_handler *handler, ed_req *req)
 {
-    ed_handler *handler = choose_handler(note, req);
     const struct ed_layer *layers = app->layers.layers;
     const struct ed_layer *end = layers + app->layers.count;
     if (note->match.route) {
         layers = note->match.route->layers;
         end = note->match.route->layers_end;
     }
-    int err =
-        layers == end ? handler(req) : ed_layers_run(layers, end, handler, req);
+    return layers == end ? handler(req)
+                         : ed_layers_run(layers, end, handler, req);
+}
+
+static int answer(const ed_app *app, struct ed_note *note, ed_req *req)
+{
+    int err = run(app, note, choose_handler(note, req), req);
     if (err < 0)
         return ed_app_fail(req, err);
     if (req->reply.status || req->taken)
@@ -288,10 +303,30 @@ int ed_app_handle(ed_req *req)
         ed_app_arrange(app);
     struct ed_note note;
     note.app = app;
+    note.outer = NULL;
+    note.failed = NULL;
     void *outer = req->app;
     req->app = &note;
     int err = answer(app, &note, req);
     req->app = outer;
+    return err;
+}
+
+int ed_app_answer_below(ed_app *app, struct ed_note *outer,
+                        struct ed_bytes path, ed_req *req)
+{
+    if (!app->arranged)
+        ed_app_arrange(app);
+    struct ed_note note;
+    note.app = app;
+    note.outer = outer;
+    note.failed = NULL;
+    note.path = path;
+    req->app = &note;
+    int err = run(app, &note, search_handler(&note, req), req);
+    req->app = outer;
+    if (err < 0)
+        outer->failed = note.failed ? note.failed : app;
     return err;
 }
 
@@ -309,12 +344,4 @@ void ed_option(ed_app *app, const char *name, const char **value,
     };
     *app->options_end = option;
     app->options_end = &option->next;
-}
-
-void ed_on_start(ed_app *app, ed_fn *fn, void *arg)
-{
-    struct ed_start *start = ed_app_alloc(app, sizeof *start);
-    *start = (struct ed_start){.fn = fn, .arg = arg};
-    *app->starts_end = start;
-    app->starts_end = &start->next;
 }

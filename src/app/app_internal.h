@@ -57,32 +57,54 @@ struct ed_option {
     const char *help;
 };
 
-/* What ed_on_start() asked for. */
-struct ed_start {
-    struct ed_start *next;
+/* A value, by its key. */
+struct ed_app_value {
+    struct ed_app_value *next;
+    const struct ed_app_key *key;
+    const void *value;
+};
+
+/* What ed_on_shutdown() asked for. */
+struct ed_shutdown {
+    struct ed_shutdown *next;
     ed_fn *fn;
     void *arg;
+    const char *name;
+    const char *place;
+};
+
+enum ed_app_life { ED_APP_STOPPED, ED_APP_STARTING, ED_APP_UP, ED_APP_STOPS };
+enum ed_shutdown_state {
+    ED_SHUTDOWN_NONE,
+    ED_SHUTDOWN_UNDER_WAY,
+    ED_SHUTDOWN_DONE
 };
 
 struct ed_app {
     ed_arena *arena; /* of all below; grows until the app is freed */
-    void *object;
+    ed_app *outer;   /* that it is mounted in; NULL: none */
+    struct ed_app_value *values;
     struct ed_router router;
     struct ed_route **routes;
     size_t route_count;
     size_t route_room;
     ed_map *names; /* of routes, to them */
     struct ed_layers layers;
-    bool arranged;    /* the routes know their layers */
-    unsigned refused; /* routes and groups that were malformed or taken */
-    ed_error_fn *on_error;
+    bool arranged;         /* the routes know their layers */
+    unsigned refused;      /* routes and groups that were malformed or taken */
+    ed_error_fn *on_error; /* NULL: none of its own */
 
     struct ed_option *options;
     struct ed_option **options_end;
-    struct ed_start *starts;
-    struct ed_start **starts_end;
-    struct ed_list tasks;         /* not started yet */
-    struct ed_waitq task_starter; /* who starts them, when it waits */
+
+    /* Its life (life.c). */
+    enum ed_app_life life;
+    enum ed_shutdown_state shutdown;
+    int64_t stop_time;
+    struct ed_list parts;    /* struct ed_context, in their order */
+    struct ed_waitq changed; /* for the end of a shutdown */
+    struct ed_shutdown *hooks;
+    struct ed_shutdown **hooks_end;
 };
 
 /* Memory of the app's; aborts when there is none, as starting up may. */
@@ -99,21 +121,39 @@ int ed_app_add_route(ed_app *app, const struct ed_group *group,
  */
 struct ed_note {
     ed_app *app;
+    struct ed_note *outer; /* that of the app it is mounted in; NULL: none */
+    ed_app *failed; /* the mounted app that an error came from; NULL: none */
     ed_handler *handler;
     struct ed_bytes path; /* canonical */
     struct ed_match match;
     const char *args[ED_PATTERN_ARGS]; /* as handlers see them, once asked */
 };
 
-/* ---- background tasks (background.c) ---- */
+/* Answers with the app what lies below a prefix, as its own, but for errors,
+ * which are returned. `path` is canonical. */
+int ed_app_answer_below(ed_app *app, struct ed_note *outer,
+                        struct ed_bytes path, ed_req *req);
 
-/* Starts the tasks there are; and, until the calling fiber is cancelled, those
- * to come. The second suspends and returns the cancellation. */
-void ed_app_start_tasks(ed_app *app, ed_scope *scope);
-int ed_app_start_tasks_to_come(ed_app *app, ed_scope *scope);
+/* Logs why something cannot be added, after which the app does not start.
+ * Returns ED_EUSAGE. */
+int ed_app_refuse(ed_app *app, const char *what, const char *name,
+                  const char *why);
 
-/* Forgets those that were never started. */
-void ed_app_drop_tasks(ed_app *app);
+/* The route last added. */
+struct ed_route *ed_app_last_route(const ed_app *app);
+
+/* ---- its life (life.c) ---- */
+
+/* Makes an app that is mounted a part of the one it is mounted in. */
+ED_CHECK int ed_app_adopt(ed_app *app, ed_app *mounted);
+
+void ed_app_init_life(ed_app *app);
+
+/* Frees the parts, and the mounted apps. */
+void ed_app_drop_parts(ed_app *app);
+
+/* Routes, groups and mounts that were refused, in mounted apps, too. */
+unsigned ed_app_refused(const ed_app *app);
 
 /* ---- error replies (error_page.c) ---- */
 

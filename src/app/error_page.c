@@ -255,6 +255,8 @@ static const char *sentence(int status)
         return "This does not go together with what is there already.";
     case 413:
         return "What was sent is too large.";
+    case 429:
+        return "Too many requests came from there. Please wait a moment.";
     case 502:
         return "A service that is needed for this could not be reached.";
     case 503:
@@ -266,6 +268,22 @@ static const char *sentence(int status)
     }
 }
 
+/* Has the app that the error is from make a page, or the next around it that
+ * has a page of its own. */
+static int make_page(ed_req *req, int status)
+{
+    struct ed_note *note = req->app;
+    ed_app *app = note->app;
+    ed_app *from = note->failed ? note->failed : app;
+    while (from->outer && from != app && !from->on_error)
+        from = from->outer;
+    note->app = from;
+    ed_error_fn *page = from->on_error ? from->on_error : ed_error_page;
+    int err = page(req, status, sentence(status));
+    note->app = app;
+    return err;
+}
+
 int ed_app_fail(ed_req *req, int err)
 {
     /* A client that has left gets no reply; and what is out cannot be taken
@@ -275,7 +293,7 @@ int ed_app_fail(ed_req *req, int err)
         return err;
     ed_req_log_failure(req, err);
     int status = ed_req_error_status(req, err);
-    int made = ed_req_app(req)->on_error(req, status, sentence(status));
+    int made = make_page(req, status);
     if (made >= 0 && req->reply.status)
         return 0;
     return ed_req_take_back(req) ? ed_error_page(req, status, sentence(status))

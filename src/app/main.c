@@ -28,7 +28,7 @@ struct run {
     ed_tls *tls;
     ed_server *server;
     ed_signals *signals;
-    ed_scope *scope; /* of tasks and signals, while it serves */
+    ed_scope *scope; /* of what minds signals, while it serves */
     int status;      /* of the process */
 };
 
@@ -250,6 +250,19 @@ static void reload_certificates(const struct run *run)
         ed_log_info("certificates reloaded");
 }
 
+static int shut_down(void *app)
+{
+    ed_app_shutdown(app);
+    return 0;
+}
+
+/* In a fiber of its own: signals are heard meanwhile. */
+static void begin_to_stop(const struct run *run)
+{
+    ed_server_stop(run->server);
+    ed_go(run->scope, shut_down, run->app);
+}
+
 static int watch_signals(void *arg)
 {
     struct run *run = arg;
@@ -264,10 +277,14 @@ static int watch_signals(void *arg)
             reload_certificates(run);
             continue;
         }
-        ed_log_info(stopping ? "stopping at once"
-                             : "stopping when all requests are answered");
+        if (stopping) {
+            ed_log_info("stopping at once");
+            ed_server_stop(run->server);
+            continue;
+        }
+        ed_log_info("stopping when all requests are answered");
         stopping = true;
-        ed_server_stop(run->server);
+        begin_to_stop(run);
     }
     return err;
 }
@@ -307,25 +324,18 @@ static void tell_addresses(const struct run *run)
     }
 }
 
-static int start_tasks(void *arg)
-{
-    struct run *run = arg;
-    return ed_app_start_tasks_to_come(run->app, run->scope);
-}
-
-/* Serves with the tasks and the signals in a scope that ends with it. */
+/* Serves with the signals in a scope that ends when the parts have stopped. */
 static int serve(struct run *run)
 {
     ed_scope(s, .independent = true, .name = "app");
     run->scope = s;
-    ed_app_start_tasks(run->app, s);
-    int err = ed_go(s, start_tasks, run);
-    if (!err)
-        err = ed_go(s, watch_signals, run);
+    int err = ed_go(s, watch_signals, run);
     if (err)
         return err;
     tell_addresses(run);
-    return ed_server_run(run->server);
+    err = ed_server_run(run->server);
+    ed_app_stop(run->app);
+    return err;
 }
 
 /* SIGHUP means what it always does, unless there is something to reload. */
@@ -349,20 +359,13 @@ static int open_tls(struct run *run)
     return err;
 }
 
-/* What the program wants done before it serves. */
-static int run_starts(struct run *run)
+/* The log has what went wrong with which part. */
+static int start_parts(struct run *run)
 {
-    for (const struct ed_start *s = run->app->starts; s; s = s->next) {
-        int err = s->fn(s->arg);
-        if (err < 0) {
-            const char *detail = ed_error();
-            ed_log_error("cannot start: %s",
-                         *detail ? detail : ed_err_text(err));
-            run->status = FAILED;
-            return err;
-        }
-    }
-    return 0;
+    int err = ed_app_start(run->app);
+    if (err)
+        run->status = FAILED;
+    return err;
 }
 
 static int run_server(void *arg)
@@ -373,16 +376,14 @@ static int run_server(void *arg)
     if (!err)
         err = open_tls(run);
     if (!err)
-        err = run_starts(run);
-    if (err) {
-        ed_tls_free(run->tls);
-        ed_signals_close(run->signals);
-        return err;
+        err = start_parts(run);
+    if (!err) {
+        run->server = ed_server_new(ed_app_handle, .user = run->app);
+        err = run->server ? listen_everywhere(run) : ED_ENOMEM;
     }
-    run->server = ed_server_new(ed_app_handle, .user = run->app);
-    err = run->server ? listen_everywhere(run) : ED_ENOMEM;
     if (!err)
         err = serve(run);
+    ed_app_stop(run->app); /* if it has not yet */
     ed_server_free(run->server);
     ed_tls_free(run->tls);
     ed_signals_close(run->signals);
@@ -391,7 +392,7 @@ static int run_server(void *arg)
 
 static int run_app(struct run *run)
 {
-    if (run->app->refused) {
+    if (ed_app_refused(run->app)) {
         ed_log_error("not starting: the routes above are wrong");
         return FAILED;
     }

@@ -21,8 +21,9 @@ struct ed_layer;
 struct ed_route {
     struct ed_pattern pattern;
     ed_handler *handler;
-    uint64_t methods; /* 0: all */
-    const char *name; /* for ed_url_for(); NULL: none */
+    uint64_t methods;       /* 0: all */
+    const char *name;       /* for ed_url_for(); NULL: none */
+    struct ed_app *mounted; /* what lies below; NULL: a route like any */
 
     /* Middleware: the group it was added in (NULL: the app itself), and what
      * that comes to, outermost first. */

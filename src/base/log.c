@@ -9,6 +9,7 @@
  *
  * Leaves errno alone.
  */
+#include "base/log_watch.h"
 #include "base/utf8.h"
 #include <eddy/bytes.h>
 #include <eddy/clock.h>
@@ -54,6 +55,7 @@ static int log_fd = STDERR_FILENO;
 static bool colour;
 static bool torn;      /* the last line went out in part */
 static size_t dropped; /* lines lost since the last that went through */
+static struct ed_log_watch *watches;
 
 /* Not on the stack: fibers have small ones, whose pages stay touched. */
 static char message[MAX_MESSAGE_BYTES + 1];
@@ -125,6 +127,39 @@ void ed_log_set_fd(int fd)
 void ed_log_set_context(ed_log_context_fn *fn)
 {
     atomic_store_explicit(&context_fn, fn, memory_order_release);
+}
+
+void ed_log_watch(struct ed_log_watch *watch)
+{
+    lock_log();
+    watch->next = watches;
+    watches = watch;
+    unlock_log();
+}
+
+void ed_log_unwatch(struct ed_log_watch *watch)
+{
+    lock_log();
+    struct ed_log_watch **at = &watches;
+    while (*at && *at != watch)
+        at = &(*at)->next;
+    if (*at)
+        *at = watch->next;
+    unlock_log();
+}
+
+/* Whether the line is to be written, too. */
+static bool tell_watches(enum ed_log_level level, const char *context,
+                         size_t len)
+{
+    size_t held = len < sizeof(message) ? len : sizeof(message) - 1;
+    bool wanted = true;
+
+    for (struct ed_log_watch *w = watches; w; w = w->next)
+        if (level >= w->level &&
+            !w->told(w, level, context, ed_bytes_of(message, held)))
+            wanted = false;
+    return wanted;
 }
 
 bool ed_log_enabled(enum ed_log_level level)
@@ -395,7 +430,8 @@ void ed_log(enum ed_log_level level, const char *fmt, ...)
     va_end(args);
     if (len < 0) /* a %ls that is no text in this locale */
         len = snprintf(message, sizeof(message), "%s", fmt);
-    write_line(level, context, (size_t)len);
+    if (tell_watches(level, context, (size_t)len))
+        write_line(level, context, (size_t)len);
     unlock_log();
     errno = saved_errno;
 }

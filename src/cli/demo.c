@@ -58,7 +58,7 @@ static ed_app *make_app(struct demo *demo)
 {
     ed_app *app = ed_app_new();
 
-    ed_app_set(app, &demo->services);
+    services_set(app, &demo->services);
     ed_route(app, "GET /", send_file);
     ed_route(app, "GET /docs/{page*}", send_file);
     ed_route(app, "GET /fanout", demo_fanout);

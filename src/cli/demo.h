@@ -5,6 +5,7 @@
 #ifndef EDDY_CLI_DEMO_H
 #define EDDY_CLI_DEMO_H
 
+#include <eddy/app.h>
 #include <eddy/bytes.h>
 #include <eddy/http.h>
 #include <eddy/process.h>
@@ -25,6 +26,9 @@ struct demo_services {
     int count;
     struct demo_service each[DEMO_SERVICES_MAX];
 };
+
+/* The app's. */
+ED_APP_VALUE(struct demo_services, services)
 
 /*
  * Starts `count` processes of this program that listen on free ports of

@@ -247,7 +247,7 @@ static struct demo_page *new_page(ed_req *req)
 
     if (!page)
         return NULL;
-    page->services = ed_app_get(ed_req_app(req));
+    page->services = services_of(req);
     page->runs[DEMO_SEQUENTIAL] =
         (struct demo_run){.mode = "sequential",
                           .name = "one after the other",

@@ -103,7 +103,7 @@ static int run_program(int argc, char **argv)
     ed_route(app, "GET /fail", break_off);
     ed_route(app, "GET /task", start_task);
     ed_option(app, "greeting", &greeting, "WORD", "what / says");
-    ed_on_start(app, get_ready, "a smile");
+    ed_app_context(app, get_ready, NULL, "a smile");
     ed_app_background(app, tick, "first");
     ed_app_background(app, break_down, NULL);
     if (with_bad_route)
@@ -535,7 +535,7 @@ static void a_start_that_fails_ends_the_program_and_says_why(void **state)
     (void)state;
     struct program p = start("--listen=127.0.0.1:0", "--greeting", "none");
     assert_int_equal(status_of(&p), 1);
-    assert_non_null(strstr(p.text.ptr, "cannot start: no greeting\n"));
+    assert_non_null(strstr(p.text.ptr, ": no greeting\n"));
     assert_null(strstr(p.text.ptr, "listening on"));
     forget(&p);
 }

@@ -257,10 +257,12 @@ static void a_malformed_prefix_is_refused(void **state)
     }
 }
 
+ED_APP_VALUE(ed_app, inner)
+
 static int handle_inside(ed_req *req)
 {
     void *user = req->user;
-    req->user = ed_app_get(ed_req_app(req));
+    req->user = inner_of(req);
     int err = ed_app_handle(req);
     req->user = user;
     if (!err)
@@ -280,7 +282,7 @@ static void an_app_inside_of_an_app_has_its_own_arguments(void **state)
     (void)state;
     ed_app *inner = ed_app_new();
     ed_app *outer = ed_app_new();
-    ed_app_set(outer, inner);
+    inner_set(outer, inner);
     ed_route(outer, "GET /{outer}", handle_inside);
     ed_route(inner, "GET /{inner}", tell_inner);
     expect_trail(outer, "/x", 200, "x  x");
