@@ -1,8 +1,8 @@
-# Files that travel inside the command: the page of `eddy demo`, and the docs it
-# links to. Makes a C table of them, struct demo_file of src/cli/demo.h, when the
-# build is configured, and has it configured again when one of them changes.
+# Files that travel inside programs: the pages of examples, and, inside the
+# command, those of `eddy demo` and the docs they link to. C is made of them when
+# the build is configured, which it is again when one of them changes.
 #
-# The page is sent as it is but for
+# A page of the demo is sent as it is but for
 #
 #     <!-- quote: FILE#REGION -->
 #
@@ -50,12 +50,49 @@ function(eddy_make_page page result links)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${page})
 endfunction()
 
-# Appends a row of the table to EDDY_ROWS, and its bytes to EDDY_ARRAYS.
-macro(eddy_embed path type file)
-  string(MAKE_C_IDENTIFIER "file${path}" name)
+# Sets OUT to the bytes of a file, as C has them in an array.
+function(eddy_bytes_of file out)
   file(READ ${file} hex HEX)
   string(REGEX REPLACE "(................................)" "\\1\n" hex "${hex}")
   string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," hex "${hex}")
+  set(${out} "${hex}" PARENT_SCOPE)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+endfunction()
+
+# Makes a C file of the pages of an example, and sets OUT to its path, or to
+# nothing if there are none: examples/feed/page.css becomes
+#
+#     const struct ed_bytes feed_page_css
+function(eddy_embed_pages name directory out)
+  file(GLOB pages CONFIGURE_DEPENDS ${directory}/*.html ${directory}/*.css
+    ${directory}/*.js)
+  set(text)
+  foreach(page IN LISTS pages)
+    get_filename_component(file ${page} NAME)
+    string(MAKE_C_IDENTIFIER "${name}_${file}" symbol)
+    eddy_bytes_of(${page} hex)
+    string(APPEND text "static const unsigned char ${symbol}_bytes[] = {\n"
+      "${hex}};\nextern const struct ed_bytes ${symbol};\n"
+      "const struct ed_bytes ${symbol} = {\n"
+      "    (const char *)${symbol}_bytes, sizeof ${symbol}_bytes};\n")
+  endforeach()
+  set(${out} "" PARENT_SCOPE)
+  if(pages)
+    set(result ${PROJECT_BINARY_DIR}/examples/${name}_pages.c)
+    file(CONFIGURE OUTPUT ${result} @ONLY CONTENT
+"/* ${name}_pages.c - made from the pages of examples/${name} by
+ * cmake/embed.cmake. */
+#include <eddy/bytes.h>
+
+@text@")
+    set(${out} ${result} PARENT_SCOPE)
+  endif()
+endfunction()
+
+# Appends a row of the table to EDDY_ROWS, and its bytes to EDDY_ARRAYS.
+macro(eddy_embed path type file)
+  string(MAKE_C_IDENTIFIER "file${path}" name)
+  eddy_bytes_of(${file} hex)
   string(APPEND EDDY_ARRAYS "static const unsigned char ${name}[] = {\n${hex}};\n")
   string(APPEND EDDY_ROWS
     "    {\"${path}\", \"${type}\", ${name}, sizeof ${name}},\n")
@@ -67,8 +104,6 @@ function(eddy_demo_files result)
   eddy_embed(/ "text/html; charset=utf-8" ${page})
   foreach(link IN LISTS links)
     eddy_embed(/${link} "text/plain; charset=utf-8" ${PROJECT_SOURCE_DIR}/${link})
-    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
-      ${PROJECT_SOURCE_DIR}/${link})
   endforeach()
   # Written only when it differs, so that nothing is compiled in vain.
   file(CONFIGURE OUTPUT ${result} @ONLY CONTENT

@@ -36,6 +36,7 @@
 #include <eddy/redis.h>
 #include <eddy/redis_pubsub.h>
 #include <eddy/redis_stream.h>
+#include <eddy/room.h>
 #include <eddy/rows.h>
 #include <eddy/server.h>
 #include <eddy/signal.h>

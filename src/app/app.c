@@ -47,6 +47,7 @@ ed_app *ed_app_new(void)
         out_of_memory();
     ed_router_init(&app->router, app->arena);
     ed_app_init_life(app);
+    ed_list_init(&app->rooms);
     app->options_end = &app->options;
     return app;
 }
@@ -56,6 +57,7 @@ void ed_app_free(ed_app *app)
     if (!app)
         return;
     ed_app_drop_parts(app);
+    ed_app_free_rooms(app);
     ed_map_free(app->names);
     ed_arena_free(app->arena);
     free(app);

@@ -105,6 +105,7 @@ struct ed_app {
     struct ed_waitq changed; /* for the end of a shutdown */
     struct ed_shutdown *hooks;
     struct ed_shutdown **hooks_end;
+    struct ed_list rooms; /* to be freed with it; room.h */
 };
 
 /* Memory of the app's; aborts when there is none, as starting up may. */
@@ -154,6 +155,10 @@ void ed_app_drop_parts(ed_app *app);
 
 /* Routes, groups and mounts that were refused, in mounted apps, too. */
 unsigned ed_app_refused(const ed_app *app);
+
+/* ---- rooms (room.c) ---- */
+
+void ed_app_free_rooms(ed_app *app);
 
 /* ---- error replies (error_page.c) ---- */
 
