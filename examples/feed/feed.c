@@ -7,6 +7,8 @@
  */
 #include "feed.h"
 
+#include <stdlib.h>
+
 /* The page's files, made part of the program by the build. */
 extern const struct ed_bytes feed_page_html, feed_page_css, feed_page_js;
 
