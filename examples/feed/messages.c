@@ -11,6 +11,7 @@
 #include <eddy/log.h>
 #include <eddy/json.h>
 #include <jansson.h>
+#include <stdio.h>
 
 /* More of a text fits no card. In bytes; cut between characters. */
 #define TEXT_MAX 600

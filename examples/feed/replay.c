@@ -7,6 +7,7 @@
 #include <eddy/log.h>
 #include <eddy/server.h>
 #include <eddy/sse.h>
+#include <stdio.h>
 
 #define RATE_MAX 10000 /* a second */
 

@@ -11,6 +11,7 @@
 #include <eddy/event_source.h>
 #include <eddy/log.h>
 #include <jansson.h>
+#include <stdio.h>
 
 /* A message larger than this is none for a wall. */
 #define MESSAGE_MAX (256 * 1024)

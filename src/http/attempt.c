@@ -46,6 +46,7 @@ static int new_res(struct ed_attempt *a)
     res->client = a->client;
     res->arena = arena;
     res->stream = o->stream;
+    res->upgrade = a->journey->upgrade;
     res->max_body = o->max_body ? o->max_body : a->client->max_body;
     res->to_head = ed_bytes_equal(a->head.method, ED_BYTES("HEAD"));
     res->may_retry = o->retry_unsafe || ed_method_is_idempotent(a->head.method);

@@ -112,6 +112,7 @@ int ed_attempt_read_url(struct ed_attempt *a)
     if (err)
         return err;
     ed_route_choose(&a->client->routes, &a->url, &a->route);
+    a->route.tunnel = a->journey->upgrade != NULL;
     /* Who has a proxy means that with the field, and not the server. */
     a->head.withholds = ed_proxies_any(&a->client->routes.proxies) &&
                         !ed_route_is_relayed(&a->route, &a->url);

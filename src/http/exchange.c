@@ -238,6 +238,32 @@ static void finish(struct ed_client_conn *conn, size_t bytes_behind)
     wake(res);
 }
 
+/* The connection is another protocol's from here on. */
+static void give_away(struct ed_client_conn *conn, struct ed_bytes behind)
+{
+    struct ed_upgrade *upgrade = conn->res->upgrade;
+    ed_stream *stream = conn->stream;
+    int err = ed_stream_receive(stream, false);
+
+    if (!err && behind.len)
+        err = ed_buf_add(&upgrade->ahead, behind.ptr, behind.len);
+    if (err) {
+        fail(conn, err, "cannot hand the connection over");
+        return;
+    }
+    ed_res *res = conn->res;
+    res->timing.done = ed_res_now(res);
+    detach(conn);
+    stream->user = NULL;
+    stream->on_data = NULL;
+    stream->on_writable = NULL;
+    upgrade->stream = stream;
+    ed_pool_leave(&conn->client->pool, conn->pooled.origin);
+    free(conn->secured);
+    free(conn);
+    wake(res);
+}
+
 /* ---- the body ---- */
 
 /* Gives what there is to a reader that waits; *piece is then what is left. */
@@ -366,6 +392,10 @@ static void read_body(struct ed_client_conn *conn, char *data, size_t len)
 {
     int err;
 
+    if (conn->res->status == 101) {
+        give_away(conn, ed_bytes_of(data, len));
+        return;
+    }
     switch (conn->res->body_kind) {
     case ED_BODY_NONE:
         finish(conn, len);
@@ -495,7 +525,7 @@ static int read_heads(struct ed_client_conn *conn,
         const char *bytes = in->ptr;
         in->ptr += n;
         in->len -= (size_t)n;
-        if (head->status >= 200)
+        if (head->status >= 200 || (head->status == 101 && conn->res->upgrade))
             return begin_body(conn, head, bytes, (size_t)n) ? 1 : -1;
         if (!pass_interim(conn, reader))
             return -1;

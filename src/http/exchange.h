@@ -107,6 +107,14 @@ struct ed_hold {
     struct ed_backend *backend;
 };
 
+/* A connection that a response with 101 has handed over, for another protocol:
+ * its stream, receiving nothing, and what came behind the response. Whoever
+ * asks for it zeroes it, and owns both from then on. */
+struct ed_upgrade {
+    ed_stream *stream; /* NULL: there was no such response */
+    struct ed_buf ahead;
+};
+
 /* How the connection of a response came to be of no use. */
 struct ed_res_failure {
     int err;           /* ED_E...; 0: none */
@@ -172,6 +180,7 @@ struct ed_res {
 
     struct iovec out[2];             /* head and body of the request */
     struct ed_request_body *request; /* given in pieces; or NULL */
+    struct ed_upgrade *upgrade;      /* it may hand its connection over */
     struct ed_payload *payload;      /* that it is made of, if `stream` */
     const char *about;          /* "GET http://...", if `stream` or `request` */
     struct ed_hold hold;        /* until it is closed, if `stream` */

@@ -39,10 +39,10 @@ static int run(struct ed_journey *j, ed_res **out)
     return err;
 }
 
-int ed_fetch_with(ed_res **out, const char *url,
-                  const struct ed_fetch_options *options)
+int ed_fetch_upgrade(ed_res **out, struct ed_upgrade *upgrade, const char *url,
+                     const struct ed_fetch_options *options)
 {
-    struct ed_journey j = {.url = url};
+    struct ed_journey j = {.url = url, .upgrade = upgrade};
 
     *out = NULL;
     ed_options_take(&j.options, sizeof(j.options), options);
@@ -59,6 +59,12 @@ int ed_fetch_with(ed_res **out, const char *url,
     else if (!j.options.stream)
         ed_watch(&j, ED_PHASE_DONE, (*out)->status, 0);
     return err;
+}
+
+int ed_fetch_with(ed_res **out, const char *url,
+                  const struct ed_fetch_options *options)
+{
+    return ed_fetch_upgrade(out, NULL, url, options);
 }
 
 /* ---- in a fiber of its own ---- */

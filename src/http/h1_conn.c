@@ -9,6 +9,7 @@
  * kept in memory of the connection's own.
  */
 #include "http/h1.h"
+#include "http/takeover.h"
 
 #include <eddy/log.h>
 #include <errno.h>
@@ -506,23 +507,22 @@ static ed_stream *transport(const ed_req *req)
     return h1_exchange(req)->conn->stream;
 }
 
-static int upgrade(ed_req *req, const char *protocol, ed_stream **out)
+/* Replies that another protocol begins. */
+static int say_upgrade(ed_req *req, const char *protocol)
 {
     struct h1_exchange *x = h1_exchange(req);
-    struct h1_conn *c = x->conn;
     if (protocol ? !x->upgrade : !x->connect)
         return ed_fail(ED_EBADREQ, "the request asks for no upgrade");
     if (!req->body_ended)
         return ed_fail(ED_EBADREQ, "an upgrade in the middle of a body");
-    int err = h1_upgrade_reply(x, protocol);
-    if (err)
-        return err;
+    return h1_upgrade_reply(x, protocol);
+}
+
+/* Parts the stream from the connection. */
+static ed_stream *give_stream(ed_req *req)
+{
+    struct h1_conn *c = h1_exchange(req)->conn;
     ed_stream *stream = c->stream;
-    err = ed_stream_receive(stream, false);
-    if (!err)
-        err = ed_stream_unread(stream, ed_bytes_of(c->view, c->view_len));
-    if (err)
-        return err;
     stream->user = NULL;
     stream->on_data = NULL;
     stream->on_writable = NULL;
@@ -530,7 +530,32 @@ static int upgrade(ed_req *req, const char *protocol, ed_stream **out)
     c->view_len = 0;
     c->stream = NULL;
     req->taken = true;
-    *out = stream;
+    return stream;
+}
+
+static int upgrade(ed_req *req, const char *protocol, ed_stream **out)
+{
+    struct h1_conn *c = h1_exchange(req)->conn;
+    int err = say_upgrade(req, protocol);
+    if (err)
+        return err;
+    err = ed_stream_receive(c->stream, false);
+    if (!err)
+        err = ed_stream_unread(c->stream, ed_bytes_of(c->view, c->view_len));
+    if (!err)
+        *out = give_stream(req);
+    return err;
+}
+
+static int take_over(ed_req *req, struct ed_takeover *takeover)
+{
+    struct h1_conn *c = h1_exchange(req)->conn;
+    int err = say_upgrade(req, takeover->protocol);
+    if (err)
+        return err;
+    takeover->ahead = ed_bytes_of(c->view, c->view_len);
+    takeover->stream = give_stream(req);
+    ed_conn_replace(&c->base, takeover->conn);
     return 0;
 }
 
@@ -540,6 +565,7 @@ const struct ed_exchange_ops h1_ops = {
     .flush = h1_flush,
     .try_send = h1_try_send,
     .upgrade = upgrade,
+    .take_over = take_over,
     .peer = peer,
     .transport = transport,
 };

@@ -90,7 +90,7 @@ static int send_one(struct ed_journey *j, ed_res **out)
     int err = add_fields(j);
 
     if (!err)
-        err = ed_policy_send(j, out);
+        err = j->upgrade ? ed_attempt(j, out) : ed_policy_send(j, out);
     j->fields = lasting;
     if (err)
         return err;

@@ -16,6 +16,7 @@ struct ed_journey {
     struct ed_fetch_options options;
     struct ed_request_field *fields; /* of the client's own */
     struct ed_payload *payload;      /* a form or file to send; or NULL */
+    struct ed_upgrade *upgrade;      /* asks for another protocol; or NULL */
 
     /* When all of it is to be over, and how long that is; 0: whenever. */
     int64_t deadline;
@@ -30,6 +31,14 @@ struct ed_journey {
     uint8_t challenges;  /* of the origin that were answered (auth.h) */
     bool body_was_asked; /* of the caller: again only after a rewind */
 };
+
+/* ed_fetch() of a request that asks for another protocol: `options` have the
+ * fields for that, and `stream`. A response with 101 hands its connection over
+ * to *upgrade. No policy of the client applies, and a proxy is asked for a
+ * tunnel. */
+ED_CHECK int ed_fetch_upgrade(ed_res **out, struct ed_upgrade *upgrade,
+                              const char *url,
+                              const struct ed_fetch_options *options);
 
 /* Makes ready: before anything else is done, so that no text tells the password
  * of a URL. 0, or an error, explained. */

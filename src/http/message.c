@@ -5,7 +5,7 @@
  * Owns what a reply may be: one status, well-formed fields, exactly the body
  * that was declared. How it becomes bytes is the version's (message.h).
  */
-#include "http/message.h"
+#include "http/takeover.h"
 
 #include "core/runtime.h"
 #include "http/server_internal.h"
@@ -623,6 +623,18 @@ int ed_req_upgrade(ed_req *req, const char *protocol, ed_stream **out)
     return req->ops->upgrade(req, protocol, out);
 }
 
+int ed_req_take_over(ed_req *req, struct ed_takeover *takeover)
+{
+    if (req->reply.status || !req->ops->take_over)
+        return ed_fail(ED_EUSAGE, "the request cannot be upgraded any more");
+    int err = req->ops->take_over(req, takeover);
+    if (err)
+        return err;
+    req->ended = takeover->ended;
+    req->ended_arg = takeover->arg;
+    return 0;
+}
+
 /* ---- running the handler ---- */
 
 /* Fields that say something of a body, and so nothing true of another. */
@@ -726,8 +738,11 @@ int ed_req_run(ed_req *req, ed_handler *handler)
     int err = handler(req);
     if (req->events)
         err = ed_sse_end(req->events, err);
-    if (req->taken)
+    if (req->taken) {
+        if (req->ended)
+            req->ended(req, req->ended_arg, err);
         return 0;
+    }
     if (err >= 0)
         err = finish(req);
     if (err >= 0)

@@ -16,6 +16,8 @@ struct ed_reply_field {
     struct ed_bytes value;
 };
 
+struct ed_takeover;
+
 /* What a version of HTTP does for a request. */
 struct ed_exchange_ops {
     /* Reads of the body: a count, 0 at the end, or an error. Suspends. */
@@ -37,6 +39,9 @@ struct ed_exchange_ops {
     bool (*try_send)(ed_req *req, struct ed_bytes piece);
 
     int (*upgrade)(ed_req *req, const char *protocol, ed_stream **out);
+
+    /* takeover.h */
+    int (*take_over)(ed_req *req, struct ed_takeover *takeover);
     const char *(*peer)(ed_req *req);
 
     /* The connection it came on; NULL when that is gone, or taken over. */
@@ -55,7 +60,7 @@ struct ed_req {
     const struct ed_http1_field *fields;
     uint32_t field_count;
     int version;  /* 10, 11, ... */
-    bool taken;   /* the connection was taken over */
+    bool taken;   /* the connection was taken over... */
     bool is_head; /* the method: replies have no body */
     bool secure;
     bool body_ended;
@@ -64,6 +69,10 @@ struct ed_req {
     const char *path;
     const char *query;
     const char *host;
+
+    /* ...by what is to be told that the handler has returned. Or NULL. */
+    void (*ended)(ed_req *req, void *arg, int err);
+    void *ended_arg;
 
     int64_t body_length; /* -1: unknown */
     size_t max_body;

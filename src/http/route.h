@@ -26,6 +26,7 @@ struct ed_routes {
 struct ed_route {
     const struct ed_proxy *proxy; /* NULL: none */
     struct ed_addr fixed;         /* where the host is; len 0: to be found */
+    bool tunnel;                  /* it has to lead to the host itself */
 };
 
 /* Reads the options. 0, ED_ENOMEM or ED_EUSAGE, with ed_error(); close it in
@@ -43,7 +44,8 @@ void ed_route_choose(const struct ed_routes *routes, const struct ed_url *url,
 static inline bool ed_route_is_relayed(const struct ed_route *route,
                                        const struct ed_url *url)
 {
-    return route->proxy && route->proxy->kind == ED_PROXY_HTTP && !url->secure;
+    return route->proxy && route->proxy->kind == ED_PROXY_HTTP &&
+           !url->secure && !route->tunnel;
 }
 
 /*

@@ -73,6 +73,8 @@ static void apply_defaults(ed_server *server)
     patience[ED_CONN_BODY] = or_default(o->body_timeout, 30 * ED_S);
     patience[ED_CONN_WRITE] = or_default(o->write_timeout, 30 * ED_S);
     patience[ED_CONN_LINGER] = LINGER;
+    patience[ED_CONN_GUEST] = INT64_MAX;
+    server->lines = ED_CONN_STATES;
 }
 
 static void look_for_slow(struct ed_timer *timer);
@@ -90,7 +92,7 @@ ed_server *ed_server_new_with(ed_handler *handler,
     server->loop = loop;
     server->timer.fire = look_for_slow;
     ed_log_set_context(ed_req_log_context);
-    for (int i = 0; i < ED_CONN_STATES; i++)
+    for (int i = 0; i < ED_CONN_LINES; i++)
         ed_list_init(&server->waiting[i]);
     ed_list_init(&server->stop_hooks);
     server->fields = malloc(server->limits.max_fields * sizeof *server->fields);
@@ -231,7 +233,7 @@ static int64_t patient_until(const struct ed_conn *conn)
     return (int64_t)conn->since * STEP + patience_with(conn);
 }
 
-void ed_conn_enter(struct ed_conn *conn, enum ed_conn_state state)
+void ed_conn_enter(struct ed_conn *conn, unsigned state)
 {
     if (conn->state == state && conn->since == this_step())
         return;
@@ -241,6 +243,23 @@ void ed_conn_enter(struct ed_conn *conn, enum ed_conn_state state)
     to_the_end(conn);
     if (patience != INT64_MAX)
         arm(server, patient_until(conn));
+}
+
+unsigned ed_conn_line(ed_server *server, int64_t patience)
+{
+    const int64_t *known = server->patience;
+    unsigned next = ED_CONN_GUEST;
+
+    for (unsigned i = ED_CONN_STATES; i < server->lines; i++) {
+        if (known[i] == patience)
+            return i;
+        if (known[i] > patience && known[i] < known[next])
+            next = i;
+    }
+    if (patience == INT64_MAX || server->lines == ED_CONN_LINES)
+        return next;
+    server->patience[server->lines] = patience;
+    return server->lines++;
 }
 
 static struct ed_conn *longest(ed_server *server, int state)
@@ -264,7 +283,7 @@ static void look_for_slow(struct ed_timer *timer)
     ed_server *server = ED_CONTAINER(timer, ed_server, timer);
     int64_t now = ed_now();
     int64_t next = INT64_MAX;
-    for (int state = 0; state < ED_CONN_STATES; state++) {
+    for (int state = 0; state < server->lines; state++) {
         struct ed_conn *conn;
         if (server->patience[state] == INT64_MAX)
             continue;
@@ -305,9 +324,20 @@ void ed_conn_open(ed_server *server, struct ed_conn *conn)
     mind_limits(server);
 }
 
+void ed_conn_replace(struct ed_conn *old, struct ed_conn *conn)
+{
+    conn->server = old->server;
+    ed_list_init(&conn->node);
+    ed_conn_enter(conn, ED_CONN_GUEST);
+    ed_list_remove(&old->node);
+    old->state = ED_CONN_REPLACED;
+}
+
 void ed_conn_gone(struct ed_conn *conn)
 {
     ed_server *server = conn->server;
+    if (conn->state == ED_CONN_REPLACED)
+        return;
     ed_list_remove(&conn->node);
     server->counts.open--;
     mind_limits(server);
@@ -390,7 +420,7 @@ static void tell_all(ed_server *server, int state, int err)
 
 static void cut_off(ed_server *server)
 {
-    for (int state = 0; state < ED_CONN_STATES; state++)
+    for (int state = 0; state < server->lines; state++)
         tell_all(server, state, ED_ECANCELED);
 }
 
@@ -432,6 +462,8 @@ void ed_server_stop(ed_server *server)
     tell_all(server, ED_CONN_TLS, ED_ECLOSED);
     tell_all(server, ED_CONN_IDLE, ED_ECLOSED);
     run_stop_hooks(server);
+    for (int line = ED_CONN_GUEST; line < server->lines; line++)
+        tell_all(server, line, ED_ECLOSED);
     if (server->runner) {
         ed_fiber *runner = server->runner;
         server->runner = NULL;

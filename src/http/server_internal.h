@@ -25,15 +25,23 @@ enum ed_conn_state {
     ED_CONN_BODY,   /* a piece of a body */
     ED_CONN_WRITE,  /* the client to take what was written */
     ED_CONN_LINGER, /* the client to read our last words and close */
+    ED_CONN_GUEST,  /* nothing of HTTP: another protocol has it; no limit */
     ED_CONN_STATES,
 };
+
+/* Lines beside those of the states above, for other protocols; ed_conn_line().
+ */
+#define ED_CONN_LINES (ED_CONN_STATES + 24)
+
+/* In no line any more: another struct ed_conn has taken its place. */
+#define ED_CONN_REPLACED 255
 
 /* The head of every connection, whatever its version of HTTP. */
 struct ed_conn {
     struct ed_list node; /* in server->waiting[state] */
     /* When it entered the state or made progress in it, in steps of the
      * server's own. An idle connection is little more than these members:
-     * they are packed (`state` is an enum ed_conn_state). */
+     * they are packed (`state` is an enum ed_conn_state, or a line). */
     uint64_t since : 56;
     uint64_t state : 8;
     ed_server *server;
@@ -77,8 +85,9 @@ struct ed_server {
     struct ed_server_listener *listeners;
 
     struct ed_propagation_names propagated;
-    struct ed_list waiting[ED_CONN_STATES];
-    int64_t patience[ED_CONN_STATES]; /* INT64_MAX: no limit */
+    struct ed_list waiting[ED_CONN_LINES];
+    int64_t patience[ED_CONN_LINES]; /* INT64_MAX: no limit */
+    uint8_t lines;                   /* in use */
     struct ed_timer timer;
 
     struct ed_server_counts counts;
@@ -116,8 +125,16 @@ size_t ed_server_max_body(const ed_server *server);
 void ed_conn_open(ed_server *server, struct ed_conn *conn);
 void ed_conn_gone(struct ed_conn *conn);
 
-/* Moves to a state, or notes progress in it. */
-void ed_conn_enter(struct ed_conn *conn, enum ed_conn_state state);
+/* Puts one in the place of another, of the same server, which is in no line
+ * from then on and has only to be freed. */
+void ed_conn_replace(struct ed_conn *old, struct ed_conn *conn);
+
+/* Moves to a state, or line, or notes progress in it. */
+void ed_conn_enter(struct ed_conn *conn, unsigned state);
+
+/* A line whose connections are expired with ED_ETIMEOUT after that time. When
+ * there are too many kinds of patience, the next longer one. */
+unsigned ed_conn_line(ed_server *server, int64_t patience);
 
 /* NULL: no memory. */
 ed_arena *ed_server_arena_get(ed_server *server);

@@ -78,9 +78,10 @@ ED_CHECK int ws_join(ed_ws *ws, struct ws_member *member);
 /* Takes it out again, without calling `left`; nothing to do when it is out. */
 void ws_leave(struct ws_member *member);
 
-/* The first member of the connection's with that `left`, or NULL; then the next
- * behind `member`. */
+/* The first member of the connection's with that `left`, and the next with the
+ * same behind `member`; or NULL. */
 struct ws_member *ws_member_find(const ed_ws *ws,
                                  void (*left)(struct ws_member *member));
+struct ws_member *ws_member_next(const struct ws_member *member);
 
 #endif
