@@ -117,7 +117,7 @@ static const struct topic topics[] = {
       "Dome open on $w; $f explains, the telescope shows.",
       "Cloud until $t. Those who stayed saw $o.",
       "$n meteors in an hour, and one that lit the roofs.",
-      "Street lamps off at $t for the viewing of $o. Thank you, $p.",
+      "Street lamps off at $t for the viewing of $o. Thank you.",
       "We found $o on a plate from ninety years ago.",
       "The moon is $d days old and as thin as a fingernail.",
       "$f drew $o by hand at the eyepiece. It hangs in the hall."}},

@@ -40,8 +40,8 @@ static void notice(void *arg, const struct ed_phase_event *event)
     struct source *source = arg;
 
     if (event->phase == ED_PHASE_FIRST_BYTE) {
-        source->connected = event->status == 200;
-        source->connects += source->connected;
+        source->connected = true; /* an error ends at once */
+        source->connects++;
     }
     if (event->phase == ED_PHASE_DONE) {
         source->connected = false;

@@ -232,6 +232,8 @@ static int write_status(struct feed *feed, uint64_t lately)
     ed_json_uint(j, lately);
     ed_json_key(j, "viewers");
     ed_json_uint(j, ed_room_count(feed->room));
+    ed_json_key(j, "last");
+    ed_json_text(j, ed_history_last_id(ed_room_history(feed->room)));
     ed_json_end(j);
     ed_json_end(j);
     return ed_json_finish(j);
