@@ -1,18 +1,17 @@
 /*
- * room_redis.c - one room in several processes, by a channel of Redis.
+ * room_redis.c - one room in several processes: what it publishes.
  *
- * Owns the link: a fiber that publishes and one that listens. What is said is
- * gathered in packets while an earlier one is on its way, and only one is, so
- * that order is kept whatever connection the commands take. A packet whose
- * publishing failed, or may have, is published again; the others drop what
- * comes twice by its number, and notice what is missing.
+ * Owns links. What is said is gathered in packets while an earlier one is on
+ * its way, and only one is, so that order is kept whatever connection the
+ * commands take. A packet whose publishing failed, or may have, is published
+ * again; the others drop what comes twice by its number, and notice what is
+ * missing.
  */
 #include "app/app_internal.h"
 #include "app/room_link.h"
 #include "base/backoff.h"
 
 #include <eddy/log.h>
-#include <eddy/redis_pubsub.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -21,12 +20,6 @@
  * to change before it does. */
 static const int64_t TELL_EVERY = 15 * ED_S;
 static const int64_t TELL_AFTER = 200 * ED_MS;
-
-static const int64_t FIRST_PAUSE = 50 * ED_MS;
-static const int64_t LONGEST_PAUSE = 5 * ED_S;
-
-/* For the last words of a process that ends. */
-static const int64_t GOODBYE = ED_S;
 
 enum {
     /* Messages are gathered up to this, which Redis and its subscribers take
@@ -38,8 +31,6 @@ enum {
     NAMES_MAX = 1000,
     NAMES_BYTES = 256 * 1024,
 };
-
-enum { PUBLISHER, LISTENER };
 
 struct packet {
     struct ed_list node;
@@ -91,21 +82,24 @@ static struct packet *last_packet(struct ed_room_link *link)
     return packet_new(link);
 }
 
-/* Drops the oldest that is not under way. The others see it by the numbers. */
-static void drop_oldest(struct ed_room_link *link)
-{
-    struct ed_list *node = ed_list_first(&link->packets);
-
-    if (packet_of(node)->under_way && node->next != &link->packets)
-        node = node->next;
-    if (!packet_of(node)->under_way)
-        packet_free(link, packet_of(node));
-}
-
 static bool is_too_much(const struct ed_room_link *link)
 {
     return link->packet_bytes > WAITING_BYTES ||
            link->packet_messages > WAITING_MESSAGES;
+}
+
+/* Drops the oldest packet but that one and the one under way; the others see it
+ * by the numbers. False: there is none. */
+static bool drop_oldest(struct ed_room_link *link, const struct packet *keep)
+{
+    struct packet *packet = packet_of(link->packets.next);
+
+    if (packet->under_way && packet->node.next != &link->packets)
+        packet = packet_of(packet->node.next);
+    if (packet->under_way || packet == keep)
+        return false;
+    packet_free(link, packet);
+    return true;
 }
 
 void ed_room_pass_on(ed_room *room, const struct ed_history_message *message,
@@ -133,10 +127,9 @@ void ed_room_pass_on(ed_room *room, const struct ed_history_message *message,
     link->packet_messages++;
     link->packet_bytes += packet->bytes.len - before;
     packet->count++;
-    while (is_too_much(link) && !packet_of(link->packets.next)->under_way &&
-           link->packets.next != &packet->node)
-        drop_oldest(link);
-    ed_waitq_wake(&link->publisher, 0);
+    while (is_too_much(link) && drop_oldest(link, packet))
+        ;
+    ed_room_hub_ready(link);
 }
 
 /* ---- publishing ---- */
@@ -146,7 +139,7 @@ static int publish(struct ed_room_link *link, struct ed_bytes bytes)
     const struct ed_bytes argv[] = {ED_BYTES("PUBLISH"),
                                     ed_bytes(link->channel), bytes};
 
-    return ed_redis_argv(link->redis, NULL, 3, argv);
+    return ed_redis_argv(link->hub->redis, NULL, 3, argv);
 }
 
 static int add_names(ed_room *room, struct ed_buf *out, uint32_t *count)
@@ -193,117 +186,89 @@ static int publish_first(struct ed_room_link *link)
     return err;
 }
 
-/* Does one thing, if there is something to do now. */
-static int do_something(struct ed_room_link *link)
+static void presence_due(struct ed_timer *timer)
 {
-    if (ed_now() >= link->presence_at) {
-        link->presence_at = ed_now() + TELL_EVERY;
-        ed_room_peers_expire(link);
-        return link->room ? publish_presence(link, link->room) : 0;
-    }
+    struct ed_room_link *link =
+        ED_CONTAINER(timer, struct ed_room_link, presence);
+
+    link->presence_due = true;
+    ed_room_hub_ready(link);
+}
+
+/* Without memory for a timer the others forget us until there is. */
+static void tell_in(struct ed_room_link *link, int64_t time)
+{
+    if (ed_timer_start(ed_loop_current(), &link->presence, ed_now() + time))
+        ed_log_warn("room %s: no memory to tell of its members",
+                    link->room->name);
+}
+
+static int tell_now(struct ed_room_link *link)
+{
+    link->presence_due = false;
+    ed_room_peers_expire(link);
+    if (!link->room)
+        return 0; /* a hook cannot free it; but that is not relied upon */
+    tell_in(link, TELL_EVERY);
+    int err = publish_presence(link, link->room);
+    if (err)
+        link->presence_due = true;
+    return err;
+}
+
+int ed_room_link_later(struct ed_room_link *link, int64_t time)
+{
+    if (!link->refused)
+        ed_log_warn("room %s: %s", link->room->name,
+                    *ed_error_of(ED_EREDIS) ? ed_error_of(ED_EREDIS)
+                                            : ed_err_text(ED_EREDIS));
+    link->refused = true;
+    tell_in(link, time);
+    return 0;
+}
+
+bool ed_room_link_has_work(const struct ed_room_link *link)
+{
+    return link->presence_due || !ed_list_empty(&link->packets);
+}
+
+int ed_room_link_publish(struct ed_room_link *link)
+{
+    if (link->presence_due)
+        return tell_now(link);
     return ed_list_empty(&link->packets) ? 0 : publish_first(link);
 }
 
-static int wait_for_work(void *arg)
+void ed_room_link_goodbye(struct ed_room_link *link)
 {
-    struct ed_room_link *link = arg;
+    int told = publish_presence(link, NULL);
 
-    return ed_waitq_wait(&link->publisher, "something to publish", NULL);
+    (void)told; /* they will notice */
 }
 
-/* Until there is a packet, or it is time to tell of our members. */
-static int rest(struct ed_room_link *link)
+void ed_room_link_lost(struct ed_room_link *link)
 {
-    int64_t until = link->presence_at - ed_now();
-
-    if (until <= 0 || !ed_list_empty(&link->packets))
-        return 0;
-    int err = ed_with_timeout(until, wait_for_work, link);
-    return err == ED_ETIMEOUT ? ed_cancelled() : err;
-}
-
-/* Logs the first of failures in a row, and waits before the next try. */
-static int pause_after(const struct ed_room_link *link, const char *what,
-                       int err, unsigned *failures)
-{
-    if (!(*failures)++)
-        ed_log_warn("room %s: cannot %s: %s", link->room->name, what,
-                    *ed_error_of(err) ? ed_error_of(err) : ed_err_text(err));
-    return ed_sleep(ed_backoff(*failures, FIRST_PAUSE, LONGEST_PAUSE));
-}
-
-static int publish_all(struct ed_room_link *link)
-{
-    unsigned failures = 0;
-    int err = 0;
-
-    while (!err && link->room) {
-        err = do_something(link);
-        if (!err) {
-            failures = 0;
-            err = rest(link);
-        } else if (!(err = ed_cancelled()) && link->room) {
-            err = pause_after(link, "publish", err, &failures);
-        }
-    }
-    return err;
-}
-
-/* ---- listening ---- */
-
-static int listen_while_it_lasts(struct ed_room_link *link, ed_redis_sub *sub)
-{
-    struct ed_redis_message message;
-    int err = 0;
-
-    while (link->room && !(err = ed_redis_next_message(sub, &message))) {
-        if (!link->room)
-            break;
-        if (!message.gap) {
-            ed_room_heard(link, message.payload);
-            continue;
-        }
-        ed_room_peers_lost(link);
+    ed_room_peers_lost(link);
+    if (link->room)
         ed_room_lost(link->room);
-    }
-    return err;
 }
 
-static int listen_once(struct ed_room_link *link, unsigned *failures)
+void ed_room_tell_presence(ed_room *room)
 {
-    ed_redis_sub *sub ED_REDIS_SUB_AUTO = NULL;
-    int err = ed_redis_subscribe(link->redis, &sub, link->channel);
+    struct ed_room_link *link = room->link;
+    const ed_loop *loop = ed_loop_current();
 
-    if (err || !link->room)
-        return err;
-    if (*failures) { /* what was said meanwhile has not come */
-        ed_room_peers_lost(link);
-        ed_room_lost(link->room);
-    }
-    *failures = 0;
-    ed_room_tell_presence(link->room);
-    return listen_while_it_lasts(link, sub);
-}
-
-static int listen_always(struct ed_room_link *link)
-{
-    unsigned failures = 0;
-    int err = 0;
-
-    while (!err && link->room) {
-        err = listen_once(link, &failures);
-        int cancelled = ed_cancelled();
-        if (cancelled || !link->room)
-            err = cancelled;
-        else if (err)
-            err = pause_after(link, "listen", err, &failures);
-    }
-    return err;
+    /* Without a loop, or before the first time, it will be told anyway. */
+    if (!link || !loop || !link->subscribed || link->presence_due)
+        return;
+    if (link->presence.index && link->presence.at <= ed_now() + TELL_AFTER)
+        return;
+    tell_in(link, TELL_AFTER);
 }
 
 /* ---- the link ---- */
 
-static void unref(struct ed_room_link *link)
+void ed_room_link_unref(struct ed_room_link *link)
 {
     if (--link->refs)
         return;
@@ -312,51 +277,6 @@ static void unref(struct ed_room_link *link)
     ed_room_peers_free(link);
     free(link->channel);
     free(link);
-}
-
-static int end_fiber(struct ed_room_link *link, int which, int err)
-{
-    link->fibers[which] = NULL;
-    link->running--;
-    ed_waitq_wake_all(&link->done, 0);
-    unref(link);
-    return err == ED_ECANCELED ? 0 : err;
-}
-
-static int run_publisher(void *arg)
-{
-    struct ed_room_link *link = arg;
-
-    link->fibers[PUBLISHER] = ed_fiber_self();
-    int err = publish_all(link);
-    {
-        ed_shield(goodbye, GOODBYE);
-        int told = publish_presence(link, NULL);
-        (void)told; /* they will notice */
-    }
-    return end_fiber(link, PUBLISHER, err);
-}
-
-static int run_listener(void *arg)
-{
-    struct ed_room_link *link = arg;
-
-    link->fibers[LISTENER] = ed_fiber_self();
-    return end_fiber(link, LISTENER, listen_always(link));
-}
-
-/* A fiber that has not begun to run has a reference, too. */
-static int start(struct ed_room_link *link, ed_fn *fn, const char *name)
-{
-    ed_app *app = link->room->app;
-    int err = app ? ed_app_background_(app, fn, link, name, ED_PLACE_)
-                  : ed_background_at_(fn, link, name, ED_PLACE_);
-
-    if (!err) {
-        link->refs++;
-        link->running++;
-    }
-    return err;
 }
 
 static uint64_t random_origin(void)
@@ -368,8 +288,7 @@ static uint64_t random_origin(void)
     return number;
 }
 
-static struct ed_room_link *link_new(ed_room *room, ed_redis *redis,
-                                     const char *channel)
+static struct ed_room_link *link_new(ed_room *room, const char *channel)
 {
     struct ed_room_link *link = calloc(1, sizeof(*link));
     int len = -1;
@@ -382,9 +301,12 @@ static struct ed_room_link *link_new(ed_room *room, ed_redis *redis,
         return NULL;
     }
     link->room = room;
-    link->redis = redis;
     link->refs = 1;
     link->origin = random_origin();
+    link->presence_due = true;
+    link->presence.fire = presence_due;
+    ed_list_init(&link->node);
+    ed_list_init(&link->ready_node);
     ed_list_init(&link->packets);
     ed_list_init(&link->peers);
     return link;
@@ -395,46 +317,22 @@ int ed_room_join_redis(ed_room *room, ed_redis *redis, const char *channel)
     ED_MAGIC_CHECK(room, ED_ROOM_MAGIC);
     if (room->link)
         return ed_fail(ED_EUSAGE, "room %s is joined already", room->name);
-    if (!room->app && !ed_loop_current())
-        return ED_EUSAGE;
-    struct ed_room_link *link = link_new(room, redis, channel);
+    struct ed_room_link *link = link_new(room, channel);
     if (!link)
         return ED_ENOMEM;
+    int err = ed_room_hub_add(link, redis, room->app);
+    if (err) {
+        ed_room_link_unref(link);
+        return err;
+    }
     room->link = link;
-    int err = start(link, run_listener, "room listener");
-    if (!err)
-        err = start(link, run_publisher, "room publisher");
-    if (err)
-        ed_room_unlink(room);
-    return err;
-}
-
-void ed_room_tell_presence(ed_room *room)
-{
-    struct ed_room_link *link = room->link;
-
-    if (!link || link->presence_at <= ed_now() + TELL_AFTER)
-        return;
-    link->presence_at = ed_now() + TELL_AFTER;
-    ed_waitq_wake(&link->publisher, 0);
+    return 0;
 }
 
 void ed_room_never_ran(ed_room *room)
 {
-    struct ed_room_link *link = room->link;
-    unsigned dropped = link ? link->refs - 1 : 0;
-
-    while (dropped--)
-        unref(link);
-}
-
-/* The fibers end before the Redis they use may go. */
-static void await_fibers(struct ed_room_link *link)
-{
-    ed_shield(patience, 2 * GOODBYE);
-    while (link->running)
-        if (ed_waitq_wait(&link->done, "a room to be left", NULL))
-            return;
+    if (room->link)
+        ed_room_hub_never_ran(room->link->hub);
 }
 
 void ed_room_unlink(ed_room *room)
@@ -445,10 +343,8 @@ void ed_room_unlink(ed_room *room)
         return;
     room->link = NULL;
     link->room = NULL;
-    for (int i = 0; i < 2; i++)
-        if (link->fibers[i])
-            ed_fiber_cancel(link->fibers[i], ED_ECANCELED);
-    if (ed_in_fiber())
-        await_fibers(link);
-    unref(link);
+    if (link->presence.index && ed_loop_current())
+        ed_timer_stop(ed_loop_current(), &link->presence);
+    ed_room_hub_remove(link);
+    ed_room_link_unref(link);
 }

@@ -224,6 +224,64 @@ REDIS_TEST(what_waits_for_redis_is_bounded_and_what_is_dropped_is_a_gap)
     close_side(&a);
 }
 
+REDIS_TEST(many_rooms_take_one_connection_more)
+{
+    enum { ROOMS = 50 };
+    ed_redis *redis = client();
+    ed_room *rooms[ROOMS], *others[ROOMS];
+    char name[16];
+
+    for (int i = 0; i < ROOMS; i++) {
+        snprintf(name, sizeof(name), "room-%d", i);
+        rooms[i] = ed_room_new(NULL, name, .history = 10);
+        check_int(ed_room_join_redis(rooms[i], redis, NULL), 0);
+    }
+    struct side b = open_side("eddy:room:room-49");
+    await_listeners("eddy:room:room-49", 2);
+    const char *list = redis_server_ask(server, "CLIENT LIST TYPE pubsub");
+    int lines = 0;
+    for (; *list; list++)
+        lines += *list == '\n';
+    check_(lines <= 2, "%d connections listen", lines);
+    say(&b, "hello");
+    while (!ed_history_count(ed_room_history(rooms[49])) && !ed_sleep(ED_MS))
+        ;
+    check_int(ed_history_count(ed_room_history(rooms[48])), 0);
+    others[0] = ed_room_new(NULL, "room-7");
+    check_int(ed_room_join_redis(others[0], redis, NULL), ED_EUSAGE);
+    ed_room_free(others[0]);
+    for (int i = 0; i < ROOMS; i++)
+        ed_room_free(rooms[i]);
+    ed_redis_free(redis);
+    close_side(&b);
+}
+
+REDIS_TEST(a_room_whose_channel_is_forbidden_holds_up_no_other)
+{
+    redis_server_ask(server, "ACL SETUSER half on nopass ~* +@all "
+                             "resetchannels &c");
+    ed_redis *redis = client(.user = "half", .password = "x");
+    ed_room *good = ed_room_new(NULL, "good", .history = 10);
+    ed_room *bad = ed_room_new(NULL, "bad", .history = 10);
+
+    check_int(ed_room_join_redis(bad, redis, "d"), 0);
+    check_int(ed_room_join_redis(good, redis, "c"), 0);
+    struct side b = open_side("c");
+    await_listeners("c", 2);
+    int64_t began = ed_now();
+    for (int i = 0; i < 100; i++) {
+        check_int(ed_room_send(bad, ED_BYTES("x")), 0);
+        check_int(ed_room_send(good, ED_BYTES("x")), 0);
+        check_int(ed_yield(), 0);
+    }
+    await_count(&b, 100);
+    check(ed_now() - began < 3 * ED_S);
+    ed_room_free(good);
+    ed_room_free(bad);
+    ed_redis_free(redis);
+    close_side(&b);
+}
+
 static struct ed_buf packet(uint64_t seq, const char *id)
 {
     struct ed_buf out = {0};
@@ -297,6 +355,8 @@ int main(void)
         cmocka_unit_test(what_is_said_while_redis_is_down_is_heard_later),
         cmocka_unit_test(
             what_waits_for_redis_is_bounded_and_what_is_dropped_is_a_gap),
+        cmocka_unit_test(many_rooms_take_one_connection_more),
+        cmocka_unit_test(a_room_whose_channel_is_forbidden_holds_up_no_other),
         cmocka_unit_test(
             what_comes_twice_is_dropped_and_what_is_missing_is_a_gap),
         cmocka_unit_test(what_others_put_into_the_channel_is_no_message),
