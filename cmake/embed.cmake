@@ -98,16 +98,25 @@ macro(eddy_embed path type file)
     "    {\"${path}\", \"${type}\", ${name}, sizeof ${name}},\n")
 endmacro()
 
+# The pages are demo.html, the first one, and demo_X.html for /X.
 function(eddy_demo_files result)
-  set(page ${PROJECT_BINARY_DIR}/demo.html)
-  eddy_make_page(${PROJECT_SOURCE_DIR}/src/cli/demo.html ${page} links)
-  eddy_embed(/ "text/html; charset=utf-8" ${page})
+  file(GLOB pages CONFIGURE_DEPENDS src/cli/*.html)
+  set(links)
+  foreach(page IN LISTS pages)
+    get_filename_component(name ${page} NAME_WE)
+    string(REGEX REPLACE "^demo_?" "/" path ${name})
+    eddy_make_page(${page} ${PROJECT_BINARY_DIR}/${name}.html its_links)
+    eddy_embed(${path} "text/html; charset=utf-8"
+      ${PROJECT_BINARY_DIR}/${name}.html)
+    list(APPEND links ${its_links})
+  endforeach()
+  list(REMOVE_DUPLICATES links)
   foreach(link IN LISTS links)
     eddy_embed(/${link} "text/plain; charset=utf-8" ${PROJECT_SOURCE_DIR}/${link})
   endforeach()
   # Written only when it differs, so that nothing is compiled in vain.
   file(CONFIGURE OUTPUT ${result} @ONLY CONTENT
-"/* demo_files.c - made from src/cli/demo.html and docs/ by cmake/embed.cmake. */
+"/* demo_files.c - made from the pages of src/cli and docs by cmake/embed.cmake. */
 #include \"cli/demo.h\"
 
 @EDDY_ARRAYS@

@@ -227,8 +227,8 @@
   function hue(text) {
     let sum = 0;
     for (let i = 0; i < text.length; i++)
-      sum = (sum * 31 + text.charCodeAt(i)) % 9973;
-    return sum * 137 % 360;
+      sum = (sum * 37 + text.charCodeAt(i)) % 9973;
+    return sum * 86 % 360;
   }
 
   function initials(name) {

@@ -82,7 +82,7 @@ static const struct topic topics[] = {
       "a hurdy-gurdy", "a string quartet"},
      {"$o in the old pump house on $w, $t, free entry.",
       "Rehearsal moved to $t: the hall has a wedding.",
-      "There is $o under the arches, and nobody is going home.",
+      "Under the arches: $o, and nobody is going home.",
       "Wanted: an oboe for $n bars of a very long symphony.",
       "$f played the third movement twice. We asked for it.",
       "From the open window across the yard: $o. Thank you.",
