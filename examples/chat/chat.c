@@ -375,8 +375,7 @@ static int page(ed_req *req)
                     "default-src 'none'; style-src 'unsafe-inline'; "
                     "script-src 'unsafe-inline'; connect-src 'self'; "
                     "img-src data:; base-uri 'none'; form-action 'none'");
-    return ed_reply_bytes(req, 200, "text/html; charset=utf-8",
-                          chat_page_html);
+    return ed_reply_bytes(req, 200, "text/html; charset=utf-8", chat_page_html);
 }
 
 static int start(void *arg)

@@ -14,9 +14,9 @@
 #include <stdio.h>
 
 /* More of a text fits no card. In bytes; cut between characters. */
-#define TEXT_MAX 600
+#define TEXT_MAX       600
 #define NAME_MAX_BYTES 80
-#define LINK_MAX 500
+#define LINK_MAX       500
 
 enum { NAMES = 6 };
 

@@ -241,8 +241,10 @@
 
   function setPattern() {
     const escaped = words.split(' ').filter(Boolean)
-      .map(word => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-    pattern = escaped.length ? new RegExp(`(${escaped.join('|')})`, 'i') : null;
+      .map(word => word.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&'));
+    // As the server does: by the beginnings of words.
+    pattern = escaped.length
+      ? new RegExp(`(?<![\\p{L}\\p{N}])(${escaped.join('|')})`, 'iu') : null;
   }
 
   // A text with the words in it marked.

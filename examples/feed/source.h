@@ -22,7 +22,7 @@ struct source {
     bool connected;
     bool ended; /* the source has no more, it says */
     unsigned connects;
-    int failure; /* why it is not connected; 0: not known yet */
+    int failure;  /* why it is not connected; 0: not known yet */
     int failures; /* in a row, of the first connection or by lines */
     ed_client *client;
 };

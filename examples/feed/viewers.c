@@ -8,7 +8,7 @@
 #include "feed.h"
 
 #include <eddy/json.h>
-#include <eddy/log.h>
+#include <ctype.h>
 #include <stdlib.h>
 
 /* What late comers get and those who come back can go on behind: some minutes
@@ -64,11 +64,20 @@ static void set_words(struct viewer *viewer, struct ed_bytes text)
     ed_buf_free(&escaped);
 }
 
-/* Letters of either case are the same, as far as ASCII knows. */
+/* Whether a word may begin at a place of a text, for what stands before it.
+ * The text has something there; "\\n" is a line end. */
+static bool begins(const char *at)
+{
+    unsigned char before = (unsigned char)at[-1];
+    return !(isalnum(before) || before >= 0x80) || at[-2] == '\\';
+}
+
+/* Words are found by their beginnings, "rain" in "rainbow" and not in "train".
+ * Letters of either case are the same, as far as ASCII knows. */
 static bool contains(struct ed_bytes text, struct ed_bytes word)
 {
     for (; text.len >= word.len; text.ptr++, text.len--)
-        if ((*text.ptr | 0x20) == (*word.ptr | 0x20) &&
+        if ((*text.ptr | 0x20) == (*word.ptr | 0x20) && begins(text.ptr) &&
             ed_bytes_equal_nocase(ed_bytes_of(text.ptr, word.len), word))
             return true;
     return false;
@@ -79,11 +88,15 @@ static bool contains(struct ed_bytes text, struct ed_bytes word)
 static bool wants(void *arg, struct ed_bytes message)
 {
     const struct viewer *viewer = arg;
-    static const char say[] = "\"say\":[";
-    ssize_t at = viewer->count ? ed_bytes_find(message, ed_bytes(say)) : 0;
+    struct ed_bytes say = ED_BYTES("\"say\":[");
 
-    message.ptr += at;
-    message.len -= (size_t)at;
+    if (!viewer->count)
+        return true;
+    ssize_t at = ed_bytes_find(message, say);
+    if (at < 0)
+        return false;
+    size_t skip = (size_t)at + say.len;
+    message = ed_bytes_of(message.ptr + skip, message.len - skip);
     for (size_t i = 0; i < viewer->count; i++)
         if (!contains(message, viewer->words[i]))
             return false;
@@ -122,7 +135,9 @@ static int begin(ed_ws *ws, struct viewer *viewer, const char *after)
 {
     bool resumes = after && is_kept(viewer->feed, after);
     int err = ed_ws_printf(ws, "{\"start\":\"%s\"}",
-                           resumes ? "resumed" : after ? "gap" : "new");
+                           resumes ? "resumed"
+                           : after ? "gap"
+                                   : "new");
     if (err)
         return err;
     return ed_room_join(viewer->feed->room, ws, .user = viewer, .filter = wants,

@@ -3,8 +3,8 @@
  * messages, and a chat.
  *
  * The first is the command's own; the others are examples, mounted as they are.
- * Starts the services, serves it all at one address, and says on standard output
- * where. Whatever ends it ends the services.
+ * Starts the services, serves it all at one address, and says on standard
+ * output where. Whatever ends it ends the services.
  */
 #include "../../examples/chat/chat.h"
 #include "../../examples/feed/feed.h"
@@ -35,17 +35,21 @@ static const char help[] =
     "\n"
     "Serves three things in one process, with a page that leads to them:\n"
     "\n"
-    "  /fanout   a page made of calls to many slow services, one after the other\n"
+    "  /fanout   a page made of calls to many slow services, one after the "
+    "other\n"
     "            and all at once, and when each call began and ended\n"
-    "  /feed/    a live wall: messages of one source, sent on to every browser\n"
+    "  /feed/    a live wall: messages of one source, sent on to every "
+    "browser\n"
     "  /chat/    rooms, names, history\n"
     "\n"
-    "It needs nothing but itself: messages are made up, unless there is a source.\n"
+    "It needs nothing but itself: messages are made up, unless there is a "
+    "source.\n"
     "\n"
     "  --listen ADDRESS   where to serve it (" LISTEN_DEFAULT ");\n"
     "                     port 0 takes a free one\n"
     "  --services N       processes that are the services, 1 to 16 (5)\n"
-    "  --source URL       a stream of server-sent events or of lines of JSON that\n"
+    "  --source URL       a stream of server-sent events or of lines of JSON "
+    "that\n"
     "                     the wall shows\n"
     "  --rate N           made-up messages a second, 1 to 10000 (" RATE_DEFAULT
     ")\n"
@@ -112,11 +116,12 @@ static void greet(const struct demo *demo)
     for (int i = 0; i < demo->service_count; i++)
         printf("%s%s", i % 3 ? "  " : "\n            ",
                demo->services.each[i].address);
-    printf("\n"
-           "  Code      src/cli/demo_fanout.c, examples/feed, examples/chat\n"
-           "  Next      docs/tutorial.md: a page of many calls, in ten minutes\n\n"
-           "  %sCtrl-C ends the demo and its services.%s\n\n",
-           dim, plain);
+    printf(
+        "\n"
+        "  Code      src/cli/demo_fanout.c, examples/feed, examples/chat\n"
+        "  Next      docs/tutorial.md: a page of many calls, in ten minutes\n\n"
+        "  %sCtrl-C ends the demo and its services.%s\n\n",
+        dim, plain);
     fflush(stdout);
 }
 
