@@ -420,7 +420,8 @@ static int send_on(ed_req *req, struct ed_bytes piece, bool end)
     if (req->reply.failed)
         return req->reply.failed;
     int err = req->ops->send(req, piece, end);
-    if (err && req->reply.began)
+    /* Of several fibers that write, the first tells why. */
+    if (err && req->reply.began && !req->reply.failed)
         req->reply.failed = err;
     return err;
 }
