@@ -88,7 +88,7 @@ refuses() { # QUERY WHAT-IT-SAYS
 }
 
 says() { # TEXT CURL-ARGUMENTS...
-    curl -fsS "${@:2}" | tee "$work/body" | grep -qF -- "$1" || {
+    curl -fsS -o "$work/body" "${@:2}" && grep -qF -- "$1" "$work/body" || {
         cat "$work/body"
         return 1
     }
