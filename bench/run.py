@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Runs benchmarks against their peers and prints what came out.
 
-    bench/run.py [pong|pipeline|fanout|idle|tls|client|pg|redis|arena|fiber|
-                  parser|json]... [--json] [--rounds N] [--seconds S]
-                 [--only a,b] [--quick]
+    bench/run.py [pong|pipeline|fanout|idle|tls|client|pg|redis|arena|
+                  broadcast|fiber|parser|json]... [--json] [--rounds N]
+                 [--seconds S] [--only a,b] [--quick]
 
 The server under test has processor 0 for itself, the load generator (and the
 slow backend of `fanout`) processor 1. Every round measures every server once,
@@ -364,6 +364,14 @@ def fiber(options):
     return report
 
 
+def broadcast(options):
+    title = "broadcast: one message to 10,000 WebSockets"
+    report = Report("broadcast", title, options)
+    report.columns = ["CPU of one delivery", "of", "unit", "value"]
+    add_costs(report, "eddy", own_results(report, "broadcast"))
+    return report
+
+
 def add_costs(report, source, results):
     for cost in results:
         report.data["rows"].append({"server": source, **cost})
@@ -403,7 +411,7 @@ def cell(value):
 
 # name: (function, rounds, seconds of a run). Many short rounds: a machine's
 # slow phases last seconds, and the minimum wants one round that missed them.
-# fiber, parser and json know themselves how often and how long to run.
+# broadcast, fiber, parser and json know themselves how often and how long to run.
 BENCHMARKS = {
     "pong": (pong, 10, 1.5),
     "pipeline": (pipeline, 10, 1.5),
@@ -414,6 +422,7 @@ BENCHMARKS = {
     "pg": (bench_databases.pg, 6, 2),
     "redis": (bench_databases.redis, 6, 2),
     "arena": (bench_arena.run, 6, 1),
+    "broadcast": (broadcast, None, None),
     "fiber": (fiber, None, None),
     "parser": (parser, None, None),
     "json": (json_writer, None, None),

@@ -95,9 +95,9 @@ ED_API const char *ed_history_last_id(const ed_history *history);
 /* A message as it is kept, for ed_history_at(). */
 struct ed_history_item {
     const char *id;
-    const char *event;    /* "" without a type */
-    struct ed_bytes data; /* ends with NUL besides */
-    int64_t at;           /* when it came, in ed_now() time */
+    const char *event; /* "" without a type */
+    struct ed_bytes data;
+    int64_t at; /* when it came, in ed_now() time */
 };
 
 /* The i-th of them, the oldest first; false when there are no more. Valid until

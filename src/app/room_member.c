@@ -158,9 +158,7 @@ static struct ed_member *find(const ed_room *room, const ed_ws *ws)
 {
     struct ws_member *link = ws_member_find(ws, socket_left);
 
-    for (; link; link = link->next) {
-        if (link->left != socket_left)
-            continue; /* something else it belongs to */
+    for (; link; link = ws_member_next(link)) {
         struct ed_member *m = ED_CONTAINER(link, struct ed_member, link);
         if (m->room == room)
             return m;

@@ -264,12 +264,22 @@ static void end_fiber(ed_ws *ws)
     ws_tidy(ws);
 }
 
+/* In a fiber of the connection's own. */
+static void tell_end(ed_ws *ws)
+{
+    if (ws->phase < WS_OVER || ws->told)
+        return;
+    ws->told = true;
+    if (ws->kind->on_close)
+        ws->kind->on_close(ws);
+}
+
 static int say_goodbye(void *arg)
 {
     ed_ws *ws = arg;
 
     (void)begin_fiber(ws); /* without one it has the loop's */
-    ws->kind->on_close(ws);
+    tell_end(ws);
     end_fiber(ws);
     return 0;
 }
@@ -281,13 +291,12 @@ static int run(ed_ws *ws, ed_fn *fn)
                             "server", NULL);
 }
 
-static void tell_end(ed_ws *ws)
+/* From the loop. */
+static void have_end_told(ed_ws *ws)
 {
-    ws->told = true;
-    if (!ws->kind->on_close)
-        return;
-    if (run(ws, say_goodbye))
+    if (ws->kind->on_close && run(ws, say_goodbye))
         ed_log_error("no memory to tell of the end of a WebSocket");
+    ws->told = true;
 }
 
 void ws_tidy(ed_ws *ws)
@@ -297,7 +306,7 @@ void ws_tidy(ed_ws *ws)
     if (ws->phase >= WS_OVER && ws->kind->by_events && !ws->told) {
         /* What it runs may come here again, and be the one that frees. */
         ws->in_event = true;
-        tell_end(ws);
+        have_end_told(ws);
         ws->in_event = false;
     }
     if (ws->phase == WS_GONE && !ws->fiber)
@@ -349,6 +358,7 @@ static int handle(void *arg)
         if (arena)
             ed_arena_reset(arena);
     } while (ws->in && ws->in->whole && ws->phase == WS_OPEN);
+    tell_end(ws);
     end_fiber(ws);
     return 0;
 }
