@@ -11,6 +11,9 @@
 
 #define RATE_MAX 10000 /* a second */
 
+/* Of the pace, to see that something changes. */
+#define WAVE (40 * ED_S)
+
 /* How far back a client may go: enough for some minutes away. */
 #define BACKLOG_MAX 10000
 
@@ -25,18 +28,35 @@ ED_APP_VALUE(struct replay, replay)
 /* ---- when a message is due ---- */
 
 /* [due] */
+/* Time with a swell in it: what is even comes slower and faster, by a third. */
+static int64_t swell(int64_t even)
+{
+    double x = (double)(even % WAVE) / WAVE;
+    return even + (int64_t)(x * (1 - x) * (1 - 2 * x) * WAVE / 2);
+}
+
 /* Some time within its own period, so that the pace is not a metronome's. */
 static int64_t due(const struct replay *replay, int64_t number)
 {
     double late = sample_chance(number) * (double)replay->period;
-    return number * replay->period + (int64_t)late;
+    return swell(number * replay->period + (int64_t)late);
 }
 
+/* The first that is not due yet. */
 static int64_t next_number(const struct replay *replay)
 {
     int64_t now = ed_clock_realtime();
-    int64_t number = now / replay->period;
-    return due(replay, number) > now ? number : number + 1;
+    int64_t from = (now - WAVE) / replay->period;
+    int64_t to = (now + WAVE) / replay->period;
+
+    while (from < to) {
+        int64_t middle = from + (to - from) / 2;
+        if (due(replay, middle) > now)
+            to = middle;
+        else
+            from = middle + 1;
+    }
+    return to;
 }
 /* [/due] */
 

@@ -84,7 +84,11 @@ export class Server {
 
   async start() {
     const log = openSync(this.log, 'a');
-    this.child = spawn(this.program, this.args, {stdio: ['ignore', log, log]});
+    // Memory is looked at: what was freed is not to count for long.
+    const env = {...process.env, ASAN_OPTIONS:
+      `${process.env.ASAN_OPTIONS ?? ''}:quarantine_size_mb=4`};
+    this.child = spawn(this.program, this.args,
+      {env, stdio: ['ignore', log, log]});
     closeSync(log);
     this.ended = new Promise(done => this.child.on('exit',
       (code, signal) => done(signal ?? code)));
