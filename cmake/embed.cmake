@@ -1,8 +1,8 @@
-# Files that travel inside the command: the page of `eddy demo`, and the docs it
-# links to. Makes a C table of them, struct demo_file of src/cli/demo.h, when the
-# build is configured, and has it configured again when one of them changes.
+# Files that travel inside programs: the pages of examples, and, inside the
+# command, those of `eddy demo` and the docs they link to. C is made of them when
+# the build is configured, which it is again when one of them changes.
 #
-# The page is sent as it is but for
+# A page of the demo is sent as it is but for
 #
 #     <!-- quote: FILE#REGION -->
 #
@@ -50,51 +50,78 @@ function(eddy_make_page page result links)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${page})
 endfunction()
 
-# Appends a row of the table to EDDY_ROWS, and its bytes to EDDY_ARRAYS.
-macro(eddy_embed path type file)
-  string(MAKE_C_IDENTIFIER "file${path}" name)
+# Sets OUT to the bytes of a file, as C has them in an array.
+function(eddy_bytes_of file out)
   file(READ ${file} hex HEX)
   string(REGEX REPLACE "(................................)" "\\1\n" hex "${hex}")
   string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," hex "${hex}")
+  set(${out} "${hex}" PARENT_SCOPE)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+endfunction()
+
+# Makes a C file of the pages of an example, and sets OUT to its path, or to
+# nothing if there are none: examples/feed/page.css becomes
+#
+#     const struct ed_bytes feed_page_css
+function(eddy_embed_pages name directory out)
+  file(GLOB pages CONFIGURE_DEPENDS ${directory}/*.html ${directory}/*.css
+    ${directory}/*.js)
+  set(text)
+  foreach(page IN LISTS pages)
+    get_filename_component(file ${page} NAME)
+    string(MAKE_C_IDENTIFIER "${name}_${file}" symbol)
+    eddy_bytes_of(${page} hex)
+    string(APPEND text "static const unsigned char ${symbol}_bytes[] = {\n"
+      "${hex}};\nextern const struct ed_bytes ${symbol};\n"
+      "const struct ed_bytes ${symbol} = {\n"
+      "    (const char *)${symbol}_bytes, sizeof ${symbol}_bytes};\n")
+  endforeach()
+  set(${out} "" PARENT_SCOPE)
+  if(pages)
+    set(result ${PROJECT_BINARY_DIR}/examples/${name}_pages.c)
+    file(CONFIGURE OUTPUT ${result} @ONLY CONTENT
+"/* ${name}_pages.c - made from the pages of examples/${name} by
+ * cmake/embed.cmake. */
+#include <eddy/bytes.h>
+
+@text@")
+    set(${out} ${result} PARENT_SCOPE)
+  endif()
+endfunction()
+
+# Appends a row of the table to EDDY_ROWS, and its bytes to EDDY_ARRAYS.
+macro(eddy_embed path type file)
+  string(MAKE_C_IDENTIFIER "file${path}" name)
+  eddy_bytes_of(${file} hex)
   string(APPEND EDDY_ARRAYS "static const unsigned char ${name}[] = {\n${hex}};\n")
   string(APPEND EDDY_ROWS
     "    {\"${path}\", \"${type}\", ${name}, sizeof ${name}},\n")
 endmacro()
 
+# The pages are demo.html, the first one, and demo_X.html for /X.
 function(eddy_demo_files result)
-  set(page ${PROJECT_BINARY_DIR}/demo.html)
-  eddy_make_page(${PROJECT_SOURCE_DIR}/src/cli/demo.html ${page} links)
-  eddy_embed(/ "text/html; charset=utf-8" ${page})
+  file(GLOB pages CONFIGURE_DEPENDS src/cli/*.html)
+  set(links)
+  foreach(page IN LISTS pages)
+    get_filename_component(name ${page} NAME_WE)
+    string(REGEX REPLACE "^demo_?" "/" path ${name})
+    eddy_make_page(${page} ${PROJECT_BINARY_DIR}/${name}.html its_links)
+    eddy_embed(${path} "text/html; charset=utf-8"
+      ${PROJECT_BINARY_DIR}/${name}.html)
+    list(APPEND links ${its_links})
+  endforeach()
+  list(REMOVE_DUPLICATES links)
   foreach(link IN LISTS links)
     eddy_embed(/${link} "text/plain; charset=utf-8" ${PROJECT_SOURCE_DIR}/${link})
-    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
-      ${PROJECT_SOURCE_DIR}/${link})
   endforeach()
   # Written only when it differs, so that nothing is compiled in vain.
   file(CONFIGURE OUTPUT ${result} @ONLY CONTENT
-"/* demo_files.c - made from src/cli/demo.html and docs/ by cmake/embed.cmake. */
+"/* demo_files.c - made from the pages of src/cli and docs by cmake/embed.cmake. */
 #include \"cli/demo.h\"
 
 @EDDY_ARRAYS@
 const struct demo_file demo_files[] = {
 @EDDY_ROWS@    {0},
 };
-")
-endfunction()
-
-# The page of an example: RESULT becomes a C file that defines EXAMPLE_page, the
-# bytes of PAGE, and EXAMPLE_page_len.
-function(eddy_example_page example page result)
-  eddy_embed(/${example} "" ${page})
-  string(REPLACE "static const unsigned char ${name}["
-    "const unsigned char ${example}_page[" EDDY_ARRAYS "${EDDY_ARRAYS}")
-  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${page})
-  cmake_path(GET page FILENAME file)
-  file(CONFIGURE OUTPUT ${result} @ONLY CONTENT
-"/* Made from ${file} by cmake/embed.cmake. */
-#include \"page.h\"
-
-@EDDY_ARRAYS@
-const size_t ${example}_page_len = sizeof ${example}_page;
 ")
 endfunction()

@@ -1,10 +1,13 @@
 /*
- * demo.c - `eddy demo`: a page built from many slow services, one after the
- * other and all at once.
+ * demo.c - `eddy demo`: a page built from many slow services, a live wall of
+ * messages, and a chat.
  *
- * Starts the services, serves the page that calls them, and says on standard
+ * The first is the command's own; the others are examples, mounted as they are.
+ * Starts the services, serves it all at one address, and says on standard
  * output where. Whatever ends it ends the services.
  */
+#include "../../examples/chat/chat.h"
+#include "../../examples/feed/feed.h"
 #include "demo.h"
 
 #include <getopt.h>
@@ -23,27 +26,49 @@
 /* A page that is being made when the demo is told to end. */
 #define DRAIN_TIMEOUT (1 * ED_S)
 
+/* Of the wall: slow enough to read along. */
+#define RATE_DEFAULT "8"
+
 static const char help[] =
-    "usage: eddy demo [--listen ADDRESS] [--services N]\n"
+    "usage: eddy demo [--listen ADDRESS] [--services N] [--source URL]\n"
+    "                 [--rate N] [--redis URL]\n"
     "\n"
-    "Serves a page that is made of calls to many slow services, one after the\n"
-    "other and all at once, and shows when each call began and ended.\n"
+    "Serves three things in one process, with a page that leads to them:\n"
+    "\n"
+    "  /fanout   a page made of calls to many slow services, one after the "
+    "other\n"
+    "            and all at once, and when each call began and ended\n"
+    "  /feed/    a live wall: messages of one source, sent on to every "
+    "browser\n"
+    "  /chat/    rooms, names, history\n"
+    "\n"
+    "It needs nothing but itself: messages are made up, unless there is a "
+    "source.\n"
     "\n"
     "  --listen ADDRESS   where to serve it (" LISTEN_DEFAULT ");\n"
     "                     port 0 takes a free one\n"
     "  --services N       processes that are the services, 1 to 16 (5)\n"
+    "  --source URL       a stream of server-sent events or of lines of JSON "
+    "that\n"
+    "                     the wall shows\n"
+    "  --rate N           made-up messages a second, 1 to 10000 (" RATE_DEFAULT
+    ")\n"
+    "  --redis URL        one chat with other processes, by this Redis\n"
     "  --help             this\n";
 
 struct demo {
     const char *listen;
     int service_count;
     struct demo_services services;
+    struct feed feed;
+    const char *redis;
+    ed_app *app;
     ed_server *server;
 };
 
 /* ---- the pages ---- */
 
-static int send_file(ed_req *req)
+int demo_send_file(ed_req *req)
 {
     const char *path = ed_req_path(req);
 
@@ -59,9 +84,11 @@ static ed_app *make_app(struct demo *demo)
     ed_app *app = ed_app_new();
 
     services_set(app, &demo->services);
-    ed_route(app, "GET /", send_file);
-    ed_route(app, "GET /docs/{page*}", send_file);
+    ed_route(app, "GET /", demo_send_file);
+    ed_route(app, "GET /docs/{page*}", demo_send_file);
     ed_route(app, "GET /fanout", demo_fanout);
+    ed_mount(app, "/feed", feed_app(&demo->feed));
+    ed_mount(app, "/chat", chat_app(&demo->redis));
     return app;
 }
 
@@ -80,19 +107,19 @@ static void greet(const struct demo *demo)
     }
     ed_server_address(demo->server, 0, address);
     printf("\n"
-           "  One page, many slow services: called one after the other,\n"
-           "  and all at once.\n\n"
+           "  Many slow services called at once, a live wall, and a chat.\n\n"
            "  Open      %shttp://%s/%s\n"
-           "  or run    %scurl 'http://%s/fanout?n=20&ms=100'%s\n\n",
-           bold, address, plain, bold, address, plain);
+           "  or run    %scurl 'http://%s/fanout?n=20&ms=100'%s\n"
+           "            %scurl -N http://%s/feed/events%s\n\n",
+           bold, address, plain, bold, address, plain, bold, address, plain);
     printf("  Services  %d processes of their own:", demo->service_count);
     for (int i = 0; i < demo->service_count; i++)
         printf("%s%s", i % 3 ? "  " : "\n            ",
                demo->services.each[i].address);
     printf(
         "\n"
-        "  Code      src/cli/demo_fanout.c, one function for each way\n"
-        "  Next      docs/tutorial.md: a page like this one, in ten minutes\n\n"
+        "  Code      src/cli/demo_fanout.c, examples/feed, examples/chat\n"
+        "  Next      docs/tutorial.md: a page of many calls, in ten minutes\n\n"
         "  %sCtrl-C ends the demo and its services.%s\n\n",
         dim, plain);
     fflush(stdout);
@@ -106,8 +133,10 @@ static int stop_on_signals(void *arg)
     int signo;
     int err = ed_signals_open(&signals, SIGINT, SIGTERM, SIGHUP);
 
-    while (!err && !(err = ed_signals_next(signals, &signo)))
+    while (!err && !(err = ed_signals_next(signals, &signo))) {
         ed_server_stop(demo->server);
+        ed_app_shutdown(demo->app);
+    }
     return err;
 }
 
@@ -126,16 +155,19 @@ static int serve(struct demo *demo)
 
 static int serve_app(struct demo *demo)
 {
-    ed_app *app = make_app(demo);
-    int err = ED_ENOMEM;
+    int err = ed_app_start(demo->app);
 
-    demo->server = ed_server_new(ed_app_handle, .user = app,
+    if (err)
+        return err;
+    demo->server = ed_server_new(ed_app_handle, .user = demo->app,
                                  .drain_timeout = DRAIN_TIMEOUT);
-    if (demo->server) {
+    if (demo->server)
         err = serve(demo);
+    else
+        err = ED_ENOMEM;
+    ed_app_stop(demo->app);
+    if (demo->server)
         ed_server_free(demo->server);
-    }
-    ed_app_free(app);
     return err;
 }
 
@@ -146,8 +178,10 @@ static int run(void *arg)
     int err =
         demo_services_start(&demo->services, services, demo->service_count);
 
+    demo->app = make_app(demo);
     if (!err)
         err = serve_app(demo);
+    ed_app_free(demo->app);
     if (err)
         fprintf(stderr, "eddy demo: %s\n",
                 *ed_error() ? ed_error() : ed_err_text(err));
@@ -161,6 +195,9 @@ static int read_options(struct demo *demo, int argc, char **argv)
     static const struct option options[] = {
         {"listen", required_argument, NULL, 'l'},
         {"services", required_argument, NULL, 's'},
+        {"source", required_argument, NULL, 'u'},
+        {"rate", required_argument, NULL, 'r'},
+        {"redis", required_argument, NULL, 'c'},
         {"help", no_argument, NULL, 'h'},
         {0},
     };
@@ -168,6 +205,7 @@ static int read_options(struct demo *demo, int argc, char **argv)
     int option;
 
     demo->listen = LISTEN_DEFAULT;
+    demo->feed.replay.rate = RATE_DEFAULT;
     while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         switch (option) {
         case 'l':
@@ -178,6 +216,15 @@ static int read_options(struct demo *demo, int argc, char **argv)
                 count > DEMO_SERVICES_MAX)
                 return usage_error("demo: --services %s is not 1 to %d", optarg,
                                    DEMO_SERVICES_MAX);
+            break;
+        case 'u':
+            demo->feed.url = optarg;
+            break;
+        case 'r':
+            demo->feed.replay.rate = optarg;
+            break;
+        case 'c':
+            demo->redis = optarg;
             break;
         case 'h':
             fputs(help, stdout);

@@ -108,4 +108,7 @@ struct demo_file {
 
 extern const struct demo_file demo_files[]; /* ends with a NULL path */
 
+/* Replies with the file of the request's path. */
+ed_handler demo_send_file;
+
 #endif

@@ -214,6 +214,13 @@ static int choose_form(ed_req *req, enum form *form)
     return 0;
 }
 
+/* A browser that is led here gets the page, which then asks for events. */
+static bool wants_page(ed_req *req)
+{
+    const char *accept = ed_header(req, "Accept");
+    return !ed_query(req, "format") && accept && strstr(accept, "text/html");
+}
+
 static int refuse(ed_req *req, enum form form)
 {
     if (form == FORM_JSON)
@@ -259,9 +266,12 @@ static struct demo_page *new_page(ed_req *req)
 
 int demo_fanout(ed_req *req)
 {
-    struct demo_page *page = new_page(req);
     enum form form;
 
+    ed_reply_header(req, "Vary", "Accept");
+    if (wants_page(req))
+        return demo_send_file(req);
+    struct demo_page *page = new_page(req);
     if (!page)
         return ED_ENOMEM;
     if (choose_form(req, &form) || plan_page(req, page))

@@ -463,7 +463,8 @@ static inline __attribute__((always_inline)) int send_on(ed_req *req,
         return req->reply.failed;
     int err = req->filters ? ed_filtered_send(req, piece, end)
                            : req->ops->send(req, piece, end);
-    if (err && req->reply.began)
+    /* Of several fibers that write, the first tells why. */
+    if (err && req->reply.began && !req->reply.failed)
         req->reply.failed = err;
     return err;
 }
@@ -772,14 +773,19 @@ static int finish(ed_req *req)
     return send_on(req, (struct ed_bytes){0}, true);
 }
 
+/* Of two fibers that write, each may hear of it in its own way. */
+static bool is_broken(int err)
+{
+    return err == -EPIPE || err == -ECONNRESET;
+}
+
 /* A client that has left gets no reply, and is nobody's failure. Whether the
  * handler hears of it as a cancellation or first as a write that failed is
  * chance. */
 static bool has_left(const ed_req *req, int err)
 {
-    bool broke = err == -EPIPE || err == -ECONNRESET;
     return (err == ED_ECANCELED && ed_cancelled()) ||
-           (broke && err == req->reply.failed);
+           (is_broken(err) && is_broken(req->reply.failed));
 }
 
 int ed_req_run(ed_req *req, ed_handler *handler)

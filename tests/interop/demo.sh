@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
-# demo.sh - eddy demo answers as it says, draws what it measured, and takes its
-# service processes with it however it ends.
+# demo.sh - eddy demo leads to three demos, answers as it says, draws what it
+# measured, and takes its service processes with it however it ends.
 #
 # Nothing here asserts a time: only that calls made at once take less than half
 # of what they take one after the other.
@@ -88,16 +88,17 @@ refuses() { # QUERY WHAT-IT-SAYS
 }
 
 says() { # TEXT CURL-ARGUMENTS...
-    curl -fsS "${@:2}" | tee "$work/body" | grep -qF -- "$1" || {
+    curl -fsS -o "$work/body" "${@:2}" && grep -qF -- "$1" "$work/body" || {
         cat "$work/body"
         return 1
     }
 }
 
-# Every link of the page to this server leads somewhere.
-links_lead_somewhere() {
+# Every link of a page to this server leads somewhere.
+links_lead_somewhere() { # PATH
     local link count=0
-    for link in $(curl -fsS "$url" | grep -o 'href="/[^"]*"' |
+    for link in $(curl -fsS -H 'Accept: text/html' "$url$1" |
+        grep -o 'href="/[^"]*"' |
         sed 's/href="\/\(.*\)"/\1/; s/&amp;/\&/g'); do
         status_is 200 "$url$link" || return
         count=$((count + 1))
@@ -108,11 +109,25 @@ links_lead_somewhere() {
 # Without an error on the browser's console.
 draws_bars() { # COUNT
     local bars
-    bars=$("$here/browser.py" "$url?n=$1&ms=20" \
+    bars=$("$here/browser.py" "${url}fanout?n=$1&ms=20" \
         --until "document.querySelector('#verdict').textContent" \
         --eval "['#sequential .bar', '#parallel .bar', '.bar.open'].map(
             s => document.querySelectorAll(s).length).join(' ')") &&
         echo "$bars" && [[ $bars == "\"$1 $1 0\"" ]]
+}
+
+# Messages come by themselves, and the chat can be asked who is there.
+shows_what_goes_on() {
+    "$here/browser.py" "$url" \
+        --until "document.querySelectorAll('#lines li').length == 4 &&
+            /[0-9] messages/.test(document.querySelector('#pace').textContent)
+            && /first/.test(document.querySelector('#people').textContent)"
+}
+
+# What a stream of events begins with.
+streams() { # TEXT PATH
+    curl -sN -m 2 "$url$2" >"$work/body"
+    grep -q -- "$1" "$work/body"
 }
 
 # A zombie has ended, too: whoever adopts it will reap it.
@@ -164,16 +179,24 @@ check "an unknown mode is refused" refuses 'mode=backwards' 'mode=backwards is'
 check "an unknown form is refused" refuses 'format=xml' 'format=xml is none'
 check "programs are told so in JSON" refuses 'n=0&format=json' '"error":'
 check "there are no other pages" status_is 404 "${url}nothing"
-check "links lead somewhere" links_lead_somewhere
+check "links of the first page lead somewhere" links_lead_somewhere ''
+check "links of the page of calls lead somewhere" links_lead_somewhere fanout
+check "browsers get the page of calls" says '<title>Eddy: as long as' \
+    -H 'Accept: text/html' "${url}fanout"
+check "without its slash the feed is found" status_is 200 -L "${url}feed"
+check "the feed has made-up messages" streams '"say":' feed/events
+check "the chat has rooms" says '[' "${url}chat/rooms"
 
 if command -v chromium >/dev/null; then
     check "both waterfalls have a bar for each call" draws_bars 12
+    check "the first page shows what goes on" shows_what_goes_on
 fi
 
 taken=${url#http://}
 check "a taken port is named" complains 1 "${taken%/}" --listen "${taken%/}"
 check "a wrong option is refused" complains 2 '--services 99' --services 99
 check "a wrong address is refused" complains 1 nowhere --listen nowhere
+check "a wrong rate is refused" complains 1 '--rate fast is not 1 to' --rate fast
 
 kill -INT "$demo"
 check "Ctrl-C ends it" demo_ends 0

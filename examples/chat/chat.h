@@ -1,0 +1,16 @@
+/*
+ * chat.h - what the files of this service share.
+ */
+#ifndef CHAT_H
+#define CHAT_H
+
+#include <eddy/app.h>
+
+/*
+ * The app, of which there is one. `*redis` is the URL of the Redis by which it
+ * is one chat with those of other processes, or NULL; it is looked at when the
+ * app starts. Paths are relative, so it can be mounted anywhere.
+ */
+ed_app *chat_app(const char *const *redis);
+
+#endif
