@@ -5,7 +5,9 @@
 #include "hosted.h"
 
 #include "wire/coding.h"
+#include <eddy/event_source.h>
 #include <eddy/log.h>
+#include <eddy/sse.h>
 #include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
@@ -531,6 +533,48 @@ FIBER_TEST(events_are_compressed_when_asked_for)
     hosted_close(&h);
 }
 
+static unsigned streams_begun;
+
+/* GET /events */
+static int two_events(ed_req *req)
+{
+    ed_sse *sse;
+    int err = ed_sse_begin(req, &sse);
+
+    streams_begun++;
+    if (!err)
+        err = ed_sse_send(sse, .data = ED_BYTES("one"));
+    if (!err)
+        err = ed_sleep(50 * ED_S);
+    return err ? err : ed_sse_send(sse, .data = ED_BYTES("two"));
+}
+
+/* A client that takes 20 s of silence for the end sees each event when it is
+ * sent, and comments in between. */
+FIBER_TEST(compressed_events_come_at_once_and_have_heartbeats)
+{
+    struct hosted h = {0};
+    struct ed_sse_event event;
+    ed_event_source *source = NULL;
+
+    open_app(&h, .event_streams = true);
+    ed_route(h.app, "GET /events", two_events);
+    streams_begun = 0;
+    int64_t began = ed_now();
+    check_int(ed_event_source_open(&source, hosted_url(&h, "/events"),
+                                   .idle_timeout = 20 * ED_S),
+              0);
+    check_int(ed_event_source_next(source, &event), 0);
+    check_text(event.data.ptr, "one");
+    check((ed_now() - began) < ED_S);
+    check_int(ed_event_source_next(source, &event), 0);
+    check_text(event.data.ptr, "two");
+    check((ed_now() - began) / ED_S == 50);
+    check_int(streams_begun, 1);
+    ed_event_source_close(source);
+    hosted_close(&h);
+}
+
 static void options_that_make_no_sense_are_refused(void **state)
 {
     (void)state;
@@ -566,6 +610,7 @@ int main(void)
         cmocka_unit_test(a_crowd_of_slow_replies_takes_bounded_memory),
         cmocka_unit_test(what_is_offered_can_be_chosen),
         cmocka_unit_test(events_are_compressed_when_asked_for),
+        cmocka_unit_test(compressed_events_come_at_once_and_have_heartbeats),
         cmocka_unit_test(options_that_make_no_sense_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
