@@ -618,7 +618,7 @@ int ed_write_bytes(ed_req *req, struct ed_bytes piece)
 bool ed_req_try_write(ed_req *req, struct ed_bytes piece)
 {
     if (!req->reply.pieces || !req->reply.began || req->reply.ended ||
-        req->reply.failed || req->reply.length >= 0 || req->reply.recoded)
+        req->reply.failed || req->reply.length >= 0)
         return false;
     if (!(req->filters ? ed_filtered_try_send(req, piece)
                        : req->ops->try_send(req, piece)))

@@ -5,6 +5,7 @@
 #include "hosted.h"
 
 #include "wire/coding.h"
+#include <eddy/event_source.h>
 #include <eddy/log.h>
 #include <eddy/sse.h>
 #include <errno.h>
@@ -96,18 +97,6 @@ static int nothing(ed_req *req)
                           (struct ed_bytes){0});
 }
 
-/* Two events, with the time of several heartbeats in between. */
-static int events(ed_req *req)
-{
-    ed_sse *sse;
-    int err = ed_sse_begin(req, &sse, .heartbeat = 2 * ED_S);
-    if (!err)
-        err = ed_sse_send(sse, .data = ED_BYTES("first"));
-    if (!err)
-        err = ed_sleep(10 * ED_S);
-    return err ? err : ed_sse_send(sse, .data = ED_BYTES("second"));
-}
-
 /* Says something, then waits for long. */
 static int slowly(ed_req *req)
 {
@@ -175,7 +164,6 @@ static void open_with(struct hosted *h,
     ed_route(h->app, "GET /part", part);
     ed_route(h->app, "GET /nothing/{status:int}", nothing);
     ed_route(h->app, "GET /slowly", slowly);
-    ed_route(h->app, "GET /events", events);
     ed_route(h->app, "GET /cut", cut);
     ed_route(h->app, "GET /short", too_short);
     ed_route(h->app, "GET /failing", failing);
@@ -545,16 +533,45 @@ FIBER_TEST(events_are_compressed_when_asked_for)
     hosted_close(&h);
 }
 
-FIBER_TEST(no_heartbeat_breaks_into_compressed_events)
+static unsigned streams_begun;
+
+/* GET /events */
+static int two_events(ed_req *req)
+{
+    ed_sse *sse;
+    int err = ed_sse_begin(req, &sse);
+
+    streams_begun++;
+    if (!err)
+        err = ed_sse_send(sse, .data = ED_BYTES("one"));
+    if (!err)
+        err = ed_sleep(50 * ED_S);
+    return err ? err : ed_sse_send(sse, .data = ED_BYTES("two"));
+}
+
+/* A client that takes 20 s of silence for the end sees each event when it is
+ * sent, and comments in between. */
+FIBER_TEST(compressed_events_come_at_once_and_have_heartbeats)
 {
     struct hosted h = {0};
-    ed_res *res;
+    struct ed_sse_event event;
+    ed_event_source *source = NULL;
+
     open_app(&h, .event_streams = true);
-    ed_client *decoding = ed_client_new();
-    check_int(ed_fetch(&res, hosted_url(&h, "/events"), .client = decoding), 0);
-    check_text(hosted_field(res, "Content-Encoding"), "zstd");
-    check_text(ed_res_body(res).ptr, "data: first\n\ndata: second\n\n");
-    ed_client_free(decoding);
+    ed_route(h.app, "GET /events", two_events);
+    streams_begun = 0;
+    int64_t began = ed_now();
+    check_int(ed_event_source_open(&source, hosted_url(&h, "/events"),
+                                   .idle_timeout = 20 * ED_S),
+              0);
+    check_int(ed_event_source_next(source, &event), 0);
+    check_text(event.data.ptr, "one");
+    check((ed_now() - began) < ED_S);
+    check_int(ed_event_source_next(source, &event), 0);
+    check_text(event.data.ptr, "two");
+    check((ed_now() - began) / ED_S == 50);
+    check_int(streams_begun, 1);
+    ed_event_source_close(source);
     hosted_close(&h);
 }
 
@@ -593,7 +610,7 @@ int main(void)
         cmocka_unit_test(a_crowd_of_slow_replies_takes_bounded_memory),
         cmocka_unit_test(what_is_offered_can_be_chosen),
         cmocka_unit_test(events_are_compressed_when_asked_for),
-        cmocka_unit_test(no_heartbeat_breaks_into_compressed_events),
+        cmocka_unit_test(compressed_events_come_at_once_and_have_heartbeats),
         cmocka_unit_test(options_that_make_no_sense_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
