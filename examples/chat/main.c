@@ -400,8 +400,7 @@ int main(int argc, char **argv)
     places = ed_map_new();
     ed_option(app, "redis", &redis_url, "URL",
               "one chat with other processes, by this Redis");
-    if (ed_app_context(app, start, NULL, NULL))
-        return 1;
+    ed_app_context(app, start, NULL, NULL);
     ed_route(app, "GET /", page);
     ed_route(app, "GET /rooms", list_rooms);
     ed_route(app, "GET /ws/{room}", visit);

@@ -120,11 +120,11 @@ struct ed_app {
     enum ed_app_life life;
     enum ed_shutdown_state shutdown;
     int64_t stop_time;
-    struct ed_list rooms;    /* to be freed with it; room.h */
     struct ed_list parts;    /* struct ed_context, in their order */
     struct ed_waitq changed; /* for the end of a shutdown */
     struct ed_shutdown *hooks;
     struct ed_shutdown **hooks_end;
+    struct ed_list rooms; /* to be freed with it; room.h */
 };
 
 /* Memory of the app's; aborts when there is none, as starting up may. */

@@ -23,6 +23,10 @@
  * copies a tree writes neighbours in any order. */
 #define OLDER_BY (2 * ED_S)
 
+/* A file that was all in memory is taken to be for so long. The system drops
+ * what was not used for long, and that was. */
+#define WARM_FOR ED_S
+
 struct reply {
     ed_req *req;
     const struct ed_file_manner *manner;
@@ -173,6 +177,11 @@ static int begin(struct reply *r, int status, int64_t length)
 
 /* ---- the body ---- */
 
+static int64_t length_of(const struct ed_range *range)
+{
+    return range->last - range->first + 1;
+}
+
 static int send_whole(struct reply *r)
 {
     int64_t size = r->file->identity.size;
@@ -180,7 +189,20 @@ static int send_whole(struct reply *r)
     set_type(r, r->type);
     if (err || r->req->is_head)
         return err;
-    return ed_write_file(r->req, r->file->fd, 0, size);
+    bool known = ed_now() < r->file->warm_until;
+    bool warm = known;
+    err = ed_req_write_file(r->req, r->file->fd, 0, size, &warm);
+    if (!err && warm && !known)
+        r->file->warm_until = ed_now() + WARM_FOR;
+    return err;
+}
+
+/* A part of the file. */
+static int send_part(struct reply *r, const struct ed_range *range)
+{
+    bool warm = ed_now() < r->file->warm_until;
+    return ed_req_write_file(r->req, r->file->fd, range->first,
+                             length_of(range), &warm);
 }
 
 static const char *content_range(const struct reply *r,
@@ -191,11 +213,6 @@ static const char *content_range(const struct reply *r,
                            (long long)r->file->identity.size);
 }
 
-static int64_t length_of(const struct ed_range *range)
-{
-    return range->last - range->first + 1;
-}
-
 static int send_range(struct reply *r, const struct ed_range *range)
 {
     const char *where = content_range(r, range);
@@ -204,7 +221,7 @@ static int send_range(struct reply *r, const struct ed_range *range)
     set_type(r, r->type);
     if (err)
         return err;
-    return ed_write_file(r->req, r->file->fd, range->first, length_of(range));
+    return send_part(r, range);
 }
 
 /* Several ranges are parts between boundaries (RFC 9110, 14.6). */
@@ -256,9 +273,7 @@ static int send_ranges(struct reply *r, const struct ed_ranges *ranges)
     for (unsigned i = 0; i < ranges->count && !err; i++) {
         const struct ed_range *range = &ranges->list[i];
         err = ed_write_bytes(r->req, parts.heads[i]);
-        err = err ? err
-                  : ed_write_file(r->req, r->file->fd, range->first,
-                                  length_of(range));
+        err = err ? err : send_part(r, range);
     }
     return err ? err : ed_write_bytes(r->req, parts.end);
 }

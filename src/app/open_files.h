@@ -39,6 +39,7 @@ struct ed_open_file {
     int fd;    /* -1: closed, to be opened when it is asked for again */
     int64_t looked; /* ed_now() when the name led to it */
     int64_t used;
+    int64_t warm_until; /* all of it was in memory a moment ago */
     struct ed_file_identity identity;
     char tag[64]; /* entity tag */
     uint8_t tag_len;

@@ -25,10 +25,15 @@
 
 /* ---- the page cache ---- */
 
-ssize_t ed_disk_read_at_once(int fd, void *buf, size_t len, int64_t offset)
+/* -EOPNOTSUPP: the file system cannot say. */
+static ssize_t read_without_waiting(int fd, void *buf, size_t len,
+                                    int64_t offset)
 {
     struct iovec iov = {buf, len};
-    ssize_t n = preadv2(fd, &iov, 1, offset, RWF_NOWAIT);
+    ssize_t n;
+    do {
+        n = preadv2(fd, &iov, 1, offset, RWF_NOWAIT);
+    } while (n < 0 && errno == EINTR);
     return n < 0 ? -errno : n;
 }
 
@@ -52,7 +57,7 @@ static int all_pages_there(int fd, int64_t offset, size_t len)
 static int byte_ready(int fd, int64_t offset)
 {
     char byte;
-    ssize_t n = ed_disk_read_at_once(fd, &byte, 1, offset);
+    ssize_t n = read_without_waiting(fd, &byte, 1, offset);
     if (n >= 0)
         return 1;
     return n == -EAGAIN ? 0 : -1;
@@ -67,6 +72,19 @@ static bool is_warm(int fd, int64_t offset, size_t len)
     if (there < 0)
         return ready > 0 && byte_ready(fd, offset) > 0;
     return there > 0;
+}
+
+/* Some file systems, those in memory and those that lie over others among
+ * them, know only which pages are there. */
+ssize_t ed_disk_read_at_once(int fd, void *buf, size_t len, int64_t offset)
+{
+    ssize_t n = read_without_waiting(fd, buf, len, offset);
+    if (n != -EOPNOTSUPP)
+        return n;
+    if (all_pages_there(fd, offset, len) <= 0)
+        return -EAGAIN;
+    n = pread(fd, buf, len, offset);
+    return n < 0 ? -errno : n;
 }
 
 /* ---- by a thread ---- */
@@ -125,8 +143,6 @@ ssize_t ed_disk_read(int fd, void *buf, size_t len, int64_t offset)
         char *at = (char *)buf + got;
         int64_t from = offset + (int64_t)got;
         ssize_t n = ed_disk_read_at_once(fd, at, len - got, from);
-        if (n == -EOPNOTSUPP && all_pages_there(fd, from, len - got) > 0)
-            n = pread(fd, at, len - got, from);
         if (n == 0)
             break;
         if (n < 0) {
@@ -142,7 +158,7 @@ ssize_t ed_disk_read(int fd, void *buf, size_t len, int64_t offset)
 int ed_disk_warm(int fd, int64_t offset, size_t len)
 {
     if (!len || is_warm(fd, offset, len))
-        return 0;
+        return 1;
     struct read_job job = {.fd = fd, .len = len, .offset = offset};
     return ed_blocking(warm_on_thread, &job);
 }

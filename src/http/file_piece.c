@@ -7,6 +7,7 @@
 #include "http/file_piece.h"
 
 #include "core/disk.h"
+#include "http/reply_filter.h"
 
 #include <stdlib.h>
 
@@ -52,15 +53,67 @@ int ed_file_piece_read(int fd, int64_t offset, int64_t length,
     return err;
 }
 
-static int send_piece(void *arg, struct ed_bytes bytes)
+struct piece {
+    int fd;
+    int64_t offset, length;
+    bool *warm;
+};
+
+static int give_to_version(void *req, struct ed_bytes bytes)
 {
-    ed_req *req = arg;
-    return req->ops->send(req, bytes, false);
+    return ((ed_req *)req)->ops->send(req, bytes, false);
 }
 
-int ed_file_piece_send(ed_req *req, int fd, int64_t offset, int64_t length)
+static int give_to_filters(void *req, struct ed_bytes bytes)
+{
+    return ed_filtered_send(req, bytes, false);
+}
+
+/* Reads the piece, unless nobody will see it. */
+static int send_read(ed_req *req, const struct piece *p, ed_file_piece_fn *give)
 {
     if (!ed_req_reply_has_body(req))
-        return req->ops->send(req, (struct ed_bytes){0}, false);
-    return ed_file_piece_read(fd, offset, length, send_piece, req);
+        return give(req, (struct ed_bytes){0});
+    return ed_file_piece_read(p->fd, p->offset, p->length, give, req);
+}
+
+static int send_past_filters(ed_req *req, void *arg)
+{
+    const struct piece *p = arg;
+    if (!req->ops->send_file)
+        return send_read(req, p, give_to_version);
+    return req->ops->send_file(req, p->fd, p->offset, p->length, p->warm);
+}
+
+static int send_piece(ed_req *req, struct piece *p)
+{
+    if (!req->filters)
+        return send_past_filters(req, p);
+    int err = ed_filtered_around(req, p->length, send_past_filters, p);
+    return err == 1 ? send_read(req, p, give_to_filters) : err;
+}
+
+int ed_req_write_file(ed_req *req, int fd, int64_t offset, int64_t length,
+                      bool *warm)
+{
+    struct piece p = {fd, offset, length, warm};
+    if (offset < 0 || length < 0)
+        return ed_fail(ED_EUSAGE,
+                       "no part of a file begins at %lld and is of %lld bytes",
+                       (long long)offset, (long long)length);
+    int err = ed_req_begin_piece(req, (uint64_t)length);
+    if (err || !length)
+        return err;
+    if (req->reply.failed)
+        return req->reply.failed;
+    err = send_piece(req, &p);
+    if (err && req->reply.began)
+        req->reply.failed = err;
+    return err;
+}
+
+int ed_write_file(ed_req *req, int fd, int64_t offset, int64_t length)
+{
+    bool warm = false;
+    return ed_req_write_file(req, fd, offset, length, &warm);
 }

@@ -1,6 +1,7 @@
 /*
- * file_piece.h - pieces of replies out of files, read and sent: for versions
- * of HTTP and transports that do not send files by themselves.
+ * file_piece.h - pieces of replies out of files: given to a version of HTTP
+ * that sends them by itself; or read and sent, for those and transports that do
+ * not, and through filters that change them.
  */
 #ifndef EDDY_HTTP_FILE_PIECE_H
 #define EDDY_HTTP_FILE_PIECE_H
@@ -15,10 +16,6 @@ typedef int ed_file_piece_fn(void *arg, struct ed_bytes bytes);
  * to, or what `give` returned. */
 ED_CHECK int ed_file_piece_read(int fd, int64_t offset, int64_t length,
                                 ed_file_piece_fn *give, void *arg);
-
-/* The same, to be the next piece of a reply. */
-ED_CHECK int ed_file_piece_send(ed_req *req, int fd, int64_t offset,
-                                int64_t length);
 
 /* Explains that a file ended before it should. Returns ED_EEOF. */
 int ed_file_piece_short(int64_t missing);

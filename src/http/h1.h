@@ -118,7 +118,8 @@ bool h1_body_is_short(const struct h1_exchange *x);
 
 /* ---- h1_file.c ---- */
 
-int h1_send_file(ed_req *req, int fd, int64_t offset, int64_t length);
+int h1_send_file(ed_req *req, int fd, int64_t offset, int64_t length,
+                 bool *warm);
 
 /* ---- h1_reply.c ---- */
 
@@ -151,7 +152,8 @@ void h1_gathered(struct h1_conn *c, size_t len);
 
 /* Sends what is gathered and `len` bytes of a file behind it, as much as goes
  * at once; a count of the file's bytes, which may be 0, -EAGAIN, ED_EEOF when
- * it ends there, or why the connection is broken. */
+ * it ends there, -EINVAL when the kernel cannot send it, or why the connection
+ * is broken. */
 ssize_t h1_try_send_file(struct h1_conn *c, int fd, int64_t offset, size_t len);
 
 /* Waits until the client takes more. Suspends. */

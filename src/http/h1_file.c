@@ -46,72 +46,89 @@ static int put_small(struct h1_exchange *x, int fd, int64_t offset, size_t len)
 
 /* ---- large ones ---- */
 
+/* What is still to be sent of a file. */
+struct rest {
+    int fd;
+    int64_t offset, left;
+    bool *warm; /* see ed_req_write_file() */
+};
+
 /* Sends a part that is in memory. */
-static int send_warm(struct h1_conn *c, int fd, int64_t offset, size_t len)
+static int send_warm(struct h1_conn *c, struct rest *r, size_t part)
 {
     int err = 0;
-    while (!err && len) {
-        ssize_t n = h1_try_send_file(c, fd, offset, len);
-        if (n == -EAGAIN)
+    while (!err && part) {
+        ssize_t n = h1_try_send_file(c, r->fd, r->offset, part);
+        if (n == -EAGAIN) {
             err = h1_await_writable(c);
-        else if (n < 0)
+        } else if (n < 0) {
             err = (int)n;
-        else {
-            offset += n;
-            len -= (size_t)n;
+        } else {
+            r->offset += n;
+            r->left -= n;
+            part -= (size_t)n;
         }
     }
-    return err == ED_EEOF ? ed_file_piece_short((int64_t)len) : err;
+    return err == ED_EEOF ? ed_file_piece_short(r->left) : err;
 }
 
-static int send_by_kernel(struct h1_conn *c, int fd, int64_t offset,
-                          int64_t left)
+static int send_by_kernel(struct h1_conn *c, struct rest *r)
 {
+    bool all_warm = true;
     int err = 0;
-    while (!err && left) {
-        size_t part = left < STRIDE ? (size_t)left : STRIDE;
+    while (!err && r->left) {
+        size_t part = r->left < STRIDE ? (size_t)r->left : STRIDE;
         err = ed_checkpoint();
-        err = err ? err : ed_disk_warm(fd, offset, part);
-        err = err ? err : send_warm(c, fd, offset, part);
-        offset += (int64_t)part;
-        left -= (int64_t)part;
+        int found = err || *r->warm ? 1 : ed_disk_warm(r->fd, r->offset, part);
+        all_warm &= found > 0;
+        err = found < 0 ? found : err;
+        err = err ? err : send_warm(c, r, part);
     }
+    *r->warm |= !err && all_warm;
     return h1_sent_through(c, err);
 }
 
-static int put_file(struct h1_exchange *x, int fd, int64_t offset,
-                    int64_t length)
+static int put_large(struct h1_conn *c, struct rest *r)
 {
-    struct h1_conn *c = x->conn;
-    if (length <= SMALL)
-        return put_small(x, fd, offset, (size_t)length);
+    int err = -EINVAL;
     if (c->broken)
         return c->broken;
     if (ed_stream_sends_files(c->stream))
-        return send_by_kernel(c, fd, offset, length);
-    return ed_file_piece_read(fd, offset, length, put_piece, c);
+        err = send_by_kernel(c, r);
+    if (err != -EINVAL)
+        return err;
+    /* Over TLS; or of a file system from which the kernel cannot send. */
+    return ed_file_piece_read(r->fd, r->offset, r->left, put_piece, c);
+}
+
+static int put_file(struct h1_exchange *x, struct rest *r)
+{
+    if (r->left <= SMALL)
+        return put_small(x, r->fd, r->offset, (size_t)r->left);
+    return put_large(x->conn, r);
 }
 
 /* ---- both ---- */
 
-static int send_file(struct h1_exchange *x, int fd, int64_t offset,
-                     int64_t length)
+static int send_file(struct h1_exchange *x, struct rest *r)
 {
     char line[ED_HTTP1_CHUNK_LINE_MAX];
     int err = h1_begin(x);
     if (err || x->no_reply_body)
         return err;
     if (!x->chunked_reply)
-        return put_file(x, fd, offset, length);
-    size_t len = ed_http1_chunk_line(line, (uint64_t)length);
+        return put_file(x, r);
+    size_t len = ed_http1_chunk_line(line, (uint64_t)r->left);
     err = h1_put(x->conn, ed_bytes_of(line, len));
-    err = err ? err : put_file(x, fd, offset, length);
+    err = err ? err : put_file(x, r);
     return err ? err : h1_put(x->conn, ED_BYTES("\r\n"));
 }
 
-int h1_send_file(ed_req *req, int fd, int64_t offset, int64_t length)
+int h1_send_file(ed_req *req, int fd, int64_t offset, int64_t length,
+                 bool *warm)
 {
     struct h1_exchange *x = h1_exchange(req);
+    struct rest rest = {fd, offset, length, warm};
     int err = h1_take_turn(x);
-    return err ? err : h1_end_turn(x, send_file(x, fd, offset, length));
+    return err ? err : h1_end_turn(x, send_file(x, &rest));
 }

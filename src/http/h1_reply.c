@@ -222,8 +222,11 @@ ssize_t h1_try_send_file(struct h1_conn *c, int fd, int64_t offset, size_t len)
     if (c->out)
         gathered =
             ed_bytes_of(c->out->bytes + c->out->at, c->out->len - c->out->at);
-    ssize_t n = written(
-        c, ed_stream_try_send_file(c->stream, gathered, fd, offset, len));
+    ssize_t n = ed_stream_try_send_file(c->stream, gathered, fd, offset, len);
+    /* Says something of the file, and nothing of the connection. */
+    if (n == -EINVAL)
+        return n;
+    n = written(c, n);
     if (n < 0)
         return n;
     if (!n && !gathered.len)

@@ -8,7 +8,6 @@
 #include "http/takeover.h"
 
 #include "core/runtime.h"
-#include "http/file_piece.h"
 #include "http/reply_filter.h"
 #include "http/server_internal.h"
 #include "wire/cookie.h"
@@ -590,8 +589,7 @@ int ed_reply_begin(ed_req *req, int status, int64_t length)
     return 0;
 }
 
-/* Whether a piece of that length may come next; notes it if so. */
-static int begin_piece(ed_req *req, uint64_t len)
+int ed_req_begin_piece(ed_req *req, uint64_t len)
 {
     if (!req->reply.status) {
         int err = ed_reply_begin(req, 200, -1);
@@ -612,27 +610,8 @@ static int begin_piece(ed_req *req, uint64_t len)
 
 int ed_write_bytes(ed_req *req, struct ed_bytes piece)
 {
-    int err = begin_piece(req, piece.len);
+    int err = ed_req_begin_piece(req, piece.len);
     return err || !piece.len ? err : send_on(req, piece, false);
-}
-
-int ed_write_file(ed_req *req, int fd, int64_t offset, int64_t length)
-{
-    if (offset < 0 || length < 0)
-        return ed_fail(ED_EUSAGE,
-                       "no part of a file begins at %lld and is of "
-                       "%lld bytes",
-                       (long long)offset, (long long)length);
-    int err = begin_piece(req, (uint64_t)length);
-    if (err || !length)
-        return err;
-    if (req->reply.failed)
-        return req->reply.failed;
-    err = req->ops->send_file ? req->ops->send_file(req, fd, offset, length)
-                              : ed_file_piece_send(req, fd, offset, length);
-    if (err && req->reply.began)
-        req->reply.failed = err;
-    return err;
 }
 
 bool ed_req_try_write(ed_req *req, struct ed_bytes piece)

@@ -42,8 +42,9 @@ struct ed_exchange_ops {
 
     /* Sends `length` bytes of a file as the next piece, not the last. NULL:
      * they have to be read and sent. Suspends. ED_EEOF when the file ends
-     * before. */
-    int (*send_file)(ed_req *req, int fd, int64_t offset, int64_t length);
+     * before. For `warm` see ed_req_write_file(). */
+    int (*send_file)(ed_req *req, int fd, int64_t offset, int64_t length,
+                     bool *warm);
 
     /* Sends what is gathered. May suspend. */
     int (*flush)(ed_req *req);
@@ -162,6 +163,18 @@ static inline void ed_req_over(ed_req *req, int err)
         ed_filters_over(req, err);
 }
 
+/* Whether a piece of that length may come next in the reply, and notes that it
+ * does. 0 or ED_EUSAGE. */
+ED_CHECK int ed_req_begin_piece(ed_req *req, uint64_t len);
+
+/*
+ * ed_write_file(). To look whether a file is in memory costs up to a twentieth
+ * of what sending it does: with *warm that is not done. Without, it becomes
+ * true when all of the part was found there.
+ */
+ED_CHECK int ed_req_write_file(ed_req *req, int fd, int64_t offset,
+                               int64_t length, bool *warm);
+
 /* Whether the reply has a body, by its status and the method. */
 bool ed_req_reply_has_body(const ed_req *req);
 
@@ -169,6 +182,10 @@ bool ed_req_reply_has_body(const ed_req *req);
  * what failed with the request's own body is the client's fault. */
 int ed_req_error_status(const ed_req *req, int err);
 
+/* Notes a value by a key, the address of something static, and gives it back;
+ * NULL when there is none. 0 or ED_ENOMEM. */
+ED_CHECK int ed_req_note(ed_req *req, const void *key, const void *value);
+const void *ed_req_noted(const ed_req *req, const void *key);
 /* Writes a small piece of a reply in pieces if that needs no waiting. Anywhere
  * in the loop. False: something else has not gone yet, or never will, or a
  * filter makes something else of the body. */
@@ -177,11 +194,6 @@ bool ed_req_try_write(ed_req *req, struct ed_bytes piece);
 /* The handler has returned: lets go of its stream of events. Returns what the
  * result of the handler comes to: 0 when the stream was ended on purpose. */
 int ed_sse_end(ed_sse *sse, int result);
-
-/* Notes a value by a key, the address of something static, and gives it back;
- * NULL when there is none. 0 or ED_ENOMEM. */
-ED_CHECK int ed_req_note(ed_req *req, const void *key, const void *value);
-const void *ed_req_noted(const ed_req *req, const void *key);
 
 /* Names the request that the running fiber works on, for its log lines. */
 void ed_req_log_context(char *out, size_t size);

@@ -174,7 +174,7 @@ FAULT_IO(preadv64v2,
          SHORT, EAGAIN, EOPNOTSUPP, EIO)
 FAULT_IO(sendfile64, (int to, int from, off_t *at, size_t len),
          (to, from, at, len), (to, from, at, 1), len, SHORT, EINTR, ECONNRESET,
-         EIO)
+         EIO, EINVAL)
 FAULT(int, fstatat64, (int dir, const char *name, void *st, int flags),
       (dir, name, st, flags), -1, ENOENT, ENOMEM)
 

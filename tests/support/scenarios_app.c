@@ -91,7 +91,7 @@ static int serve(void *arg)
 static int fetch_pages(ed_client *client, const char *address)
 {
     ed_res *res[2 * CODINGS] = {NULL};
-    char url[100];
+    char url[200];
     struct ed_fetch_options options = {.size = sizeof options,
                                        .client = client,
                                        .user = "Ada",

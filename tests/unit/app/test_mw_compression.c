@@ -5,9 +5,13 @@
 #include "hosted.h"
 
 #include "wire/coding.h"
+#include <eddy/event_source.h>
 #include <eddy/log.h>
+#include <eddy/sse.h>
+#include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 enum { LARGE = 300 * 1000 };
 
@@ -62,6 +66,23 @@ static int pieces(ed_req *req)
             req, ed_bytes_of(large + at, left < step ? left : step));
     }
     return err ? err : ed_reply_trailer(req, "X-Trailer", "behind");
+}
+
+/* Out of a file, a piece of it at a time. */
+static int file(ed_req *req)
+{
+    int fd = memfd_create("large", MFD_CLOEXEC);
+    int err = write(fd, large, LARGE) == LARGE ? 0 : -EIO;
+    if (!err)
+        err = ed_reply_header_set(req, "Content-Type", ed_req_query(req));
+    if (!err)
+        err = ed_reply_begin(req, 200, LARGE);
+    if (!err)
+        err = ed_write_file(req, fd, 0, 1000);
+    if (!err)
+        err = ed_write_file(req, fd, 1000, LARGE - 1000);
+    close(fd);
+    return err;
 }
 
 static int part(ed_req *req)
@@ -139,6 +160,7 @@ static void open_with(struct hosted *h,
     ed_route(h->app, "GET /whole/{length:int}", whole);
     ed_route(h->app, "GET /typed", typed);
     ed_route(h->app, "GET /pieces/{step:int}", pieces);
+    ed_route(h->app, "GET /file", file);
     ed_route(h->app, "GET /part", part);
     ed_route(h->app, "GET /nothing/{status:int}", nothing);
     ed_route(h->app, "GET /slowly", slowly);
@@ -210,6 +232,25 @@ FIBER_TEST(a_long_body_comes_in_pieces)
         check_text(hosted_field(res, "Transfer-Encoding"), "chunked");
         check_body(res, ed_bytes_of(large, LARGE));
     }
+    hosted_close(&h);
+}
+
+FIBER_TEST(a_file_is_read_if_it_is_to_be_compressed)
+{
+    struct hosted h = {0};
+    open_app(&h);
+    ed_res *res = hosted_get(&h, "/file?text/plain", "Accept-Encoding: gzip");
+    check_text(hosted_field(res, "Content-Encoding"), "gzip");
+    check_text(hosted_field(res, "Content-Length"), "-");
+    check_body(res, ed_bytes_of(large, LARGE));
+    res = hosted_get(&h, "/file?image/png", "Accept-Encoding: gzip");
+    check_text(hosted_field(res, "Content-Encoding"), "-");
+    check_text(hosted_field(res, "Content-Length"), "300000");
+    check_text(hosted_field(res, "Vary"), "Accept-Encoding");
+    check(ed_bytes_equal(ed_res_body(res), ed_bytes_of(large, LARGE)));
+    res = hosted_fetch(&h, "HEAD", "/file?text/plain", "Accept-Encoding: gzip");
+    check_text(hosted_field(res, "Content-Encoding"), "gzip");
+    check_int(ed_res_body(res).len, 0);
     hosted_close(&h);
 }
 
@@ -492,6 +533,48 @@ FIBER_TEST(events_are_compressed_when_asked_for)
     hosted_close(&h);
 }
 
+static unsigned streams_begun;
+
+/* GET /events */
+static int two_events(ed_req *req)
+{
+    ed_sse *sse;
+    int err = ed_sse_begin(req, &sse);
+
+    streams_begun++;
+    if (!err)
+        err = ed_sse_send(sse, .data = ED_BYTES("one"));
+    if (!err)
+        err = ed_sleep(50 * ED_S);
+    return err ? err : ed_sse_send(sse, .data = ED_BYTES("two"));
+}
+
+/* A client that takes 20 s of silence for the end sees each event when it is
+ * sent, and comments in between. */
+FIBER_TEST(compressed_events_come_at_once_and_have_heartbeats)
+{
+    struct hosted h = {0};
+    struct ed_sse_event event;
+    ed_event_source *source = NULL;
+
+    open_app(&h, .event_streams = true);
+    ed_route(h.app, "GET /events", two_events);
+    streams_begun = 0;
+    int64_t began = ed_now();
+    check_int(ed_event_source_open(&source, hosted_url(&h, "/events"),
+                                   .idle_timeout = 20 * ED_S),
+              0);
+    check_int(ed_event_source_next(source, &event), 0);
+    check_text(event.data.ptr, "one");
+    check((ed_now() - began) < ED_S);
+    check_int(ed_event_source_next(source, &event), 0);
+    check_text(event.data.ptr, "two");
+    check((ed_now() - began) / ED_S == 50);
+    check_int(streams_begun, 1);
+    ed_event_source_close(source);
+    hosted_close(&h);
+}
+
 static void options_that_make_no_sense_are_refused(void **state)
 {
     (void)state;
@@ -510,6 +593,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_whole_body_is_compressed_and_keeps_a_length),
         cmocka_unit_test(a_long_body_comes_in_pieces),
+        cmocka_unit_test(a_file_is_read_if_it_is_to_be_compressed),
         cmocka_unit_test(a_trailer_stays_behind_a_compressed_body),
         cmocka_unit_test(what_is_sent_as_it_is_stays_as_it_is),
         cmocka_unit_test(types_that_are_worth_it_are_compressed),
@@ -526,6 +610,7 @@ int main(void)
         cmocka_unit_test(a_crowd_of_slow_replies_takes_bounded_memory),
         cmocka_unit_test(what_is_offered_can_be_chosen),
         cmocka_unit_test(events_are_compressed_when_asked_for),
+        cmocka_unit_test(compressed_events_come_at_once_and_have_heartbeats),
         cmocka_unit_test(options_that_make_no_sense_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -174,6 +174,9 @@ FIBER_TEST(names_may_be_encoded)
     check_text(s.body, "not a slash");
     site_get(&s, "/static/a%2Fb");
     check_int(s.status, 404);
+    site_file(&s, "a", "not the end of a name");
+    site_get(&s, "/static/a%2Fb");
+    check_int(s.status, 404);
     site_close(&s);
 }
 

@@ -5,6 +5,7 @@
 #include "static_site.h"
 
 #include <eddy/log.h>
+#include <eddy/middleware.h>
 
 /* ---- compressed copies ---- */
 
@@ -127,6 +128,38 @@ FIBER_TEST(copies_are_not_looked_for_when_that_is_said)
     site_ask(&s, "GET", "/static/app.css", "Accept-Encoding: br\r\n");
     check_text(s.body, "plain");
     check_text(site_field(&s, "vary"), "");
+    site_close(&s);
+}
+
+FIBER_TEST(a_file_without_a_copy_is_compressed_by_middleware)
+{
+    char text[30001];
+    struct site s;
+    memset(text, 'a', 30000);
+    text[30000] = '\0';
+    site_make_directory(&s);
+    ed_use_compression(s.app);
+    (void)ed_static(s.app, "/static", s.directory);
+    site_serve(&s);
+    make_copies(&s);
+    site_file(&s, "large.css", text);
+    site_ask(&s, "GET", "/static/large.css", "Accept-Encoding: gzip\r\n");
+    check_int(s.status, 200);
+    check_text(site_field(&s, "content-encoding"), "gzip");
+    check(s.body_len < 1000);
+    site_ask(&s, "GET", "/static/large.css", NULL);
+    check_text(site_field(&s, "content-encoding"), "");
+    check_text(s.body, text);
+    site_ask(&s, "HEAD", "/static/large.css", "Accept-Encoding: gzip\r\n");
+    check_int((long long)s.body_len, 0);
+    site_ask(&s, "GET", "/static/large.css",
+             "Accept-Encoding: gzip\r\nRange: bytes=0-9999\r\n");
+    check_int(s.status, 206);
+    check_text(site_field(&s, "content-encoding"), "");
+    check_int((long long)s.body_len, 10000);
+    site_ask(&s, "GET", "/static/app.css", "Accept-Encoding: gzip\r\n");
+    check_text(site_field(&s, "content-encoding"), "gzip");
+    check_text(s.body, "gzipped");
     site_close(&s);
 }
 
@@ -325,6 +358,7 @@ int main(void)
         cmocka_unit_test(a_copy_older_than_the_file_is_passed_over),
         cmocka_unit_test(a_copy_that_is_no_file_or_leads_out_is_passed_over),
         cmocka_unit_test(copies_are_not_looked_for_when_that_is_said),
+        cmocka_unit_test(a_file_without_a_copy_is_compressed_by_middleware),
         cmocka_unit_test(a_link_has_the_digest_of_the_content),
         cmocka_unit_test(a_link_to_what_is_not_there_has_no_version),
         cmocka_unit_test(only_a_request_by_the_right_version_is_kept_for_ever),

@@ -73,7 +73,8 @@ static void what_is_encoded_decodes_however_it_is_given(void **state)
     char *text = made_up(LARGE);
     for (size_t i = 0; i < CODINGS * 4; i++) {
         enum ed_coding coding = codings[i % CODINGS];
-        size_t step = steps[i / CODINGS], room = step > 1 ? 4096 : ED_ENCODER_ROOM;
+        size_t step = steps[i / CODINGS],
+               room = step > 1 ? 4096 : ED_ENCODER_ROOM;
         size_t len = step > 1 ? LARGE : 5000;
         struct ed_buf coded = {0};
         ed_encoder *e = ed_encoder_new(coding, 0);

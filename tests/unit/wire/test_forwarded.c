@@ -20,6 +20,12 @@ static void add(char *out, size_t size, const char *name, struct ed_bytes value)
                  value.ptr);
 }
 
+static void end(char *out, size_t size, const char *mark)
+{
+    size_t len = strlen(out);
+    snprintf(out + len, size - len, "%s", mark);
+}
+
 /* All elements, one behind the other; "!" where it is malformed. */
 static const char *elements(const char *field)
 {
@@ -33,10 +39,10 @@ static const char *elements(const char *field)
         add(out, sizeof out, "by", f.by);
         add(out, sizeof out, "proto", f.proto);
         add(out, sizeof out, "host", f.host);
-        strcat(out, "|");
+        end(out, sizeof out, "|");
     }
     if (got == ED_EPARSE)
-        strcat(out, "!");
+        end(out, sizeof out, "!");
     return out;
 }
 
