@@ -16,9 +16,9 @@ PYTHON = "/usr/bin/python3"
 # nginx lives where an ordinary user's PATH does not reach.
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
 
-# Where node's modules are: those of Debian, and what npm has put into the build
-# directory. What is started here finds them.
-NODE_MODULES = ("/usr/share/nodejs", paths.ROOT / "build/npm/node_modules")
+# Where node's modules are: what npm has put into the build directory, and those
+# of Debian. What is started here finds them.
+NODE_MODULES = (paths.ROOT / "build/npm/node_modules", "/usr/share/nodejs")
 os.environ["NODE_PATH"] = ":".join(map(str, NODE_MODULES))
 
 SERVER_CPU = 0
