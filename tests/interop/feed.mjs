@@ -53,7 +53,7 @@ const live = page => until('the page is live',
 
 const source = await Server.start('feed', '--rate', String(RATE));
 const feed = await Server.start('feed', '--source',
-  `${source.url}/replay/events?last=100`, '--keep', 'kept.jsonl');
+  `${source.url}/replay/events`, '--keep', 'kept.jsonl');
 
 const socket = await open(feed.url, {mayBreak: true});
 const events = await open(`${feed.url}/?by=events`, {mayBreak: true});
@@ -258,7 +258,7 @@ await promise('peers that read nothing harm nobody, and cost little',
 
 await promise('lines of JSON are a source, and resumed', async () => {
   const lines = await Server.start('feed', '--source',
-    `${source.url}/replay/lines?last=50`);
+    `${source.url}/replay/lines`);
   const page = await open(lines.url);
   await live(page);
   await collect(page);
