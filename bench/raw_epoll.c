@@ -8,8 +8,7 @@
  * nothing per request and would not do as a server; what another server costs
  * above it is what its parsing, routing and bookkeeping cost.
  */
-#include "bench.h"
-#include <sys/epoll.h>
+#include "raw.h"
 
 #define ANSWER                                \
     "HTTP/1.1 200 OK\r\n"                     \
@@ -29,19 +28,9 @@
 static unsigned char *matched;
 static char answers[ANSWERS_MAX * ANSWER_LEN];
 
-static void accept_all(int epoll, int listener, int max)
+static void open_conn(int fd)
 {
-    int fd;
-
-    while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
-        struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
-
-        if (fd >= max)
-            die("descriptor %d is beyond the limit", fd);
-        set_nodelay(fd);
-        matched[fd] = 0;
-        must(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
-    }
+    matched[fd] = 0;
 }
 
 /* Counts the requests that end in these bytes. Most reads end exactly with a
@@ -89,33 +78,12 @@ static void serve(int fd)
 int main(int argc, char **argv)
 {
     const char *address = option(argv, "--listen");
-    struct rlimit limit;
-    int epoll, listener;
 
     if (argc != 3 || !address)
         die("usage: raw_epoll --listen 127.0.0.1:8080");
-    raise_descriptor_limit();
-    must(getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
-    matched = calloc(limit.rlim_cur, 1);
-    if (!matched)
-        die("calloc");
+    matched = raw_table(sizeof *matched);
     for (size_t i = 0; i < ANSWERS_MAX; i++)
         memcpy(answers + i * ANSWER_LEN, ANSWER, ANSWER_LEN);
-
-    listener = listen_on(address);
-    epoll = must(epoll_create1(0), "epoll_create1");
-    must(epoll_ctl(
-             epoll, EPOLL_CTL_ADD, listener,
-             &(struct epoll_event){.events = EPOLLIN, .data.fd = listener}),
-         "epoll_ctl");
-    for (;;) {
-        struct epoll_event events[256];
-        int n = epoll_wait(epoll, events, 256, -1);
-
-        for (int i = 0; i < n; i++)
-            if (events[i].data.fd == listener)
-                accept_all(epoll, listener, (int)limit.rlim_cur);
-            else
-                serve(events[i].data.fd);
-    }
+    raw_serve(address,
+              &(struct raw_server){.opened = open_conn, .readable = serve});
 }

@@ -4,7 +4,7 @@
 # What tests use as well, and needs no test framework.
 add_library(eddy_fuzz_support OBJECT tests/support/http_handlers.c
   tests/support/memory_stream.c tests/support/certs.c
-  tests/support/tls_client.c)
+  tests/support/tls_client.c tests/support/tree.c)
 target_include_directories(eddy_fuzz_support PUBLIC tests/support)
 target_link_libraries(eddy_fuzz_support PUBLIC eddy_static)
 

@@ -6,7 +6,6 @@ import os
 import subprocess
 
 from . import databases, machine, measure, paths, servers, table
-from .bench_databases import node_module, node_path, node_version
 from .report import Report
 from .rounds import measured, need_built, progress, ratio, start
 
@@ -48,21 +47,7 @@ def candidates():
             ["aiohttp", "asyncpg", "uvloop"],
             "{backend}",
         ),
-        servers.Server(
-            "node",
-            [
-                *("env", f"NODE_PATH={node_path()}", "node"),
-                *("{peers}/arena_node.js", "{port}", "{backend}"),
-            ],
-            needs=[
-                servers.needs_program("node"),
-                lambda: None if node_module("pg") else "no module pg for node",
-            ],
-            version=lambda: "{} with pg {}".format(
-                machine.program_version("node", "--version"),
-                node_version("pg"),
-            ),
-        ),
+        servers.node_peer("arena_node.js", "{backend}", module="pg"),
     ]
 
 

@@ -2,7 +2,6 @@
 and values as fast as they come."""
 import contextlib
 import os
-import pathlib
 import re
 import statistics
 import subprocess
@@ -113,10 +112,6 @@ class RedisBenchmark(Measurer):
 C_OPTIONS = ("-c", "{concurrency}", "-t", "{seconds}", "-w", "{warm_up}")
 OTHERS = ("{concurrency}", "{seconds}", "{warm_up}")
 
-# Debian's modules of node, and what npm has put into the build directory.
-NODE_PATH = (pathlib.Path("/usr/share/nodejs"), paths.ROOT / "build/npm")
-
-
 def built(name, program, *words, version=None):
     return Client(
         name,
@@ -135,32 +130,13 @@ def python(name, script, module, *words):
     )
 
 
-def node_module(name):
-    places = (NODE_PATH[0], NODE_PATH[1] / "node_modules")
-    return next((p / name for p in places if (p / name).exists()), None)
-
-
-def node_path():
-    return f"{NODE_PATH[0]}:{NODE_PATH[1]}/node_modules"
-
-
 def node(name, script, module):
-    os.environ["NODE_PATH"] = node_path()
-
-    def needs():
-        return None if node_module(module) else f"no module {module} for node"
-
     return Client(
         name,
         ["node", f"{{peers}}/{script}", *OTHERS],
-        needs=[servers.needs_program("node"), needs],
-        version=lambda: node_version(module),
+        needs=servers.needs_node(module),
+        version=lambda: machine.node_module(module),
     )
-
-
-def node_version(module):
-    text = (node_module(module) / "package.json").read_text()
-    return re.search(r'"version":\s*"([^"]+)"', text).group(1)
 
 
 def pg_clients():

@@ -1,7 +1,9 @@
 """What a report says about the machine and the versions measured."""
 import datetime
 import functools
+import json
 import os
+import pathlib
 import platform
 import re
 import shutil
@@ -13,6 +15,11 @@ from . import paths
 PYTHON = "/usr/bin/python3"
 # nginx lives where an ordinary user's PATH does not reach.
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
+
+# Where node's modules are: those of Debian, and what npm has put into the build
+# directory. What is started here finds them.
+NODE_MODULES = ("/usr/share/nodejs", paths.ROOT / "build/npm/node_modules")
+os.environ["NODE_PATH"] = ":".join(map(str, NODE_MODULES))
 
 SERVER_CPU = 0
 
@@ -67,6 +74,15 @@ def python_module(name):
         "print(v or m.version)"
     )
     return first_line([PYTHON, "-c", code])
+
+
+def node_module(name):
+    """The version of a module of node, or None."""
+    for place in NODE_MODULES:
+        about = pathlib.Path(place, name, "package.json")
+        if about.exists():
+            return json.loads(about.read_text())["version"]
+    return None
 
 
 def program_version(name, flag):

@@ -7,16 +7,23 @@ import time
 from . import machine, paths, servers
 
 
-def load_command(server, path, *options):
-    return [
-        str(paths.build / "bench" / "load"),
-        *map(str, options),
-        server.url(path),
-    ]
+def load_command(server, path, *options, by="load"):
+    url = server.url(path)
+    if by == "load_ws":
+        url = url.replace("http", "ws", 1)
+    return [str(paths.build / "bench" / by), *map(str, options), url]
 
 
 def load(
-    server, path, *, connections, depth, seconds, warm_up, fresh=False
+    server,
+    path,
+    *options,
+    connections,
+    seconds,
+    warm_up,
+    depth=1,
+    fresh=False,
+    by="load",
 ):
     """Loads a server and returns what the generator reports.
 
@@ -25,10 +32,12 @@ def load(
     command = load_command(
         server,
         path,
-        *("-c", connections, "-p", depth),
-        *("-t", seconds, "-w", warm_up),
+        *("-c", connections, "-t", seconds, "-w", warm_up),
         *("--watch", ",".join(map(str, server.pids()))),
+        *(["-p", depth] if depth > 1 else []),
         *(["--fresh"] if fresh else []),
+        *options,
+        by=by,
     )
     done = subprocess.run(
         command,
@@ -47,18 +56,24 @@ def load(
 class Idle:
     """Connections that have each been answered once and are then held."""
 
-    def __init__(self, server, path, connections):
+    def __init__(self, server, path, connections, *options, by="load"):
         self._process = subprocess.Popen(
-            load_command(server, path, "--idle", "-c", connections),
+            load_command(
+                server, path, "--idle", "-c", connections, *options, by=by
+            ),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
             preexec_fn=machine.pinned(machine.generator_cpu()),
         )
 
     def __enter__(self):
         if not self._process.stdout.readline():
-            self._process.communicate()
-            raise servers.Failed("not every connection was answered")
+            _, why = self._process.communicate()
+            raise servers.Failed(
+                why.strip() or "not every connection was answered"
+            )
         return self
 
     def __exit__(self, *_):
@@ -71,20 +86,23 @@ TRAFFIC_CONNECTIONS = 64
 SETTLE_S = 0.5
 
 
-def idle(server, connections, warm_up):
+def idle(server, connections, warm_up, path="/", *options, by="load"):
     """The memory of a server without and with connections that are idle."""
-    # What a server allocates once, it has allocated after some traffic.
+    # What a server allocates once, it has allocated after some traffic, and
+    # what it does only for a first answer, after some first answers.
     load(
         server,
-        "/",
+        path,
         connections=TRAFFIC_CONNECTIONS,
-        depth=1,
         seconds=warm_up,
         warm_up=0,
+        by=by,
     )
+    with Idle(server, path, TRAFFIC_CONNECTIONS, *options, by=by):
+        pass
     time.sleep(SETTLE_S)
     before = server.rss_bytes()
-    with Idle(server, "/", connections):
+    with Idle(server, path, connections, *options, by=by):
         time.sleep(SETTLE_S)
         after = server.rss_bytes()
     return {

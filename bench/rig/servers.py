@@ -208,6 +208,18 @@ def needs_module(name):
     )
 
 
+def needs_node(module=None):
+    """Of node, and of one of its modules."""
+    needs = [needs_program("node")]
+    if module:
+        needs.append(
+            lambda: None
+            if machine.node_module(module)
+            else f"no module {module} for node"
+        )
+    return needs
+
+
 def needs_built(path):
     def missing():
         full = paths.build / path
@@ -228,12 +240,18 @@ def python_peer(name, script, modules, *arguments):
     )
 
 
-def node_peer(script, *arguments, tls=False):
+def node_peer(script, *arguments, module=None, tls=False):
+    def version():
+        node = machine.program_version("node", "--version")
+        if module:
+            return f"{node} with {module} {machine.node_module(module)}"
+        return node
+
     return Server(
         "node",
         ["node", f"{{peers}}/{script}", "{port}", *arguments],
-        needs=[needs_program("node")],
-        version=lambda: machine.program_version("node", "--version"),
+        needs=needs_node(module),
+        version=version,
         tls=tls,
     )
 
@@ -325,6 +343,18 @@ def tls_servers():
     ]
 
 
+def ws_servers():
+    """Those that echo and broadcast by WebSocket; bench_ws.py has the paths."""
+    eddy = {"version": machine.eddy_version}
+    return [
+        built("raw epoll", "bench/raw_ws"),
+        built("eddy", "bench/ws", **eddy),
+        built("eddy sequential", "bench/ws", **eddy),
+        node_peer("ws.js", module="ws"),
+        python_peer("aiohttp", "aiohttp_ws.py", ["aiohttp", "uvloop"]),
+    ]
+
+
 def nginx_backend():
     """Whom the clients ask."""
     return nginx("nginx.conf")
@@ -335,5 +365,10 @@ def slow_backend():
 
 
 def names():
-    everyone = [*hello_servers(), *fanout_servers(), *tls_servers()]
+    everyone = [
+        *hello_servers(),
+        *fanout_servers(),
+        *tls_servers(),
+        *ws_servers(),
+    ]
     return list(dict.fromkeys(server.short_name for server in everyone))

@@ -5,6 +5,7 @@
 #include "arena.h"
 
 #include <eddy/fiber.h>
+#include <eddy/middleware.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,7 +201,10 @@ static int json_items(ed_req *req)
     return ed_json_finish(j);
 }
 
+/* Compressed for whoever asks for it, and for nobody else. */
 void dataset_routes(ed_app *app)
 {
-    ed_route(app, "GET /json/{count:int}", json_items);
+    ed_group *group = ed_group_new(app, "/json");
+    ed_use_compression(group);
+    ed_group_route(group, "GET /{count:int}", json_items);
 }

@@ -7,11 +7,13 @@
 #include "arena.h"
 
 #include <eddy/log.h>
+#include <eddy/static.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
 static struct arena arena;
 static const char *dataset_path;
+static const char *static_folder;
 static const char *tls_address = "127.0.0.1:8081";
 
 /* What the environment says; "" counts as nothing. */
@@ -112,6 +114,11 @@ static int start_dataset(void *unused)
     return dataset_load(&arena.items, dataset_path);
 }
 
+static int start_static(void *app)
+{
+    return static_folder ? ed_static(app, "/static", static_folder) : 0;
+}
+
 static void add_routes(ed_app *app)
 {
     ed_group *stored = ed_group_new(app, "");
@@ -140,10 +147,13 @@ int main(int argc, char **argv)
     arena_set(app, &arena);
     ed_option(app, "dataset", &dataset_path, "FILE",
               "items of /json/{count}, a JSON array (made up)");
+    ed_option(app, "static", &static_folder, "FOLDER",
+              "what is served below /static/ (nothing)");
     ed_option(app, "listen-tls", &tls_address, "ADDRESS",
               "where to listen for TLS, if TLS_CERT names a certificate\n"
               "(127.0.0.1:8081)");
     ed_app_context(app, start_dataset, NULL, NULL);
+    ed_app_context(app, start_static, NULL, app);
     ed_app_context(app, start_tls, NULL, app);
     add_routes(app);
     int status = ed_main(app, argc, argv);

@@ -286,8 +286,9 @@ ED_API void ed_on_shutdown_(ed_app *app, ed_fn *fn, void *arg, const char *name,
 /* Whether that has begun, for handlers that would go on for long. */
 ED_API bool ed_app_stopping(const ed_app *app);
 
-/* How long stopping may take in all, from ed_app_stop() on: 10 s unless said
- * otherwise. What still waits then gets ED_ETIMEOUT, and its end is awaited. */
+/* How long the parts may take to stop, all together, and before that what
+ * ed_on_shutdown() has called; each 10 s unless said otherwise. What still
+ * waits then gets ED_ETIMEOUT, and its end is awaited. */
 ED_API void ed_app_stop_time(ed_app *app, int64_t within);
 
 /* ---- running ---- */

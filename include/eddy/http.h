@@ -67,7 +67,8 @@ ED_API ED_CHECK int ed_query_int(ed_req *req, const char *name, int64_t min,
 /* The value of a cookie as sent, or NULL. */
 ED_API const char *ed_cookie(ed_req *req, const char *name);
 
-/* Address of the client as text; "" over a Unix socket. */
+/* Address of the client as text (addr.h), "unix:" over a Unix socket; without a
+ * port where a proxy told it (middleware.h). */
 ED_API const char *ed_req_peer(ed_req *req);
 
 /* What TLS agreed on with the client, and the certificate it showed; false when
@@ -192,6 +193,19 @@ ED_API int ed_reply_begin(ed_req *req, int status, int64_t length);
 ED_API int ed_write(ed_req *req, const char *fmt, ...) ED_PRINTF(2, 3);
 ED_API int ed_write_bytes(ed_req *req, struct ed_bytes piece);
 ED_API int ed_flush(ed_req *req);
+
+/*
+ * A piece out of an open file: `length` bytes from `offset` on, which the
+ * kernel sends from where they are, if it can (not over TLS). What is not in
+ * memory is read by the blocking pool (blocking.h) and not by the loop. The
+ * descriptor is borrowed, its position neither used nor changed.
+ *
+ * Suspends as ed_write_bytes() does. Errors as there, and
+ *   ED_EEOF   the file ends before, as one does that somebody cuts short: what
+ *             there was has been sent, and the connection will be cut
+ *   -EIO, ...
+ */
+ED_API int ed_write_file(ed_req *req, int fd, int64_t offset, int64_t length);
 
 /* A field behind a body sent in pieces without a length; left out where the
  * version of HTTP has no place for it. Both texts are copied. Does not suspend.

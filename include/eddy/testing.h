@@ -162,7 +162,7 @@ ED_API int ed_test_advance(ed_test *t, int64_t duration);
 
 /* The messages that were logged since the test began, or since the last
  * ed_test_log_clear(), each as "LEVEL message\n", whatever the log's format.
- * At most the first megabyte. Valid until something is logged. */
+ * At most the first megabyte. Valid until the next call. */
 ED_API const char *ed_test_log(ed_test *t);
 ED_API void ed_test_log_clear(ed_test *t);
 

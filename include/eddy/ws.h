@@ -76,8 +76,9 @@ enum ed_ws_code {
  * messages: then no connection holds a context while it is quiet; those in use
  * are shared by all of the loop. With `takeover` each side may refer back,
  * which makes small similar messages much smaller, and each connection that
- * was used holds, with the default of 15 bits, 256 KiB to compress and 40 KiB
- * to decompress; with 10 bits 72 KiB and 9 KiB.
+ * was used holds, with the default of 15 bits, 262 KiB to compress and 40 KiB
+ * to decompress; with 12 bits 38 KiB and 11 KiB, with 10 bits 14 KiB and 8
+ * KiB.
  */
 struct ed_ws_deflate {
     bool off;
@@ -302,8 +303,8 @@ ED_API ED_CHECK int ed_ws_flush(ed_ws *ws);
  * ED_ECLOSED, ED_ECONNLOST, or ED_EUSAGE for more bytes. */
 ED_API int ed_ws_ping(ed_ws *ws, struct ed_bytes payload);
 
-/* How long the last ping was on its way until its pong came, in nanoseconds;
- * -1: none was answered. */
+/* How long the last ping of the loop's own was on its way until its pong came,
+ * in nanoseconds; -1: none was answered. */
 ED_API int64_t ed_ws_latency(const ed_ws *ws);
 
 /* ---- closing ---- */

@@ -58,9 +58,27 @@ void ed_app_free(ed_app *app)
         return;
     ed_app_drop_parts(app);
     ed_app_free_rooms(app);
+    for (struct ed_app_end *end = app->ends; end; end = end->next)
+        end->fn(end->arg);
     ed_map_free(app->names);
     ed_arena_free(app->arena);
     free(app);
+}
+
+void ed_app_at_end(ed_app *app, void (*fn)(void *arg), void *arg)
+{
+    struct ed_app_end *end = ed_app_alloc(app, sizeof *end);
+    *end = (struct ed_app_end){app->ends, fn, arg};
+    app->ends = end;
+}
+
+void ed_app_early(ed_app *app, int (*fn)(ed_req *req, void *arg), void *arg)
+{
+    struct ed_early **at = &app->early;
+    while (*at)
+        at = &(*at)->next;
+    *at = ed_app_alloc(app, sizeof **at);
+    **at = (struct ed_early){NULL, fn, arg};
 }
 
 void ed_on_error(ed_app *app, ed_error_fn *fn)
@@ -237,11 +255,31 @@ static ed_handler *answer_to_star(struct ed_note *note, const ed_req *req)
     return tell_options;
 }
 
+/* A browser asks whether it may send a request of another method (CORS): the
+ * middleware of the route that will answer it has to know. */
+static void find_preflighted(struct ed_note *note, const ed_req *req)
+{
+    const char *method = ed_header(req, "Access-Control-Request-Method");
+    struct ed_match match;
+    if (!method)
+        return;
+    ed_router_match(&note->app->router, method, req->host, note->path, &match);
+    if (!match.route)
+        return;
+    match.allowed = note->match.allowed;
+    note->match = match;
+    for (size_t i = 0; i < match.route->pattern.arg_count; i++)
+        note->args[i] = NULL;
+}
+
 static ed_handler *answer_without_route(struct ed_note *note, const ed_req *req)
 {
     if (!note->match.allowed)
         return not_found;
-    return strcmp(req->method, "OPTIONS") ? not_allowed : tell_options;
+    if (strcmp(req->method, "OPTIONS"))
+        return not_allowed;
+    find_preflighted(note, req);
+    return tell_options;
 }
 
 /* Finds the route of a canonical path, or what to answer without one. */
@@ -274,12 +312,21 @@ static ed_handler *choose_handler(struct ed_note *note, const ed_req *req)
     return search_handler(note, req);
 }
 
+static int run_early(const ed_app *app, struct ed_note *note, ed_req *req)
+{
+    int err = 0;
+    note->match.route = NULL; /* there are no arguments so far */
+    for (struct ed_early *e = app->early; e && !err; e = e->next)
+        err = e->fn(req, e->arg);
+    return err;
+}
+
 /* Runs a handler inside of the middleware of its route, or of the app. */
 static int run(const ed_app *app, const struct ed_note *note,
                ed_handler *handler, ed_req *req)
 {
     const struct ed_layer *layers = app->layers.layers;
-    const struct ed_layer *end = layers + app->layers.count;
+    const struct ed_layer *end = layers ? layers + app->layers.count : NULL;
     if (note->match.route) {
         layers = note->match.route->layers;
         end = note->match.route->layers_end;
@@ -290,7 +337,9 @@ static int run(const ed_app *app, const struct ed_note *note,
 
 static int answer(const ed_app *app, struct ed_note *note, ed_req *req)
 {
-    int err = run(app, note, choose_handler(note, req), req);
+    int err = app->early ? run_early(app, note, req) : 0;
+    if (!err)
+        err = run(app, note, choose_handler(note, req), req);
     if (err < 0)
         return ed_app_fail(req, err);
     if (req->reply.status || req->taken)
@@ -325,7 +374,9 @@ int ed_app_answer_below(ed_app *app, struct ed_note *outer,
     note.failed = NULL;
     note.path = path;
     req->app = &note;
-    int err = run(app, &note, search_handler(&note, req), req);
+    int err = app->early ? run_early(app, &note, req) : 0;
+    if (!err)
+        err = run(app, &note, search_handler(&note, req), req);
     req->app = outer;
     if (err < 0)
         outer->failed = note.failed ? note.failed : app;

@@ -80,6 +80,20 @@ enum ed_shutdown_state {
     ED_SHUTDOWN_DONE
 };
 
+/* What is done when the app is freed. */
+struct ed_app_end {
+    struct ed_app_end *next;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+/* What is done with a request before its route is chosen. */
+struct ed_early {
+    struct ed_early *next;
+    int (*fn)(ed_req *req, void *arg); /* an error is replied */
+    void *arg;
+};
+
 struct ed_app {
     ed_arena *arena; /* of all below; grows until the app is freed */
     ed_app *outer;   /* that it is mounted in; NULL: none */
@@ -93,6 +107,11 @@ struct ed_app {
     bool arranged;         /* the routes know their layers */
     unsigned refused;      /* routes and groups that were malformed or taken */
     ed_error_fn *on_error; /* NULL: none of its own */
+    struct ed_tree *trees; /* directories that are served */
+
+    struct ed_early *early;
+    struct ed_app_end *ends; /* the last first */
+    struct ed_access_sink *logs;
 
     struct ed_option *options;
     struct ed_option **options_end;
@@ -111,6 +130,9 @@ struct ed_app {
 /* Memory of the app's; aborts when there is none, as starting up may. */
 void *ed_app_alloc(ed_app *app, size_t size);
 const char *ed_app_copy(ed_app *app, struct ed_bytes text);
+
+void ed_app_at_end(ed_app *app, void (*fn)(void *arg), void *arg);
+void ed_app_early(ed_app *app, int (*fn)(ed_req *req, void *arg), void *arg);
 
 /* Adds a route; `prefix` and `group` may be NULL. */
 int ed_app_add_route(ed_app *app, const struct ed_group *group,

@@ -325,9 +325,14 @@ void ed_app_stop(ed_app *app)
 {
     if (app->life != ED_APP_UP)
         return;
+    {
+        ed_shield(last_calls, app->stop_time);
+        (void)last_calls;
+        ed_app_shutdown(app);
+    }
+    /* Time of its own: a call that hangs must not cost the parts theirs. */
     ed_shield(goodbye, app->stop_time);
     (void)goodbye;
-    ed_app_shutdown(app);
     stop_parts(app);
 }
 

@@ -109,7 +109,8 @@ static int open_client(ed_test *t, const struct ed_test_options *o,
     snprintf(rule, sizeof rule, "%s:80=%s", host, local ? address : "");
     t->jar = ed_jar_new();
     t->client =
-        ed_client_new(.hosts = local ? hosts : NULL, .proxy = "", .jar = t->jar, .first_byte_timeout = -1, .idle_timeout = -1,
+        ed_client_new(.hosts = local ? hosts : NULL, .proxy = "", .jar = t->jar,
+                      .first_byte_timeout = -1, .idle_timeout = -1,
                       .timeout = o->timeout ? o->timeout : REQUEST_TIMEOUT);
     return t->jar && t->client ? 0 : ED_ENOMEM;
 }

@@ -246,12 +246,23 @@ int ed_park(const char *what, bool (*abort)(void *arg), void *arg)
     return f->result;
 }
 
-void ed_wake(ed_fiber *f, int result)
+static void end_wait(ed_fiber *f, int result)
 {
     f->result = result;
     f->abort = NULL;
     f->what = NULL;
+}
+
+void ed_wake(ed_fiber *f, int result)
+{
+    end_wait(f, result);
     ed_fiber_ready(f);
+}
+
+void ed_wake_now(ed_fiber *f, int result)
+{
+    end_wait(f, result);
+    ed_fiber_switch_in(f->loop, f);
 }
 
 int ed_checkpoint(void)

@@ -128,6 +128,11 @@ int ed_park(const char *what, bool (*abort)(void *arg), void *arg);
 /* Makes a parked fiber ready; ed_park() returns `result`. Must be parked. */
 void ed_wake(ed_fiber *fiber, int result);
 
+/* In the loop only: the same, but it goes on at once, while what it waited for
+ * is in the caches. Returns when it waits again or has ended, and may have
+ * changed what the caller works on. */
+void ed_wake_now(ed_fiber *fiber, int result);
+
 /* To be called by operations that could go on without waiting: yields when
  * the fiber has kept the loop from I/O for some milliseconds, and returns
  * what ed_cancelled() does. */

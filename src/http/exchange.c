@@ -525,7 +525,10 @@ static int read_heads(struct ed_client_conn *conn,
         const char *bytes = in->ptr;
         in->ptr += n;
         in->len -= (size_t)n;
-        if (head->status >= 200 || (head->status == 101 && conn->res->upgrade))
+        /* HTTP/1.0 knows no upgrades (RFC 9110, 7.8). */
+        bool upgraded =
+            head->status == 101 && head->minor > 0 && conn->res->upgrade;
+        if (head->status >= 200 || upgraded)
             return begin_body(conn, head, bytes, (size_t)n) ? 1 : -1;
         if (!pass_interim(conn, reader))
             return -1;

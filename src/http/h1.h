@@ -1,6 +1,7 @@
 /*
  * h1.h - one HTTP/1 connection of a server, for the files that make it up:
- * h1_conn.c (its life), h1_request.c (reading), h1_reply.c (writing).
+ * h1_conn.c (its life), h1_request.c (reading), h1_reply.c (writing),
+ * h1_file.c (writing files).
  */
 #ifndef EDDY_HTTP_H1_H
 #define EDDY_HTTP_H1_H
@@ -115,11 +116,24 @@ ssize_t h1_body_read(ed_req *req, void *buf, size_t len);
  * connection can be kept. */
 bool h1_body_is_short(const struct h1_exchange *x);
 
+/* ---- h1_file.c ---- */
+
+int h1_send_file(ed_req *req, int fd, int64_t offset, int64_t length,
+                 bool *warm);
+
 /* ---- h1_reply.c ---- */
 
 int h1_send(ed_req *req, struct ed_bytes piece, bool end);
 int h1_flush(ed_req *req);
 bool h1_try_send(ed_req *req, struct ed_bytes piece);
+
+/* Fibers that write one reply together take turns. The first suspends if need
+ * be; the second returns `err`. */
+int h1_take_turn(struct h1_exchange *x);
+int h1_end_turn(struct h1_exchange *x, int err);
+
+/* In a turn: the head, unless it is out. Suspends. */
+int h1_begin(struct h1_exchange *x);
 
 /* Asks the client for the body it waits to send, unless the final reply has
  * begun and said it. Suspends. */
@@ -129,6 +143,24 @@ int h1_upgrade_reply(struct h1_exchange *x, const char *protocol);
 
 /* Adds bytes to the output, waiting for room if need be. Suspends. */
 int h1_put(struct h1_conn *c, struct ed_bytes bytes);
+
+/* Room for more output, in a buffer that is sent at the end of the turn if not
+ * before; NULL: there is not that much, or no memory. Waits for nothing.
+ * h1_gathered() says that bytes were put there. */
+char *h1_room(struct h1_conn *c, size_t len);
+void h1_gathered(struct h1_conn *c, size_t len);
+
+/* Sends what is gathered and `len` bytes of a file behind it, as much as goes
+ * at once; a count of the file's bytes, which may be 0, -EAGAIN, ED_EEOF when
+ * it ends there, -EINVAL when the kernel cannot send it, or why the connection
+ * is broken. */
+ssize_t h1_try_send_file(struct h1_conn *c, int fd, int64_t offset, size_t len);
+
+/* Waits until the client takes more. Suspends. */
+int h1_await_writable(struct h1_conn *c);
+
+/* What had to be sent at once is sent, or was not: `err` is returned. */
+int h1_sent_through(struct h1_conn *c, int err);
 
 /* Writes what goes without waiting; the rest goes when the client takes it.
  * 0, or why the connection is broken, which is the caller's to act upon. */

@@ -192,7 +192,7 @@ static int skip_body(struct h1_exchange *x)
 static void cut_reply(struct h1_conn *c, const struct h1_exchange *x)
 {
     c->close = true;
-    c->reset = x->req.reply.began && x->req.reply.length < 0 &&
+    c->reset = x->req.reply.began && ed_req_reply_length(&x->req) < 0 &&
                !x->chunked_reply && !x->no_reply_body;
 }
 
@@ -247,6 +247,7 @@ static void run_request(struct h1_conn *c, struct h1_exchange *x)
     ed_scope *scope = &self->base;
     if (!ed_list_empty(&scope->children) || scope->cancelled || scope->ended)
         end_stragglers(c, scope);
+    ed_req_over(&x->req, x->req.reply.ended ? 0 : err);
     server->counts.in_flight--;
     if (err || !x->keep_alive || x->req.taken)
         c->close = true;
@@ -562,6 +563,7 @@ static int take_over(ed_req *req, struct ed_takeover *takeover)
 const struct ed_exchange_ops h1_ops = {
     .body_read = h1_body_read,
     .send = h1_send,
+    .send_file = h1_send_file,
     .flush = h1_flush,
     .try_send = h1_try_send,
     .upgrade = upgrade,

@@ -54,18 +54,22 @@ static void out_release(struct h1_conn *c)
     c->out = NULL;
 }
 
-/* Tries to write. What was taken is progress, which a client that takes
- * nothing cannot feign by sending. */
-SENDS ssize_t try_writev(struct h1_conn *c, const struct iovec *iov, int count)
+/* Notes what came of writing. What was taken is progress, which a client that
+ * takes nothing cannot feign by sending. */
+static inline ssize_t written(struct h1_conn *c, ssize_t n)
 {
-    if (c->broken)
-        return c->broken;
-    ssize_t n = ed_stream_try_writev(c->stream, iov, count);
     if (n > 0 && c->base.state == ED_CONN_WRITE)
         ed_conn_enter(&c->base, ED_CONN_WRITE);
     if (n < 0 && n != -EAGAIN)
         c->broken = (int)n;
     return n;
+}
+
+SENDS ssize_t try_writev(struct h1_conn *c, const struct iovec *iov, int count)
+{
+    if (c->broken)
+        return c->broken;
+    return written(c, ed_stream_try_writev(c->stream, iov, count));
 }
 
 static void out_sent(struct h1_conn *c, size_t n)
@@ -138,8 +142,7 @@ static bool writer_abort(void *arg)
     return true;
 }
 
-/* Waits until the client takes more. Suspends. */
-static int await_writable(struct h1_conn *c)
+int h1_await_writable(struct h1_conn *c)
 {
     wait_writable(c);
     if (c->broken)
@@ -179,7 +182,7 @@ static int send_some(struct h1_conn *c, struct ed_bytes *piece)
         iov[count++] = (struct iovec){(char *)piece->ptr, piece->len};
     ssize_t n = try_writev(c, iov, count);
     if (n == -EAGAIN)
-        return await_writable(c);
+        return h1_await_writable(c);
     if (n < 0)
         return (int)n;
     size_t from_out = (size_t)n < gathered ? (size_t)n : gathered;
@@ -192,6 +195,15 @@ static int send_some(struct h1_conn *c, struct ed_bytes *piece)
     return 0;
 }
 
+int h1_sent_through(struct h1_conn *c, int err)
+{
+    if (c->broken)
+        h1_break(c, c->broken);
+    else if (!err)
+        stop_waiting(c);
+    return err;
+}
+
 /* Sends what was gathered and then `piece`, without copying it. Lets others
  * run at times, even if the client takes everything at once. Suspends. */
 static int send_through(struct h1_conn *c, struct ed_bytes piece)
@@ -199,11 +211,41 @@ static int send_through(struct h1_conn *c, struct ed_bytes piece)
     int err = ed_checkpoint();
     while (!err && (c->out || piece.len))
         err = send_some(c, &piece);
+    return h1_sent_through(c, err);
+}
+
+ssize_t h1_try_send_file(struct h1_conn *c, int fd, int64_t offset, size_t len)
+{
+    struct ed_bytes gathered = {0};
     if (c->broken)
-        h1_break(c, c->broken);
-    else if (!err)
-        stop_waiting(c);
-    return err;
+        return c->broken;
+    if (c->out)
+        gathered =
+            ed_bytes_of(c->out->bytes + c->out->at, c->out->len - c->out->at);
+    ssize_t n = ed_stream_try_send_file(c->stream, gathered, fd, offset, len);
+    /* Says something of the file, and nothing of the connection. */
+    if (n == -EINVAL)
+        return n;
+    n = written(c, n);
+    if (n < 0)
+        return n;
+    if (!n && !gathered.len)
+        return ED_EEOF;
+    size_t from_out = (size_t)n < gathered.len ? (size_t)n : gathered.len;
+    if (c->out)
+        out_sent(c, from_out);
+    return n - (ssize_t)from_out;
+}
+
+char *h1_room(struct h1_conn *c, size_t len)
+{
+    struct ed_out *out = c->broken ? NULL : out_get(c);
+    return out && ED_OUT_BYTES - out->len >= len ? out->bytes + out->len : NULL;
+}
+
+void h1_gathered(struct h1_conn *c, size_t len)
+{
+    c->out->len += len;
 }
 
 /* What does not simply fit behind what was gathered. Suspends. */
@@ -304,7 +346,7 @@ static char *add_framing(char *at, struct h1_exchange *x)
 {
     const ed_req *req = &x->req;
     int status = req->reply.status;
-    int64_t length = req->reply.length;
+    int64_t length = ed_req_reply_length(req);
     x->no_reply_body = !ed_req_reply_has_body(req);
     if (status == 204 || (status == 304 && length <= 0))
         return at;
@@ -398,7 +440,7 @@ static int put_last_chunk(struct h1_exchange *x)
 
 /* Fibers that write one reply together take turns, so that a piece of one is
  * not cut in two by a piece of another. Suspends. */
-static int take_turn(struct h1_exchange *x)
+int h1_take_turn(struct h1_exchange *x)
 {
     while (x->sending) {
         int err = ed_waitq_wait(&x->turns, "another fiber's piece", NULL);
@@ -409,20 +451,23 @@ static int take_turn(struct h1_exchange *x)
     return 0;
 }
 
-static int end_turn(struct h1_exchange *x, int err)
+int h1_end_turn(struct h1_exchange *x, int err)
 {
     x->sending = false;
     ed_waitq_wake(&x->turns, 0);
     return err;
 }
 
+int h1_begin(struct h1_exchange *x)
+{
+    return x->req.reply.began ? 0 : put_head(x);
+}
+
 static int send_piece(struct h1_exchange *x, struct ed_bytes piece, bool end)
 {
     ed_req *req = &x->req;
     struct h1_conn *c = x->conn;
-    int err = 0;
-    if (!req->reply.began)
-        err = put_head(x);
+    int err = h1_begin(x);
     if (!err && piece.len && !x->no_reply_body)
         err = x->chunked_reply ? put_chunk(c, piece) : h1_put(c, piece);
     if (!err && end && x->chunked_reply)
@@ -435,8 +480,8 @@ static int send_piece(struct h1_exchange *x, struct ed_bytes piece, bool end)
 int h1_send(ed_req *req, struct ed_bytes piece, bool end)
 {
     struct h1_exchange *x = h1_exchange(req);
-    int err = take_turn(x);
-    return err ? err : end_turn(x, send_piece(x, piece, end));
+    int err = h1_take_turn(x);
+    return err ? err : h1_end_turn(x, send_piece(x, piece, end));
 }
 
 int h1_flush(ed_req *req)
@@ -445,8 +490,8 @@ int h1_flush(ed_req *req)
     struct ed_bytes nothing = {0};
     if (x->conn->broken)
         return x->conn->broken;
-    int err = take_turn(x);
-    return err ? err : end_turn(x, send_through(x->conn, nothing));
+    int err = h1_take_turn(x);
+    return err ? err : h1_end_turn(x, send_through(x->conn, nothing));
 }
 
 bool h1_try_send(ed_req *req, struct ed_bytes piece)
@@ -475,11 +520,11 @@ int h1_continue(struct h1_exchange *x)
 {
     if (x->req.reply.began)
         return 0;
-    int err = take_turn(x);
+    int err = h1_take_turn(x);
     if (err)
         return err;
     /* Another fiber may have begun the reply meanwhile. */
-    return end_turn(x, x->req.reply.began ? 0 : put_continue(x->conn));
+    return h1_end_turn(x, x->req.reply.began ? 0 : put_continue(x->conn));
 }
 
 /* The head that turns the connection over to another protocol; sent whole. */

@@ -8,6 +8,7 @@
 #include "http/takeover.h"
 
 #include "core/runtime.h"
+#include "http/reply_filter.h"
 #include "http/server_internal.h"
 #include "wire/cookie.h"
 #include "wire/url.h"
@@ -54,6 +55,8 @@ const char *ed_req_query(const ed_req *req)
 
 const char *ed_req_scheme(const ed_req *req)
 {
+    if (req->told_scheme)
+        return req->told_scheme;
     return req->secure ? "https" : "http";
 }
 
@@ -146,7 +149,7 @@ const char *ed_cookie(ed_req *req, const char *name)
 
 const char *ed_req_peer(ed_req *req)
 {
-    return req->ops->peer(req);
+    return req->told_peer ? req->told_peer : req->ops->peer(req);
 }
 
 /* The connection may end before the request does: its texts are copied. */
@@ -188,8 +191,29 @@ const char *ed_req_id(ed_req *req)
 void ed_req_log_context(char *out, size_t size)
 {
     const ed_fiber *self = ed_fiber_self();
-    if (self && self->work)
-        print_id(self->work, out, size);
+    const ed_req *req = self ? self->work : NULL;
+    if (req && req->id)
+        snprintf(out, size, "%s", req->id);
+    else if (req)
+        print_id(req, out, size);
+}
+
+int ed_req_note(ed_req *req, const void *key, const void *value)
+{
+    struct ed_req_note *note = ed_arena_alloc(req->arena, sizeof *note);
+    if (!note)
+        return ED_ENOMEM;
+    *note = (struct ed_req_note){req->notes, key, value};
+    req->notes = note;
+    return 0;
+}
+
+const void *ed_req_noted(const ed_req *req, const void *key)
+{
+    const struct ed_req_note *note = req->notes;
+    while (note && note->key != key)
+        note = note->next;
+    return note ? note->value : NULL;
 }
 
 ed_arena *ed_req_arena(const ed_req *req)
@@ -331,6 +355,21 @@ static int add_field(ed_req *req, struct ed_reply_field ***end,
     return 0;
 }
 
+int ed_req_add_field(ed_req *req, struct ed_bytes name, struct ed_bytes value)
+{
+    struct ed_reply_field *f =
+        ed_arena_alloc(req->arena, sizeof *f + value.len + 1);
+    if (!f)
+        return ED_ENOMEM;
+    char *copy = memcpy(f + 1, value.ptr, value.len);
+    copy[value.len] = '\0';
+    *f = (struct ed_reply_field){.name = name,
+                                 .value = ed_bytes_of(copy, value.len)};
+    *req->reply.fields_end = f;
+    req->reply.fields_end = &f->next;
+    return 0;
+}
+
 static int check_field(const ed_req *req, struct ed_bytes name,
                        struct ed_bytes value)
 {
@@ -414,12 +453,16 @@ bool ed_req_reply_has_body(const ed_req *req)
 }
 
 /* A piece that did not get out leaves a hole: whatever the handler makes of
- * the error, the reply is not whole any more. */
-static int send_on(ed_req *req, struct ed_bytes piece, bool end)
+ * the error, the reply is not whole any more. Every reply comes through here:
+ * a call less on the way to send() is worth having (h1_reply.c). */
+static inline __attribute__((always_inline)) int send_on(ed_req *req,
+                                                         struct ed_bytes piece,
+                                                         bool end)
 {
     if (req->reply.failed)
         return req->reply.failed;
-    int err = req->ops->send(req, piece, end);
+    int err = req->filters ? ed_filtered_send(req, piece, end)
+                           : req->ops->send(req, piece, end);
     /* Of several fibers that write, the first tells why. */
     if (err && req->reply.began && !req->reply.failed)
         req->reply.failed = err;
@@ -547,7 +590,7 @@ int ed_reply_begin(ed_req *req, int status, int64_t length)
     return 0;
 }
 
-int ed_write_bytes(ed_req *req, struct ed_bytes piece)
+int ed_req_begin_piece(ed_req *req, uint64_t len)
 {
     if (!req->reply.status) {
         int err = ed_reply_begin(req, 200, -1);
@@ -557,15 +600,19 @@ int ed_write_bytes(ed_req *req, struct ed_bytes piece)
     if (!req->reply.pieces || req->reply.ended)
         return ed_fail(ED_EUSAGE, "the reply is complete already");
     int64_t left = req->reply.length - req->reply.sent;
-    if (req->reply.length >= 0 && (uint64_t)left < piece.len)
+    if (req->reply.length >= 0 && (uint64_t)left < len)
         return ed_fail(ED_EUSAGE, "more than the %lld bytes declared",
                        (long long)req->reply.length);
     if (!req->reply.content_type.len)
         req->reply.content_type = TEXT;
-    if (!piece.len)
-        return 0;
-    req->reply.sent += (int64_t)piece.len;
-    return send_on(req, piece, false);
+    req->reply.sent += (int64_t)len;
+    return 0;
+}
+
+int ed_write_bytes(ed_req *req, struct ed_bytes piece)
+{
+    int err = ed_req_begin_piece(req, piece.len);
+    return err || !piece.len ? err : send_on(req, piece, false);
 }
 
 bool ed_req_try_write(ed_req *req, struct ed_bytes piece)
@@ -573,7 +620,8 @@ bool ed_req_try_write(ed_req *req, struct ed_bytes piece)
     if (!req->reply.pieces || !req->reply.began || req->reply.ended ||
         req->reply.failed || req->reply.length >= 0)
         return false;
-    if (!req->ops->try_send(req, piece))
+    if (!(req->filters ? ed_filtered_try_send(req, piece)
+                       : req->ops->try_send(req, piece)))
         return false;
     req->reply.sent += (int64_t)piece.len;
     return true;
@@ -609,7 +657,7 @@ int ed_flush(ed_req *req)
         if (err)
             return err;
     }
-    int err = req->ops->flush(req);
+    int err = req->filters ? ed_filtered_flush(req) : req->ops->flush(req);
     if (err && req->reply.began && !req->reply.failed)
         req->reply.failed = err;
     return err;
@@ -661,6 +709,7 @@ bool ed_req_take_back(ed_req *req)
     req->reply.status = 0;
     req->reply.pieces = false;
     req->reply.unfinished = false;
+    req->reply.recoded = false;
     req->reply.content_type = (struct ed_bytes){0};
     req->reply.content_type_set = false;
     req->reply.length = -1;

@@ -10,6 +10,15 @@
 #include <eddy/sse.h>
 #include "wire/http1.h"
 
+struct ed_reply_filters; /* reply_filter.h */
+
+/* Something that a part of the program notes about a request. */
+struct ed_req_note {
+    struct ed_req_note *next;
+    const void *key;
+    const void *value;
+};
+
 struct ed_reply_field {
     struct ed_reply_field *next;
     struct ed_bytes name;
@@ -30,6 +39,12 @@ struct ed_exchange_ops {
      * suspends until they are sent.
      */
     int (*send)(ed_req *req, struct ed_bytes piece, bool end);
+
+    /* Sends `length` bytes of a file as the next piece, not the last. NULL:
+     * they have to be read and sent. Suspends. ED_EEOF when the file ends
+     * before. For `warm` see ed_req_write_file(). */
+    int (*send_file)(ed_req *req, int fd, int64_t offset, int64_t length,
+                     bool *warm);
 
     /* Sends what is gathered. May suspend. */
     int (*flush)(ed_req *req);
@@ -98,7 +113,15 @@ struct ed_req {
         struct ed_reply_field **fields_end;
         struct ed_reply_field *trailers;
         struct ed_reply_field **trailers_end;
+        bool recoded; /* a filter sends another body than was replied */
+        int64_t recoded_length; /* of that; -1: not known */
     } reply;
+    struct ed_reply_filters *filters; /* NULL: what is replied is sent */
+
+    /* What a trusted proxy told of the client; NULL: nothing. */
+    const char *told_peer;
+    const char *told_scheme;
+    struct ed_req_note *notes; /* the last first */
 
     ed_sse *events; /* the reply is a stream of them; NULL: it is not */
 
@@ -119,6 +142,39 @@ void ed_req_init(ed_req *req);
  */
 int ed_req_run(ed_req *req, ed_handler *handler);
 
+/* Adds a field that is known to be well-formed and to frame nothing, in front
+ * of the reply's head. The name is borrowed, the value copied. 0 or
+ * ED_ENOMEM. */
+ED_CHECK int ed_req_add_field(ed_req *req, struct ed_bytes name,
+                              struct ed_bytes value);
+/* The length the head tells; -1: none. */
+static inline int64_t ed_req_reply_length(const ed_req *req)
+{
+    return req->reply.recoded ? req->reply.recoded_length : req->reply.length;
+}
+
+/* The last thing a version does with a request, when no fiber works on it any
+ * more. `err` ended it; 0 when the reply is whole. Does not suspend. */
+void ed_filters_over(ed_req *req, int err);
+
+static inline void ed_req_over(ed_req *req, int err)
+{
+    if (req->filters)
+        ed_filters_over(req, err);
+}
+
+/* Whether a piece of that length may come next in the reply, and notes that it
+ * does. 0 or ED_EUSAGE. */
+ED_CHECK int ed_req_begin_piece(ed_req *req, uint64_t len);
+
+/*
+ * ed_write_file(). To look whether a file is in memory costs up to a twentieth
+ * of what sending it does: with *warm that is not done. Without, it becomes
+ * true when all of the part was found there.
+ */
+ED_CHECK int ed_req_write_file(ed_req *req, int fd, int64_t offset,
+                               int64_t length, bool *warm);
+
 /* Whether the reply has a body, by its status and the method. */
 bool ed_req_reply_has_body(const ed_req *req);
 
@@ -126,8 +182,13 @@ bool ed_req_reply_has_body(const ed_req *req);
  * what failed with the request's own body is the client's fault. */
 int ed_req_error_status(const ed_req *req, int err);
 
+/* Notes a value by a key, the address of something static, and gives it back;
+ * NULL when there is none. 0 or ED_ENOMEM. */
+ED_CHECK int ed_req_note(ed_req *req, const void *key, const void *value);
+const void *ed_req_noted(const ed_req *req, const void *key);
 /* Writes a small piece of a reply in pieces if that needs no waiting. Anywhere
- * in the loop. False: something else has not gone yet, or never will. */
+ * in the loop. False: something else has not gone yet, or never will, or a
+ * filter makes something else of the body. */
 bool ed_req_try_write(ed_req *req, struct ed_bytes piece);
 
 /* The handler has returned: lets go of its stream of events. Returns what the

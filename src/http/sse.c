@@ -4,7 +4,9 @@
  * Owns one stream each, from ed_sse_begin() to the end of the handler: its
  * heartbeat, and its end when the server stops. The heartbeat is a timer and no
  * fiber. It is written only where nothing else is on its way to the client,
- * which would keep the connection alive as well; so it never waits.
+ * which would keep the connection alive as well; so it never waits. Only where
+ * a filter compresses the stream it takes a fiber, as what a filter makes of a
+ * piece may have to wait.
  */
 #include <eddy/sse.h>
 #include "base/magic.h"
@@ -84,6 +86,32 @@ static void on_beat(struct ed_timer *timer)
     arm(sse);
 }
 
+/* The same for a stream that is compressed. It ends with the handler's scope,
+ * or when it sees that the stream has ended. */
+static int beat_through_filters(void *arg)
+{
+    ed_sse *sse = arg;
+    const ed_req *req = sse->req;
+    int err = 0;
+
+    while (!err && req->events == sse) {
+        int64_t left = sse->sent + sse->every - ed_now();
+        if (left > 0)
+            err = ed_sleep(left);
+        else
+            err = ed_sse_put(sse, ED_BYTES(":\n\n"));
+    }
+    return err;
+}
+
+static int begin_beating(ed_sse *sse)
+{
+    if (sse->every && sse->req->reply.recoded)
+        return ed_go(ed_scope_current(), beat_through_filters, sse);
+    arm(sse);
+    return 0;
+}
+
 /* ---- the stream ---- */
 
 static void on_stop(struct ed_stop_hook *stop)
@@ -152,9 +180,10 @@ int ed_sse_begin_with(ed_req *req, ed_sse **out,
     sse->stop.run = on_stop;
     req->events = sse;
     ed_server_on_stop(req->server, &sse->stop);
-    arm(sse);
     *out = sse;
     err = send_head(sse, options.retry);
+    if (!err)
+        err = begin_beating(sse);
     if (err || !req->is_head)
         return err;
     sse->over = true;
@@ -185,7 +214,9 @@ int ed_sse_put(ed_sse *sse, struct ed_bytes text)
     if (err)
         return err;
     sse->sent = ed_now();
-    return ed_write_bytes(sse->req, text);
+    err = ed_write_bytes(sse->req, text);
+    /* An encoder would wait for more. */
+    return err || !sse->req->reply.recoded ? err : ed_flush(sse->req);
 }
 
 int ed_sse_send_with(ed_sse *sse, const struct ed_sse_message *given)

@@ -8,6 +8,7 @@
 #include "base/hex.h"
 
 #include <eddy/error.h>
+#include <errno.h>
 #include <limits.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -15,6 +16,7 @@
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <openssl/rand.h>
+#include <unistd.h>
 
 static const char *const digest_names[] = {
     [ED_MD5] = "MD5",
@@ -55,6 +57,43 @@ int ed_digest_text(enum ed_digest kind, struct ed_bytes bytes,
         return len;
     *ed_hex_write(out, digest, (size_t)len) = '\0';
     return 0;
+}
+
+/* Adds what a file holds: 0 or an error. */
+static int digest_content(EVP_MD_CTX *ctx, int fd)
+{
+    char bytes[16 * 1024];
+    off_t at = 0;
+    ssize_t n;
+
+    while ((n = pread(fd, bytes, sizeof(bytes), at)) != 0) {
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (!EVP_DigestUpdate(ctx, bytes, (size_t)n))
+            return failure();
+        at += n;
+    }
+    return 0;
+}
+
+int ed_digest_file_text(enum ed_digest kind, int fd, char out[ED_DIGEST_TEXT])
+{
+    uint8_t digest[ED_DIGEST_MAX];
+    unsigned len = 0;
+    EVP_MD *md = EVP_MD_fetch(NULL, digest_names[kind], NULL);
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    bool begun = md && ctx && EVP_DigestInit_ex2(ctx, md, NULL);
+    int err = begun ? digest_content(ctx, fd) : failure();
+
+    if (!err && !EVP_DigestFinal_ex(ctx, digest, &len))
+        err = failure();
+    EVP_MD_CTX_free(ctx);
+    EVP_MD_free(md);
+    if (!err)
+        *ed_hex_write(out, digest, len) = '\0';
+    return err;
 }
 
 int ed_derive(struct ed_bytes secret, struct ed_bytes purpose, void *out,

@@ -33,6 +33,11 @@ ED_CHECK int ed_digest(enum ed_digest kind, struct ed_bytes bytes,
 ED_CHECK int ed_digest_text(enum ed_digest kind, struct ed_bytes bytes,
                             char out[ED_DIGEST_TEXT]);
 
+/* The same of a file, from its beginning to its end; reading may wait for a
+ * disk. 0, or an error as above, or -errno. */
+ED_CHECK int ed_digest_file_text(enum ed_digest kind, int fd,
+                                 char out[ED_DIGEST_TEXT]);
+
 /* Fills `out` with `len` bytes (at most 8160) that follow from a secret and
  * the name of their purpose, and tell nothing of others: HKDF with SHA-256
  * (RFC 5869), without salt. 0, ED_ENOMEM or ED_EUSAGE. */

@@ -10,7 +10,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -148,6 +150,55 @@ static ssize_t socket_try_writev(ed_stream *s, const struct iovec *iov,
     return sent < 0 ? -errno : sent;
 }
 
+/* Writing to what nobody reads kills a program that has not said otherwise, and
+ * write() and sendfile() have no MSG_NOSIGNAL. */
+static void ignore_sigpipe(void)
+{
+    struct sigaction action;
+
+    if (sigaction(SIGPIPE, NULL, &action) || action.sa_handler != SIG_DFL)
+        return;
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &action, NULL);
+}
+
+/* Part of what is written; the kernel waits for the rest before it makes a
+ * packet of its own of that. */
+static ssize_t send_first_part(const struct socket_stream *sock,
+                               struct ed_bytes part)
+{
+    ssize_t sent;
+
+    do {
+        sent = is_socket(sock) ? send(sock->io.fd, part.ptr, part.len,
+                                      MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE)
+                               : write(sock->io.fd, part.ptr, part.len);
+    } while (sent < 0 && errno == EINTR);
+    return sent < 0 ? -errno : sent;
+}
+
+static ssize_t socket_try_send_file(ed_stream *s, struct ed_bytes before,
+                                    int fd, off_t offset, size_t len)
+{
+    struct socket_stream *sock = of_stream(s);
+    static atomic_bool told;
+    ssize_t sent;
+
+    if (!atomic_load_explicit(&told, memory_order_relaxed)) {
+        ignore_sigpipe();
+        atomic_store_explicit(&told, true, memory_order_relaxed);
+    }
+    ssize_t first = before.len ? send_first_part(sock, before) : 0;
+    if (first < (ssize_t)before.len)
+        return first;
+    do {
+        sent = sendfile(sock->io.fd, fd, &offset, len);
+    } while (sent < 0 && errno == EINTR);
+    if (sent < 0)
+        return first ? first : -errno;
+    return first + sent;
+}
+
 static int make_writer(struct socket_stream *sock)
 {
     struct waiting_writer *writer = calloc(1, sizeof(*writer));
@@ -227,6 +278,7 @@ static const struct ed_stream_ops socket_ops = {
     .receive = socket_receive,
     .try_writev = socket_try_writev,
     .want_writable = socket_want_writable,
+    .try_send_file = socket_try_send_file,
     .shutdown = socket_shutdown,
     .close = socket_close,
     .free = socket_free,
@@ -299,18 +351,6 @@ int ed_stream_pair(ed_stream **a, ed_stream **b)
         close(fds[1]);
     }
     return err;
-}
-
-/* Writing to a pipe nobody reads kills a program that has not said otherwise,
- * and write() has no MSG_NOSIGNAL. */
-static void ignore_sigpipe(void)
-{
-    struct sigaction action;
-
-    if (sigaction(SIGPIPE, NULL, &action) || action.sa_handler != SIG_DFL)
-        return;
-    action.sa_handler = SIG_IGN;
-    sigaction(SIGPIPE, &action, NULL);
 }
 
 /* Whether bytes flow through the descriptor in order: 0 or an error. */

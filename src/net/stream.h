@@ -30,6 +30,9 @@ struct ed_stream_ops {
     int (*receive)(ed_stream *s, bool on);
     ssize_t (*try_writev)(ed_stream *s, const struct iovec *iov, int count);
     int (*want_writable)(ed_stream *s, bool on);
+    /* See ed_stream_try_send_file(). NULL: bytes have to come by here. */
+    ssize_t (*try_send_file)(ed_stream *s, struct ed_bytes before, int fd,
+                             off_t offset, size_t len);
 
     int (*shutdown)(ed_stream *s);
     /* Closes, and gives fibers inside readv() and writev() ED_ECLOSED; the
@@ -71,6 +74,27 @@ static inline ssize_t ed_stream_try_writev(ed_stream *s,
                                            const struct iovec *iov, int count)
 {
     return s->ops->try_writev(s, iov, count);
+}
+
+/* Whether bytes of a file can be sent without coming by here. Over TLS they
+ * cannot: they have to be sealed. */
+static inline bool ed_stream_sends_files(const ed_stream *s)
+{
+    return s->ops->try_send_file;
+}
+
+/*
+ * Writes `before`, and behind it `len` bytes (at least one) of a file from
+ * `offset` on, as much as goes at once; they leave together. The kernel takes
+ * the file's bytes from where they are, waiting for a disk if need be. A
+ * count of both, 0 when `before` is empty and the file ends there, -EAGAIN, or
+ * another error. Only if ed_stream_sends_files().
+ */
+static inline ssize_t ed_stream_try_send_file(ed_stream *s,
+                                              struct ed_bytes before, int fd,
+                                              off_t offset, size_t len)
+{
+    return s->ops->try_send_file(s, before, fd, offset, len);
 }
 
 /* Asks for one on_writable(), or takes that back. Results as above. */

@@ -212,7 +212,12 @@ static const struct coding CODINGS[] = {
 
 enum { CODINGS_COUNT = sizeof(CODINGS) / sizeof(*CODINGS) };
 
-static int find_coding(struct ed_bytes name)
+const char *ed_coding_name(enum ed_coding coding)
+{
+    return CODINGS[coding].name;
+}
+
+int ed_coding_named(struct ed_bytes name)
 {
     if (ed_bytes_equal_nocase(name, ED_BYTES("x-gzip")))
         return ED_CODING_GZIP;
@@ -229,7 +234,7 @@ bool ed_codings_add(struct ed_codings *codings, struct ed_bytes field)
         struct ed_bytes name = ed_bytes_trim(ed_bytes_cut(&field, ','));
         if (!name.len || ed_bytes_equal_nocase(name, ED_BYTES("identity")))
             continue;
-        int coding = find_coding(name);
+        int coding = ed_coding_named(name);
         if (coding < 0 || codings->count == ED_CODINGS_MAX)
             return false;
         codings->list[codings->count++] = (uint8_t)coding;

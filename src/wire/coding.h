@@ -24,6 +24,12 @@ enum ed_coding {
     ED_CODING_ZSTD
 };
 
+/* The coding of that name in any case, "x-gzip" being gzip; or -1. */
+int ed_coding_named(struct ed_bytes name);
+
+/* Static. */
+const char *ed_coding_name(enum ed_coding coding);
+
 /* Nobody applies two on purpose; three by accident happens with proxies. */
 #define ED_CODINGS_MAX 3
 

@@ -14,8 +14,9 @@
 #define TAIL_BYTES 4
 static const unsigned char TAIL[TAIL_BYTES] = {0x00, 0x00, 0xff, 0xff};
 
-/* zlib's default: the amount of memory, not of compression. */
-enum { MEMORY_LEVEL = 8, LEAST_BITS = 9 };
+/* zlib's amount of memory besides the window: its default, 8, with the largest,
+ * and half of it with half the window: who wants that wants little memory. */
+enum { MEMORY_LEVEL_BEHIND = 7, LEAST_BITS = 9 };
 
 static unsigned at_most(size_t len)
 {
@@ -76,17 +77,19 @@ static ssize_t step(ed_ws_inflate *z, const void *from, size_t len, int flush,
     z->z.next_out = (Bytef *)out;
     z->z.avail_out = asked;
     int result = inflate(&z->z, flush);
+    ssize_t written = (ssize_t)(asked - z->z.avail_out);
     *used = given - z->z.avail_in;
-    if (result == Z_MEM_ERROR)
+    /* What came out before is given first; zlib says the same again. */
+    if (result == Z_MEM_ERROR && !written)
         return ED_ENOMEM;
-    if (result != Z_OK && result != Z_BUF_ERROR && result != Z_STREAM_END)
+    if (result == Z_DATA_ERROR && !written)
         return ED_EPROTO;
     z->ended = result == Z_STREAM_END;
     /* A last block is that of a message only: others may follow, and refer to
      * what was before (RFC 7692, 7.2.3.4). */
     if (z->ended)
         inflateResetKeep(&z->z);
-    return (ssize_t)(asked - z->z.avail_out);
+    return written;
 }
 
 /* What was left out on the wire. */
@@ -148,8 +151,8 @@ ed_ws_deflate_ctx *ed_ws_deflate_new(int bits, int level)
 
     if (!z)
         return NULL;
-    if (deflateInit2(&z->z, level, Z_DEFLATED, -bits, MEMORY_LEVEL,
-                     Z_DEFAULT_STRATEGY) == Z_OK)
+    if (deflateInit2(&z->z, level, Z_DEFLATED, -bits,
+                     bits - MEMORY_LEVEL_BEHIND, Z_DEFAULT_STRATEGY) == Z_OK)
         return z;
     free(z);
     return NULL;

@@ -157,12 +157,12 @@ static inline void mask_vector(char *to, const char *from, vector key)
 /* The mask as it lies on the first of the bytes. */
 static uint32_t turn_mask(const uint8_t mask[ED_WS_MASK_BYTES], uint64_t offset)
 {
-    uint8_t turned[ED_WS_MASK_BYTES];
+    uint8_t twice[2 * ED_WS_MASK_BYTES];
     uint32_t key;
 
-    for (unsigned i = 0; i < ED_WS_MASK_BYTES; i++)
-        turned[i] = mask[(offset + i) % ED_WS_MASK_BYTES];
-    memcpy(&key, turned, sizeof(key));
+    memcpy(twice, mask, ED_WS_MASK_BYTES);
+    memcpy(twice + ED_WS_MASK_BYTES, mask, ED_WS_MASK_BYTES);
+    memcpy(&key, twice + offset % ED_WS_MASK_BYTES, sizeof(key));
     return key;
 }
 
@@ -179,6 +179,11 @@ void ed_ws_mask(char *to, const char *from, size_t len,
             mask_vector(to + i * VECTOR_BYTES, from + i * VECTOR_BYTES, wide);
         to += VECTORS_A_STEP * VECTOR_BYTES;
         from += VECTORS_A_STEP * VECTOR_BYTES;
+    }
+    for (; len >= VECTOR_BYTES; len -= VECTOR_BYTES) {
+        mask_vector(to, from, wide);
+        to += VECTOR_BYTES;
+        from += VECTOR_BYTES;
     }
     for (; len >= sizeof(key); len -= sizeof(key)) {
         uint32_t word;

@@ -59,7 +59,9 @@ static int refuse_version(ed_req *req)
 
 static int check_request(ed_req *req)
 {
-    const char *version = ed_header(req, "Sec-WebSocket-Version");
+    /* Of either there may be one only: of two, joined, neither is right. */
+    const char *version = all_of(req, ED_BYTES("Sec-WebSocket-Version"));
+    const char *key = all_of(req, ED_BYTES("Sec-WebSocket-Key"));
 
     if (ed_reply_status(req))
         return ed_fail(ED_EUSAGE, "there was a reply already");
@@ -69,7 +71,7 @@ static int check_request(ed_req *req)
         return ed_fail(ED_EBADREQ, "the request asks for no WebSocket");
     if (!version || strcmp(version, VERSION) != 0)
         return refuse_version(req);
-    if (!is_key(ed_header(req, "Sec-WebSocket-Key")))
+    if (!is_key(key))
         return ed_fail(ED_EBADREQ,
                        "Sec-WebSocket-Key is not what it has to be");
     return 0;

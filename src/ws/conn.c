@@ -80,6 +80,7 @@ static void note_end(ed_ws *ws, int err, const char *why)
 static void enter_over(ed_ws *ws)
 {
     ws->phase = WS_OVER;
+    ws->controls = 0; /* counts what comes too late from now on */
     if (!ws->close_code)
         ws->close_code = ED_WS_ABNORMAL;
     ws_members_leave(ws);
@@ -381,7 +382,7 @@ static void wake_receiver(ed_ws *ws)
         return;
     ed_fiber *receiver = more->receiver;
     more->receiver = NULL;
-    ed_wake(receiver, 0);
+    ed_wake_now(receiver, 0);
 }
 
 void ws_go_on(ed_ws *ws)

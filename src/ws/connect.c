@@ -113,26 +113,6 @@ static int wrong(const struct handshake *h, const char *why)
     return ed_fail(ED_EPROTO, "%.120s: %s", h->url, why);
 }
 
-static bool has_token(const ed_res *res, const char *name,
-                      struct ed_bytes token)
-{
-    return ed_http1_lists(ed_bytes(ed_res_header(res, name)), token);
-}
-
-static int check_protocol(struct handshake *h)
-{
-    struct ed_bytes chosen =
-        ed_bytes(ed_res_header(h->res, "Sec-WebSocket-Protocol"));
-
-    if (!chosen.len)
-        return 0;
-    if (!ed_ws_has_protocol(ed_bytes(h->o->protocols), chosen) ||
-        chosen.len > WS_PROTOCOL_MAX)
-        return wrong(h, "the server speaks a protocol that was not offered");
-    memcpy(h->like.protocol, chosen.ptr, chosen.len);
-    return 0;
-}
-
 /* The values of all fields of a name, joined by commas; NULL: no memory. */
 static const char *all_of(const struct handshake *h, struct ed_bytes wanted)
 {
@@ -149,6 +129,28 @@ static const char *all_of(const struct handshake *h, struct ed_bytes wanted)
     return joined;
 }
 
+static bool has_token(const struct handshake *h, struct ed_bytes name,
+                      struct ed_bytes token)
+{
+    return ed_http1_lists(ed_bytes(all_of(h, name)), token);
+}
+
+static int check_protocol(struct handshake *h)
+{
+    struct ed_bytes chosen =
+        ed_bytes(all_of(h, ED_BYTES("Sec-WebSocket-Protocol")));
+
+    if (!chosen.ptr)
+        return ED_ENOMEM;
+    if (!chosen.len)
+        return 0;
+    if (!ed_ws_has_protocol(ed_bytes(h->o->protocols), chosen) ||
+        chosen.len > WS_PROTOCOL_MAX)
+        return wrong(h, "the server speaks a protocol that was not offered");
+    memcpy(h->like.protocol, chosen.ptr, chosen.len);
+    return 0;
+}
+
 static int check_response(struct handshake *h)
 {
     const char *why = NULL;
@@ -159,10 +161,11 @@ static int check_response(struct handshake *h)
         return ed_fail(ED_ECONTENT, "%.120s: answered with %d %.60s", h->url,
                        status, ed_res_reason(h->res));
     }
-    if (!has_token(h->res, "Upgrade", ED_BYTES("websocket")) ||
-        !has_token(h->res, "Connection", ED_BYTES("upgrade")))
+    if (!has_token(h, ED_BYTES("Upgrade"), ED_BYTES("websocket")) ||
+        !has_token(h, ED_BYTES("Connection"), ED_BYTES("upgrade")))
         return wrong(h, "the server switched to something else");
-    const char *accept = ed_res_header(h->res, "Sec-WebSocket-Accept");
+    /* There may be one only: two, joined, are another. */
+    const char *accept = all_of(h, ED_BYTES("Sec-WebSocket-Accept"));
     if (!accept || strcmp(accept, h->accept) != 0)
         return wrong(h, "the server answered another key");
     const char *extensions = all_of(h, ED_BYTES("Sec-WebSocket-Extensions"));
@@ -207,6 +210,9 @@ static int shake_hands(struct handshake *h, ed_ws **out)
     err = ask(h);
     if (!err)
         err = check_response(h);
+    /* Its head was good, but the connection could not be handed over. */
+    if (!err && !h->upgrade.stream)
+        err = ed_fail(ED_ECONNLOST, "%.120s: the connection is lost", h->url);
     return err ? err : make(h, out);
 }
 

@@ -165,6 +165,19 @@ FAULT_IO(sendmsg, (int fd, const struct msghdr *message, int flags),
           flags),
          message->msg_iov->iov_len, SHORT, EINTR, ECONNRESET)
 
+/* Files are read at once, or by a thread when the system would have to wait or
+ * cannot tell. */
+FAULT_IO(preadv64v2,
+         (int fd, const struct iovec *iov, int count, off_t at, int flags),
+         (fd, iov, count, at, flags),
+         (fd, &(struct iovec){iov->iov_base, 1}, 1, at, flags), iov->iov_len,
+         SHORT, EAGAIN, EOPNOTSUPP, EIO)
+FAULT_IO(sendfile64, (int to, int from, off_t *at, size_t len),
+         (to, from, at, len), (to, from, at, 1), len, SHORT, EINTR, ECONNRESET,
+         EIO, EINVAL)
+FAULT(int, fstatat64, (int dir, const char *name, void *st, int flags),
+      (dir, name, st, flags), -1, ENOENT, ENOMEM)
+
 /* ---- threads ---- */
 
 typedef void *thread_fn(void *arg);

@@ -71,6 +71,7 @@ answers() { # STATUS PATH [CURL-OPTION...]
     get "${@:2}" && [[ $status == "$1" ]]
 }
 has() { grep -qix "$1" fields; } # FIELD-LINE
+lacks() { ! has "$1"; }
 says() { # TEXT PATH [CURL-OPTION...]
     answers 200 "${@:2}" && [[ $(<answer) == "$1" ]]
 }
@@ -122,6 +123,11 @@ check_json_items() {
     expect "and one at least" holds 'd["count"] == 1' /json/0
     expect "m is 1 when it is absent" holds \
         'd["items"][0]["total"] == d["items"][0]["price"] * d["items"][0]["quantity"]' /json/1
+    expect "it is compressed for who asks" holds 'd["count"] == 50' /json/50 \
+        --compressed -H 'Accept-Encoding: gzip'
+    expect "and said to be" has 'content-encoding: gzip'
+    expect "for nobody else" holds 'd["count"] == 50' /json/50
+    expect "nor said to be" lacks 'content-encoding: .*'
     expect "what is no count is not there" answers 404 /json/many
 }
 
@@ -227,6 +233,24 @@ refuses() { ! timeout 20 "$arena" --listen 127.0.0.1:0 "$@" 2>refused.log; }
 expect "a dataset that is none keeps it from starting" refuses \
     --dataset bad.json
 expect "and it says why" grep -q 'bad.json: item 0' refused.log
+
+# ---- a folder of files ------------------------------------------------------
+
+mkdir files
+seq 1000 >files/app.js
+gzip -k files/app.js
+start files.log --static files
+expect "a file is served" says "$(seq 1000)" /static/app.js
+expect "with its type" has 'content-type: text/javascript; charset=utf-8'
+expect "compressed, to who takes that" says "$(seq 1000)" /static/app.js \
+    --compressed -H 'Accept-Encoding: br, gzip'
+expect "and told so" has 'content-encoding: gzip'
+expect "it is looked at each time" answers 200 /static/app.js
+rm files/app.js
+expect "and gone when it is" answers 404 /static/app.js
+expect "it stops when told" stop "$pid"
+expect "a folder that is missing keeps it from starting" refuses --static none
+expect "and it says why" grep -q '"none": No such file' refused.log
 
 # ---- with a database --------------------------------------------------------
 

@@ -5,7 +5,10 @@
 #include "http_handlers.h"
 
 #include <eddy/fiber.h>
+#include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 unsigned test_handler_cancelled;
 
@@ -48,6 +51,39 @@ static int big(ed_req *req)
     for (int64_t i = 0; i < n; i++)
         body[i] = (char)('a' + i % 26);
     return ed_reply_bytes(req, 200, "text/plain", ed_bytes_of(body, (size_t)n));
+}
+
+/* /file?n=N&have=H: N bytes out of a file of H; /file-chunked: without a
+ * length, between two others. */
+static int send_file(ed_req *req, int fd, int64_t n, int64_t have)
+{
+    for (int64_t i = 0; i < have; i++) {
+        char byte = (char)('a' + i % 26);
+        if (pwrite(fd, &byte, 1, i) != 1)
+            return -errno;
+    }
+    if (!strcmp(ed_req_path(req), "/file")) {
+        int err = ed_reply_begin(req, 200, n);
+        return err ? err : ed_write_file(req, fd, 0, n);
+    }
+    int err = ed_write(req, "<");
+    err = err ? err : ed_write_file(req, fd, 0, n);
+    return err ? err : ed_write(req, ">");
+}
+
+static int file(ed_req *req)
+{
+    int64_t n, have;
+    int err = ed_query_int(req, "n", 0, 100000, 10, &n);
+    err = err ? err : ed_query_int(req, "have", 0, 100000, n, &have);
+    if (err)
+        return err;
+    int fd = memfd_create("file", MFD_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    err = send_file(req, fd, n, have);
+    close(fd);
+    return err;
 }
 
 /* /status?s=S: any status, with a body if it may have one. */
@@ -293,6 +329,8 @@ static const struct {
     {"/target", target},
     {"/fields", fields},
     {"/big", big},
+    {"/file", file},
+    {"/file-chunked", file},
     {"/status", status},
     {"/framed", framed},
     {"/field", field},

@@ -282,6 +282,28 @@ FIBER_TEST(shutdown_comes_once_and_before_the_parts_stop)
     ed_app_free(app);
 }
 
+static int hang(void *name)
+{
+    int err = ed_sleep(INT64_MAX);
+    step(name, "!");
+    return err;
+}
+
+FIBER_TEST(a_shutdown_that_hangs_costs_the_parts_no_time)
+{
+    ed_app *app = new_app();
+    ed_app_stop_time(app, 2 * ED_S);
+    ed_app_context(app, start, stop_in_time, "a");
+    ed_on_shutdown(app, hang, "hook");
+    check_int(ed_app_start(app), 0);
+    int64_t began = ed_now();
+    ed_app_stop(app);
+    check_int(ed_now() - began, 3 * ED_S);
+    check_text(trail, "+a !hook -a");
+    check(logged("hang (", "failed"));
+    ed_app_free(app);
+}
+
 /* ---- values ---- */
 
 ED_APP_VALUE(const char, greeting)
@@ -372,6 +394,7 @@ int main(void)
         cmocka_unit_test(
             a_part_that_is_asked_for_at_the_start_comes_in_its_turn),
         cmocka_unit_test(shutdown_comes_once_and_before_the_parts_stop),
+        cmocka_unit_test(a_shutdown_that_hangs_costs_the_parts_no_time),
         cmocka_unit_test(values_are_found_by_name_and_type),
         cmocka_unit_test(a_mounted_app_starts_and_stops_in_its_place),
         cmocka_unit_test(a_mounted_app_that_does_not_start_stops_the_others),

@@ -59,6 +59,12 @@ static void what_lies_below_a_prefix_is_the_mounted_apps(void **state)
     fake_expect(app, "GET", "/admin/health", 403, NULL);
     fake_expect(app, "GET", "/users/7", 200, "/users/7 id=7 team=");
     fake_expect(app, "GET", "/administer", 404, NULL);
+    fake_expect(app, "HEAD", "/admin/", 200, "/admin/ id= team=");
+    struct fake f;
+    fake_request(&f, app, "OPTIONS", "/admin/users/7");
+    assert_int_equal(f.req.reply.status, 200);
+    assert_string_equal(fake_field(&f, "Allow"), "GET, HEAD, OPTIONS");
+    fake_done(&f);
     ed_app_free(app);
 }
 

@@ -232,7 +232,7 @@ REDIS_TEST(many_rooms_take_one_connection_more)
     enum { ROOMS = 50 };
     ed_redis *redis = client();
     ed_room *rooms[ROOMS], *others[ROOMS];
-    char name[16];
+    char name[24];
 
     for (int i = 0; i < ROOMS; i++) {
         snprintf(name, sizeof(name), "room-%d", i);

@@ -3,6 +3,9 @@
  *
  * Everything is written to a pipe and read back.
  */
+#include "base/list.h"
+#include "base/log_watch.h"
+
 #include <eddy/error.h>
 #include <eddy/log.h>
 #include <errno.h>
@@ -457,6 +460,52 @@ static void only_a_terminal_gets_colour_and_only_if_wanted(void **state)
     assert_null(strchr(text, '\033'));
 }
 
+/* ---- who else is told ---- */
+
+struct listener {
+    struct ed_log_watch watch;
+    char text[256];
+    bool let_through;
+};
+
+static bool listen_to(struct ed_log_watch *watch, enum ed_log_level level,
+                      const char *context, struct ed_bytes message)
+{
+    struct listener *l = ED_CONTAINER(watch, struct listener, watch);
+    size_t len = strlen(l->text);
+
+    snprintf(l->text + len, sizeof(l->text) - len, "%d[%s]%.*s;", (int)level,
+             context, (int)message.len, message.ptr);
+    return l->let_through;
+}
+
+static void name_context(char *out, size_t size)
+{
+    snprintf(out, size, "id7");
+}
+
+static void watches_are_told_and_may_keep_lines_to_themselves(void **state)
+{
+    struct listener all = {{NULL, ED_LOG_DEBUG, listen_to}, "", true};
+    struct listener errors = {{NULL, ED_LOG_ERROR, listen_to}, "", false};
+
+    (void)state;
+    ed_log_set_context(name_context);
+    ed_log_watch(&all.watch);
+    ed_log_watch(&errors.watch);
+    ed_log_info("one");
+    ed_log_error("two\n");
+    assert_string_equal(hear_text(), "INFO  [id7] one\n");
+    ed_log_unwatch(&errors.watch);
+    ed_log_unwatch(&errors.watch);
+    ed_log_error("three");
+    assert_string_equal(hear_text(), "ERROR [id7] three\n");
+    ed_log_unwatch(&all.watch);
+    ed_log_error("four");
+    assert_string_equal(all.text, "1[id7]one;3[id7]two\n;3[id7]three;");
+    assert_string_equal(errors.text, "3[id7]two\n;");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -490,6 +539,9 @@ int main(void)
             after_half_a_line_the_next_begins_on_its_own, setup, teardown),
         cmocka_unit_test_setup_teardown(a_closed_descriptor_harms_nobody, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(
+            watches_are_told_and_may_keep_lines_to_themselves, setup,
+            teardown),
         cmocka_unit_test_setup_teardown(lines_of_many_threads_do_not_mix, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_child_forked_while_others_log_can_log,

@@ -23,8 +23,8 @@ static void add_event(struct ed_buf *text, const struct ed_sse_reader *s)
 }
 
 /* Reads a stream in pieces; returns 0 or an error. */
-static int read_in(struct ed_sse_reader *s, struct ed_buf *text, struct ed_bytes in,
-                   size_t step)
+static int read_in(struct ed_sse_reader *s, struct ed_buf *text,
+                   struct ed_bytes in, size_t step)
 {
     for (size_t at = 0; at < in.len; at += step) {
         size_t left = in.len - at;
