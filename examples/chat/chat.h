@@ -7,10 +7,10 @@
 #include <eddy/app.h>
 
 /*
- * The app, of which there is one. `*redis` is the URL of the Redis by which it
- * is one chat with those of other processes, or NULL; it is looked at when the
- * app starts. Paths are relative, so it can be mounted anywhere.
+ * The app, of which there is one. `*url` names the Redis by which it is one
+ * chat with those of other processes, or is NULL; it is looked at when the app
+ * starts. Paths are relative, so it can be mounted anywhere.
  */
-ed_app *chat_app(const char *const *redis);
+ed_app *chat_app(const char *const *url);
 
 #endif

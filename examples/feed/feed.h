@@ -52,10 +52,10 @@ ed_app *feed_app(struct feed *feed);
 
 /* ---- messages.c ---- */
 
-/* Takes a message of the source's and says it in the room; for
- * source->take and source->gap. */
-void feed_take(void *feed, const char *id, struct ed_bytes data);
-void feed_gap(void *feed);
+/* Takes a message of the source's and says it in the room; for source->take and
+ * source->gap, with the feed as the argument. */
+void feed_take(void *arg, const char *id, struct ed_bytes data);
+void feed_gap(void *arg);
 
 /* Says a message that is one of the wall's already. 0 or an error. */
 int feed_say(struct feed *feed, struct ed_bytes message);
@@ -68,15 +68,15 @@ ed_room *viewers_room(ed_app *app);
 ed_handler view_by_websocket; /* GET /ws?word=...&after=ID */
 ed_handler view_by_events;    /* GET /events?word=... */
 
-/* Tells all viewers how things are, once a second. An ed_fn. */
-int viewers_inform(void *feed);
+/* Tells all viewers how things are, once a second. An ed_fn of the feed. */
+int viewers_inform(void *arg);
 
 /* ---- keep.c ---- */
 
 /* Reads the file, if there is one; writes it now and then, and once more when
- * all is over. ed_fn's. */
-int keep_load(void *feed);
-int keep_run(void *feed);
-int keep_save(void *feed);
+ * all is over. ed_fns of the feed. */
+int keep_load(void *arg);
+int keep_run(void *arg);
+int keep_save(void *arg);
 
 #endif

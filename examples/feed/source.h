@@ -28,7 +28,7 @@ struct source {
 };
 
 /* Follows it until the fiber is cancelled; connects again, after a pause, when
- * the connection is lost. An ed_fn, for a fiber of its own. */
-int source_follow(void *source);
+ * the connection is lost. An ed_fn of the source, for a fiber of its own. */
+int source_follow(void *arg);
 
 #endif

@@ -53,7 +53,7 @@ const live = page => until('the page is live',
 
 const source = await Server.start('feed', '--rate', String(RATE));
 const feed = await Server.start('feed', '--source',
-  `${source.url}/replay/events?last=100`, '--keep', 'kept.jsonl');
+  `${source.url}/replay/events`, '--keep', 'kept.jsonl');
 
 const socket = await open(feed.url, {mayBreak: true});
 const events = await open(`${feed.url}/?by=events`, {mayBreak: true});
@@ -258,7 +258,7 @@ await promise('peers that read nothing harm nobody, and cost little',
 
 await promise('lines of JSON are a source, and resumed', async () => {
   const lines = await Server.start('feed', '--source',
-    `${source.url}/replay/lines?last=50`);
+    `${source.url}/replay/lines`);
   const page = await open(lines.url);
   await live(page);
   await collect(page);
@@ -270,28 +270,50 @@ await promise('lines of JSON are a source, and resumed', async () => {
   await page.context().close();
 });
 
-await promise('what a message says is text and nothing else', async () => {
-  const evil = '<img src=x onerror="document.title=\'broken\'"><script>1</script>';
+// A wall of such lines, and a page that shows so many messages of them.
+async function wallOf(lines, count) {
   const server = createServer((request, response) => {
     response.writeHead(200, {'Content-Type': 'application/x-ndjson'});
-    response.write('just a text, no JSON\n');
-    response.write(JSON.stringify({user: evil, topic: evil, text: evil,
-      place: '"}]}', link: 'javascript:alert(1)'}) + '\n');
+    response.write(lines.map(line =>
+      `${typeof line === 'string' ? line : JSON.stringify(line)}\n`).join(''));
   });
   await new Promise(done => server.listen(0, '127.0.0.1', done));
-  const feed = await Server.start('feed', '--source',
+  const wall = await Server.start('feed', '--source',
     `http://127.0.0.1:${server.address().port}/`);
-  const page = await open(feed.url);
-  await until('both', async () => await rows(page) === 2);
+  const page = await open(wall.url);
+  await until('all of them', async () => await rows(page) === count);
+  server.closeAllConnections();
+  server.close();
+  return page;
+}
+
+await promise('what a message says is text and nothing else', async () => {
+  const evil = '<img src=x onerror="document.title=\'broken\'"><script>1</script>';
+  const page = await wallOf(['just a text, no JSON', {user: evil, topic: evil,
+    text: evil, place: '"}]}', link: 'javascript:alert(1)'}], 2);
   const [said, plain] = await texts(page);
-  must(said.includes(`"}]}`) && said.split(evil).length === 4, said);
+  must(said.includes('"}]}') && said.split(evil).length === 4, said);
   must(plain.includes('just a text, no JSON'), plain);
   must(await page.locator('#wall img, #wall script, #wall a').count() === 0,
     'it became a part of the page');
   must(await page.title() !== 'broken', 'it ran');
   await page.context().close();
-  server.closeAllConnections();
-  server.close();
+});
+
+await promise('the parts of a message are found by the names in use', async () => {
+  const page = await wallOf([
+    {meta: {domain: 'canary'}, title: 'only shows that the way is open'},
+    {meta: {uri: 'https://pt.example/Lisboa', domain: 'pt.example'}, type: 'edit',
+      title: 'Lisboa', user: 'Ada', comment: 'a comma', server_name: 'pt.example',
+      timestamp: 1700000000},
+    {author: {name: 'Bob'}, body: 'by another source'},
+  ], 2);
+  const [other, wiki] = await texts(page);
+  must(/^A?Adapt\.example.*Lisboaa comma$/.test(wiki), wiki);
+  must(other.includes('Bob') && other.includes('by another source'), other);
+  must(await page.locator('#wall a').getAttribute('href') ===
+    'https://pt.example/Lisboa', 'the link is wrong');
+  await page.context().close();
 });
 
 must(isWhole([1, 2]) && !isWhole([1, 3]), 'isWhole() is broken');
