@@ -303,8 +303,8 @@ ED_API ED_CHECK int ed_ws_flush(ed_ws *ws);
  * ED_ECLOSED, ED_ECONNLOST, or ED_EUSAGE for more bytes. */
 ED_API int ed_ws_ping(ed_ws *ws, struct ed_bytes payload);
 
-/* How long the last ping was on its way until its pong came, in nanoseconds;
- * -1: none was answered. */
+/* How long the last ping of the loop's own was on its way until its pong came,
+ * in nanoseconds; -1: none was answered. */
 ED_API int64_t ed_ws_latency(const ed_ws *ws);
 
 /* ---- closing ---- */

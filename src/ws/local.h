@@ -36,7 +36,7 @@ struct ws_local {
     uint8_t random[WS_RANDOM_BYTES];
     unsigned random_left;
     int refused_status; /* ed_ws_refused_status() */
-    uint8_t salt[4];    /* of the times that pings carry */
+    uint8_t salt[8];    /* of the times that pings carry, and a mark of ours */
 };
 
 /* Of this loop. NULL: no memory. In the loop or in a fiber. */

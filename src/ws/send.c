@@ -19,7 +19,8 @@ enum {
                                      what repeats itself may become no frame
                                      for long */
     SMALL_FRAME = 4 * 1024,       /* these lie on the fiber's stack */
-    PING_BYTES = 4,
+    TIME_BYTES = 4, /* of a ping of ours: the time, and then who we are */
+    PING_BYTES = 8,
 };
 
 /* ---- turns ---- */
@@ -363,7 +364,9 @@ void ws_ping_now(ed_ws *ws)
         .opcode = ED_WS_PING, .fin = true, .len = PING_BYTES};
     char payload[PING_BYTES];
 
-    memcpy(payload, &now, PING_BYTES);
+    memcpy(payload, &now, TIME_BYTES);
+    memcpy(payload + TIME_BYTES, ws->kind->local->salt + TIME_BYTES,
+           PING_BYTES - TIME_BYTES);
     (void)ws_gather(ws, &head, payload, true);
 }
 
@@ -407,11 +410,13 @@ void ws_pong(ed_ws *ws, struct ed_bytes payload)
 
 void ws_ponged(ed_ws *ws, struct ed_bytes payload)
 {
+    const uint8_t *mark = ws->kind->local->salt + TIME_BYTES;
     uint32_t sent;
 
-    if (payload.len != PING_BYTES)
+    if (payload.len != PING_BYTES ||
+        memcmp(payload.ptr + TIME_BYTES, mark, PING_BYTES - TIME_BYTES) != 0)
         return;
-    memcpy(&sent, payload.ptr, PING_BYTES);
+    memcpy(&sent, payload.ptr, sizeof(sent));
     uint32_t took = disguised_now(ws->kind->local) - sent;
     if (took <= INT32_MAX)
         ws->latency_us = (int32_t)took;

@@ -71,9 +71,17 @@ static int leave(ed_req *req)
     return err ? err : ed_ws_send(ws, ED_BYTES("bye"));
 }
 
+static int impatient(ed_req *req)
+{
+    return ed_ws_serve(req, .on_open = note_open, .on_close = note_close,
+                       .ping_interval = ED_S, .ping_timeout = 2 * ED_S);
+}
+
 static int handler(ed_req *req)
 {
     const char *path = ed_req_path(req);
+    if (!strcmp(path, "/impatient"))
+        return impatient(req);
     if (!strcmp(path, "/seq"))
         return in_a_fiber(req);
     return !strcmp(path, "/leave") ? leave(req) : by_events(req);
@@ -682,6 +690,38 @@ FIBER_TEST(a_quiet_peer_is_pinged_and_left_when_it_is_dumb)
     served_close(&s);
 }
 
+FIBER_TEST(each_connection_is_waited_for_as_its_options_say)
+{
+    struct served s = {0};
+    served_open(&s, handler);
+    ed_stream *usual = raw_open(&s, "/", "");
+    ed_stream *client = raw_open(&s, "/impatient", "");
+    check_int(ed_sleep(ED_S + 10 * ED_MS), 0);
+    check_int(raw_read(client)->first, 0x89);
+    check_text(served_heard(usual), "");
+    check_int(ed_sleep(1900 * ED_MS), 0);
+    check_int(closed_count, 0);
+    check_int(ed_sleep(200 * ED_MS), 0);
+    check_int(closed_count, 1);
+    check_int(served_counts(&s).open, 1);
+    ed_stream_close(client);
+    raw_close(usual);
+    served_close(&s);
+}
+
+/* A pong that was not asked for is no measure. */
+FIBER_TEST(only_pongs_to_pings_of_ours_tell_the_latency)
+{
+    struct served s = {0};
+    served_open(&s, handler);
+    ed_stream *client = raw_open(&s, "/", "");
+    raw_send(client, 0x8a, ED_BYTES("eight by"));
+    settle();
+    check_int(ed_ws_latency(last), -1);
+    raw_close(client);
+    served_close(&s);
+}
+
 /* ---- memory ---- */
 
 FIBER_TEST(a_quiet_connection_holds_nothing_but_itself)
@@ -788,6 +828,8 @@ int main(void)
         TEST(what_came_before_the_end_is_still_given),
         TEST(a_peer_that_leaves_while_a_handler_waits_is_told_of_later),
         TEST(a_quiet_peer_is_pinged_and_left_when_it_is_dumb),
+        TEST(each_connection_is_waited_for_as_its_options_say),
+        TEST(only_pongs_to_pings_of_ours_tell_the_latency),
         TEST(a_quiet_connection_holds_nothing_but_itself),
         TEST(a_server_that_stops_says_goodbye),
         TEST(a_handler_that_goes_on_is_cut_after_the_drain),

@@ -274,7 +274,7 @@ FIBER_TEST(messages_of_both_kinds_can_be_decompressed_in_one_context)
     ed_ws_inflate *z = ed_ws_inflate_new(15);
     for (int i = 0; i < 6; i++) {
         memset(text, 'a' + i, sizeof(text));
-        memcpy(text + 50, "a part that repeats itself each time", 36);
+        memcpy(text + 20 + 31 * i, "a part that repeats itself each time", 36);
         struct ed_bytes bytes = ed_bytes_of(text, sizeof(text));
         if (i % 3 == 1) {
             struct ws_shared *shared = ws_shared_new(true, bytes);
