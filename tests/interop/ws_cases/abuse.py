@@ -14,8 +14,8 @@ import time
 import zlib
 
 import frames
-from cases import (Case, binary, bye, gets_binary, gets_text, head, ping,
-                   refused_any, refused_now, rest, text)
+from cases import (binary, bye, case, gets_binary, gets_text, head, refused_any,
+                   refused_now, rest, text)
 from frames import BINARY, CLOSE, CONT, END, PING, PONG, RSV1, TEXT, Broken
 from framing import letters, octets
 
@@ -38,7 +38,7 @@ STUCK, FLOOD = 0.25, 256 * MIB
 
 
 def abuse_case(name, promise, run):
-    return Case("abuse." + name, promise, run, "abuse", False)
+    return case("abuse." + name, promise, run, role="abuse")
 
 
 def on(path, *steps, offer=None):
@@ -359,13 +359,13 @@ def pongs(target):
 
 
 def busy(target):
-    """A server that takes its time reads no pongs meanwhile; it must not take
-    that for a peer that has gone."""
+    """A server that takes its time reads no pongs meanwhile, behind messages as
+    large as these; it must not take that for a peer that has gone."""
     with target.open(path="/busy") as talk:
-        for i in range(3):
-            talk.send(TEXT, b"%d" % i)
-        for i in range(3):
-            talk.gets(TEXT, b"%d" % i)
+        for size in 300 * KIB, 200 * KIB, 100 * KIB:
+            talk.send(BINARY, octets(size))
+        for size in 300 * KIB, 200 * KIB, 100 * KIB:
+            talk.gets(BINARY, octets(size))
         talk.bye()
 
 

@@ -3,8 +3,8 @@ cases.py - what a case is, and the steps that most are made of.
 
 A case has a name, GROUP.WHAT, and a promise. Most are dialogues: steps that
 send, and steps that say what must come back, in order. `frame` and the names
-after it can be given to together() and in_pieces(), which send them as one write
-or as many small ones.
+after it can be given to together() and in_pieces(), which send them as one
+write or as many small ones.
 
 Where the RFC leaves a choice, the step accepts all that it allows, and notes a
 "variant" if it was not the best.

@@ -1,6 +1,6 @@
 """
-closing.py - cases of RFC 6455, 5.5.1 and 7: codes and reasons, what comes behind
-a close, and connections that end without one.
+closing.py - cases of RFC 6455, 5.5.1 and 7: codes and reasons, what comes
+behind a close, and connections that end without one.
 """
 
 import socket
@@ -35,8 +35,8 @@ def codes():
         yield dialogue(f"closing.code.{code}.reason", "also with a reason",
                        close(code, "so it is"), answered(code))
     for code in BAD_CODES:
-        yield dialogue(f"closing.code.{code}", f"a close with {code} is refused",
-                       close(code), refused(1002))
+        yield dialogue(f"closing.code.{code}", f"a close with {code} is "
+                       "refused", close(code), refused(1002))
         yield dialogue(f"closing.code.{code}.reason", "also with a reason",
                        close(code, "so it is"), refused(1002))
 

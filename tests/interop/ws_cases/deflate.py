@@ -94,10 +94,10 @@ def check_answer(answer, offers):
 def fits(params, offer):
     if RESETS[0] in offer and RESETS[0] not in params:
         return False
-    if BITS[1] in params and (BITS[1] not in offer or
-                              bits_of(params, BITS[1]) > bits_of(offer, BITS[1])):
+    if BITS[1] in params and BITS[1] not in offer:
         return False
-    return bits_of(params, BITS[0]) <= bits_of(offer, BITS[0])
+    return all(bits_of(params, key) <= bits_of(offer, key) for key in BITS
+               if key in params or key == BITS[0])
 
 
 class Deflater:

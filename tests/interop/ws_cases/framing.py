@@ -9,7 +9,8 @@ import frames
 from cases import (PAUSE, binary, bye, case, close, dialogue, first_gets_text,
                    frame, gets_all, gets_binary, gets_pong, gets_pongs,
                    gets_text, head, in_pieces, ping, pong, quiet, raw, refused,
-                   refused_now, refused_or_awaited, refused_or_echo, rest, split_at, text, together)
+                   refused_now, refused_or_awaited, refused_or_echo, rest,
+                   split_at, text, together)
 from frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, Event
 
 MIB = 1 << 20

@@ -7,7 +7,7 @@ import socket
 import time
 
 import frames
-from cases import Case, bye, gets_text, text
+from cases import case, bye, gets_text, text
 from frames import TEXT, Broken
 from framing import letters
 from talk import Late
@@ -20,7 +20,7 @@ ANY = ()  # a server may serve something else there
 
 
 def server_case(name, promise, run):
-    return Case("handshake." + name, promise, run, "server", False)
+    return case("handshake." + name, promise, run, role="server")
 
 
 # ---- what is taken ----

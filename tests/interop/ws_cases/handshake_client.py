@@ -7,14 +7,14 @@ import socket
 
 import deflate
 import frames
-from cases import Case, bye, gets_text, text
+from cases import case, bye, gets_text, text
 from frames import BINARY, CLOSE, END, TEXT, Broken
 from framing import letters
 from targets import Skip, accept_of
 
 
 def client_case(name, promise, run):
-    return Case("handshake_client." + name, promise, run, "client", False)
+    return case("handshake_client." + name, promise, run, role="client")
 
 
 # ---- what is taken ----

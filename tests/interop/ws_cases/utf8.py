@@ -1,6 +1,6 @@
 """
-utf8.py - cases of RFC 6455, 8.1: text is UTF-8 (RFC 3629), and is refused at the
-first byte that shows that it is not, wherever frames and writes are cut.
+utf8.py - cases of RFC 6455, 8.1: text is UTF-8 (RFC 3629), and is refused at
+the first byte that shows that it is not, wherever frames and writes are cut.
 """
 
 import frames
