@@ -1,15 +1,17 @@
 /*
  * load_ws.c - the load generator for WebSockets.
  *
- *     load_ws [-c CONNECTIONS] [-m BYTES] [-t SECONDS] [-w WARM-UP SECONDS]
- *             [--broadcast] [--watch PID,PID...] ws://127.0.0.1:8080/path
+ *     load_ws [-c CONNECTIONS] [-m BYTES] [-d DEPTH] [-t SECONDS]
+ *             [-w WARM-UP SECONDS] [--broadcast] [--watch PID,PID...]
+ *             ws://127.0.0.1:8080/path
  *     load_ws --idle [--deflate] [-c CONNECTIONS] [-m BYTES] URL
  *
- * Closed loop: each connection sends a text message when the last one has come
- * back, and every message is another. With --broadcast the first connection
- * sends, and sends again when all of them have been sent what it said: an
- * answer is a message at one of them, and the time measured begins and ends
- * between two messages, when the server has nothing left to do.
+ * Closed loop: each connection sends a text message, or DEPTH of them together,
+ * when all it has sent have come back, and every message is another. With
+ * --broadcast the first connection sends, and sends again when all of them have
+ * been sent what it said: an answer is a message at one of them, and the time
+ * measured begins and ends between two messages, when the server has nothing
+ * left to do.
  *
  * Prints one JSON object; load.h says what is in it and how it is measured.
  *
@@ -24,22 +26,31 @@
 #define MESSAGE_MIN 16 /* the digits of its number */
 #define MESSAGE_MAX 1024
 #define FRAME_MAX   (WS_HEAD_MAX + MESSAGE_MAX)
+#define DEPTH_MAX   64
 
 static struct {
     size_t message_len;
+    int depth;
     bool broadcast;
     bool deflate;
     char request[1024];
     size_t request_len;
-} options = {.message_len = 32};
+} options = {.message_len = 32, .depth = 1};
 
 static struct conn {
     int fd;
-    uint64_t message; /* the number of the last one that it sent, or got */
+    uint64_t message; /* the number of the last one that it got */
+    uint64_t sent;    /* and of that it sent */
     int64_t sent_ns;
-    size_t held; /* bytes of a frame that is not complete yet */
-    uint8_t input[FRAME_MAX];
+    size_t held; /* bytes that came */
+    size_t used; /* of them */
+    uint8_t *input;
 } * conns;
+
+static size_t input_bytes(void)
+{
+    return (size_t)options.depth * FRAME_MAX;
+}
 
 /* ---- messages ---- */
 
@@ -109,48 +120,69 @@ static void check_message(uint8_t *p, const struct ws_frame *f, uint64_t number)
             (unsigned long long)number, (int)len, payload);
 }
 
-/* Sends the next message. */
-static void say(struct conn *c)
+/* Writes the frame of a message, and returns its length. */
+static size_t write_frame(uint8_t *frame, uint64_t number)
 {
-    uint8_t message[MESSAGE_MAX], compressed[MESSAGE_MAX], frame[FRAME_MAX];
+    uint8_t message[MESSAGE_MAX], compressed[MESSAGE_MAX];
     uint8_t mask[WS_MASK_LEN], *payload = message;
     size_t len = options.message_len, head;
     uint8_t first = WS_FIN | WS_TEXT;
     uint32_t random;
 
-    c->message = ++messages;
-    write_message(message, c->message);
+    write_message(message, number);
     if (options.deflate) {
         first |= WS_COMPRESSED;
         len = compress_message(compressed, message);
         payload = compressed;
     }
-    random = (uint32_t)c->message * 2654435761U;
+    random = (uint32_t)number * 2654435761U;
     memcpy(mask, &random, sizeof mask);
     head = ws_write_head(frame, first, len);
     frame[1] |= WS_MASKED;
     memcpy(frame + head, mask, sizeof mask);
     head += sizeof mask;
     ws_mask(frame + head, payload, len, mask);
-    c->sent_ns = now_ns();
-    send_whole(c->fd, (char *)frame, head + len);
+    return head + len;
 }
 
-/* Reads of what has come; true when a frame is there, which is a message's. */
-static bool receive(struct conn *c, struct ws_frame *f)
+/* Sends the next messages. */
+static void say(struct conn *c)
 {
-    ssize_t n = recv(c->fd, c->input + c->held, FRAME_MAX - c->held, 0);
+    static uint8_t frames[DEPTH_MAX * FRAME_MAX];
+    size_t len = 0;
+
+    c->message = messages;
+    for (int i = 0; i < options.depth; i++)
+        len += write_frame(frames + len, ++messages);
+    c->sent = messages;
+    c->sent_ns = now_ns();
+    send_whole(c->fd, (char *)frames, len);
+}
+
+/* Reads of what has come. */
+static void receive(struct conn *c)
+{
+    ssize_t n = recv(c->fd, c->input + c->held, input_bytes() - c->held, 0);
 
     if (n <= 0)
         die("the server hung up");
     counts.bytes += (uint64_t)n;
     c->held += (size_t)n;
-    if (!ws_read_frame(f, c->input, c->held))
+}
+
+/* Checks the next message, if all of it is there. */
+static bool take_message(struct conn *c)
+{
+    struct ws_frame f;
+
+    if (!ws_read_frame(&f, c->input + c->used, c->held - c->used)) {
+        c->held -= c->used;
+        memmove(c->input, c->input + c->used, c->held);
+        c->used = 0;
         return false;
-    errno = 0;
-    if (c->held != f->head + f->payload)
-        die("a message nobody asked for");
-    c->held = 0;
+    }
+    check_message(c->input + c->used, &f, ++c->message);
+    c->used += f.head + f.payload;
     return true;
 }
 
@@ -159,14 +191,17 @@ static bool receive(struct conn *c, struct ws_frame *f)
 static void echoed(int index)
 {
     struct conn *c = &conns[index];
-    struct ws_frame f;
 
-    if (!receive(c, &f))
-        return;
-    check_message(c->input, &f, c->message);
-    latency_add(now_ns() - c->sent_ns);
-    counts.answers++;
-    say(c);
+    receive(c);
+    while (take_message(c)) {
+        latency_add(now_ns() - c->sent_ns);
+        counts.answers++;
+    }
+    errno = 0;
+    if (c->message > c->sent || (c->message == c->sent && c->held))
+        die("a message nobody asked for");
+    if (c->message == c->sent)
+        say(c);
 }
 
 /* ---- broadcast ---- */
@@ -174,18 +209,16 @@ static void echoed(int index)
 static void broadcast(void)
 {
     say(&conns[0]);
-    conns[0].message--; /* which it is to get as well */
     load.unfinished = load.connections;
 }
 
 static void delivered(int index)
 {
     struct conn *c = &conns[index];
-    struct ws_frame f;
 
-    if (!receive(c, &f))
+    receive(c);
+    if (!take_message(c))
         return;
-    check_message(c->input, &f, ++c->message);
     latency_add(now_ns() - conns[0].sent_ns);
     counts.answers++;
     load.unfinished--;
@@ -212,6 +245,9 @@ static void open_conn(int index)
     char head[HEAD_MAX];
     size_t n = 0;
 
+    c->input = malloc(input_bytes());
+    if (!c->input)
+        die("malloc");
     c->fd = load_connect(index);
     send_whole(c->fd, options.request, options.request_len);
     while (!head_length(head, n)) {
@@ -228,12 +264,10 @@ static void open_conn(int index)
 
 static void wait_for_echo(struct conn *c)
 {
-    struct ws_frame f;
-
     say(c);
-    while (!receive(c, &f))
-        ;
-    check_message(c->input, &f, c->message);
+    do
+        receive(c);
+    while (!take_message(c));
 }
 
 static void open_all(void)
@@ -280,11 +314,13 @@ static void parse_options(int argc, char **argv)
     };
     int flag;
 
-    while ((flag = getopt_long(argc, argv, LOAD_FLAGS "m:", names, NULL)) !=
+    while ((flag = getopt_long(argc, argv, LOAD_FLAGS "m:d:", names, NULL)) !=
            -1) {
         if (flag == 'm')
             options.message_len =
                 (size_t)number(optarg, MESSAGE_MIN, MESSAGE_MAX);
+        else if (flag == 'd')
+            options.depth = (int)number(optarg, 1, DEPTH_MAX);
         else if (flag == 'b')
             options.broadcast = true;
         else if (flag == 'd')
@@ -294,8 +330,10 @@ static void parse_options(int argc, char **argv)
     }
     errno = 0;
     /* A connection's second message may refer to its first. */
-    if (optind != argc - 1 || (options.deflate && !load.idle))
-        die("usage: load_ws " LOAD_USAGE " [-m BYTES] [--broadcast] URL, or "
+    if (optind != argc - 1 || (options.deflate && !load.idle) ||
+        (options.depth > 1 && (options.broadcast || load.idle)))
+        die("usage: load_ws " LOAD_USAGE
+            " [-m BYTES] [-d DEPTH | --broadcast] URL, or "
             "load_ws --idle [--deflate] [-c CONNECTIONS] [-m BYTES] URL");
     parse_url(argv[optind]);
 }

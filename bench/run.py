@@ -2,7 +2,7 @@
 """Runs benchmarks against their peers and prints what came out.
 
     bench/run.py [pong|pipeline|fanout|idle|tls|ws|static|client|pg|redis|
-                  arena|broadcast|fiber|parser|json]... [--json] [--rounds N]
+                  arena|fiber|parser|json]... [--json] [--rounds N]
                  [--seconds S] [--only a,b] [--quick]
 
 The server under test has processor 0 for itself, the load generator (and the
@@ -365,14 +365,6 @@ def fiber(options):
     return report
 
 
-def broadcast(options):
-    title = "broadcast: one message to 10,000 WebSockets"
-    report = Report("broadcast", title, options)
-    report.columns = ["CPU of one delivery", "of", "unit", "value"]
-    add_costs(report, "eddy", own_results(report, "broadcast"))
-    return report
-
-
 def add_costs(report, source, results):
     for cost in results:
         report.data["rows"].append({"server": source, **cost})
@@ -412,7 +404,7 @@ def cell(value):
 
 # name: (function, rounds, seconds of a run). Many short rounds: a machine's
 # slow phases last seconds, and the minimum wants one round that missed them.
-# broadcast, fiber, parser and json know themselves how often and how long to run.
+# fiber, parser and json know themselves how often and how long to run.
 BENCHMARKS = {
     "pong": (pong, 10, 1.5),
     "pipeline": (pipeline, 10, 1.5),
@@ -425,7 +417,6 @@ BENCHMARKS = {
     "pg": (bench_databases.pg, 6, 2),
     "redis": (bench_databases.redis, 6, 2),
     "arena": (bench_arena.run, 6, 1),
-    "broadcast": (broadcast, None, None),
     "fiber": (fiber, None, None),
     "parser": (parser, None, None),
     "json": (json_writer, None, None),
