@@ -1,8 +1,11 @@
 /*
  * baseline.c - what needs neither a database nor a dataset: sums, a short
- * answer to be pipelined, and bodies that are only counted.
+ * answer to be pipelined, bodies that are only counted, and messages that are
+ * sent back.
  */
 #include "arena.h"
+
+#include <eddy/ws.h>
 
 /* Of each term, so that three of them have a sum. */
 #define TERM_MAX INT64_C(1000000000000000)
@@ -69,9 +72,21 @@ static int upload(ed_req *req)
     return ed_reply(req, 200, "%llu", (unsigned long long)bytes);
 }
 
+static int echo(ed_ws *ws, struct ed_bytes msg)
+{
+    return ed_ws_is_text(ws) ? ed_ws_send(ws, msg) : ed_ws_send_binary(ws, msg);
+}
+
+/* GET /ws */
+static int websocket(ed_req *req)
+{
+    return ed_ws_serve(req, .on_message = echo);
+}
+
 void baseline_routes(ed_app *app)
 {
     ed_route(app, "GET,POST /baseline11", baseline);
     ed_route(app, "GET /pipeline", pipeline);
     ed_route(app, "POST /upload", upload);
+    ed_route(app, "GET /ws", websocket);
 }

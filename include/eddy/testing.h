@@ -33,6 +33,7 @@
 
 #include <eddy/app.h>
 #include <eddy/client.h>
+#include <eddy/ws.h>
 
 ED_BEGIN_DECLS
 
@@ -107,6 +108,17 @@ ED_API int ed_test_post_form_(ed_test *t, ed_res **out, const char *path,
     ed_test_post_json_((t), (out), (path), ED_PLACE_, __VA_ARGS__)
 ED_API int ed_test_post_json_(ed_test *t, ed_res **out, const char *path,
                               const char *place, const char *fmt, ...);
+
+/* Opens a WebSocket at a path (or a URL), with the options of ed_ws_connect()
+ * and the cookies of the test; it is the caller's, as from there. A failure
+ * counts, but for ED_ECANCELED. Suspends. Returns as ed_ws_connect() does. */
+#define ed_test_ws(t, out, path, ...)                                  \
+    ed_test_ws_((t), (out), (path),                                    \
+                ED_OPTIONS(struct ed_ws_connect_options, __VA_ARGS__), \
+                ED_PLACE_)
+ED_API int ed_test_ws_(ed_test *t, ed_ws **out, const char *path,
+                       const struct ed_ws_connect_options *options,
+                       const char *place);
 
 /* The value of a cookie that the app has set; NULL: none. Valid until the next
  * request. And a cookie set by hand: "name=value; Path=/". */

@@ -193,6 +193,23 @@ ed_client *ed_test_client(const ed_test *t)
 
 /* ---- requests ---- */
 
+/* The URL of a path; what is a URL already stays one. NULL: no memory. */
+static const char *url_of(const ed_test *t, const char *path)
+{
+    if (*path != '/')
+        return path;
+    return ed_arena_printf(ed_fiber_arena(), "%s%s", t->url, path);
+}
+
+static int note_failed(ed_test *t, const char *place, const char *what,
+                       const char *path, int err)
+{
+    if (err && err != ED_ECANCELED)
+        ed_test_fails(t, place, "%s %s: %s", what, path,
+                      *ed_error_of(err) ? ed_error() : ed_err_text(err));
+    return err;
+}
+
 int ed_test_fetch_(ed_test *t, ed_res **out, const char *path,
                    const struct ed_fetch_options *given, const char *place)
 {
@@ -204,15 +221,24 @@ int ed_test_fetch_(ed_test *t, ed_res **out, const char *path,
     options.client = t->client;
     if (!options.max_redirects)
         options.max_redirects = -1;
-    const char *url = path;
-    if (*path == '/')
-        url = ed_arena_printf(ed_fiber_arena(), "%s%s", t->url, path);
+    const char *url = url_of(t, path);
     int err = url ? ed_fetch_with(out, url, &options) : ED_ENOMEM;
-    if (err && err != ED_ECANCELED)
-        ed_test_fails(t, place, "%s %s: %s",
-                      options.method ? options.method : "request for", path,
-                      *ed_error_of(err) ? ed_error() : ed_err_text(err));
-    return err;
+    return note_failed(
+        t, place, options.method ? options.method : "request for", path, err);
+}
+
+int ed_test_ws_(ed_test *t, ed_ws **out, const char *path,
+                const struct ed_ws_connect_options *given, const char *place)
+{
+    *out = NULL;
+    if (!t)
+        return ED_EUSAGE;
+    ED_OPTIONS_TAKE(struct ed_ws_connect_options, options, given);
+    options.size = sizeof options;
+    options.client = t->client;
+    const char *url = url_of(t, path);
+    int err = url ? ed_ws_connect_with(out, url, &options) : ED_ENOMEM;
+    return note_failed(t, place, "WebSocket to", path, err);
 }
 
 int ed_test_post_form_(ed_test *t, ed_res **out, const char *path,

@@ -172,8 +172,10 @@ int ed_attempt_write_head(struct ed_attempt *a)
     head->expect = ed_expect_asks(&a->journey->options);
     frame_request(a);
     a->carried.deadline.written = NULL;
-    if (ed_propagates(&a->client->propagated) &&
-        ed_carry(&a->carried, &a->client->propagated, &head->fields))
+    struct ed_propagation_names names = a->client->propagated;
+    if (a->journey->upgrade) /* what it opens outlives the request */
+        names.deadline.len = 0;
+    if (ed_propagates(&names) && ed_carry(&a->carried, &names, &head->fields))
         return ed_attempt_explain_end(a, ED_ETIMEOUT, "request not sent");
     int err = ed_request_head_write(head, a->res->arena);
     a->res->asks_for_codings = head->codings;

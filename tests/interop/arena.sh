@@ -234,6 +234,13 @@ expect "a dataset that is none keeps it from starting" refuses \
     --dataset bad.json
 expect "and it says why" grep -q 'bad.json: item 0' refused.log
 
+# ---- WebSockets -------------------------------------------------------------
+
+start ws.log
+expect "messages are sent back" timeout 60 /usr/bin/python3 -B \
+    "$source/tests/interop/ws_cases" server "${url/http/ws}/ws" --only framing
+expect "it stops when told" stop "$pid"
+
 # ---- a folder of files ------------------------------------------------------
 
 mkdir files

@@ -44,6 +44,16 @@ static int host(ed_req *req)
     return ed_reply(req, 200, "%s %s", ed_req_host(req), ed_req_peer(req));
 }
 
+static int talk(ed_req *req)
+{
+    ed_ws *ws;
+    struct ed_bytes msg;
+    int err = ed_ws_accept(req, &ws);
+    while (!err && !(err = ed_ws_recv(ws, &msg)))
+        err = ed_ws_printf(ws, "you said %s", msg.ptr);
+    return err == ED_ECLOSED ? 0 : err;
+}
+
 static bool running;
 
 static int start(void *arg)
@@ -69,6 +79,7 @@ static ed_app *make_app(void)
     ed_route(app, "GET /visit", visit);
     ed_route(app, "GET /slow", sleep_long);
     ed_route(app, "GET /host", host);
+    ed_route(app, "GET /talk", talk);
     return app;
 }
 
@@ -187,6 +198,32 @@ static int get_slow(void *t)
     return err;
 }
 
+static void open_where_there_is_none(ed_test *t)
+{
+    ed_ws *ws ED_WS_AUTO = NULL;
+    check(ed_test_ws(t, &ws, "/host") == ED_ECONTENT);
+    check(!ws);
+}
+
+/* In the time of the test: an hour of pings and pongs passes at once. */
+FIBER_TEST(websockets_are_tested_as_requests_are)
+{
+    ed_app *app = make_app();
+    ed_test *t = ed_test_new(app);
+    struct ed_bytes msg;
+    ed_ws *ws;
+    check_int(ed_test_ws(t, &ws, "/talk"), 0);
+    check_int(ed_test_advance(t, 60 * ED_MIN), 0);
+    check_int(ed_ws_send(ws, ED_BYTES("hello")), 0);
+    check_int(ed_ws_recv(ws, &msg), 0);
+    check_text(msg.ptr, "you said hello");
+    check_int(ed_ws_close(ws, ED_WS_NORMAL, NULL), 0);
+    ed_ws_free(ws);
+    check_int(ed_test_end(t), 0);
+    ed_app_free(app);
+    check_int(complaints(open_where_there_is_none), 1);
+}
+
 FIBER_TEST(time_passes_when_told_to)
 {
     ed_app *app = make_app();
@@ -259,6 +296,7 @@ int main(void)
             a_request_that_fails_counts_and_its_response_holds_nothing),
         cmocka_unit_test(
             cookies_are_kept_and_redirects_followed_when_asked_for),
+        cmocka_unit_test(websockets_are_tested_as_requests_are),
         cmocka_unit_test(time_passes_when_told_to),
         cmocka_unit_test(a_request_under_way_is_waited_for_at_the_end),
         cmocka_unit_test(an_app_that_does_not_start_is_a_failure),
