@@ -148,15 +148,23 @@ static struct variant *make_variant(struct ws_shared *shared,
     return v;
 }
 
+/* Whether a context that lasts is at work on a message, which it could not be
+ * made to forget. */
+static bool is_compressing(const ed_ws *ws)
+{
+    return ws->sending && ws_keeps_out(ws->kind);
+}
+
 /* The frame as that connection is to get it. Without memory to compress it goes
  * out as it is, which is always allowed. */
-static struct ed_bytes frame_for(struct ws_shared *shared, struct ws_kind *kind)
+static struct ed_bytes frame_for(const ed_ws *ws, struct ws_shared *shared)
 {
+    struct ws_kind *kind = ws->kind;
     struct variant *v = shared->compressed;
     struct ed_bytes plain =
         ed_bytes_of(shared->frame, shared->head_len + shared->len);
 
-    if (!kind->terms.on || shared->len < kind->threshold)
+    if (!kind->terms.on || shared->len < kind->threshold || is_compressing(ws))
         return plain;
     while (v && (v->bits != ws_bits_out(kind) || v->level != kind->level))
         v = v->next;
@@ -334,7 +342,7 @@ int ws_post_shared(ed_ws *ws, struct ws_shared *shared, size_t max_queued)
     if (ws->queue && (shared->len > max_queued ||
                       ws->queue->bytes > max_queued - shared->len))
         return -EAGAIN;
-    struct ed_bytes frame = frame_for(shared, ws->kind);
+    struct ed_bytes frame = frame_for(ws, shared);
     int err = post(ws, shared, frame);
     if (!err)
         forget_context(ws, frame, shared);
