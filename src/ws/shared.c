@@ -294,6 +294,15 @@ void ws_queue_drop(ed_ws *ws, bool all)
         drop(ws, first_of(ws->queue));
 }
 
+/* Whether one of `len` bytes more is more than may wait. What each costs beside
+ * its bytes counts as well, and by itself: nobody may have many waiting that
+ * are empty. */
+static bool is_too_much(const struct ws_queue *q, size_t len, size_t most)
+{
+    return len > most || q->bytes > most - len ||
+           q->count >= most / sizeof(struct waiting);
+}
+
 /* ---- sending ---- */
 
 /* Writes what goes at once of a frame that nothing is before. Returns the bytes
@@ -339,8 +348,7 @@ int ws_post_shared(ed_ws *ws, struct ws_shared *shared, size_t max_queued)
         return ED_ECLOSED;
     if (ws_is_client(ws->kind))
         return ED_EUSAGE;
-    if (ws->queue && (shared->len > max_queued ||
-                      ws->queue->bytes > max_queued - shared->len))
+    if (ws->queue && is_too_much(ws->queue, shared->len, max_queued))
         return -EAGAIN;
     struct ed_bytes frame = frame_for(ws, shared);
     int err = post(ws, shared, frame);

@@ -188,6 +188,23 @@ FIBER_TEST(who_takes_nothing_is_left_and_its_queue_freed)
     ed_stream_close(client);
 }
 
+FIBER_TEST(messages_of_no_bytes_are_bounded_too)
+{
+    struct served s = {.clients_left = 1};
+    unsigned posted = 0;
+    served_open(&s, handler);
+    ed_stream *client = raw_open(&s, "/", "");
+    fill_socket(members[0]);
+    while (posted < QUEUE && !post(members[0], 'x', 0))
+        posted++;
+    check(posted > 100);
+    check(posted < QUEUE / 20);
+    check(ws_drop_oldest(members[0]));
+    check_int(post(members[0], 'x', 0), 0);
+    served_close(&s);
+    ed_stream_close(client);
+}
+
 FIBER_TEST(a_close_goes_out_before_what_was_not_begun)
 {
     struct served s = {0};
@@ -444,6 +461,7 @@ int main(void)
         TEST(none_comes_between_the_fragments_of_another),
         TEST(a_slow_peer_is_bounded_and_nobody_waits),
         TEST(who_takes_nothing_is_left_and_its_queue_freed),
+        TEST(messages_of_no_bytes_are_bounded_too),
         TEST(a_close_goes_out_before_what_was_not_begun),
         TEST(a_message_is_compressed_once_for_each_way),
         TEST(messages_of_both_kinds_can_be_decompressed_in_one_context),
