@@ -24,6 +24,7 @@ struct ed_member {
     void *filter_arg;
     uint64_t from; /* the first message it is handed */
     unsigned lost; /* messages since it was told of */
+    unsigned told; /* in which round that was */
     bool gone;
     char name[];
 };
@@ -43,6 +44,8 @@ struct ed_room {
     unsigned busy;          /* messages being handed out, one within another */
     unsigned gone;          /* members still in the list */
     bool lost;              /* some member has to be told */
+    bool telling;           /* on_gap is at work, and may cause more of it */
+    unsigned round;         /* of telling */
     ed_app *app;            /* NULL: nobody's */
     struct ed_list node;    /* in app->rooms */
     struct ed_room_link *link; /* NULL: with no others */

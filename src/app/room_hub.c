@@ -218,14 +218,29 @@ static int end_fiber(struct ed_room_hub *hub, int err)
     return err == ED_ECANCELED ? 0 : err;
 }
 
-/* The program ends: all rooms say goodbye, in what time there is. */
-static void say_goodbyes(struct ed_room_hub *hub)
+/* One that has to; NULL: none. */
+static struct ed_room_link *next_to_leave(struct ed_room_hub *hub)
 {
-    ed_shield(soon, GOODBYE);
     ed_list_each (node, &hub->links) {
         struct ed_room_link *link = link_of(node);
-        if (link->room && link->subscribed && !ed_cancelled())
-            ed_room_link_goodbye(link);
+        if (link->room && link->subscribed && !link->left)
+            return link;
+    }
+    return NULL;
+}
+
+/* The program ends: all rooms say goodbye, in what time there is. Any of them
+ * may go meanwhile. */
+static void say_goodbyes(struct ed_room_hub *hub)
+{
+    struct ed_room_link *link;
+
+    ed_shield(soon, GOODBYE);
+    while (!ed_cancelled() && (link = next_to_leave(hub))) {
+        link->left = true;
+        link->refs++;
+        ed_room_link_goodbye(link);
+        ed_room_link_unref(link);
     }
 }
 

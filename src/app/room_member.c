@@ -94,13 +94,15 @@ static void bury_gone(ed_room *room)
         bury(member_of(node));
 }
 
-/* A member that has lost messages and was not told, as a copy; false: none. */
+/* A member that has lost messages and was not told in this round, as a copy;
+ * false: none. */
 static bool take_lost(ed_room *room, struct ed_room_member *out, uint64_t *lost)
 {
     ed_list_each (node, &room->sockets) {
         struct ed_member *m = member_of(node);
-        if (!m->lost || m->gone)
+        if (!m->lost || m->gone || m->told == room->round)
             continue;
+        m->told = room->round;
         *out = seen(m);
         *lost = m->lost;
         m->lost = 0;
@@ -109,18 +111,27 @@ static bool take_lost(ed_room *room, struct ed_room_member *out, uint64_t *lost)
     return false;
 }
 
-void ed_room_settle(ed_room *room)
+/* Each is told once. What a hook says of it may be lost as well, which is told
+ * with the next message. */
+static void tell_of_losses(ed_room *room)
 {
     struct ed_room_member member;
     uint64_t lost;
 
-    if (room->gone)
-        bury_gone(room);
-    if (!room->lost)
-        return;
     room->lost = false;
+    room->telling = true;
+    room->round++;
     while (room->options.on_gap && take_lost(room, &member, &lost))
         room->options.on_gap(room, &member, lost, room->options.arg);
+    room->telling = false;
+}
+
+void ed_room_settle(ed_room *room)
+{
+    if (room->gone)
+        bury_gone(room);
+    if (room->lost && !room->telling)
+        tell_of_losses(room);
 }
 
 void ed_room_empty(ed_room *room)

@@ -501,6 +501,22 @@ static int serve(ed_server *server)
     return err;
 }
 
+/* What is left when all handlers have ended goes at once, or, where another
+ * protocol tells of the end by a handler, in a turn of the loop. */
+static void let_go(ed_server *server)
+{
+    ed_scope(last, .independent = true, .name = "last words");
+    server->scope = last;
+    ed_cancel(last);
+    cut_off(server);
+    while (server->counts.open) {
+        server->runner = ed_fiber_self();
+        (void)ed_park("connections to go", NULL, NULL);
+        server->runner = NULL;
+    }
+    server->scope = NULL;
+}
+
 int ed_server_run(ed_server *server)
 {
     if (server->scope)
@@ -519,8 +535,7 @@ int ed_server_run(ed_server *server)
     /* The handlers see their cancellation and end; none is left after this. */
     int drained = ed_wait(requests);
     (void)drained;
-    cut_off(server);
-    server->scope = NULL;
+    let_go(server);
     return err;
 }
 

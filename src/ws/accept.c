@@ -224,7 +224,11 @@ static int take_over(ed_req *req, ed_ws *ws)
     }
     if (ws->more)
         ws->more->holder = ed_fiber_self();
-    return ws_start(ws, takeover.stream, takeover.ahead);
+    err = ws_start(ws, takeover.stream, takeover.ahead);
+    /* The others were told when it began to. */
+    if (!err && req->server->stopping)
+        ws_close_begin(ws, ED_WS_GOING_AWAY, ED_BYTES("the server stops"));
+    return err;
 }
 
 static int read_options(ed_req *req, const struct ed_ws_options *o,

@@ -295,9 +295,25 @@ static int run(ed_ws *ws, ed_fn *fn)
 /* From the loop. */
 static void have_end_told(ed_ws *ws)
 {
+    /* What it runs may come here again, and be the one that frees. */
+    ws->in_event = true;
     if (ws->kind->on_close && run(ws, say_goodbye))
         ed_log_error("no memory to tell of the end of a WebSocket");
     ws->told = true;
+    ws->in_event = false;
+}
+
+/* From a fiber, in which no other can be run: in its turn in the loop. False:
+ * no memory for that, and the end is not told. */
+static bool have_end_told_soon(ed_ws *ws)
+{
+    ws_soon(ws);
+    if (ws->out)
+        return true;
+    if (ws->kind->on_close)
+        ed_log_error("no memory to tell of the end of a WebSocket");
+    ws->told = true;
+    return false;
 }
 
 void ws_tidy(ed_ws *ws)
@@ -305,10 +321,10 @@ void ws_tidy(ed_ws *ws)
     if (ws->in_event || ws->fiber || ws->held)
         return;
     if (ws->phase >= WS_OVER && ws->kind->by_events && !ws->told) {
-        /* What it runs may come here again, and be the one that frees. */
-        ws->in_event = true;
-        have_end_told(ws);
-        ws->in_event = false;
+        if (!ed_in_fiber())
+            have_end_told(ws);
+        else if (have_end_told_soon(ws))
+            return;
     }
     if (ws->phase == WS_GONE && !ws->fiber)
         free_ws(ws);
@@ -408,15 +424,20 @@ static void work(ed_ws *ws)
 
 /* ---- events of the stream ---- */
 
-static void begin_event(ed_ws *ws)
+/* One may come within another, of a handler that stops the server. Returns what
+ * end_event() is to be given. */
+static bool begin_event(ed_ws *ws)
 {
+    bool outer = ws->in_event;
+
     ws->in_event = true;
+    return outer;
 }
 
-static void end_event(ed_ws *ws)
+static void end_event(ed_ws *ws, bool outer)
 {
     ws_rest(ws);
-    ws->in_event = false;
+    ws->in_event = outer;
     ws_tidy(ws);
 }
 
@@ -467,8 +488,8 @@ static void ended(ed_ws *ws, ssize_t err)
 static void on_data(ed_stream *stream, char *data, ssize_t len)
 {
     ed_ws *ws = stream->user;
+    bool outer = begin_event(ws);
 
-    begin_event(ws);
     note_life(ws);
     if (len <= 0)
         ended(ws, len);
@@ -476,7 +497,7 @@ static void on_data(ed_stream *stream, char *data, ssize_t len)
         arrived_too_late(ws, (size_t)len);
     else
         arrived(ws, data, (size_t)len);
-    end_event(ws);
+    end_event(ws, outer);
 }
 
 static void output_done(ed_ws *ws)
@@ -489,7 +510,7 @@ static void output_done(ed_ws *ws)
 
 void ws_turn(ed_ws *ws)
 {
-    begin_event(ws);
+    bool outer = begin_event(ws);
     int err = ws->stream ? ws_push(ws) : 0;
     if (!ws->stream) {
         if (ws->out)
@@ -503,7 +524,7 @@ void ws_turn(ed_ws *ws)
         ed_waitq_wake_all(&ws->more->writers, 0);
     if (ws->phase <= WS_CLOSING && ws->in && ws->in->view_len)
         work(ws);
-    end_event(ws);
+    end_event(ws, outer);
 }
 
 /* ---- patience ---- */
@@ -544,9 +565,9 @@ static void expired(ed_ws *ws)
 
     if (ws->phase == WS_GONE)
         return;
-    begin_event(ws);
+    bool outer = begin_event(ws);
     acts[ws->waits](ws);
-    end_event(ws);
+    end_event(ws, outer);
 }
 
 static void timer_fired(struct ed_timer *timer)
@@ -581,12 +602,12 @@ static void expire(struct ed_conn *base, int err)
         expired(ws);
         return;
     }
-    begin_event(ws);
+    bool outer = begin_event(ws);
     if (err == ED_ECLOSED)
         ws_close_begin(ws, ED_WS_GOING_AWAY, ED_BYTES("the server stops"));
     else
         cut(ws);
-    end_event(ws);
+    end_event(ws, outer);
 }
 
 /* ---- the beginning ---- */
@@ -652,6 +673,8 @@ void ws_let_go(ed_ws *ws)
     if (ws->more)
         ws->more->holder = NULL;
     ws_soon(ws);
+    if (!ws->out) /* no memory: nothing else would come here again */
+        ws_tidy(ws);
 }
 
 void ws_close_left(struct ws_local *local)

@@ -138,8 +138,10 @@ static ssize_t make_room(struct ws_in *in, size_t want)
 {
     size_t room = in->cap - 1 - in->len;
 
-    if (in->pieces && want > WS_PIECES - in->len)
-        want = WS_PIECES - in->len;
+    /* There may be more of one that was not read in pieces from the start. */
+    size_t left = in->len < WS_PIECES ? WS_PIECES - in->len : 0;
+    if (in->pieces && want > left)
+        want = left;
     if (!want || room >= want)
         return (ssize_t)want;
     size_t cap = 2 * in->cap;
@@ -219,13 +221,14 @@ static void clear_mask(struct ws_in *in, size_t n)
 static size_t guess(const ed_ws *ws, const struct ws_in *in)
 {
     size_t room = in->cap - 1 - in->len;
-    size_t most = ws->kind->max_message + 1 - in->len;
+    size_t most = ws->kind->max_message - in->len;
 
     if (in->pieces)
         return WS_PIECES;
     if (!room)
         room = in->cap;
-    return room < most ? room : most;
+    /* One more, to see that it is larger. */
+    return room <= most ? room : most + 1;
 }
 
 static enum step take_inflated(ed_ws *ws, struct ws_in *in, ed_ws_inflate *z,

@@ -11,6 +11,7 @@ static bool receiver_abort(void *arg)
     ed_ws *ws = arg;
 
     ws->more->receiver = NULL;
+    ws->want = WS_WANT_NOTHING; /* what comes now is for who asks next */
     return true;
 }
 
@@ -96,11 +97,12 @@ bool ed_ws_is_text(const ed_ws *ws)
 int ed_ws_recv_begin(ed_ws *ws)
 {
     int err = begin_receive(ws);
+    struct ws_in *in = ws->in;
 
-    /* A message may have come whole before it was asked for, by a receive that
-     * was cancelled. */
-    if (!err && has_message(ws->in))
-        ws->in->pieces = true;
+    /* A message may have come, or a part of it, for a receive that was
+     * cancelled. */
+    if (!err && in && (in->whole || (in->in_message && ws->phase == WS_OPEN)))
+        in->pieces = true;
     if (!err)
         err = await(ws, WS_WANT_PIECES, has_begun);
     if (err)

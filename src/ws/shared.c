@@ -148,15 +148,23 @@ static struct variant *make_variant(struct ws_shared *shared,
     return v;
 }
 
+/* Whether a context that lasts is at work on a message, which it could not be
+ * made to forget. */
+static bool is_compressing(const ed_ws *ws)
+{
+    return ws->sending && ws_keeps_out(ws->kind);
+}
+
 /* The frame as that connection is to get it. Without memory to compress it goes
  * out as it is, which is always allowed. */
-static struct ed_bytes frame_for(struct ws_shared *shared, struct ws_kind *kind)
+static struct ed_bytes frame_for(const ed_ws *ws, struct ws_shared *shared)
 {
+    struct ws_kind *kind = ws->kind;
     struct variant *v = shared->compressed;
     struct ed_bytes plain =
         ed_bytes_of(shared->frame, shared->head_len + shared->len);
 
-    if (!kind->terms.on || shared->len < kind->threshold)
+    if (!kind->terms.on || shared->len < kind->threshold || is_compressing(ws))
         return plain;
     while (v && (v->bits != ws_bits_out(kind) || v->level != kind->level))
         v = v->next;
@@ -286,6 +294,15 @@ void ws_queue_drop(ed_ws *ws, bool all)
         drop(ws, first_of(ws->queue));
 }
 
+/* Whether one of `len` bytes more is more than may wait. What each costs beside
+ * its bytes counts as well, and by itself: nobody may have many waiting that
+ * are empty. */
+static bool is_too_much(const struct ws_queue *q, size_t len, size_t most)
+{
+    return len > most || q->bytes > most - len ||
+           q->count >= most / sizeof(struct waiting);
+}
+
 /* ---- sending ---- */
 
 /* Writes what goes at once of a frame that nothing is before. Returns the bytes
@@ -331,10 +348,9 @@ int ws_post_shared(ed_ws *ws, struct ws_shared *shared, size_t max_queued)
         return ED_ECLOSED;
     if (ws_is_client(ws->kind))
         return ED_EUSAGE;
-    if (ws->queue && (shared->len > max_queued ||
-                      ws->queue->bytes > max_queued - shared->len))
+    if (ws->queue && is_too_much(ws->queue, shared->len, max_queued))
         return -EAGAIN;
-    struct ed_bytes frame = frame_for(shared, ws->kind);
+    struct ed_bytes frame = frame_for(ws, shared);
     int err = post(ws, shared, frame);
     if (!err)
         forget_context(ws, frame, shared);

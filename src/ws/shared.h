@@ -32,8 +32,9 @@ bool ws_shared_is_text(const struct ws_shared *shared);
 /*
  * Sends the message, behind what was sent before, as far as it goes at once;
  * the rest waits, by reference. `max_queued` bounds the bytes of the messages
- * that wait at this connection (as they were given, not compressed); one is
- * taken however large it is when none waits.
+ * that wait at this connection (as they were given, not compressed), and what
+ * holds them, by itself, so that they are not many; one is taken however large
+ * it is when none waits.
  *
  * Returns 0 when it is sent or waits, or
  *   -EAGAIN     more would wait than that; nothing was done

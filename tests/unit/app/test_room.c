@@ -378,6 +378,41 @@ FIBER_TEST(a_slow_member_may_miss_the_oldest_instead)
 
 /* ---- coming and going ---- */
 
+static char much[LINE];
+static int depth, deepest;
+
+/* Tells all of it, also the one that is slow. */
+static void tell_of_lost(ed_room *in, const struct ed_room_member *member,
+                         uint64_t lost, void *arg)
+{
+    (void)arg;
+    check_text(member->name, "slow");
+    lost_in_all += lost;
+    if (++depth > deepest)
+        deepest = depth;
+    if (depth < 10)
+        check_int(ed_room_tell(in, ed_bytes_of(much, LINE)), 0);
+    depth--;
+}
+
+FIBER_TEST(what_is_said_of_a_slow_member_need_not_end_in_more_of_it)
+{
+    struct served s = {0};
+
+    lost_in_all = 0;
+    depth = deepest = 0;
+    memset(much, '.', LINE);
+    open_room(&s, .max_behind = BEHIND, .slow = ED_ROOM_DROP_OLDEST,
+              .on_gap = tell_of_lost);
+    ed_stream *slow = ws_client(&s, "/?name=slow");
+    for (int i = 0; i < LINES; i++)
+        check_int(ed_room_send(room, ed_bytes_of(much, LINE)), 0);
+    check(lost_in_all > 0);
+    check_int(deepest, 1);
+    ws_go(slow);
+    close_room(&s);
+}
+
 FIBER_TEST(a_member_is_in_once_and_may_be_in_many)
 {
     struct served s = {0};
@@ -649,6 +684,8 @@ int main(void)
         cmocka_unit_test(members_served_by_events_hold_no_fiber),
         cmocka_unit_test(a_slow_member_is_sent_away_and_delays_nobody),
         cmocka_unit_test(a_slow_member_may_miss_the_oldest_instead),
+        cmocka_unit_test(
+            what_is_said_of_a_slow_member_need_not_end_in_more_of_it),
         cmocka_unit_test(a_member_is_in_once_and_may_be_in_many),
         cmocka_unit_test(a_room_may_be_full),
         cmocka_unit_test(members_may_go_while_something_is_said),

@@ -386,6 +386,32 @@ REDIS_TEST(a_room_can_be_joined_once)
     close_side(&a);
 }
 
+static ed_room *joined(ed_redis *redis, const char *channel)
+{
+    ed_room *room = ed_room_new(NULL, channel);
+
+    check_int(ed_room_join_redis(room, redis, channel), 0);
+    await_listeners(channel, 1);
+    return room;
+}
+
+REDIS_TEST(rooms_may_go_while_the_program_says_goodbye_for_them)
+{
+    ed_redis *redis = client();
+    ed_room *a = joined(redis, "c"), *b = joined(redis, "d");
+    struct ed_room_hub *hub = a->link->hub;
+
+    check(b->link->hub == hub);
+    ed_fiber_cancel(hub->publisher, ED_ECANCELED);
+    while (!hub->over && !ed_yield())
+        ;
+    /* It is in the middle of the first goodbye. */
+    check(hub->publisher != NULL);
+    ed_room_free(a);
+    ed_room_free(b);
+    ed_redis_free(redis);
+}
+
 static int silence(void **state)
 {
     ed_log_set_level(ED_LOG_OFF);
@@ -408,6 +434,7 @@ int main(void)
             what_comes_twice_is_dropped_and_what_is_missing_is_a_gap),
         cmocka_unit_test(what_others_put_into_the_channel_is_no_message),
         cmocka_unit_test(a_room_can_be_joined_once),
+        cmocka_unit_test(rooms_may_go_while_the_program_says_goodbye_for_them),
     };
 
     return cmocka_run_group_tests(tests, silence, stop_server);

@@ -305,6 +305,28 @@ FIBER_TEST(a_message_is_sent_and_received_in_pieces)
     close_both(&s);
 }
 
+FIBER_TEST(the_largest_of_limits_is_none)
+{
+    struct served s = {0};
+    ed_ws *ws = NULL;
+    struct ed_bytes msg = {0};
+    char text[6000];
+    open_both(&s);
+    check_int(ed_ws_connect(&ws, "ws://a.org/", .client = client,
+                            .max_message = SIZE_MAX),
+              0);
+    fill(text, sizeof(text));
+    check_int(ed_ws_send(ws, ed_bytes_of(text, sizeof(text))), 0);
+    {
+        ed_scope(soon, .within = ED_S);
+        (void)soon;
+        check_int(ed_ws_recv(ws, &msg), 0);
+    }
+    check(ed_bytes_equal(msg, ed_bytes_of(text, sizeof(text))));
+    ed_ws_free(ws);
+    close_both(&s);
+}
+
 /* ---- a server by hand ---- */
 
 struct by_hand {
@@ -401,6 +423,45 @@ FIBER_TEST(a_client_masks_what_it_sends_each_time_anew)
     check(memcmp(first + 2, second + 2, 4) != 0);
     ed_ws_mask((char *)first + 6, (char *)first + 6, 5, first + 2, 0);
     check(!memcmp(first + 6, "hello", 5));
+    hand_close(&h);
+}
+
+/* Half of a message of `len` bytes comes for a receive that is given up. */
+static void hand_says_half(struct by_hand *h, const char *text, size_t len)
+{
+    struct ed_ws_head head = {.opcode = ED_WS_TEXT, .fin = true, .len = len};
+    char bytes[ED_WS_HEAD_MAX];
+    struct ed_bytes msg;
+    hand_says(h, ed_bytes_of(bytes, ed_ws_head_write(bytes, &head)));
+    hand_says(h, ed_bytes_of(text, len / 2));
+    ed_scope(soon, .within = ED_S);
+    (void)soon;
+    check_int(ed_ws_recv(h->ws, &msg), ED_ETIMEOUT);
+}
+
+FIBER_TEST(what_was_half_received_can_be_read_in_pieces)
+{
+    static const size_t lengths[] = {10, 60000, 300000};
+    struct by_hand h = {0};
+    char *text = malloc(300000), *got = malloc(300000);
+    hand_open(&h, "");
+    fill(text, 300000);
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+        size_t len = lengths[i], at = 0;
+        ssize_t n = 0;
+        hand_says_half(&h, text, len);
+        ed_scope(soon, .within = ED_S);
+        (void)soon;
+        hand_says(&h, ed_bytes_of(text + len / 2, len - len / 2));
+        check_int(ed_ws_recv_begin(h.ws), 0);
+        while (at < len && (n = ed_ws_read(h.ws, got + at, len - at)) > 0)
+            at += (size_t)n;
+        check_int(at, len);
+        check_int(ed_ws_read(h.ws, got, 1), 0);
+        check(!memcmp(text, got, at));
+    }
+    free(text);
+    free(got);
     hand_close(&h);
 }
 
@@ -557,6 +618,8 @@ int main(void)
         TEST(quiet_ends_ping_each_other),
         TEST(a_message_is_sent_and_received_in_pieces),
         TEST(a_client_masks_what_it_sends_each_time_anew),
+        TEST(the_largest_of_limits_is_none),
+        TEST(what_was_half_received_can_be_read_in_pieces),
         TEST(what_comes_behind_the_response_is_not_lost),
         TEST(a_server_that_accepts_wrongly_is_left),
         TEST(a_server_that_breaks_the_rules_is_told),

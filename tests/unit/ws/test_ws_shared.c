@@ -188,6 +188,23 @@ FIBER_TEST(who_takes_nothing_is_left_and_its_queue_freed)
     ed_stream_close(client);
 }
 
+FIBER_TEST(messages_of_no_bytes_are_bounded_too)
+{
+    struct served s = {.clients_left = 1};
+    unsigned posted = 0;
+    served_open(&s, handler);
+    ed_stream *client = raw_open(&s, "/", "");
+    fill_socket(members[0]);
+    while (posted < QUEUE && !post(members[0], 'x', 0))
+        posted++;
+    check(posted > 100);
+    check(posted < QUEUE / 20);
+    check(ws_drop_oldest(members[0]));
+    check_int(post(members[0], 'x', 0), 0);
+    served_close(&s);
+    ed_stream_close(client);
+}
+
 FIBER_TEST(a_close_goes_out_before_what_was_not_begun)
 {
     struct served s = {0};
@@ -290,6 +307,71 @@ FIBER_TEST(messages_of_both_kinds_can_be_decompressed_in_one_context)
     served_close(&s);
 }
 
+/* Decompresses what comes until a message ends, and wants that. */
+static void gets_message(ed_stream *client, ed_ws_inflate *z,
+                         struct ed_bytes want)
+{
+    enum { ROOM = 10000 };
+    char *out = malloc(ROOM);
+    size_t len = 0;
+    bool fin = false, compressed = false;
+    for (bool first = true; !fin; first = false) {
+        const struct raw_got *got = raw_read(client);
+        struct ed_bytes in = ed_bytes_of(got->bytes, got->len);
+        ssize_t n = 0;
+        if (!check(got->first))
+            break;
+        fin = got->first & 0x80;
+        compressed = first ? got->first & 0x40 : compressed;
+        if (!compressed) {
+            memcpy(out + len, in.ptr, in.len);
+            len += in.len;
+            continue;
+        }
+        while ((n = ed_ws_inflate_read(z, &in, fin, out + len, ROOM - len)) > 0)
+            len += (size_t)n;
+        check_int(n, 0);
+    }
+    check(ed_bytes_equal(ed_bytes_of(out, len), want));
+    free(out);
+}
+
+FIBER_TEST(a_message_in_pieces_keeps_its_context_among_those_of_others)
+{
+    static const char first[] = "a part that repeats itself each time",
+                      piece[] = "a part that repeats itself, and more";
+    struct served s = {0};
+    char text[300];
+    deflate.takeover = true;
+    deflate.threshold = 1;
+    served_open(&s, handler);
+    ed_stream *client =
+        raw_open(&s, "/", "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+    ed_ws_inflate *z = ed_ws_inflate_new(15);
+    ed_ws *ws = members[0];
+    memset(text, 'x', sizeof(text));
+    check_int(ed_ws_send(ws, ed_bytes(first)), 0);
+    check_int(ed_ws_send_begin(ws, true), 0);
+    check_int(ed_ws_write(ws, ed_bytes(piece)), 0);
+    check_int(post(ws, 'x', sizeof(text)), 0);
+    settle();
+    check_int(ed_ws_write(ws, ed_bytes(piece)), 0);
+    check_int(post(ws, 'x', sizeof(text)), 0);
+    check_int(ed_ws_send_end(ws), 0);
+    check_int(ed_ws_send(ws, ed_bytes(first)), 0);
+    gets_message(client, z, ed_bytes(first));
+    /* The compressor has kept the pieces. */
+    gets_message(client, z, ed_bytes_of(text, sizeof(text)));
+    gets_message(client, z, ed_bytes_of(text, sizeof(text)));
+    gets_message(client, z,
+                 ed_bytes("a part that repeats itself, and more"
+                          "a part that repeats itself, and more"));
+    gets_message(client, z, ed_bytes(first));
+    ed_ws_inflate_free(z);
+    raw_close(client);
+    served_close(&s);
+}
+
 /* ---- membership ---- */
 
 static unsigned left_count;
@@ -379,9 +461,11 @@ int main(void)
         TEST(none_comes_between_the_fragments_of_another),
         TEST(a_slow_peer_is_bounded_and_nobody_waits),
         TEST(who_takes_nothing_is_left_and_its_queue_freed),
+        TEST(messages_of_no_bytes_are_bounded_too),
         TEST(a_close_goes_out_before_what_was_not_begun),
         TEST(a_message_is_compressed_once_for_each_way),
         TEST(messages_of_both_kinds_can_be_decompressed_in_one_context),
+        TEST(a_message_in_pieces_keeps_its_context_among_those_of_others),
         TEST(members_are_told_when_a_connection_closes),
         TEST(members_are_told_when_a_connection_breaks),
         TEST(nobody_joins_what_is_closing),
