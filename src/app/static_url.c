@@ -8,8 +8,7 @@
 #include <eddy/log.h>
 
 /* The directory a path lies in, and its name below it. */
-static const struct ed_tree *find_tree(const ed_app *app,
-                                         struct ed_bytes *path)
+static const struct ed_tree *find_tree(const ed_app *app, struct ed_bytes *path)
 {
     if (!ed_bytes_starts(*path, ED_BYTES("/")))
         return app->trees;
