@@ -36,6 +36,11 @@ struct reply {
     bool varies;               /* there may be other copies */
 };
 
+static bool is_get(const ed_req *req)
+{
+    return !strcmp(req->method, "GET");
+}
+
 /* ---- compressed copies ---- */
 
 static const struct coding {
@@ -291,7 +296,7 @@ static int send_wanted(struct reply *r, const struct ed_validators *now)
 {
     struct ed_ranges ranges;
     /* Ranges are defined for GET alone (RFC 9110, 14.2). */
-    const char *field = r->req->is_head ? NULL : ed_header(r->req, "range");
+    const char *field = is_get(r->req) ? ed_header(r->req, "range") : NULL;
     enum ed_ranges_result result = ED_RANGES_IGNORED;
     if (field && ed_conditions_allow_range(r->req, now))
         result =
@@ -304,6 +309,15 @@ static int send_wanted(struct reply *r, const struct ed_validators *now)
                              : send_ranges(r, &ranges);
 }
 
+/* What else a handler answers with a file has been done by now, so there is
+ * nothing left that conditions could be for. */
+static enum ed_condition judge(const ed_req *req,
+                               const struct ed_validators *now)
+{
+    return is_get(req) || req->is_head ? ed_conditions_judge(req, now)
+                                       : ED_CONDITION_MET;
+}
+
 static int reply(struct reply *r)
 {
     struct ed_validators now = {
@@ -313,7 +327,7 @@ static int reply(struct reply *r)
     int err = add_common(r);
     if (err)
         return err;
-    switch (ed_conditions_judge(r->req, &now)) {
+    switch (judge(r->req, &now)) {
     case ED_CONDITION_NOT_MODIFIED:
         return ed_reply_bytes(r->req, 304, NULL, (struct ed_bytes){0});
     case ED_CONDITION_FAILED:

@@ -41,7 +41,9 @@ static const char *make_url(ed_req *req, const struct ed_tree *m,
                             struct ed_bytes path, const char *version)
 {
     struct ed_buf url = {0};
-    int err = ed_buf_addf(&url, "%.*s/", (int)m->prefix.len, m->prefix.ptr);
+    int err = ed_url_add_mounts(&url, req);
+    if (!err)
+        err = ed_buf_addf(&url, "%.*s/", (int)m->prefix.len, m->prefix.ptr);
     err = err ? err : ed_url_encode(&url, path, true);
     if (!err && *version)
         err = ed_buf_addf(&url, "?v=%s", version);
