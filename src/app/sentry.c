@@ -156,7 +156,7 @@ void ed_sentry_counts(const ed_sentry *sentry, struct ed_sentry_counts *counts)
 
 /* ---- secrets ---- */
 
-static bool contains_nocase(struct ed_bytes text, const char *part)
+bool ed_sentry_contains(struct ed_bytes text, const char *part)
 {
     size_t len = strlen(part);
     for (size_t at = 0; len && at + len <= text.len; at++) {
@@ -174,12 +174,12 @@ bool ed_sentry_is_secret(const ed_sentry *sentry, struct ed_bytes name)
         "api-key", "api_key", "apikey",  "access-key", "access_key", "session",
         "csrf",    "xsrf",    "credent", "signature",  "jwt"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (contains_nocase(name, words[i]))
+        if (ed_sentry_contains(name, words[i]))
             return true;
     }
     const char *const *own = sentry->options.secrets;
     for (; own && *own; own++) {
-        if (contains_nocase(name, *own))
+        if (ed_sentry_contains(name, *own))
             return true;
     }
     return false;
