@@ -170,7 +170,9 @@ static void write_tags(ed_json *j, const ed_sentry *sentry, int err,
     const char *const *own = sentry->options.tags;
     ed_json_key(j, "tags");
     ed_json_array(j); /* of pairs */
-    const struct ed_sentry_tag request[] = {
+    const struct {
+        const char *name, *value;
+    } request[] = {
         {"request_id", notes ? ed_req_id(notes->req) : NULL},
         {"error", err ? ed_err_name(err) : NULL},
         {"status", status},
@@ -194,7 +196,7 @@ static void write_tags(ed_json *j, const ed_sentry *sentry, int err,
     for (size_t i = 0; notes && i < notes->tag_count; i++) {
         ed_json_array(j);
         ed_json_text(j, notes->tags[i].name);
-        ed_json_text(j, notes->tags[i].value);
+        ed_json_text(j, notes->tags[i].value ? notes->tags[i].value : "");
         ed_json_end(j);
     }
     ed_json_end(j);

@@ -32,21 +32,22 @@ void ed_sentry_dsn_free(struct ed_sentry_dsn *dsn);
 #define ED_SENTRY_CRUMBS 50
 
 struct ed_sentry_tag {
-    const char *name;
-    const char *value;
+    char *name;
+    char *value;
 };
 
 struct ed_sentry_crumb {
-    const char *category;
-    const char *message;
+    char *category;
+    char *message;
     int64_t at; /* nanoseconds since 1970 */
 };
 
-/* Lies on the stack of the middleware; its texts, and the arrays, once there is
- * something in them, in the request's arena. */
+/* Lies on the stack of the middleware, which frees its texts, and the arrays,
+ * of which there are none before there is something in them. Not in the
+ * request's arena: a request may take days and note something all the time. */
 struct ed_sentry_notes {
     ed_req *req;
-    const char *user;
+    char *user;
     struct ed_sentry_tag *tags;
     size_t tag_count;
     struct ed_sentry_crumb *crumbs; /* a ring */

@@ -122,6 +122,21 @@ static int fail_with_notes(ed_req *req)
     return err ? err : ed_fail(ED_ECONNECT, "db.local refused \"us\"");
 }
 
+/* As a handler of a WebSocket's may, which goes on for days. */
+static int fail_at_last(ed_req *req)
+{
+    struct ed_arena_mark mark = ed_arena_mark(ed_req_arena(req));
+    size_t used = ed_arena_used(ed_req_arena(req));
+    for (int i = 0; i < 10000; i++) {
+        ed_sentry_breadcrumb("loop", "turn %d", i);
+        ed_sentry_tag("turn", i % 2 ? "odd" : "even");
+        ed_sentry_user(i % 2 ? "u1" : "u2");
+    }
+    check_int((int64_t)ed_arena_used(ed_req_arena(req)), (int64_t)used);
+    ed_arena_rewind(ed_req_arena(req), mark);
+    return ED_EDATABASE;
+}
+
 static int fail_plainly(ed_req *req)
 {
     (void)req;
@@ -173,6 +188,7 @@ static struct watched watch_with(ed_sentry *reporter)
     check_int(ed_sentry_add(reporter, w.app), 0);
     ed_route(w.app, "GET /notes/{id}", fail_with_notes);
     ed_route(w.app, "GET /plain", fail_plainly);
+    ed_route(w.app, "GET /last", fail_at_last);
     ed_route(w.app, "GET /missing", not_found);
     ed_route(w.app, "GET /fine", fine);
     ed_route(w.app, "GET /log", log_errors);
@@ -272,6 +288,21 @@ FIBER_TEST(an_error_is_sent_with_its_request_and_what_was_noted)
     check_text(paired("request.headers", "X-Plain"), "p");
     check_text(paired("request.query_string", "q"), "1");
     check_text(paired("request.query_string", "access_token"), "[Filtered]");
+    unwatch(w);
+    close_sentry();
+}
+
+FIBER_TEST(what_is_noted_for_long_takes_no_more_and_more_memory)
+{
+    open_sentry();
+    struct watched w = watch(.queue = 10);
+    ed_test_expect(w.t, "/last", 503, NULL);
+    ed_test_advance(w.t, ED_S);
+    check_text(said("breadcrumbs.values.0.message"), "turn 9950");
+    check_text(said("breadcrumbs.values.49.message"), "turn 9999");
+    check_text(said("breadcrumbs.values.49.category"), "loop");
+    check_text(paired("tags", "turn"), "odd");
+    check_text(said("user.id"), "u1");
     unwatch(w);
     close_sentry();
 }
@@ -614,6 +645,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_error_is_sent_with_its_request_and_what_was_noted),
+        cmocka_unit_test(what_is_noted_for_long_takes_no_more_and_more_memory),
         cmocka_unit_test(neither_addresses_nor_secrets_get_out_in_other_fields),
         cmocka_unit_test(what_is_no_failure_of_ours_is_not_sent),
         cmocka_unit_test(without_a_dsn_nothing_happens),
