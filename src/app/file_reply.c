@@ -10,6 +10,7 @@
 #include "app/conditions.h"
 #include "app/static_types.h"
 #include "http/message.h"
+#include "http/reply_fields.h"
 #include "net/crypto.h"
 #include "wire/accept_coding.h"
 #include "wire/range.h"
@@ -283,13 +284,20 @@ static int send_ranges(struct reply *r, const struct ed_ranges *ranges)
     return err ? err : ed_write_bytes(r->req, parts.end);
 }
 
+/* What may be kept is the file: a refusal in its place would be served to those
+ * who never made the condition. */
+static int refuse(struct reply *r, int status)
+{
+    ed_reply_field_drop(r->req, "Cache-Control");
+    return ed_reply(r->req, status, "%d %s\n", status, ed_http_reason(status));
+}
+
 static int send_unsatisfiable(struct reply *r)
 {
     const char *where = ed_arena_printf(r->req->arena, "bytes */%lld",
                                         (long long)r->file->identity.size);
     int err = where ? add(r, ED_BYTES("Content-Range"), where) : ED_ENOMEM;
-    return err ? err
-               : ed_reply(r->req, 416, "%s", "416 Range Not Satisfiable\n");
+    return err ? err : refuse(r, 416);
 }
 
 static int send_wanted(struct reply *r, const struct ed_validators *now)
@@ -331,7 +339,7 @@ static int reply(struct reply *r)
     case ED_CONDITION_NOT_MODIFIED:
         return ed_reply_bytes(r->req, 304, NULL, (struct ed_bytes){0});
     case ED_CONDITION_FAILED:
-        return ed_reply(r->req, 412, "%s", "412 Precondition Failed\n");
+        return refuse(r, 412);
     default:
         return send_wanted(r, &now);
     }

@@ -258,6 +258,14 @@ FIBER_TEST(only_a_request_by_the_right_version_is_kept_for_ever)
         site_get(&s, target);
         check_text(site_field(&s, "cache-control"), "no-cache");
     }
+    /* A refusal is for who made such conditions, and for nobody else. */
+    static const char *const refused[] = {"If-Match: \"x\"\r\n",
+                                          "Range: bytes=9-\r\n"};
+    for (size_t i = 0; i < 2; i++) {
+        site_ask(&s, "GET", "/static/a.txt?v=" HELLO_SHA256, refused[i]);
+        check(s.status == 412 || s.status == 416);
+        check_text(site_field(&s, "cache-control"), "");
+    }
     site_file(&s, "a.txt", "another");
     site_get(&s, "/static/a.txt?v=" HELLO_SHA256);
     check_text(site_field(&s, "cache-control"), "no-cache");
