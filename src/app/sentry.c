@@ -169,12 +169,18 @@ bool ed_sentry_contains(struct ed_bytes text, const char *part)
 
 bool ed_sentry_is_secret(const ed_sentry *sentry, struct ed_bytes name)
 {
+    /* These are parts of much else. */
+    static const char *const whole[] = {"key", "code", "sig"};
     static const char *const words[] = {
-        "auth",    "cookie",  "token",   "passw",      "pwd",        "secret",
-        "api-key", "api_key", "apikey",  "access-key", "access_key", "session",
-        "csrf",    "xsrf",    "credent", "signature",  "jwt"};
+        "-key",  "_key", "auth",    "cookie",    "token",
+        "passw", "pwd",  "secret",  "apikey",    "session",
+        "csrf",  "xsrf", "credent", "signature", "jwt"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (ed_sentry_contains(name, words[i]))
+            return true;
+    }
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
+        if (ed_bytes_equal_nocase(name, ed_bytes(whole[i])))
             return true;
     }
     const char *const *own = sentry->options.secrets;

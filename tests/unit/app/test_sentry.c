@@ -320,7 +320,9 @@ FIBER_TEST(neither_addresses_nor_secrets_get_out_in_other_fields)
     ed_res *res;
     open_sentry();
     struct watched w = watch(.queue = 10);
-    ed_test_get(w.t, &res, "/plain?%74oken=t&a%3Db=1", .headers = fields);
+    ed_test_get(w.t, &res,
+                "/plain?%74oken=t&a%3Db=1&key=k&Code=c&sign_key=s&zip_code=1",
+                .headers = fields);
     ed_test_status(w.t, res, 500);
     ed_test_advance(w.t, ED_S);
     check_text(paired("request.headers", "X-Forwarded-For"), "[Filtered]");
@@ -330,6 +332,10 @@ FIBER_TEST(neither_addresses_nor_secrets_get_out_in_other_fields)
     check_text(paired("request.headers", "Referer"), "http://test.local/reset");
     check_text(paired("request.query_string", "%74oken"), "[Filtered]");
     check_text(paired("request.query_string", "a%3Db"), "1");
+    check_text(paired("request.query_string", "key"), "[Filtered]");
+    check_text(paired("request.query_string", "Code"), "[Filtered]");
+    check_text(paired("request.query_string", "sign_key"), "[Filtered]");
+    check_text(paired("request.query_string", "zip_code"), "1");
     unwatch(w);
     close_sentry();
 }
