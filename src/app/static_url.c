@@ -12,6 +12,9 @@ static const struct ed_tree *find_tree(const ed_app *app, struct ed_bytes *path)
 {
     if (!ed_bytes_starts(*path, ED_BYTES("/")))
         return app->trees;
+    /* In a link, this would be another host. */
+    if (ed_bytes_starts(*path, ED_BYTES("//")))
+        return NULL;
     for (const struct ed_tree *m = app->trees; m; m = m->next) {
         size_t len = m->prefix.len;
         if (ed_bytes_starts(*path, m->prefix) && path->len > len &&

@@ -221,6 +221,23 @@ FIBER_TEST(a_link_to_what_is_not_there_has_no_version)
     site_close(&s);
 }
 
+FIBER_TEST(a_link_never_leads_to_another_host)
+{
+    struct site s;
+    site_make_directory(&s);
+    check_int(ed_static(s.app, "", s.directory), 0);
+    ed_route(s.app, "GET /url", give_url);
+    site_serve(&s);
+    site_file(&s, "a.txt", "hello");
+    site_get(&s, "/url?of=/a.txt");
+    check_text(s.body, "/a.txt?v=" HELLO_SHA256);
+    site_get(&s, "/url?of=//evil.example/a.txt");
+    check_text(s.body, "none");
+    site_get(&s, "/url?of=/evil.example/a.txt");
+    check_text(s.body, "/evil.example/a.txt");
+    site_close(&s);
+}
+
 FIBER_TEST(a_link_in_a_mounted_app_leads_there)
 {
     struct site s;
@@ -410,6 +427,7 @@ int main(void)
         cmocka_unit_test(a_file_without_a_copy_is_compressed_by_middleware),
         cmocka_unit_test(a_link_has_the_digest_of_the_content),
         cmocka_unit_test(a_link_to_what_is_not_there_has_no_version),
+        cmocka_unit_test(a_link_never_leads_to_another_host),
         cmocka_unit_test(a_link_in_a_mounted_app_leads_there),
         cmocka_unit_test(only_a_request_by_the_right_version_is_kept_for_ever),
         cmocka_unit_test(a_digest_is_remembered_when_the_file_was_closed),
