@@ -48,12 +48,12 @@ static int run_cases(const char *server)
 
     snprintf(url, sizeof(url), "%s/getCaseCount", server);
     int err = ask(url, text, sizeof(text));
-    int count = err ? 0 : atoi(text);
-    for (int i = 1; i <= count; i++) {
-        snprintf(url, sizeof(url), "%s/runCase?case=%d&agent=eddy", server, i);
+    long count = err ? 0 : strtol(text, NULL, 10);
+    for (long i = 1; i <= count; i++) {
+        snprintf(url, sizeof(url), "%s/runCase?case=%ld&agent=eddy", server, i);
         /* That it fails is what some cases want. */
         int end = mirror(url);
-        printf("%d/%d: %s\n", i, count, end ? ed_error() : "closed");
+        printf("%ld/%ld: %s\n", i, count, end ? ed_error() : "closed");
     }
     snprintf(url, sizeof(url), "%s/updateReports?agent=eddy", server);
     return err ? err : mirror(url);

@@ -310,8 +310,9 @@ ED_API void ed_app_stop_time(ed_app *app, int64_t within);
  *
  * ed_app_shutdown() calls what ed_on_shutdown() asked for; a second call waits
  * for the first. ed_app_stop() does so, too, if nobody has, and stops the
- * parts, even in a cancelled fiber, for at most ed_app_stop_time(). An app that
- * was stopped can be started again. Both suspend.
+ * parts, even in a cancelled fiber, for at most ed_app_stop_time(); or it waits
+ * for the fiber that is stopping them. An app that was stopped can be started
+ * again. Both suspend.
  */
 ED_API ED_CHECK int ed_app_start(ed_app *app);
 ED_API void ed_app_shutdown(ed_app *app);

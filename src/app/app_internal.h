@@ -157,6 +157,10 @@ struct ed_note {
 int ed_app_answer_below(ed_app *app, struct ed_note *outer,
                         struct ed_bytes path, ed_req *req);
 
+/* Adds the path to the app that answers, with the arguments the request has:
+ * the prefixes it is mounted at, without a slash behind the last. */
+ED_CHECK int ed_url_add_mounts(struct ed_buf *out, const ed_req *req);
+
 /* Logs why something cannot be added, after which the app does not start.
  * Returns ED_EUSAGE. */
 int ed_app_refuse(ed_app *app, const char *what, const char *name,

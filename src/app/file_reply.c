@@ -10,6 +10,7 @@
 #include "app/conditions.h"
 #include "app/static_types.h"
 #include "http/message.h"
+#include "http/reply_fields.h"
 #include "net/crypto.h"
 #include "wire/accept_coding.h"
 #include "wire/range.h"
@@ -35,6 +36,11 @@ struct reply {
     const char *coding;        /* NULL: plain */
     bool varies;               /* there may be other copies */
 };
+
+static bool is_get(const ed_req *req)
+{
+    return !strcmp(req->method, "GET");
+}
 
 /* ---- compressed copies ---- */
 
@@ -278,20 +284,27 @@ static int send_ranges(struct reply *r, const struct ed_ranges *ranges)
     return err ? err : ed_write_bytes(r->req, parts.end);
 }
 
+/* What may be kept is the file: a refusal in its place would be served to those
+ * who never made the condition. */
+static int refuse(struct reply *r, int status)
+{
+    ed_reply_field_drop(r->req, "Cache-Control");
+    return ed_reply(r->req, status, "%d %s\n", status, ed_http_reason(status));
+}
+
 static int send_unsatisfiable(struct reply *r)
 {
     const char *where = ed_arena_printf(r->req->arena, "bytes */%lld",
                                         (long long)r->file->identity.size);
     int err = where ? add(r, ED_BYTES("Content-Range"), where) : ED_ENOMEM;
-    return err ? err
-               : ed_reply(r->req, 416, "%s", "416 Range Not Satisfiable\n");
+    return err ? err : refuse(r, 416);
 }
 
 static int send_wanted(struct reply *r, const struct ed_validators *now)
 {
     struct ed_ranges ranges;
     /* Ranges are defined for GET alone (RFC 9110, 14.2). */
-    const char *field = r->req->is_head ? NULL : ed_header(r->req, "range");
+    const char *field = is_get(r->req) ? ed_header(r->req, "range") : NULL;
     enum ed_ranges_result result = ED_RANGES_IGNORED;
     if (field && ed_conditions_allow_range(r->req, now))
         result =
@@ -304,6 +317,15 @@ static int send_wanted(struct reply *r, const struct ed_validators *now)
                              : send_ranges(r, &ranges);
 }
 
+/* What else a handler answers with a file has been done by now, so there is
+ * nothing left that conditions could be for. */
+static enum ed_condition judge(const ed_req *req,
+                               const struct ed_validators *now)
+{
+    return is_get(req) || req->is_head ? ed_conditions_judge(req, now)
+                                       : ED_CONDITION_MET;
+}
+
 static int reply(struct reply *r)
 {
     struct ed_validators now = {
@@ -313,11 +335,11 @@ static int reply(struct reply *r)
     int err = add_common(r);
     if (err)
         return err;
-    switch (ed_conditions_judge(r->req, &now)) {
+    switch (judge(r->req, &now)) {
     case ED_CONDITION_NOT_MODIFIED:
         return ed_reply_bytes(r->req, 304, NULL, (struct ed_bytes){0});
     case ED_CONDITION_FAILED:
-        return ed_reply(r->req, 412, "%s", "412 Precondition Failed\n");
+        return refuse(r, 412);
     default:
         return send_wanted(r, &now);
     }

@@ -125,6 +125,8 @@ static int run_fiber(struct ed_context *part)
 static int run_task(struct ed_context *part)
 {
     be_ready(part);
+    if (part->stopping) /* it was told so before there was a fiber to cancel */
+        ed_fiber_cancel(part->fiber, ED_ECANCELED);
     return part->start(part->arg);
 }
 
@@ -281,6 +283,7 @@ static void stop_parts(ed_app *app)
             free_part(part_at(at));
     }
     app->life = ED_APP_STOPPED;
+    ed_waitq_wake_all(&app->changed, 0);
 }
 
 /* The list may grow meanwhile, behind the part that is being started. */
@@ -321,14 +324,25 @@ int ed_app_start(ed_app *app)
     return ed_fail(err, "%s", detail);
 }
 
+/* Another fiber stops it. */
+static void await_stop(ed_app *app)
+{
+    int err = 0;
+    while (!err && app->life == ED_APP_STOPS)
+        err = ed_waitq_wait(&app->changed, "the app to stop", NULL);
+}
+
 void ed_app_stop(ed_app *app)
 {
-    if (app->life != ED_APP_UP)
-        return;
-    {
+    if (app->life == ED_APP_UP) {
         ed_shield(last_calls, app->stop_time);
         (void)last_calls;
         ed_app_shutdown(app);
+    }
+    /* Whoever waited for the same calls may have been quicker. */
+    if (app->life != ED_APP_UP) {
+        await_stop(app);
+        return;
     }
     /* Time of its own: a call that hangs must not cost the parts theirs. */
     ed_shield(goodbye, app->stop_time);

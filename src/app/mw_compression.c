@@ -207,16 +207,24 @@ static bool is_worth_it(const struct compression *how, struct ed_bytes type)
     return false;
 }
 
+/* A list may be in several fields. */
+static bool must_stay(const ed_req *req)
+{
+    const struct ed_reply_field *f = req->reply.fields;
+
+    for (; f; f = f->next) {
+        if (ed_bytes_equal_nocase(f->name, ED_BYTES("cache-control")) &&
+            ed_http1_lists(f->value, ED_BYTES("no-transform")))
+            return true;
+    }
+    return false;
+}
+
 static bool is_forbidden(const ed_req *req)
 {
-    const struct ed_reply_field *control =
-        ed_reply_field_find(req, "Cache-Control");
-
     return req->reply.status == 206 ||
            ed_reply_field_find(req, "Content-Encoding") ||
-           ed_reply_field_find(req, "Content-Range") ||
-           (control &&
-            ed_http1_lists(control->value, ED_BYTES("no-transform")));
+           ed_reply_field_find(req, "Content-Range") || must_stay(req);
 }
 
 static bool is_wanted(const struct compression *how, const ed_req *req,

@@ -137,15 +137,20 @@ static const char *address_key(ed_req *req)
     return network ? ed_arena_printf(req->arena, "address:%s", network) : NULL;
 }
 
+static const char *digest_key(ed_req *req, const char *kind, const char *key)
+{
+    char digest[ED_DIGEST_TEXT];
+    if (ed_digest_text(ED_SHA256, ed_bytes(key), digest))
+        return NULL;
+    return ed_arena_printf(req->arena, "%s:%s", kind, digest);
+}
+
 /* Whoever may choose a long text must not choose how much is kept of it. */
 static const char *short_key(ed_req *req, const char *key)
 {
-    char digest[ED_DIGEST_TEXT];
     if (!key || strlen(key) <= KEY_MAX)
         return key;
-    if (ed_digest_text(ED_SHA256, ed_bytes(key), digest))
-        return NULL;
-    return ed_arena_printf(req->arena, "digest:%s", digest);
+    return digest_key(req, "digest", key);
 }
 
 /* The client's name; "": it is not limited. NULL without memory. */
@@ -161,7 +166,8 @@ static const char *key_of(const ed_rate_limit *limit, ed_req *req)
     const char *value = limit->header ? ed_header(req, limit->header) : NULL;
     if (!value)
         return address_key(req);
-    return short_key(req, ed_arena_printf(req->arena, "header:%s", value));
+    /* It may well be a secret, and keys get into logs and Redis. */
+    return digest_key(req, "header", value);
 }
 
 /* ---- whether it is too much ---- */

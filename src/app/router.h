@@ -21,7 +21,7 @@ struct ed_layer;
 struct ed_route {
     struct ed_pattern pattern;
     ed_handler *handler;
-    const void *data; /* of the handler's, if it is one of this room */
+    const void *data;       /* of the handler's, if it is one of this room */
     uint64_t methods;       /* 0: all */
     const char *name;       /* for ed_url_for(); NULL: none */
     struct ed_app *mounted; /* what lies below; NULL: a route like any */

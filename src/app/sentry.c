@@ -156,7 +156,7 @@ void ed_sentry_counts(const ed_sentry *sentry, struct ed_sentry_counts *counts)
 
 /* ---- secrets ---- */
 
-static bool contains_nocase(struct ed_bytes text, const char *part)
+bool ed_sentry_contains(struct ed_bytes text, const char *part)
 {
     size_t len = strlen(part);
     for (size_t at = 0; len && at + len <= text.len; at++) {
@@ -169,17 +169,23 @@ static bool contains_nocase(struct ed_bytes text, const char *part)
 
 bool ed_sentry_is_secret(const ed_sentry *sentry, struct ed_bytes name)
 {
+    /* These are parts of much else. */
+    static const char *const whole[] = {"key", "code", "sig"};
     static const char *const words[] = {
-        "auth",    "cookie",  "token",   "passw",      "pwd",        "secret",
-        "api-key", "api_key", "apikey",  "access-key", "access_key", "session",
-        "csrf",    "xsrf",    "credent", "signature",  "jwt"};
+        "-key",  "_key", "auth",    "cookie",    "token",
+        "passw", "pwd",  "secret",  "apikey",    "session",
+        "csrf",  "xsrf", "credent", "signature", "jwt"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (contains_nocase(name, words[i]))
+        if (ed_sentry_contains(name, words[i]))
+            return true;
+    }
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
+        if (ed_bytes_equal_nocase(name, ed_bytes(whole[i])))
             return true;
     }
     const char *const *own = sentry->options.secrets;
     for (; own && *own; own++) {
-        if (contains_nocase(name, *own))
+        if (ed_sentry_contains(name, *own))
             return true;
     }
     return false;
@@ -255,6 +261,21 @@ struct ed_sentry_notes *ed_sentry_notes(void)
     return ed_local_get(&current);
 }
 
+static void free_notes(struct ed_sentry_notes *notes)
+{
+    for (size_t i = 0; i < notes->tag_count; i++) {
+        free(notes->tags[i].name);
+        free(notes->tags[i].value);
+    }
+    for (size_t i = 0; notes->crumbs && i < ED_SENTRY_CRUMBS; i++) {
+        free(notes->crumbs[i].category);
+        free(notes->crumbs[i].message);
+    }
+    free(notes->tags);
+    free(notes->crumbs);
+    free(notes->user);
+}
+
 /* A client that has left is no error of ours, nor is one told of 4xx. */
 static bool is_reported(const ed_req *req, int result)
 {
@@ -280,17 +301,18 @@ int ed_sentry_reported(ed_req *req, ed_next *next, void *arg)
     /* There is a place for it by now: it cannot fail. */
     int lost = unnoted ? 0 : ed_local_set(&current, outer);
     (void)lost;
+    free_notes(&notes);
     return result;
 }
 
 /* ---- what is noted ---- */
 
-/* A copy of at most `max` bytes; NULL without memory. */
-static const char *cut(const struct ed_sentry_notes *notes, const char *text,
-                       size_t max)
+/* Puts a copy of at most `max` bytes in the place of another text; without
+ * memory, nothing. */
+static void replace(char **place, const char *text, size_t max)
 {
-    return ed_arena_copy(notes->req->arena,
-                         ed_bytes_of(text, strnlen(text, max)));
+    free(*place);
+    *place = strndup(text, max);
 }
 
 static struct ed_sentry_tag *tag_of(struct ed_sentry_notes *notes,
@@ -301,12 +323,11 @@ static struct ed_sentry_tag *tag_of(struct ed_sentry_notes *notes,
             return &notes->tags[i];
     }
     if (!notes->tags)
-        notes->tags = ed_arena_alloc(notes->req->arena,
-                                     ED_SENTRY_TAGS * sizeof *notes->tags);
+        notes->tags = calloc(ED_SENTRY_TAGS, sizeof *notes->tags);
     if (!notes->tags || notes->tag_count == ED_SENTRY_TAGS)
         return NULL;
     struct ed_sentry_tag *tag = &notes->tags[notes->tag_count];
-    *tag = (struct ed_sentry_tag){cut(notes, name, TAG_MAX), NULL};
+    replace(&tag->name, name, TAG_MAX);
     if (!tag->name)
         return NULL;
     notes->tag_count++;
@@ -318,14 +339,14 @@ void ed_sentry_tag(const char *name, const char *value)
     struct ed_sentry_notes *notes = ed_sentry_notes();
     struct ed_sentry_tag *tag = notes ? tag_of(notes, name) : NULL;
     if (tag)
-        tag->value = cut(notes, value, TAG_MAX);
+        replace(&tag->value, value, TAG_MAX);
 }
 
 void ed_sentry_user(const char *id)
 {
     struct ed_sentry_notes *notes = ed_sentry_notes();
     if (notes)
-        notes->user = cut(notes, id, TAG_MAX);
+        replace(&notes->user, id, TAG_MAX);
 }
 
 void ed_sentry_breadcrumb(const char *category, const char *fmt, ...)
@@ -339,14 +360,12 @@ void ed_sentry_breadcrumb(const char *category, const char *fmt, ...)
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     if (!notes->crumbs)
-        notes->crumbs = ed_arena_alloc(
-            notes->req->arena, ED_SENTRY_CRUMBS * sizeof *notes->crumbs);
+        notes->crumbs = calloc(ED_SENTRY_CRUMBS, sizeof *notes->crumbs);
     if (!notes->crumbs)
         return;
-    notes->crumbs[notes->crumb_count++ % ED_SENTRY_CRUMBS] =
-        (struct ed_sentry_crumb){
-            .category = cut(notes, category, TAG_MAX),
-            .message = cut(notes, text, CRUMB_MAX),
-            .at = ed_clock_realtime(),
-        };
+    struct ed_sentry_crumb *crumb =
+        &notes->crumbs[notes->crumb_count++ % ED_SENTRY_CRUMBS];
+    replace(&crumb->category, category, TAG_MAX);
+    replace(&crumb->message, text, CRUMB_MAX);
+    crumb->at = ed_clock_realtime();
 }

@@ -52,6 +52,32 @@ static void hex_member(ed_json *j, const char *name, const uint8_t *bytes,
 
 /* ---- the request ---- */
 
+/* Whether a field is one in which proxies tell the client's address. */
+static bool tells_address(struct ed_bytes name)
+{
+    static const char *const parts[] = {"forwarded-for", "-ip", "-addr"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (ed_sentry_contains(name, parts[i]))
+            return true;
+    }
+    return ed_bytes_equal_nocase(name, ED_BYTES("forwarded"));
+}
+
+static bool tells_url(struct ed_bytes name)
+{
+    return ed_bytes_equal_nocase(name, ED_BYTES("referer")) ||
+           ed_sentry_contains(name, "-ur");
+}
+
+/* What may be told of a field: of a URL, not its query. */
+static struct ed_bytes harmless(const ed_sentry *sentry, struct ed_bytes name,
+                                struct ed_bytes value)
+{
+    if (ed_sentry_is_secret(sentry, name) || tells_address(name))
+        return ed_bytes(FILTERED);
+    return tells_url(name) ? ed_bytes_cut(&value, '?') : value;
+}
+
 static void write_headers(ed_json *j, const ed_sentry *sentry,
                           const ed_req *req)
 {
@@ -59,13 +85,22 @@ static void write_headers(ed_json *j, const ed_sentry *sentry,
     ed_json_key(j, "headers");
     ed_json_array(j); /* of pairs: a name may come twice */
     for (size_t i = 0; ed_header_at(req, i, &name, &value); i++) {
-        bool secret = ed_sentry_is_secret(sentry, name);
         ed_json_array(j);
         ed_json_bytes(j, name);
-        ed_json_bytes(j, secret ? ed_bytes(FILTERED) : value);
+        ed_json_bytes(j, harmless(sentry, name, value));
         ed_json_end(j);
     }
     ed_json_end(j);
+}
+
+/* "%74oken" is a token; what cannot be decoded may be anything. */
+static bool is_secret_part(const ed_sentry *sentry, const ed_req *req,
+                           struct ed_bytes name)
+{
+    char *text = ed_arena_alloc(req->arena, name.len + 1);
+    ssize_t len = text ? ed_url_decode(text, name, true) : -1;
+    return len < 0 ||
+           ed_sentry_is_secret(sentry, ed_bytes_of(text, (size_t)len));
 }
 
 static void write_query(ed_json *j, const ed_sentry *sentry, const ed_req *req)
@@ -76,7 +111,7 @@ static void write_query(ed_json *j, const ed_sentry *sentry, const ed_req *req)
     while (rest.ptr && rest.len) {
         struct ed_bytes value = ed_bytes_cut(&rest, '&');
         struct ed_bytes name = ed_bytes_cut(&value, '=');
-        bool secret = ed_sentry_is_secret(sentry, name);
+        bool secret = is_secret_part(sentry, req, name);
         ed_json_array(j);
         ed_json_bytes(j, name);
         ed_json_bytes(j, secret ? ed_bytes(FILTERED) : value);
@@ -135,7 +170,9 @@ static void write_tags(ed_json *j, const ed_sentry *sentry, int err,
     const char *const *own = sentry->options.tags;
     ed_json_key(j, "tags");
     ed_json_array(j); /* of pairs */
-    const struct ed_sentry_tag request[] = {
+    const struct {
+        const char *name, *value;
+    } request[] = {
         {"request_id", notes ? ed_req_id(notes->req) : NULL},
         {"error", err ? ed_err_name(err) : NULL},
         {"status", status},
@@ -159,7 +196,7 @@ static void write_tags(ed_json *j, const ed_sentry *sentry, int err,
     for (size_t i = 0; notes && i < notes->tag_count; i++) {
         ed_json_array(j);
         ed_json_text(j, notes->tags[i].name);
-        ed_json_text(j, notes->tags[i].value);
+        ed_json_text(j, notes->tags[i].value ? notes->tags[i].value : "");
         ed_json_end(j);
     }
     ed_json_end(j);

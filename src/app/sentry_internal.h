@@ -9,6 +9,7 @@
 #include "base/log_watch.h"
 
 #include <eddy/loop.h>
+#include <eddy/middleware.h>
 #include <eddy/sentry.h>
 #include <pthread.h>
 
@@ -31,21 +32,22 @@ void ed_sentry_dsn_free(struct ed_sentry_dsn *dsn);
 #define ED_SENTRY_CRUMBS 50
 
 struct ed_sentry_tag {
-    const char *name;
-    const char *value;
+    char *name;
+    char *value;
 };
 
 struct ed_sentry_crumb {
-    const char *category;
-    const char *message;
+    char *category;
+    char *message;
     int64_t at; /* nanoseconds since 1970 */
 };
 
-/* Lies on the stack of the middleware; its texts, and the arrays, once there is
- * something in them, in the request's arena. */
+/* Lies on the stack of the middleware, which frees its texts, and the arrays,
+ * of which there are none before there is something in them. Not in the
+ * request's arena: a request may take days and note something all the time. */
 struct ed_sentry_notes {
     ed_req *req;
-    const char *user;
+    char *user;
     struct ed_sentry_tag *tags;
     size_t tag_count;
     struct ed_sentry_crumb *crumbs; /* a ring */
@@ -93,10 +95,13 @@ enum ed_sentry_loss {
     ED_SENTRY_LOSSES,
 };
 
+/* As long as a request's id can be. */
+#define ED_SENTRY_CONTEXT (ED_REQUEST_ID_MAX + 1)
+
 /* A line of the log that is to be an event. */
 struct ed_sentry_line {
     struct ed_sentry_line *next;
-    char context[32];
+    char context[ED_SENTRY_CONTEXT];
     char text[];
 };
 
@@ -131,10 +136,11 @@ struct ed_sentry {
     ed_loop *loop;
     struct ed_post post;
     bool posted;
+    ed_fiber *awaiting; /* that the post has run */
     struct ed_sentry_line *lines;
     struct ed_sentry_line **lines_end;
     unsigned line_count;
-    char reported[ED_SENTRY_REPORTED][32];
+    char reported[ED_SENTRY_REPORTED][ED_SENTRY_CONTEXT];
     unsigned reported_next;
 };
 
@@ -142,6 +148,9 @@ void ed_sentry_lose(ed_sentry *sentry, enum ed_sentry_loss why);
 
 /* Puts an event into the queue, or drops it. */
 void ed_sentry_queue(ed_sentry *sentry, struct ed_sentry_event *event);
+
+/* Whether a part, in lower case or not, is in a text. */
+bool ed_sentry_contains(struct ed_bytes text, const char *part);
 
 /* Whether a name speaks of a secret. */
 bool ed_sentry_is_secret(const ed_sentry *sentry, struct ed_bytes name);

@@ -81,7 +81,18 @@ static void report_lines(ed_sentry *sentry)
 
 static void in_the_loop(struct ed_post *post)
 {
-    report_lines(ED_CONTAINER(post, ed_sentry, post));
+    ed_sentry *sentry = ED_CONTAINER(post, ed_sentry, post);
+    report_lines(sentry);
+    if (sentry->awaiting)
+        ed_wake(sentry->awaiting, 0);
+}
+
+static bool is_posted(ed_sentry *sentry)
+{
+    pthread_mutex_lock(&sentry->lock);
+    bool posted = sentry->posted;
+    pthread_mutex_unlock(&sentry->lock);
+    return posted;
 }
 
 void ed_sentry_watch_begin(ed_sentry *sentry)
@@ -99,7 +110,11 @@ void ed_sentry_watch_end(ed_sentry *sentry)
     if (!sentry->loop)
         return;
     ed_log_unwatch(&sentry->watch);
-    report_lines(sentry);
+    /* Until it has run, the post is the loop's. */
+    sentry->awaiting = ed_fiber_self();
+    while (is_posted(sentry))
+        ed_park("the last lines of the log", NULL, NULL);
+    sentry->awaiting = NULL;
     sentry->loop = NULL;
 }
 

@@ -229,8 +229,8 @@ static void close_root(void *arg)
 }
 
 static int add_tree(ed_app *app, const ed_group *group, const char *prefix,
-                     const char *directory,
-                     const struct ed_static_options *given)
+                    const char *directory,
+                    const struct ed_static_options *given)
 {
     static _Atomic uint32_t serial;
     ED_OPTIONS_TAKE(struct ed_static_options, options, given);

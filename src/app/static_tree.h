@@ -8,7 +8,7 @@
 #include "app/file_reply.h"
 
 struct ed_tree {
-    struct ed_tree *next;  /* of the same app, in the order they were added */
+    struct ed_tree *next;   /* of the same app, in the order they were added */
     struct ed_bytes prefix; /* in URLs, still encoded, without a slash behind */
     struct ed_file_root root;
     struct ed_file_manner manner;
@@ -27,6 +27,6 @@ bool ed_tree_may_serve(const struct ed_tree *m, struct ed_bytes path);
 /* Replies with a page of what is in a directory, "" being the root. Suspends.
  */
 ED_CHECK int ed_tree_list(ed_req *req, const struct ed_tree *m,
-                           struct ed_bytes path);
+                          struct ed_bytes path);
 
 #endif

@@ -8,11 +8,13 @@
 #include <eddy/log.h>
 
 /* The directory a path lies in, and its name below it. */
-static const struct ed_tree *find_tree(const ed_app *app,
-                                         struct ed_bytes *path)
+static const struct ed_tree *find_tree(const ed_app *app, struct ed_bytes *path)
 {
     if (!ed_bytes_starts(*path, ED_BYTES("/")))
         return app->trees;
+    /* In a link, this would be another host. */
+    if (ed_bytes_starts(*path, ED_BYTES("//")))
+        return NULL;
     for (const struct ed_tree *m = app->trees; m; m = m->next) {
         size_t len = m->prefix.len;
         if (ed_bytes_starts(*path, m->prefix) && path->len > len &&
@@ -42,7 +44,9 @@ static const char *make_url(ed_req *req, const struct ed_tree *m,
                             struct ed_bytes path, const char *version)
 {
     struct ed_buf url = {0};
-    int err = ed_buf_addf(&url, "%.*s/", (int)m->prefix.len, m->prefix.ptr);
+    int err = ed_url_add_mounts(&url, req);
+    if (!err)
+        err = ed_buf_addf(&url, "%.*s/", (int)m->prefix.len, m->prefix.ptr);
     err = err ? err : ed_url_encode(&url, path, true);
     if (!err && *version)
         err = ed_buf_addf(&url, "?v=%s", version);

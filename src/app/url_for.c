@@ -159,6 +159,31 @@ static int add_way(struct maker *m, const struct way *way, va_list args)
     return err;
 }
 
+/* The same without arguments given. */
+static int add_own_way(struct maker *m, const struct way *way, ...)
+{
+    va_list none;
+    va_start(none, way);
+    int err = add_way(m, way, none);
+    va_end(none);
+    return err;
+}
+
+int ed_url_add_mounts(struct ed_buf *out, const ed_req *req)
+{
+    struct maker m = {.req = req};
+    struct way way = {.count = 0};
+    if (!go_to_note(&way, req->app))
+        return ED_EUSAGE;
+    if (!way.count)
+        return 0;
+    int err = add_own_way(&m, &way, (const char *)NULL);
+    /* What follows begins with the slash. */
+    err = err ? err : ed_buf_add(out, m.path.ptr, m.path.len - 1);
+    ed_buf_free(&m.path);
+    return err;
+}
+
 const char *ed_url_for(ed_req *req, const char *name, ...)
 {
     struct maker m = {.req = req};

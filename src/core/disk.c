@@ -56,7 +56,7 @@ static int all_pages_there(int fd, int64_t offset, size_t len)
 
 static int byte_ready(int fd, int64_t offset)
 {
-    char byte;
+    char byte = 0;
     ssize_t n = read_without_waiting(fd, &byte, 1, offset);
     if (n >= 0)
         return 1;

@@ -751,7 +751,8 @@ void ed_req_log_failure(const ed_req *req, int err)
                      ed_err_text(err), *detail ? ": " : "", detail);
         return;
     }
-    ed_log_error("%s %s failed: %s%s%s (%s)", req->method, req->target,
+    /* Not the target: a query may hold what is nobody's to read. */
+    ed_log_error("%s %s failed: %s%s%s (%s)", req->method, req->path,
                  ed_err_text(err), *detail ? ": " : "", detail,
                  ed_err_name(err));
 }

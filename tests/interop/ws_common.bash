@@ -11,6 +11,7 @@ patience=150
 # might be better is a failure here: of ours we know that it can be.
 cases() { # WHAT ARGUMENT...
     local output
+    # shellcheck disable=SC2154 # common.bash sets it
     output=$(timeout $patience $python -B "$source/tests/interop/ws_cases" \
         "${@:2}" 2>&1)
     local status=$? counted

@@ -35,6 +35,12 @@ static int start_slowly(void *name)
     return err ? err : step(name, "+");
 }
 
+static int stop_slowly(void *name)
+{
+    int err = ed_sleep(ED_S);
+    return err ? err : step(name, "-");
+}
+
 static int refuse(void *name)
 {
     return ed_fail(ED_ECONNECT, "%s is not there", (char *)name);
@@ -122,6 +128,46 @@ FIBER_TEST(an_app_can_be_started_again)
         ed_app_stop(app);
     }
     check_text(trail, "+a +b -b -a +a +b -b -a");
+    ed_app_free(app);
+}
+
+static int stop_too(void *app)
+{
+    ed_app_stop(app);
+    return step("stopped", "");
+}
+
+FIBER_TEST(two_fibers_stop_an_app_and_each_part_stops_once)
+{
+    ed_app *app = new_app();
+    ed_app_context(app, start, stop, "a");
+    ed_app_context(app, NULL, stop_slowly, "b");
+    ed_on_shutdown(app, stop_slowly, "hook");
+    check_int(ed_app_start(app), 0);
+    int64_t began = ed_now();
+    ed_scope(s);
+    ed_go(s, stop_too, app);
+    ed_go(s, stop_too, app);
+    check_int(ed_wait(s), 0);
+    check_int(ed_now() - began, 2 * ED_S);
+    check_text(trail, "+a -hook -b -a stopped stopped");
+    ed_app_free(app);
+}
+
+static int go_on(void *app)
+{
+    return ed_app_background(app, run_task, "task");
+}
+
+FIBER_TEST(a_task_that_has_not_run_yet_is_cancelled)
+{
+    ed_app *app = new_app();
+    ed_on_shutdown(app, go_on, app);
+    check_int(ed_app_start(app), 0);
+    int64_t began = ed_now();
+    ed_app_stop(app);
+    check_int(ed_now() - began, 0);
+    check_text(trail, "+task -task");
     ed_app_free(app);
 }
 
@@ -384,6 +430,8 @@ int main(void)
         cmocka_unit_test(parts_start_in_order_and_stop_in_reverse),
         cmocka_unit_test(what_started_before_a_failure_is_stopped),
         cmocka_unit_test(an_app_can_be_started_again),
+        cmocka_unit_test(two_fibers_stop_an_app_and_each_part_stops_once),
+        cmocka_unit_test(a_task_that_has_not_run_yet_is_cancelled),
         cmocka_unit_test(
             clean_up_that_takes_too_long_is_cancelled_and_the_rest_goes_on),
         cmocka_unit_test(a_failure_to_stop_is_logged_and_the_rest_goes_on),

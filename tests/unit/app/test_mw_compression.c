@@ -47,6 +47,17 @@ static int whole(ed_req *req)
     return err ? err : ed_reply_bytes(req, 200, "text/html", body);
 }
 
+/* Two of a kind, which are one list. */
+static int forbidden(ed_req *req)
+{
+    int err = ed_reply_header(req, "Cache-Control", "private");
+    if (!err)
+        err = ed_reply_header(req, "Cache-Control", "no-transform");
+    return err ? err
+               : ed_reply_bytes(req, 200, "text/html",
+                                ed_bytes_of(large, 4000));
+}
+
 static int typed(ed_req *req)
 {
     return ed_reply_bytes(req, 200, ed_query(req, "type"),
@@ -159,6 +170,7 @@ static void open_with(struct hosted *h,
     check_int(ed_use_compression_with(ed_where_app_(h->app), options), 0);
     ed_route(h->app, "GET /whole/{length:int}", whole);
     ed_route(h->app, "GET /typed", typed);
+    ed_route(h->app, "GET /forbidden", forbidden);
     ed_route(h->app, "GET /pieces/{step:int}", pieces);
     ed_route(h->app, "GET /file", file);
     ed_route(h->app, "GET /part", part);
@@ -286,6 +298,7 @@ FIBER_TEST(what_is_sent_as_it_is_stays_as_it_is)
         {"/whole/20000?Content-Encoding=br", "Accept-Encoding: gzip"},
         {"/whole/20000?Cache-Control=public,no-transform",
          "Accept-Encoding: gzip"},
+        {"/forbidden", "Accept-Encoding: gzip"},
     };
     struct hosted h = {0};
     open_app(&h);

@@ -3,10 +3,12 @@
  * real Redis.
  */
 #include "app/rate_bucket.h"
+#include "app/test_client.h"
 #include "fake.h"
 #include "../../fiber_test.h"
 #include "redis_server.h"
 
+#include <eddy/log.h>
 #include <eddy/rate_limit.h>
 #include <eddy/testing.h>
 #include <stdio.h>
@@ -150,6 +152,24 @@ FIBER_TEST(a_header_tells_clients_apart)
         ed_test_get(t, &res, "/", .headers = fields[i]);
         ed_test_status(t, res, statuses[i]);
     }
+    done(t, app, limit);
+}
+
+/* It may be a key, which nobody has to know. */
+FIBER_TEST(what_a_header_holds_is_not_logged)
+{
+    static const char *fields[] = {"X-Key: aardvark", NULL};
+    ed_rate_limit *limit = ed_rate_limit_new(.limit = 1, .header = "x-key");
+    ed_app *app = limited(limit);
+    ed_test *t = ed_test_new(app);
+    ed_res *res;
+    ed_log_set_level(ED_LOG_DEBUG);
+    for (int i = 0; i < 2; i++)
+        ed_test_get(t, &res, "/", .headers = fields);
+    ed_test_status(t, res, 429);
+    ed_log_set_level(ED_LOG_INFO);
+    ed_test_logged(t, "rate limit requests: header:");
+    check(!strstr(ed_test_log_text(&t->log), "aardvark"));
     done(t, app, limit);
 }
 
@@ -422,6 +442,7 @@ int main(void)
         cmocka_unit_test(the_largest_rates_do_not_overflow),
         cmocka_unit_test(who_asks_too_much_is_told_when_to_come_back),
         cmocka_unit_test(a_header_tells_clients_apart),
+        cmocka_unit_test(what_a_header_holds_is_not_logged),
         cmocka_unit_test(callbacks_choose_the_client_and_the_cost),
         cmocka_unit_test(only_so_many_run_at_once),
         cmocka_unit_test(the_longest_unseen_is_forgotten_for_want_of_room),

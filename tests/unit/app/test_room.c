@@ -629,7 +629,7 @@ FIBER_TEST(who_is_here_can_be_asked)
 {
     struct served s = {0};
     struct ed_room_iter it = {0};
-    char names[64] = "";
+    struct ed_buf names = {0};
 
     presence_changes = 0;
     open_with(&s, ed_room_new(NULL, "lobby", .on_presence = count_presence));
@@ -638,11 +638,12 @@ FIBER_TEST(who_is_here_can_be_asked)
     served_ask(c, "/events");
     settle();
     while (ed_room_next(room, &it)) {
-        strcat(names, it.member.name);
+        check_int(ed_buf_addf(&names, "%s", it.member.name), 0);
         check(!it.member.ws == !!it.member.sse);
         check(!it.member.elsewhere);
     }
-    check_text(names, "abstream");
+    check_text(names.ptr, "abstream");
+    ed_buf_free(&names);
     check(!ed_room_next(room, &it));
     check_int(ed_room_count_all(room), 3);
     check_int(presence_changes, 3);

@@ -5,6 +5,7 @@
 #include "../../fiber_test.h"
 #include "app/sentry_internal.h"
 
+#include <eddy/middleware.h>
 #include <eddy/testing.h>
 #include <eddy/trace.h>
 #include <jansson.h>
@@ -121,6 +122,21 @@ static int fail_with_notes(ed_req *req)
     return err ? err : ed_fail(ED_ECONNECT, "db.local refused \"us\"");
 }
 
+/* As a handler of a WebSocket's may, which goes on for days. */
+static int fail_at_last(ed_req *req)
+{
+    struct ed_arena_mark mark = ed_arena_mark(ed_req_arena(req));
+    size_t used = ed_arena_used(ed_req_arena(req));
+    for (int i = 0; i < 10000; i++) {
+        ed_sentry_breadcrumb("loop", "turn %d", i);
+        ed_sentry_tag("turn", i % 2 ? "odd" : "even");
+        ed_sentry_user(i % 2 ? "u1" : "u2");
+    }
+    check_int((int64_t)ed_arena_used(ed_req_arena(req)), (int64_t)used);
+    ed_arena_rewind(ed_req_arena(req), mark);
+    return ED_EDATABASE;
+}
+
 static int fail_plainly(ed_req *req)
 {
     (void)req;
@@ -172,6 +188,7 @@ static struct watched watch_with(ed_sentry *reporter)
     check_int(ed_sentry_add(reporter, w.app), 0);
     ed_route(w.app, "GET /notes/{id}", fail_with_notes);
     ed_route(w.app, "GET /plain", fail_plainly);
+    ed_route(w.app, "GET /last", fail_at_last);
     ed_route(w.app, "GET /missing", not_found);
     ed_route(w.app, "GET /fine", fine);
     ed_route(w.app, "GET /log", log_errors);
@@ -275,6 +292,54 @@ FIBER_TEST(an_error_is_sent_with_its_request_and_what_was_noted)
     close_sentry();
 }
 
+FIBER_TEST(what_is_noted_for_long_takes_no_more_and_more_memory)
+{
+    open_sentry();
+    struct watched w = watch(.queue = 10);
+    ed_test_expect(w.t, "/last", 503, NULL);
+    ed_test_advance(w.t, ED_S);
+    check_text(said("breadcrumbs.values.0.message"), "turn 9950");
+    check_text(said("breadcrumbs.values.49.message"), "turn 9999");
+    check_text(said("breadcrumbs.values.49.category"), "loop");
+    check_text(paired("tags", "turn"), "odd");
+    check_text(said("user.id"), "u1");
+    unwatch(w);
+    close_sentry();
+}
+
+FIBER_TEST(neither_addresses_nor_secrets_get_out_in_other_fields)
+{
+    static const char *fields[] = {
+        "X-Forwarded-For: 192.0.2.1",
+        "X-Real-IP: 192.0.2.1",
+        "Forwarded: for=192.0.2.1",
+        "CF-Connecting-IP: 192.0.2.1",
+        "Referer: http://test.local/reset?token=t",
+        NULL,
+    };
+    ed_res *res;
+    open_sentry();
+    struct watched w = watch(.queue = 10);
+    ed_test_get(w.t, &res,
+                "/plain?%74oken=t&a%3Db=1&key=k&Code=c&sign_key=s&zip_code=1",
+                .headers = fields);
+    ed_test_status(w.t, res, 500);
+    ed_test_advance(w.t, ED_S);
+    check_text(paired("request.headers", "X-Forwarded-For"), "[Filtered]");
+    check_text(paired("request.headers", "X-Real-IP"), "[Filtered]");
+    check_text(paired("request.headers", "Forwarded"), "[Filtered]");
+    check_text(paired("request.headers", "CF-Connecting-IP"), "[Filtered]");
+    check_text(paired("request.headers", "Referer"), "http://test.local/reset");
+    check_text(paired("request.query_string", "%74oken"), "[Filtered]");
+    check_text(paired("request.query_string", "a%3Db"), "1");
+    check_text(paired("request.query_string", "key"), "[Filtered]");
+    check_text(paired("request.query_string", "Code"), "[Filtered]");
+    check_text(paired("request.query_string", "sign_key"), "[Filtered]");
+    check_text(paired("request.query_string", "zip_code"), "1");
+    unwatch(w);
+    close_sentry();
+}
+
 FIBER_TEST(what_is_no_failure_of_ours_is_not_sent)
 {
     open_sentry();
@@ -346,6 +411,68 @@ FIBER_TEST(lines_of_level_error_are_sent_when_asked_for)
     check_int(sentry.count, 3);
     check_text(said("exception.values.0.type"), "ED_EUSAGE");
     unwatch(w);
+    close_sentry();
+}
+
+FIBER_TEST(a_failure_is_reported_once_whatever_the_id_of_its_request)
+{
+    static const char *fields[] = {
+        "X-Request-ID: 0b1e7a2c-5f3d-4c1e-9a77-d2f0c9b8a6e5", NULL};
+    ed_sentry *reporter;
+    ed_res *res;
+    open_sentry();
+    struct watched w = {.app = ed_app_new()};
+    w.reporter = reporter =
+        ed_sentry_new(.dsn = sentry.dsn, .log_errors = true);
+    ed_use_request_id(w.app, .trusted = "*");
+    check_int(ed_sentry_add(reporter, w.app), 0);
+    ed_route(w.app, "GET /plain", fail_plainly);
+    w.t = ed_test_new(w.app);
+    ed_test_get(w.t, &res, "/plain", .headers = fields);
+    ed_test_status(w.t, res, 500);
+    ed_test_advance(w.t, ED_S);
+    check_int(sentry.count, 1);
+    check_text(paired("tags", "request_id"),
+               "0b1e7a2c-5f3d-4c1e-9a77-d2f0c9b8a6e5");
+    unwatch(w);
+    close_sentry();
+}
+
+static int promise_too_much(ed_req *req)
+{
+    return ed_reply_begin(req, 200, 5);
+}
+
+FIBER_TEST(lines_of_the_log_tell_no_secrets_of_a_query)
+{
+    open_sentry();
+    struct watched w = watch(.log_errors = true);
+    ed_route(w.app, "GET /less", promise_too_much);
+    ed_test_expect(w.t, "/less?access_token=t", 500, NULL);
+    ed_test_advance(w.t, ED_S);
+    check_int(sentry.count, 1);
+    check(strstr(said("message.formatted"), "GET /less failed") != NULL);
+    check(strstr(said("message.formatted"), "access_token") == NULL);
+    unwatch(w);
+    close_sentry();
+}
+
+static int complain_at_the_end(ed_context *self, void *arg)
+{
+    int err = ed_context_ready(self);
+    (void)arg;
+    ed_log_error("the last words");
+    return err;
+}
+
+/* Events that are not sampled keep nobody waiting at the end. */
+FIBER_TEST(a_line_logged_at_the_very_end_outlives_nobody)
+{
+    open_sentry();
+    struct watched w = watch(.log_errors = true, .sample = 1e-9);
+    check_int(ed_app_fiber(w.app, complain_at_the_end, NULL), 0);
+    check_int((int64_t)unwatch(w).captured, 1);
+    ed_test_advance(sentry.test, ED_S);
     close_sentry();
 }
 
@@ -524,10 +651,16 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_error_is_sent_with_its_request_and_what_was_noted),
+        cmocka_unit_test(what_is_noted_for_long_takes_no_more_and_more_memory),
+        cmocka_unit_test(neither_addresses_nor_secrets_get_out_in_other_fields),
         cmocka_unit_test(what_is_no_failure_of_ours_is_not_sent),
         cmocka_unit_test(without_a_dsn_nothing_happens),
         cmocka_unit_test(a_task_reports_with_the_place_it_was_started_at),
         cmocka_unit_test(lines_of_level_error_are_sent_when_asked_for),
+        cmocka_unit_test(
+            a_failure_is_reported_once_whatever_the_id_of_its_request),
+        cmocka_unit_test(lines_of_the_log_tell_no_secrets_of_a_query),
+        cmocka_unit_test(a_line_logged_at_the_very_end_outlives_nobody),
         cmocka_unit_test(before_send_changes_events_and_drops_them),
         cmocka_unit_test(a_sample_is_sent),
         cmocka_unit_test(

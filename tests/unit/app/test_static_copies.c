@@ -221,6 +221,40 @@ FIBER_TEST(a_link_to_what_is_not_there_has_no_version)
     site_close(&s);
 }
 
+FIBER_TEST(a_link_never_leads_to_another_host)
+{
+    struct site s;
+    site_make_directory(&s);
+    check_int(ed_static(s.app, "", s.directory), 0);
+    ed_route(s.app, "GET /url", give_url);
+    site_serve(&s);
+    site_file(&s, "a.txt", "hello");
+    site_get(&s, "/url?of=/a.txt");
+    check_text(s.body, "/a.txt?v=" HELLO_SHA256);
+    site_get(&s, "/url?of=//evil.example/a.txt");
+    check_text(s.body, "none");
+    site_get(&s, "/url?of=/evil.example/a.txt");
+    check_text(s.body, "/evil.example/a.txt");
+    site_close(&s);
+}
+
+FIBER_TEST(a_link_in_a_mounted_app_leads_there)
+{
+    struct site s;
+    site_make_directory(&s);
+    ed_app *inner = ed_app_new();
+    check_int(ed_static(inner, "/static", s.directory), 0);
+    ed_route(inner, "GET /url", give_url);
+    check_int(ed_mount(s.app, "/teams/{team}", inner), 0);
+    site_serve(&s);
+    site_file(&s, "a.txt", "hello");
+    site_get(&s, "/teams/r%20d/url?of=a.txt");
+    check_text(s.body, "/teams/r%20d/static/a.txt?v=" HELLO_SHA256);
+    site_get(&s, "/teams/r%20d/static/a.txt?v=" HELLO_SHA256);
+    check_text(s.body, "hello");
+    site_close(&s);
+}
+
 FIBER_TEST(only_a_request_by_the_right_version_is_kept_for_ever)
 {
     static const char *const for_ever = "public, max-age=31536000, immutable";
@@ -240,6 +274,14 @@ FIBER_TEST(only_a_request_by_the_right_version_is_kept_for_ever)
         snprintf(target, sizeof target, "/static/a.txt%s", others[i]);
         site_get(&s, target);
         check_text(site_field(&s, "cache-control"), "no-cache");
+    }
+    /* A refusal is for who made such conditions, and for nobody else. */
+    static const char *const refused[] = {"If-Match: \"x\"\r\n",
+                                          "Range: bytes=9-\r\n"};
+    for (size_t i = 0; i < 2; i++) {
+        site_ask(&s, "GET", "/static/a.txt?v=" HELLO_SHA256, refused[i]);
+        check(s.status == 412 || s.status == 416);
+        check_text(site_field(&s, "cache-control"), "");
     }
     site_file(&s, "a.txt", "another");
     site_get(&s, "/static/a.txt?v=" HELLO_SHA256);
@@ -298,6 +340,30 @@ FIBER_TEST(a_handler_replies_with_a_file)
     check_int(s.status, 403);
     CHOOSE(&s, "", .cache = 0);
     check_int(s.status, 404);
+    site_close(&s);
+}
+
+/* What was asked for has been done by then (RFC 9110, 13.2.1 and 14.2). */
+FIBER_TEST(conditions_and_ranges_are_for_get_and_head_alone)
+{
+    static const char *const fields[] = {
+        "Range: bytes=1-2\r\n",
+        "If-None-Match: *\r\n",
+        "If-Match: \"x\"\r\n",
+        "If-Modified-Since: " FILES_DATE "\r\n",
+    };
+    struct site s;
+    site_make_directory(&s);
+    ed_route(s.app, "GET /", reply_chosen);
+    ed_route(s.app, "POST /", reply_chosen);
+    site_serve(&s);
+    site_file(&s, "a.txt", "hello");
+    CHOOSE(&s, site_path(&s, "a.txt"), .cache = 0);
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        site_ask(&s, "POST", "/", fields[i]);
+        check_(s.status == 200, "%s: %d", fields[i], s.status);
+        check_text(s.body, "hello");
+    }
     site_close(&s);
 }
 
@@ -361,9 +427,12 @@ int main(void)
         cmocka_unit_test(a_file_without_a_copy_is_compressed_by_middleware),
         cmocka_unit_test(a_link_has_the_digest_of_the_content),
         cmocka_unit_test(a_link_to_what_is_not_there_has_no_version),
+        cmocka_unit_test(a_link_never_leads_to_another_host),
+        cmocka_unit_test(a_link_in_a_mounted_app_leads_there),
         cmocka_unit_test(only_a_request_by_the_right_version_is_kept_for_ever),
         cmocka_unit_test(a_digest_is_remembered_when_the_file_was_closed),
         cmocka_unit_test(a_handler_replies_with_a_file),
+        cmocka_unit_test(conditions_and_ranges_are_for_get_and_head_alone),
         cmocka_unit_test(a_file_is_downloaded_under_any_name),
         cmocka_unit_test(a_name_from_a_client_stays_beneath),
     };

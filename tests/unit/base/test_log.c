@@ -540,8 +540,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_closed_descriptor_harms_nobody, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(
-            watches_are_told_and_may_keep_lines_to_themselves, setup,
-            teardown),
+            watches_are_told_and_may_keep_lines_to_themselves, setup, teardown),
         cmocka_unit_test_setup_teardown(lines_of_many_threads_do_not_mix, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_child_forked_while_others_log_can_log,
