@@ -378,13 +378,13 @@ static int page(ed_req *req)
     return ed_reply_bytes(req, 200, "text/html; charset=utf-8", chat_page_html);
 }
 
-static int start(void *arg)
+static int connect_redis(void *arg)
 {
     (void)arg;
     if (!*redis_url)
         return 0;
     redis = ed_redis_new(.url = *redis_url);
-    return redis ? ed_redis_ready(redis) : ED_EDATABASE;
+    return redis ? ed_redis_ready(redis) : ED_EURL;
 }
 
 ed_app *chat_app(const char *const *url)
@@ -394,7 +394,7 @@ ed_app *chat_app(const char *const *url)
     redis_url = url;
     if (!places)
         abort(); /* as ed_app_new() does */
-    ed_app_context(app, start, NULL, NULL);
+    ed_app_context(app, connect_redis, NULL, NULL);
     ed_app_background(app, tell_presence, NULL);
     ed_app_background(app, close_empty_rooms, NULL);
     ed_route(app, "GET /", page);

@@ -52,6 +52,10 @@ static int choose_source(void *arg)
     struct feed *feed = arg;
 
     feed->replay.wanted = !feed->url;
+    if (feed->url && !source_is_web(feed->url))
+        return ed_fail(ED_EUSAGE,
+                       "--source %s is no URL such as https://host/path",
+                       feed->url);
     return 0;
 }
 

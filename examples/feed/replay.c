@@ -9,8 +9,6 @@
 #include <eddy/sse.h>
 #include <stdio.h>
 
-#define RATE_MAX 10000 /* a second */
-
 /* Of the pace, to see that something changes. */
 #define WAVE (40 * ED_S)
 
@@ -137,9 +135,9 @@ static int replay_start(void *arg)
     int64_t rate;
 
     if (ed_bytes_int(ed_bytes(replay->rate), &rate) || rate < 1 ||
-        rate > RATE_MAX)
+        rate > REPLAY_RATE_MAX)
         return ed_fail(ED_EUSAGE, "--rate %s is not 1 to %d", replay->rate,
-                       RATE_MAX);
+                       REPLAY_RATE_MAX);
     replay->period = ED_S / rate;
     return 0;
 }

@@ -13,6 +13,8 @@
 #include <eddy/app.h>
 #include <eddy/bytes.h>
 
+#define REPLAY_RATE_MAX 10000 /* a second */
+
 struct replay {
     const char *rate; /* messages a second, as the command line said it */
     int64_t period;   /* between two messages; set by replay_start() */

@@ -12,6 +12,7 @@
 #include <eddy/log.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <strings.h>
 
 /* A message larger than this is none for a wall. */
 #define MESSAGE_MAX (256 * 1024)
@@ -241,6 +242,13 @@ static int follow_for_ever(struct source *source)
         if (err)
             return err;
     }
+}
+
+bool source_is_web(const char *url)
+{
+    return !strncasecmp(url, "http://", 7) ||
+           !strncasecmp(url, "https://", 8) ||
+           !strncasecmp(url, "http+unix://", 12);
 }
 
 int source_follow(void *arg)

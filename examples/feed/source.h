@@ -27,6 +27,9 @@ struct source {
     ed_client *client;
 };
 
+/* Whether a source may have that URL. */
+bool source_is_web(const char *url);
+
 /* Follows it until the fiber is cancelled; connects again, after a pause, when
  * the connection is lost. An ed_fn of the source, for a fiber of its own. */
 int source_follow(void *arg);

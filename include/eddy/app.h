@@ -225,8 +225,11 @@ ED_API void ed_on_error(ed_app *app, ed_error_fn *fn);
  * is called if `start` succeeded. They run in the fiber that starts and stops
  * the app, and may suspend.
  */
-#define ed_app_context(app, start, stop, arg) \
-    ed_app_context_((app), (start), (stop), (arg), #start ", " #stop, ED_PLACE_)
+#define ed_app_context(app, start, stop, arg)                           \
+    ed_app_context_((app), (start), (stop), (arg),                      \
+                    __builtin_strcmp(#stop, "NULL") ? #start ", " #stop \
+                                                    : #start,           \
+                    ED_PLACE_)
 ED_API int ed_app_context_(ed_app *app, ed_fn *start, ed_fn *stop, void *arg,
                            const char *name, const char *place);
 

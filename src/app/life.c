@@ -306,7 +306,7 @@ int ed_app_start(ed_app *app)
     if (app->life != ED_APP_STOPPED)
         return ed_fail(ED_EUSAGE, "the app is started already");
     if (ed_app_refused(app)) {
-        ed_log_error("not starting: the routes above are wrong");
+        ed_log_error("not starting: what is told above is wrong");
         return ed_fail(ED_EUSAGE, "routes were refused");
     }
     app->life = ED_APP_STARTING;

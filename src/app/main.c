@@ -393,7 +393,7 @@ static int run_server(void *arg)
 static int run_app(struct run *run)
 {
     if (ed_app_refused(run->app)) {
-        ed_log_error("not starting: the routes above are wrong");
+        ed_log_error("not starting: what is told above is wrong");
         return FAILED;
     }
     signal(SIGPIPE, SIG_IGN); /* a write says EPIPE as well */

@@ -238,8 +238,9 @@ static int add_tree(ed_app *app, const ed_group *group, const char *prefix,
     const char *whole = ed_arena_printf(app->arena, "%s%s", outer, prefix);
     size_t len = whole ? strlen(whole) : 0;
     if (!whole || len >= PATH_MAX || (len && whole[len - 1] == '/'))
-        return refuse(app, ED_EUSAGE, directory,
-                      "the prefix begins with '/' and does not end with it");
+        return refuse(
+            app, ED_EUSAGE, directory,
+            "a prefix is \"\" or one like /static, without a '/' at its end");
     int fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return refuse(app, -errno, directory, ed_err_text(-errno));

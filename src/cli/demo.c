@@ -190,6 +190,15 @@ static int run(void *arg)
 
 /* ---- the command line ---- */
 
+/* Reads the value of an option; says so when it is not 1 to max. */
+static bool number(const char *name, int max, int64_t *value)
+{
+    if (!ed_bytes_int(ed_bytes(optarg), value) && *value >= 1 && *value <= max)
+        return true;
+    (void)usage_error("demo: --%s %s is not 1 to %d", name, optarg, max);
+    return false;
+}
+
 static int read_options(struct demo *demo, int argc, char **argv)
 {
     static const struct option options[] = {
@@ -201,26 +210,31 @@ static int read_options(struct demo *demo, int argc, char **argv)
         {"help", no_argument, NULL, 'h'},
         {0},
     };
-    int64_t count = SERVICES_DEFAULT;
+    int64_t rate, count = SERVICES_DEFAULT;
     int option;
 
+    opterr = 0;
     demo->listen = LISTEN_DEFAULT;
     demo->feed.replay.rate = RATE_DEFAULT;
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
         switch (option) {
         case 'l':
             demo->listen = optarg;
             break;
         case 's':
-            if (ed_bytes_int(ed_bytes(optarg), &count) || count < 1 ||
-                count > DEMO_SERVICES_MAX)
-                return usage_error("demo: --services %s is not 1 to %d", optarg,
-                                   DEMO_SERVICES_MAX);
+            if (!number("services", DEMO_SERVICES_MAX, &count))
+                return EXIT_USAGE;
             break;
         case 'u':
+            if (!source_is_web(optarg))
+                return usage_error("demo: --source %s is no URL such as "
+                                   "https://host/path",
+                                   optarg);
             demo->feed.url = optarg;
             break;
         case 'r':
+            if (!number("rate", REPLAY_RATE_MAX, &rate))
+                return EXIT_USAGE;
             demo->feed.replay.rate = optarg;
             break;
         case 'c':
@@ -229,8 +243,10 @@ static int read_options(struct demo *demo, int argc, char **argv)
         case 'h':
             fputs(help, stdout);
             exit(0);
+        case ':':
+            return usage_error("demo: %s needs a value", argv[optind - 1]);
         default:
-            return EXIT_USAGE;
+            return usage_error("demo: no option '%s'", argv[optind - 1]);
         }
     }
     if (optind < argc)

@@ -18,7 +18,7 @@ static int help_main(int argc, char **argv);
 static int version_main(int argc, char **argv);
 
 static const struct command commands[] = {
-    {"demo", demo_main, "a page built from many slow services"},
+    {"demo", demo_main, "many calls at once, a live wall, a chat"},
     {"demo-service", demo_service_main, NULL},
     {"fetch", fetch_main, "fetch URLs, all at once, and show the phases"},
     {"help", help_main, "this, or the help of one command"},
