@@ -66,12 +66,12 @@ static int busy(ed_req *req)
     ed_ws *ws;
     struct ed_bytes msg;
 
-    int err = ed_ws_accept(req, &ws, .ping_interval = QUICK,
-                           .ping_timeout = QUICK);
+    int err =
+        ed_ws_accept(req, &ws, .ping_interval = QUICK, .ping_timeout = QUICK);
     while (!err && !(err = ed_ws_recv(ws, &msg))) {
         err = ed_sleep(BUSY);
         if (!err)
-            err = ed_ws_send(ws, msg);
+            err = said(ws, msg);
     }
     return err == ED_ECLOSED ? 0 : err;
 }
