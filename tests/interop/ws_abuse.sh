@@ -4,11 +4,8 @@
 # of it, and others are served meanwhile: floods, bombs, messages without end,
 # half-open connections, handshakes that do not end.
 
-set -uo pipefail
-# shellcheck source=tests/interop/common.bash
-. "$(dirname "$0")/common.bash"
 # shellcheck source=tests/interop/ws_common.bash
-. "$source/tests/interop/ws_common.bash"
+. "$(dirname "$0")/ws_common.bash"
 needs cc
 [ -r /proc/self/status ] || { echo "no /proc"; exit 77; }
 compile ws_server_target

@@ -3,11 +3,8 @@
 # ws_cases.sh - WebSockets, as a server and as a client, do what RFC 6455 and
 # RFC 7692 say, in all cases of ws_cases.
 
-set -uo pipefail
-# shellcheck source=tests/interop/common.bash
-. "$(dirname "$0")/common.bash"
 # shellcheck source=tests/interop/ws_common.bash
-. "$source/tests/interop/ws_common.bash"
+. "$(dirname "$0")/ws_common.bash"
 needs cc
 compile ws_client_target
 compile ws_server_target

@@ -77,11 +77,6 @@ static int echo(void *arg)
     return 0;
 }
 
-static int number_of(const char *text)
-{
-    return text ? atoi(text) : 0;
-}
-
 static bool read_options(struct options *o, char **arg)
 {
     for (; *arg; arg++) {
@@ -92,9 +87,9 @@ static bool read_options(struct options *o, char **arg)
         else if (!strcmp(*arg, "--pieces"))
             o->in_pieces = true;
         else if (!strcmp(*arg, "--bits") && arg[1])
-            o->deflate.window_bits = number_of(*++arg);
+            o->deflate.window_bits = (int)strtol(*++arg, NULL, 10);
         else if (!strcmp(*arg, "--peer-bits") && arg[1])
-            o->deflate.peer_window_bits = number_of(*++arg);
+            o->deflate.peer_window_bits = (int)strtol(*++arg, NULL, 10);
         else if (!o->url && **arg != '-')
             o->url = *arg;
         else

@@ -1,4 +1,8 @@
-# ws_common.bash - runs ws_cases for ws_*.sh; read by them after common.bash.
+# ws_common.bash - runs ws_cases for the tests of WebSockets; read by them.
+
+set -uo pipefail
+# shellcheck source=tests/interop/common.bash
+. "$(dirname "${BASH_SOURCE[0]}")/common.bash"
 
 # The system's, for it is there wherever the tests are.
 python=/usr/bin/python3

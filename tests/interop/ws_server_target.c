@@ -71,7 +71,7 @@ static int busy(ed_req *req)
     while (!err && !(err = ed_ws_recv(ws, &msg))) {
         err = ed_sleep(BUSY);
         if (!err)
-            err = ed_ws_send(ws, msg);
+            err = said(ws, msg);
     }
     return err == ED_ECLOSED ? 0 : err;
 }
