@@ -196,7 +196,11 @@ taken=${url#http://}
 check "a taken port is named" complains 1 "${taken%/}" --listen "${taken%/}"
 check "a wrong option is refused" complains 2 '--services 99' --services 99
 check "a wrong address is refused" complains 1 nowhere --listen nowhere
-check "a wrong rate is refused" complains 1 '--rate fast is not 1 to' --rate fast
+check "a wrong rate is refused" complains 2 '--rate fast is not 1 to' --rate fast
+check "a source that is no URL is refused" complains 2 '--source sea' --source sea
+check "an option nobody knows is refused" complains 2 "'--sauce'" --sauce
+check "an option without its value is refused" complains 2 '--rate needs' --rate
+check "a Redis that is no URL is refused" complains 1 'Redis URL' --redis sea
 
 kill -INT "$demo"
 check "Ctrl-C ends it" demo_ends 0

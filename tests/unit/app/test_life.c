@@ -116,6 +116,16 @@ FIBER_TEST(what_started_before_a_failure_is_stopped)
     ed_app_free(app);
 }
 
+FIBER_TEST(a_part_of_one_function_is_named_by_it)
+{
+    ed_app *app = new_app();
+    ed_app_context(app, refuse, NULL, "only");
+    check_int(ed_app_start(app), ED_ECONNECT);
+    check(logged("cannot start refuse (tests/unit/app/test_life.c:",
+                 "): only is not there\n"));
+    ed_app_free(app);
+}
+
 FIBER_TEST(an_app_can_be_started_again)
 {
     ed_app *app = new_app();
@@ -429,6 +439,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_start_in_order_and_stop_in_reverse),
         cmocka_unit_test(what_started_before_a_failure_is_stopped),
+        cmocka_unit_test(a_part_of_one_function_is_named_by_it),
         cmocka_unit_test(an_app_can_be_started_again),
         cmocka_unit_test(two_fibers_stop_an_app_and_each_part_stops_once),
         cmocka_unit_test(a_task_that_has_not_run_yet_is_cancelled),
