@@ -56,12 +56,13 @@ static inline int connections_at_server(void)
         NULL, 10);
 }
 
-/* A server notices a little later that somebody has gone. */
+/* A server notices a little later that somebody has gone; on a busy machine, and
+ * behind a pooler, much later. */
 static inline bool all_have_gone(void)
 {
     if (!pg_server_pid(server))
         return true;
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 1000; i++) {
         if (!connections_at_server())
             return true;
         usleep(10 * 1000);
