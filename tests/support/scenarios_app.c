@@ -4,6 +4,7 @@
  * The app is made once, before anything is disturbed: setting one up without
  * memory aborts.
  */
+#include "scenario_server.h"
 #include "scenarios_run.h"
 
 #include <eddy/client.h>
@@ -68,25 +69,6 @@ static ed_app *make_app(void)
     return app;
 }
 
-static void free_server(ed_server **server)
-{
-    if (*server)
-        ed_server_free(*server);
-}
-#define SERVER_AUTO __attribute__((cleanup(free_server)))
-
-static void free_client(ed_client **client)
-{
-    if (*client)
-        ed_client_free(*client);
-}
-#define CLIENT_AUTO __attribute__((cleanup(free_client)))
-
-static int serve(void *arg)
-{
-    return ed_server_run(arg);
-}
-
 /* All pages at once, decoded by the client. */
 static int fetch_pages(ed_client *client, const char *address)
 {
@@ -115,21 +97,7 @@ static int fetch_pages(ed_client *client, const char *address)
 
 int run_middleware(void *arg)
 {
-    char address[ED_ADDR_TEXT];
-    ed_client *client CLIENT_AUTO = ed_client_new(.max_per_origin = 3);
-    ed_server *server SERVER_AUTO =
-        ed_server_new(ed_app_handle, .user = make_app());
     (void)arg;
-    if (!server || !client)
-        return ED_ENOMEM;
-    int err = ed_server_listen(server, "127.0.0.1:0");
-    if (err)
-        return err;
-    ed_server_address(server, 0, address);
-    ed_scope(s);
-    ed_go(s, serve, server);
-    err = fetch_pages(client, address);
-    ed_server_stop(server);
-    int served = ed_wait(s);
-    return err ? err : served;
+    return with_server(ed_server_new(ed_app_handle, .user = make_app()),
+                       ed_client_new(.max_per_origin = 3), fetch_pages);
 }

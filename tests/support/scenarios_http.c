@@ -4,6 +4,7 @@
  * What outlives a scope's fibers is declared before the scope, so that it is
  * cleaned up after them whatever happened.
  */
+#include "scenario_server.h"
 #include "scenarios_run.h"
 
 #include <eddy/client.h>
@@ -38,48 +39,14 @@ static int mirror(ed_req *req)
     return err;
 }
 
-static void free_server(ed_server **server)
+/* A server with that handler. */
+static int with_client(ed_handler *handler, ed_client *client,
+                       scenario_session *use)
 {
-    if (*server)
-        ed_server_free(*server);
-}
-#define SERVER_AUTO __attribute__((cleanup(free_server)))
-
-static void free_client(ed_client **client)
-{
-    if (*client)
-        ed_client_free(*client);
-}
-#define CLIENT_AUTO __attribute__((cleanup(free_client)))
-
-static int serve(void *arg)
-{
-    return ed_server_run(arg);
+    return with_server(ed_server_new(handler), client, use);
 }
 
-typedef int session(ed_client *client, const char *address);
-
-/* A server, a client, and what the client does. */
-static int with_client(ed_handler *handler, ed_client *made, session *use)
-{
-    char address[ED_ADDR_TEXT];
-    ed_client *client CLIENT_AUTO = made;
-    ed_server *server SERVER_AUTO = ed_server_new(handler);
-    if (!server || !client)
-        return ED_ENOMEM;
-    int err = ed_server_listen(server, "127.0.0.1:0");
-    if (err)
-        return err;
-    ed_server_address(server, 0, address);
-    ed_scope(s);
-    ed_go(s, serve, server);
-    err = use(client, address);
-    ed_server_stop(server);
-    int served = ed_wait(s);
-    return err ? err : served;
-}
-
-static int with_server(ed_handler *handler, session *use)
+static int with_handler(ed_handler *handler, scenario_session *use)
 {
     return with_client(handler, ed_client_new(.max_per_origin = 3), use);
 }
@@ -118,7 +85,7 @@ static int fetch_twice(ed_client *client, const char *address)
 int run_http(void *arg)
 {
     (void)arg;
-    return with_server(hello, fetch_twice);
+    return with_handler(hello, fetch_twice);
 }
 
 enum { BODY = 300 * 1000 };
@@ -156,7 +123,7 @@ static int stream_both_ways(ed_client *client, const char *address)
 int run_http_stream(void *arg)
 {
     (void)arg;
-    return with_server(mirror, stream_both_ways);
+    return with_handler(mirror, stream_both_ways);
 }
 
 /* ---- policies of a client ---- */
@@ -275,7 +242,7 @@ static int read_decoded(ed_client *client, const char *address)
 int run_http_decoding(void *arg)
 {
     (void)arg;
-    return with_server(send_encoded, read_decoded);
+    return with_handler(send_encoded, read_decoded);
 }
 
 static int count_body(ed_req *req)
@@ -317,7 +284,7 @@ static int send_form(ed_client *client, const char *address)
 int run_http_form(void *arg)
 {
     (void)arg;
-    return with_server(count_body, send_form);
+    return with_handler(count_body, send_form);
 }
 
 /* Leads on, sets a cookie, and asks who that is. */
@@ -398,7 +365,7 @@ static int hear_events(ed_client *client, const char *address)
 int run_events(void *arg)
 {
     (void)arg;
-    return with_server(send_event, hear_events);
+    return with_handler(send_event, hear_events);
 }
 
 /* ---- https through a proxy ---- */

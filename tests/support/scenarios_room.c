@@ -4,6 +4,7 @@
  *
  * The history and the room outlive the server, and with it all who follow.
  */
+#include "scenario_server.h"
 #include "scenarios_run.h"
 
 #include <eddy/client.h>
@@ -14,17 +15,6 @@
 #include <eddy/ws.h>
 #include <stdio.h>
 #include <string.h>
-
-static void free_server(ed_server **server)
-{
-    ed_server_free(*server);
-}
-
-static void free_client(ed_client **client)
-{
-    if (*client)
-        ed_client_free(*client);
-}
 
 static void free_history(ed_history **history)
 {
@@ -43,31 +33,10 @@ static void close_source(ed_event_source **source)
 
 #define AUTO(free) __attribute__((cleanup(free)))
 
-static int serve(void *arg)
+static int with_handler(ed_handler *handler, scenario_session *use)
 {
-    return ed_server_run(arg);
-}
-
-typedef int use_fn(ed_client *client, const char *address);
-
-static int with_server(ed_handler *handler, use_fn *use)
-{
-    char address[ED_ADDR_TEXT];
-    ed_client *client AUTO(free_client) = ed_client_new(.max_per_origin = 4);
-    ed_server *server AUTO(free_server) = ed_server_new(handler);
-
-    if (!server || !client)
-        return ED_ENOMEM;
-    int err = ed_server_listen(server, "127.0.0.1:0");
-    if (err)
-        return err;
-    ed_server_address(server, 0, address);
-    ed_scope(s);
-    ed_go(s, serve, server);
-    err = use(client, address);
-    ed_server_stop(server);
-    int served = ed_wait(s);
-    return err ? err : served;
+    return with_server(ed_server_new(handler),
+                       ed_client_new(.max_per_origin = 4), use);
 }
 
 /* ---- a history ---- */
@@ -140,7 +109,7 @@ int run_history(void *arg)
     int err = ed_history_add(news, .id = "1", .data = ED_BYTES("one"));
     if (!err)
         err = ed_history_add(news, .id = "2", .data = ED_BYTES("two"));
-    return err ? err : with_server(tell_news, use_news);
+    return err ? err : with_handler(tell_news, use_news);
 }
 
 /* ---- a room ---- */
@@ -201,5 +170,5 @@ int run_room(void *arg)
     if (!lobby)
         return ED_ENOMEM;
     int err = ed_room_send(lobby, ED_BYTES("welcome"));
-    return err ? err : with_server(chat, talk);
+    return err ? err : with_handler(chat, talk);
 }

@@ -4,6 +4,7 @@
  * The files and the app are made once, before anything is disturbed: setting up
  * an app may abort without memory.
  */
+#include "scenario_server.h"
 #include "scenarios_run.h"
 #include "tree.h"
 
@@ -79,25 +80,6 @@ static int make_files(void)
 }
 
 /* ---- the session ---- */
-
-static void free_server(ed_server **server)
-{
-    if (*server)
-        ed_server_free(*server);
-}
-#define SERVER_AUTO __attribute__((cleanup(free_server)))
-
-static void free_client(ed_client **client)
-{
-    if (*client)
-        ed_client_free(*client);
-}
-#define CLIENT_AUTO __attribute__((cleanup(free_client)))
-
-static int serve(void *arg)
-{
-    return ed_server_run(arg);
-}
 
 /* Gets what is behind a path, of so many bytes. */
 static int get(ed_client *client, const char *base, const char *path,

@@ -1,6 +1,7 @@
 /*
  * scenarios_ws.c - WebSockets, server and client.
  */
+#include "scenario_server.h"
 #include "scenarios_run.h"
 
 #include <eddy/client.h>
@@ -39,18 +40,6 @@ static int handler(ed_req *req)
 {
     return strcmp(ed_req_path(req), "/fiber") ? by_events(req)
                                               : in_a_fiber(req);
-}
-
-static void free_server(ed_server **server)
-{
-    if (*server)
-        ed_server_free(*server);
-}
-#define SERVER_AUTO __attribute__((cleanup(free_server)))
-
-static int serve(void *arg)
-{
-    return ed_server_run(arg);
 }
 
 /* ---- the client ---- */
@@ -113,8 +102,8 @@ static int converse(const char *url, ed_tls *tls, bool takeover)
     return err;
 }
 
-static int with_server(const char *path, ed_tls *server_tls, ed_tls *tls,
-                       bool takeover)
+static int with_sockets(const char *path, ed_tls *server_tls, ed_tls *tls,
+                        bool takeover)
 {
     char address[ED_ADDR_TEXT], url[ED_ADDR_TEXT + 32];
     ed_server *server SERVER_AUTO = ed_server_new(handler);
@@ -136,18 +125,18 @@ static int with_server(const char *path, ed_tls *server_tls, ed_tls *tls,
 int run_ws_by_events(void *arg)
 {
     (void)arg;
-    return with_server("/", NULL, NULL, true);
+    return with_sockets("/", NULL, NULL, true);
 }
 
 int run_ws_in_a_fiber(void *arg)
 {
     (void)arg;
-    return with_server("/fiber", NULL, NULL, false);
+    return with_sockets("/fiber", NULL, NULL, false);
 }
 
 int run_ws_over_tls(void *arg)
 {
     int err = make_secured();
     (void)arg;
-    return err ? err : with_server("/", secured.server, secured.client, false);
+    return err ? err : with_sockets("/", secured.server, secured.client, false);
 }
