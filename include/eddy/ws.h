@@ -134,7 +134,9 @@ struct ed_ws_options {
     ed_ws_message_fn *on_message; /* an error does, too, and is logged */
     ed_ws_end_fn *on_close; /* once, when nothing can be sent or received any
                                more, however it came to that; `ws` is gone when
-                               it returns */
+                               it returns. It may suspend, but not for long
+                               when the server's drain timeout is over: what it
+                               waits for is cancelled then */
 };
 
 /*

@@ -56,8 +56,8 @@ static inline int connections_at_server(void)
         NULL, 10);
 }
 
-/* A server notices a little later that somebody has gone; on a busy machine, and
- * behind a pooler, much later. */
+/* A server notices a little later that somebody has gone; on a busy machine,
+ * and behind a pooler, much later. */
 static inline bool all_have_gone(void)
 {
     if (!pg_server_pid(server))
