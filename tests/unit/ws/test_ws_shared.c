@@ -43,7 +43,7 @@ static int reset(void **state)
 
 static struct ws_shared *text_of(char c, size_t len)
 {
-    char *text = malloc(len);
+    char *text = malloc(len + 1);
     memset(text, c, len);
     struct ws_shared *shared = ws_shared_new(true, ed_bytes_of(text, len));
     free(text);
