@@ -309,7 +309,7 @@ static void parse_options(int argc, char **argv)
         {LOAD_WATCH},
         {LOAD_IDLE},
         {"broadcast", no_argument, NULL, 'b'},
-        {"deflate", no_argument, NULL, 'd'},
+        {"deflate", no_argument, NULL, 'z'},
         {0},
     };
     int flag;
@@ -323,7 +323,7 @@ static void parse_options(int argc, char **argv)
             options.depth = (int)number(optarg, 1, DEPTH_MAX);
         else if (flag == 'b')
             options.broadcast = true;
-        else if (flag == 'd')
+        else if (flag == 'z')
             options.deflate = true;
         else
             load_option(flag, optarg);
