@@ -10,12 +10,9 @@
  * - sent in one piece or in many, the replies are the same;
  * - the connection ends, and nothing is left of it.
  */
-#include "check.h"
+#include "talk.h"
 
-#include "core/loop_internal.h"
-#include "http/h1.h"
 #include "../tests/support/http_handlers.h"
-#include "../tests/support/memory_stream.h"
 
 #include <eddy/log.h>
 
@@ -47,96 +44,36 @@ static int handler(ed_req *req)
 
 /* ---- one connection ---- */
 
-struct run {
-    struct ed_bytes input;
-    uint32_t seed; /* 0: all at once */
-    ed_server *server;
-    struct memory_peer *peer;
-    struct ed_timer timer;
-    bool delivered;
-    struct ed_buf *heard;
-};
-
-/* A number from 1 to `most` that depends on the seed alone. */
-static size_t choose(struct run *r, size_t most)
+static ed_server *make_server(void)
 {
-    r->seed = r->seed * 1664525 + 1013904223;
-    return 1 + (r->seed >> 8) % most;
+    return ed_server_new(handler, .max_head = 4096, .max_line = 1024,
+                         .max_body = 10000);
 }
 
-static void deliver(struct ed_timer *timer)
+static void converse(struct talk *t)
 {
-    struct run *r = ED_CONTAINER(timer, struct run, timer);
-    size_t most = ED_SCRATCH_BYTES;
-    if (r->seed) {
-        most = choose(r, choose(r, 4) == 1 ? 1000 : 8);
-        if (r->peer->room < SIZE_MAX / 2)
-            r->peer->room += choose(r, 5000);
-    }
-    r->delivered = memory_peer_deliver(r->peer, most);
-}
-
-/* Lets the client's side happen for as long as there is anything to do. */
-static void play(struct run *r)
-{
-    do {
-        CHECK(!ed_timer_start(ed_loop_current(), &r->timer, ed_now()));
-        CHECK(!ed_sleep(1));
-    } while (r->delivered);
-}
-
-static int serve(void *server)
-{
-    return ed_server_run(server);
-}
-
-static void converse(struct run *r)
-{
-    ed_h1_open(r->server, r->peer->stream);
-    if (r->seed)
-        r->peer->room = 0;
-    memory_peer_say(r->peer, r->input);
+    if (t->seed)
+        t->peer->room = 0;
+    memory_peer_say(t->peer, t->input);
     unsigned before = asked_count;
-    play(r);
-    for (unsigned s = 0; r->peer->stream; s++) {
+    talk_play(t);
+    for (unsigned s = 0; t->peer->stream; s++) {
         CHECK(s < PATIENCE * (2 + asked_count - before));
         CHECK(!ed_sleep(ED_S));
-        play(r);
+        talk_play(t);
     }
-    CHECK(r->peer->ended);
-}
-
-static int run_body(void *arg)
-{
-    struct run *r = arg;
-    struct ed_server_counts counts;
-    size_t fibers = ed_loop_current()->fiber_count;
-    r->server = ed_server_new(handler, .max_head = 4096, .max_line = 1024,
-                              .max_body = 10000);
-    r->peer = memory_peer_new();
-    r->timer.fire = deliver;
-    CHECK(r->server && r->peer);
-    ed_scope(s);
-    ed_go(s, serve, r->server);
-    CHECK(!ed_yield());
-    converse(r);
-    ed_server_counts(r->server, &counts);
-    CHECK(!counts.open && !counts.in_flight);
-    ed_server_stop(r->server);
-    CHECK(!ed_wait(s));
-    CHECK(ed_loop_current()->fiber_count == fibers);
-    ed_server_free(r->server);
-    *r->heard = r->peer->heard;
-    r->peer->heard = (struct ed_buf){0};
-    memory_peer_free(r->peer);
-    return 0;
+    CHECK(t->peer->ended);
 }
 
 static void run(struct ed_bytes input, uint32_t seed, struct ed_buf *heard)
 {
-    struct run r = {.input = input, .seed = seed, .heard = heard};
+    struct talk t = {.input = input,
+                     .seed = seed,
+                     .make = make_server,
+                     .converse = converse,
+                     .heard = heard};
     asked_count = 0;
-    CHECK(!ed_run(run_body, &r, .virtual_clock = true, .blocked_after = -1));
+    talk(&t);
 }
 
 /* ---- what was heard ---- */
