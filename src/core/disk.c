@@ -63,8 +63,10 @@ static int byte_ready(int fd, int64_t offset)
     return n == -EAGAIN ? 0 : -1;
 }
 
-static bool is_warm(int fd, int64_t offset, size_t len)
+bool ed_disk_is_warm(int fd, int64_t offset, size_t len)
 {
+    if (!len)
+        return true;
     int ready = byte_ready(fd, offset + (int64_t)len - 1);
     if (!ready)
         return false;
@@ -157,8 +159,6 @@ ssize_t ed_disk_read(int fd, void *buf, size_t len, int64_t offset)
 
 int ed_disk_warm(int fd, int64_t offset, size_t len)
 {
-    if (!len || is_warm(fd, offset, len))
-        return 1;
     struct read_job job = {.fd = fd, .len = len, .offset = offset};
     return ed_blocking(warm_on_thread, &job);
 }

@@ -21,9 +21,12 @@ ED_CHECK ssize_t ed_disk_read_at_once(int fd, void *buf, size_t len,
  * ED_ELIMIT. */
 ED_CHECK ssize_t ed_disk_read(int fd, void *buf, size_t len, int64_t offset);
 
-/* Brings a part of the file into the page cache, so that sending it does not
- * wait for a disk. Suspends if need be. 1 when it was there already, 0, or an
- * error as above; a part that is not there is no error. */
+/* Whether a part of the file is in the page cache, so that sending it does not
+ * wait for a disk; false when that cannot be told. Does not suspend. */
+bool ed_disk_is_warm(int fd, int64_t offset, size_t len);
+
+/* Brings it there. Suspends. 0, or an error as above; what is behind the end of
+ * the file is no error. */
 ED_CHECK int ed_disk_warm(int fd, int64_t offset, size_t len);
 
 #endif

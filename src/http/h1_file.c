@@ -19,6 +19,8 @@ enum {
      * takes (4 MiB, unless the system is told otherwise), so that one call
      * fills it and no more are made than have to be. */
     STRIDE = 8 * 1024 * 1024,
+    /* What is waited for when it is not: the client waits as well. */
+    COLD = 1024 * 1024,
 };
 
 /* ---- small pieces ---- */
@@ -51,6 +53,7 @@ struct rest {
     int fd;
     int64_t offset, left;
     bool *warm; /* see ed_req_write_file() */
+    bool cold;  /* not all of it was in memory */
 };
 
 /* Sends a part that is in memory. */
@@ -72,19 +75,27 @@ static int send_warm(struct h1_conn *c, struct rest *r, size_t part)
     return err == ED_EEOF ? ed_file_piece_short(r->left) : err;
 }
 
+/* Sees to it that the next part is in memory, however long that then is. */
+static int warm_up(struct rest *r, size_t *part)
+{
+    if (*r->warm || ed_disk_is_warm(r->fd, r->offset, *part))
+        return 0;
+    r->cold = true;
+    if (*part > COLD)
+        *part = COLD;
+    return ed_disk_warm(r->fd, r->offset, *part);
+}
+
 static int send_by_kernel(struct h1_conn *c, struct rest *r)
 {
-    bool all_warm = true;
     int err = 0;
     while (!err && r->left) {
         size_t part = r->left < STRIDE ? (size_t)r->left : STRIDE;
         err = ed_checkpoint();
-        int found = err || *r->warm ? 1 : ed_disk_warm(r->fd, r->offset, part);
-        all_warm &= found > 0;
-        err = found < 0 ? found : err;
+        err = err ? err : warm_up(r, &part);
         err = err ? err : send_warm(c, r, part);
     }
-    *r->warm |= !err && all_warm;
+    *r->warm |= !err && !r->cold;
     return h1_sent_through(c, err);
 }
 
@@ -128,7 +139,7 @@ int h1_send_file(ed_req *req, int fd, int64_t offset, int64_t length,
                  bool *warm)
 {
     struct h1_exchange *x = h1_exchange(req);
-    struct rest rest = {fd, offset, length, warm};
+    struct rest rest = {fd, offset, length, warm, false};
     int err = h1_take_turn(x);
     return err ? err : h1_end_turn(x, send_file(x, &rest));
 }

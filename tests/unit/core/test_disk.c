@@ -75,7 +75,7 @@ FIBER_TEST(files_that_lie_in_memory_are_read_as_well)
     int fd = make_file("/dev/shm");
     ssize_t n = ed_disk_read_at_once(fd, &byte, 1, 1000);
     check(n == 1 || n == -EAGAIN); /* nobody can tell: an older system */
-    check(ed_disk_warm(fd, 0, SIZE) >= 0);
+    check_int(ed_disk_warm(fd, 0, SIZE), 0);
     close(fd);
 }
 
@@ -84,14 +84,14 @@ FIBER_TEST(what_was_warmed_is_read_at_once)
     char buf[1000];
     int fd = make_file("/var/tmp");
     make_cold(fd);
-    check(ed_disk_warm(fd, 0, SIZE) >= 0);
+    check_int(ed_disk_warm(fd, 0, SIZE), 0);
     for (int at = 0; at + 1000 <= SIZE; at += 100000) {
         ssize_t n = ed_disk_read_at_once(fd, buf, sizeof buf, at);
         check(n == 1000 || (n == -EAGAIN && !can_tell(fd)));
     }
-    check(!can_tell(fd) || ed_disk_warm(fd, 0, SIZE) == 1);
-    check(ed_disk_warm(fd, SIZE - 10, 1000) >= 0);
-    check_int(ed_disk_warm(fd, 0, 0), 1);
+    check(!can_tell(fd) || ed_disk_is_warm(fd, 0, SIZE));
+    check_int(ed_disk_warm(fd, SIZE - 10, 1000), 0);
+    check(ed_disk_is_warm(fd, 0, 0));
     close(fd);
 }
 
