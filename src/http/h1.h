@@ -8,14 +8,9 @@
 
 #include "http/message.h"
 #include "http/server_internal.h"
+#include "net/keep.h"
 
 #include <errno.h>
-
-/* Input that came and could not be used at once. */
-struct h1_in {
-    size_t cap;
-    char bytes[];
-};
 
 /* A head of which not all has come, as far as it was read. */
 struct h1_partial {
@@ -34,7 +29,7 @@ struct h1_conn {
     /* Input not used yet: in the loop's scratch memory while that is being
      * worked on, else in `in`. */
     char *view;
-    struct h1_in *in;
+    struct ed_keep *in;
     struct h1_partial *partial;
 
     struct ed_out *out;

@@ -19,7 +19,6 @@
 enum {
     /* Input kept for a busy connection before the client has to wait. */
     MOST_WAITING = 64 * 1024,
-    LEAST_IN = 2 * 1024,
     /* What a client may still send to a connection that is about to close. */
     MOST_LINGERING = 1024 * 1024,
 };
@@ -134,29 +133,10 @@ void h1_consume(struct h1_conn *c, size_t n)
 /* Adds what arrived to the input kept, or keeps the view's rest. */
 static int keep(struct h1_conn *c, const char *data, size_t len)
 {
-    size_t have = c->view_len;
-    size_t want = have + len;
-    struct h1_in *in = c->in;
-    if (!in || in->cap < want) {
-        size_t cap = in ? in->cap : LEAST_IN;
-        while (cap < want)
-            cap *= 2;
-        in = malloc(sizeof *in + cap);
-        if (!in)
-            return ED_ENOMEM;
-        in->cap = cap;
-        if (have)
-            memcpy(in->bytes, c->view, have);
-        free(c->in);
-        c->in = in;
-    } else if (have && c->view != in->bytes) {
-        memmove(in->bytes, c->view, have);
-    }
-    if (len)
-        memcpy(in->bytes + have, data, len);
-    c->view = in->bytes;
-    c->view_len = (uint32_t)want;
-    return 0;
+    int err = ed_keep(&c->in, &c->view, c->view_len, data, len);
+    if (!err)
+        c->view_len += (uint32_t)len;
+    return err;
 }
 
 /* ---- requests ---- */

@@ -1,23 +1,21 @@
 /*
- * message.c - requests and replies for handlers, whatever version of HTTP
- * carries them.
+ * message.c - replies of handlers, whatever version of HTTP carries them, and
+ * the run of a handler that comes to one.
  *
  * Owns what a reply may be: one status, well-formed fields, exactly the body
  * that was declared. How it becomes bytes is the version's (message.h).
  */
 #include "http/takeover.h"
 
+#include "base/printed.h"
 #include "core/runtime.h"
 #include "http/reply_filter.h"
 #include "http/server_internal.h"
-#include "wire/cookie.h"
-#include "wire/url.h"
 
 #include <eddy/log.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,299 +27,6 @@ void ed_req_init(ed_req *req)
     req->reply.length = -1;
     req->reply.fields_end = &req->reply.fields;
     req->reply.trailers_end = &req->reply.trailers;
-}
-
-/* ---- the request ---- */
-
-const char *ed_req_method(const ed_req *req)
-{
-    return req->method;
-}
-
-const char *ed_req_target(const ed_req *req)
-{
-    return req->target;
-}
-
-const char *ed_req_path(const ed_req *req)
-{
-    return req->path;
-}
-
-const char *ed_req_query(const ed_req *req)
-{
-    return req->query;
-}
-
-const char *ed_req_scheme(const ed_req *req)
-{
-    if (req->told_scheme)
-        return req->told_scheme;
-    return req->secure ? "https" : "http";
-}
-
-const char *ed_req_host(const ed_req *req)
-{
-    return req->host;
-}
-
-int ed_req_version(const ed_req *req)
-{
-    return req->version;
-}
-
-/* The head is the request's own copy, and what stands behind a value (white
- * space or a line end) means nothing any more: the value gets its NUL when it
- * is asked for. */
-static const char *terminated(const ed_req *req, struct ed_http1_span span)
-{
-    char *text = (char *)req->head + span.at;
-    text[span.len] = '\0';
-    return text;
-}
-
-const char *ed_header(const ed_req *req, const char *name)
-{
-    const struct ed_http1_field *f =
-        ed_http1_find(req->head, req->fields, req->field_count, ed_bytes(name));
-    return f ? terminated(req, f->value) : NULL;
-}
-
-bool ed_header_at(const ed_req *req, size_t i, struct ed_bytes *name,
-                  struct ed_bytes *value)
-{
-    if (i >= req->field_count)
-        return false;
-    *name = ed_http1_bytes(req->head, req->fields[i].name);
-    *value = ed_http1_bytes(req->head, req->fields[i].value);
-    return true;
-}
-
-static const char *decoded(ed_req *req, struct ed_bytes text)
-{
-    char *out = ed_arena_alloc(req->arena, text.len + 1);
-    ssize_t len = out ? ed_url_decode(out, text, true) : -1;
-    if (len < 0)
-        return NULL;
-    out[len] = '\0';
-    return out;
-}
-
-const char *ed_query(ed_req *req, const char *name)
-{
-    struct ed_bytes rest = ed_bytes(req->query);
-    struct ed_bytes key, value;
-    while (ed_query_next(&rest, &key, &value)) {
-        const char *text = decoded(req, key);
-        if (text && !strcmp(text, name))
-            return decoded(req, value);
-    }
-    return NULL;
-}
-
-int ed_query_int(ed_req *req, const char *name, int64_t min, int64_t max,
-                 int64_t absent, int64_t *value)
-{
-    const char *text = ed_query(req, name);
-    int64_t n = absent;
-    if (text && ed_bytes_int(ed_bytes(text), &n) < 0)
-        return ed_fail(ED_EBADREQ, "%s=%s is not a whole number", name, text);
-    if (text && (n < min || n > max))
-        return ed_fail(ED_EBADREQ, "%s=%s is not within %lld to %lld", name,
-                       text, (long long)min, (long long)max);
-    *value = n;
-    return 0;
-}
-
-const char *ed_cookie(ed_req *req, const char *name)
-{
-    struct ed_bytes wanted = ed_bytes(name);
-    for (uint32_t i = 0; i < req->field_count; i++) {
-        const struct ed_http1_field *f = &req->fields[i];
-        if (f->known != ED_FIELD_COOKIE)
-            continue;
-        struct ed_bytes value;
-        if (ed_cookie_find(ed_http1_bytes(req->head, f->value), wanted, &value))
-            return ed_arena_copy(req->arena, value);
-    }
-    return NULL;
-}
-
-const char *ed_req_peer(ed_req *req)
-{
-    return req->told_peer ? req->told_peer : req->ops->peer(req);
-}
-
-/* The connection may end before the request does: its texts are copied. */
-static bool keep_text(const ed_req *req, const char **text)
-{
-    *text = ed_arena_copy(req->arena, ed_bytes(*text));
-    return *text;
-}
-
-bool ed_req_tls(const ed_req *req, struct ed_tls_info *out)
-{
-    ed_stream *stream = req->secure ? req->ops->transport(req) : NULL;
-    return stream && ed_stream_tls(stream, out) && keep_text(req, &out->alpn) &&
-           keep_text(req, &out->server_name);
-}
-
-bool ed_req_tls_peer(const ed_req *req, struct ed_tls_peer *out)
-{
-    ed_stream *stream = req->secure ? req->ops->transport(req) : NULL;
-    return stream && ed_stream_tls_peer(stream, out);
-}
-
-static void print_id(const ed_req *req, char *out, size_t size)
-{
-    snprintf(out, size, "%08x%06llx", ed_server_seed(req->server),
-             (unsigned long long)req->number);
-}
-
-const char *ed_req_id(ed_req *req)
-{
-    char id[32];
-    if (!req->id) {
-        print_id(req, id, sizeof id);
-        req->id = ed_arena_copy(req->arena, ed_bytes(id));
-    }
-    return req->id ? req->id : "";
-}
-
-void ed_req_log_context(char *out, size_t size)
-{
-    const ed_fiber *self = ed_fiber_self();
-    const ed_req *req = self ? self->work : NULL;
-    if (req && req->id)
-        snprintf(out, size, "%s", req->id);
-    else if (req)
-        print_id(req, out, size);
-}
-
-int ed_req_note(ed_req *req, const void *key, const void *value)
-{
-    struct ed_req_note *note = ed_arena_alloc(req->arena, sizeof *note);
-    if (!note)
-        return ED_ENOMEM;
-    *note = (struct ed_req_note){req->notes, key, value};
-    req->notes = note;
-    return 0;
-}
-
-const void *ed_req_noted(const ed_req *req, const void *key)
-{
-    const struct ed_req_note *note = req->notes;
-    while (note && note->key != key)
-        note = note->next;
-    return note ? note->value : NULL;
-}
-
-ed_arena *ed_req_arena(const ed_req *req)
-{
-    return req->arena;
-}
-
-void *ed_req_user(const ed_req *req)
-{
-    return req->user;
-}
-
-/* ---- its body ---- */
-
-void ed_body_limit(ed_req *req, size_t max_bytes)
-{
-    req->max_body = max_bytes ? max_bytes : ed_server_max_body(req->server);
-}
-
-int64_t ed_body_length(const ed_req *req)
-{
-    return req->body_length;
-}
-
-ssize_t ed_body_read(ed_req *req, void *buf, size_t len)
-{
-    if (req->body_error)
-        return req->body_error;
-    if (req->body_ended || !len)
-        return 0;
-    ssize_t n = req->ops->body_read(req, buf, len);
-    req->body_read_some |= n > 0;
-    return n;
-}
-
-static int too_large(const ed_req *req)
-{
-    return ed_fail(ED_EBODYLIMIT, "the limit is %zu bytes", req->max_body);
-}
-
-/* Of known length: one piece of the arena, filled as it comes. */
-static int read_known(ed_req *req, struct ed_bytes *out)
-{
-    size_t length = (size_t)req->body_length;
-    char *ptr = ed_arena_alloc(req->arena, length + 1);
-    if (!ptr)
-        return ED_ENOMEM;
-    size_t have = 0;
-    while (!req->body_ended) {
-        ssize_t n = ed_body_read(req, ptr + have, length - have);
-        if (n < 0)
-            return (int)n;
-        have += (size_t)n;
-    }
-    ptr[have] = '\0';
-    *out = ed_bytes_of(ptr, have);
-    return 0;
-}
-
-/* Of unknown length: gathered in a buffer that grows, then moved. */
-static int gather_unknown(ed_req *req, struct ed_buf *buf)
-{
-    enum { PIECE = 8192 };
-    while (!req->body_ended) {
-        int err = ed_buf_reserve(buf, PIECE);
-        if (err)
-            return err;
-        ssize_t n = ed_body_read(req, buf->ptr + buf->len, PIECE);
-        if (n < 0)
-            return (int)n;
-        buf->len += (size_t)n;
-        if (buf->len > req->max_body)
-            return too_large(req);
-    }
-    return 0;
-}
-
-static int read_unknown(ed_req *req, struct ed_bytes *out)
-{
-    struct ed_buf buf = {0};
-    int err = gather_unknown(req, &buf);
-    if (!err) {
-        out->ptr = ed_arena_copy(req->arena, ed_buf_bytes(&buf));
-        out->len = buf.len;
-        if (!out->ptr)
-            err = ED_ENOMEM;
-    }
-    ed_buf_free(&buf);
-    return err;
-}
-
-int ed_body(ed_req *req, struct ed_bytes *out)
-{
-    if (req->body_error)
-        return req->body_error;
-    if (!req->body_read_whole) {
-        if (req->body_read_some)
-            return ed_fail(ED_EUSAGE, "a part of the body was read already");
-        if (req->body_length > 0 && (size_t)req->body_length > req->max_body)
-            return too_large(req);
-        int err = req->body_length >= 0 ? read_known(req, &req->body)
-                                        : read_unknown(req, &req->body);
-        if (err)
-            return err;
-        req->body_read_whole = true;
-    }
-    *out = req->body;
-    return 0;
 }
 
 /* ---- fields of the reply ---- */
@@ -511,21 +216,12 @@ int ed_reply(ed_req *req, int status, const char *fmt, ...)
     if (!*end)
         return reply_whole(req, status, TEXT,
                            ed_bytes_of(fmt, (size_t)(end - fmt)));
-    char text[512];
-    va_list args, again;
+    struct ed_printed text ED_PRINTED_AUTO;
+    va_list args;
     va_start(args, fmt);
-    va_copy(again, args);
-    int len = vsnprintf(text, sizeof text, fmt, args);
+    int err = ed_print(&text, fmt, args);
     va_end(args);
-    struct ed_bytes body = ed_bytes_of(text, len < 0 ? 0 : (size_t)len);
-    if (body.len >= sizeof text) {
-        char *long_text = ed_arena_alloc(req->arena, body.len + 1);
-        if (long_text)
-            vsnprintf(long_text, body.len + 1, fmt, again);
-        body.ptr = long_text;
-    }
-    va_end(again);
-    return body.ptr ? reply_whole(req, status, TEXT, body) : ED_ENOMEM;
+    return err ? err : reply_whole(req, status, TEXT, text.bytes);
 }
 
 int ed_reply_json_value(ed_req *req, int status, json_t *value)
@@ -629,24 +325,12 @@ bool ed_req_try_write(ed_req *req, struct ed_bytes piece)
 
 int ed_write(ed_req *req, const char *fmt, ...)
 {
-    char text[1024];
-    va_list args, again;
+    struct ed_printed text ED_PRINTED_AUTO;
+    va_list args;
     va_start(args, fmt);
-    va_copy(again, args);
-    int len = vsnprintf(text, sizeof text, fmt, args);
+    int err = ed_print(&text, fmt, args);
     va_end(args);
-    int err;
-    if (len >= 0 && (size_t)len < sizeof text) {
-        err = ed_write_bytes(req, ed_bytes_of(text, (size_t)len));
-    } else {
-        struct ed_buf buf = {0};
-        err = ed_buf_vaddf(&buf, fmt, again);
-        if (!err)
-            err = ed_write_bytes(req, ed_buf_bytes(&buf));
-        ed_buf_free(&buf);
-    }
-    va_end(again);
-    return err;
+    return err ? err : ed_write_bytes(req, text.bytes);
 }
 
 int ed_flush(ed_req *req)
@@ -679,8 +363,8 @@ int ed_req_take_over(ed_req *req, struct ed_takeover *takeover)
     int err = req->ops->take_over(req, takeover);
     if (err)
         return err;
-    req->ended = takeover->ended;
-    req->ended_arg = takeover->arg;
+    req->returned = takeover->returned;
+    req->returned_arg = takeover->arg;
     return 0;
 }
 
@@ -789,16 +473,18 @@ static bool has_left(const ed_req *req, int err)
            (is_broken(err) && is_broken(req->reply.failed));
 }
 
+static int tell_returned(ed_req *req, int result)
+{
+    int (*returned)(ed_req *, void *, int) = req->returned;
+    req->returned = NULL;
+    return returned ? returned(req, req->returned_arg, result) : result;
+}
+
 int ed_req_run(ed_req *req, ed_handler *handler)
 {
-    int err = handler(req);
-    if (req->events)
-        err = ed_sse_end(req->events, err);
-    if (req->taken) {
-        if (req->ended)
-            req->ended(req, req->ended_arg, err);
+    int err = tell_returned(req, handler(req));
+    if (req->taken)
         return 0;
-    }
     if (err >= 0)
         err = finish(req);
     if (err >= 0)

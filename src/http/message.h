@@ -7,7 +7,6 @@
 
 #include <eddy/http.h>
 #include <eddy/server.h>
-#include <eddy/sse.h>
 #include "wire/http1.h"
 
 struct ed_reply_filters; /* reply_filter.h */
@@ -75,7 +74,7 @@ struct ed_req {
     const struct ed_http1_field *fields;
     uint32_t field_count;
     int version;  /* 10, 11, ... */
-    bool taken;   /* the connection was taken over... */
+    bool taken;   /* the connection was taken over */
     bool is_head; /* the method: replies have no body */
     bool secure;
     bool body_ended;
@@ -85,9 +84,11 @@ struct ed_req {
     const char *query;
     const char *host;
 
-    /* ...by what is to be told that the handler has returned. Or NULL. */
-    void (*ended)(ed_req *req, void *arg, int err);
-    void *ended_arg;
+    /* What is to be told that the handler has returned, and with what: in its
+     * fiber, once. May suspend; what it returns takes the result's place.
+     * NULL: nothing, or it was told. */
+    int (*returned)(ed_req *req, void *arg, int result);
+    void *returned_arg;
 
     int64_t body_length; /* -1: unknown */
     size_t max_body;
@@ -123,8 +124,6 @@ struct ed_req {
     const char *told_scheme;
     struct ed_req_note *notes; /* the last first */
 
-    ed_sse *events; /* the reply is a stream of them; NULL: it is not */
-
     struct ed_trace *trace; /* NULL: none */
     bool trace_read;        /* the fields were looked at */
 
@@ -147,6 +146,7 @@ int ed_req_run(ed_req *req, ed_handler *handler);
  * ED_ENOMEM. */
 ED_CHECK int ed_req_add_field(ed_req *req, struct ed_bytes name,
                               struct ed_bytes value);
+
 /* The length the head tells; -1: none. */
 static inline int64_t ed_req_reply_length(const ed_req *req)
 {
@@ -186,14 +186,11 @@ int ed_req_error_status(const ed_req *req, int err);
  * NULL when there is none. 0 or ED_ENOMEM. */
 ED_CHECK int ed_req_note(ed_req *req, const void *key, const void *value);
 const void *ed_req_noted(const ed_req *req, const void *key);
+
 /* Writes a small piece of a reply in pieces if that needs no waiting. Anywhere
  * in the loop. False: something else has not gone yet, or never will, or a
  * filter makes something else of the body. */
 bool ed_req_try_write(ed_req *req, struct ed_bytes piece);
-
-/* The handler has returned: lets go of its stream of events. Returns what the
- * result of the handler comes to: 0 when the stream was ended on purpose. */
-int ed_sse_end(ed_sse *sse, int result);
 
 /* Names the request that the running fiber works on, for its log lines. */
 void ed_req_log_context(char *out, size_t size);

@@ -94,7 +94,7 @@ static int beat_through_filters(void *arg)
     const ed_req *req = sse->req;
     int err = 0;
 
-    while (!err && req->events == sse) {
+    while (!err && req->returned) {
         int64_t left = sse->sent + sse->every - ed_now();
         if (left > 0)
             err = ed_sleep(left);
@@ -122,13 +122,16 @@ static void on_stop(struct ed_stop_hook *stop)
     ed_fiber_cancel(sse->handler, ED_ECANCELED);
 }
 
-int ed_sse_end(ed_sse *sse, int result)
+/* A stream that was ended on purpose has not failed. */
+static int handler_returned(ed_req *req, void *arg, int result)
 {
+    ed_sse *sse = arg;
+
+    (void)req;
     ED_MAGIC_CHECK(sse, ED_SSE_MAGIC);
     ed_timer_stop(sse->req->server->loop, &sse->beat);
     ed_list_remove(&sse->stop.node);
     ED_MAGIC_CLEAR(sse);
-    sse->req->events = NULL;
     return sse->over && result < 0 ? 0 : result;
 }
 
@@ -178,7 +181,8 @@ int ed_sse_begin_with(ed_req *req, ed_sse **out,
     sse->sent = ed_now();
     sse->beat.fire = on_beat;
     sse->stop.run = on_stop;
-    req->events = sse;
+    req->returned = handler_returned;
+    req->returned_arg = sse;
     ed_server_on_stop(req->server, &sse->stop);
     *out = sse;
     err = send_head(sse, options.retry);

@@ -17,8 +17,8 @@ struct ed_takeover {
     /* What it is from then on, instead of a connection of HTTP; its `expire` is
      * set. It goes by ed_conn_gone(). */
     struct ed_conn *conn;
-    /* The handler has returned. Called in its fiber, once, and may suspend. */
-    void (*ended)(ed_req *req, void *arg, int err);
+    /* As in struct ed_req; its result is nobody's. */
+    int (*returned)(ed_req *req, void *arg, int result);
     void *arg;
 
     /* Out: the stream, whose event face may be receiving: set it before

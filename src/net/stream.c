@@ -7,10 +7,10 @@
  * inside a call stays in memory until that fiber has left.
  */
 #include "net/stream.h"
+#include "base/printed.h"
 #include "base/size.h"
 #include <errno.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 /* Enough for most lines and header blocks at the first try. */
@@ -18,9 +18,6 @@
 
 /* What of a long vector is handed to the transport at once. */
 #define VECTOR_BATCH 64
-
-/* Texts up to this length are printed without allocating. */
-#define PRINTF_STACK 1024
 
 struct ed_read_ahead {
     size_t start; /* bytes before it were read already */
@@ -331,35 +328,15 @@ int ed_stream_write(ed_stream *s, const void *buf, size_t len)
     return ed_stream_writev(s, &iov, 1);
 }
 
-static int write_long_text(ed_stream *s, const char *fmt, va_list args)
-{
-    struct ed_buf buf = {0};
-    int err = ed_buf_vaddf(&buf, fmt, args);
-
-    if (!err)
-        err = ed_stream_write(s, buf.ptr, buf.len);
-    ed_buf_free(&buf);
-    return err;
-}
-
 int ed_stream_printf(ed_stream *s, const char *fmt, ...)
 {
-    char text[PRINTF_STACK];
-    va_list args, again;
+    struct ed_printed text ED_PRINTED_AUTO;
+    va_list args;
 
     va_start(args, fmt);
-    va_copy(again, args);
-    int len = vsnprintf(text, sizeof(text), fmt, args);
+    int err = ed_print(&text, fmt, args);
     va_end(args);
-    int err;
-    if (len < 0)
-        err = -errno;
-    else if ((size_t)len < sizeof(text))
-        err = ed_stream_write(s, text, (size_t)len);
-    else
-        err = write_long_text(s, fmt, again);
-    va_end(again);
-    return err;
+    return err ? err : ed_stream_write(s, text.bytes.ptr, text.bytes.len);
 }
 
 /* ---- who is who ---- */

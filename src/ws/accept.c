@@ -189,12 +189,13 @@ static void close_after(ed_req *req, ed_ws *ws, int err)
     }
 }
 
-static void handler_returned(ed_req *req, void *arg, int err)
+static int handler_returned(ed_req *req, void *arg, int result)
 {
     ed_ws *ws = arg;
 
-    close_after(req, ws, err);
+    close_after(req, ws, result);
     ws_let_go(ws);
+    return 0;
 }
 
 static void discard(ed_ws *ws)
@@ -211,7 +212,7 @@ static int take_over(ed_req *req, ed_ws *ws)
     struct ed_takeover takeover = {
         .protocol = "websocket",
         .conn = &ws->base,
-        .ended = handler_returned,
+        .returned = handler_returned,
         .arg = ws,
     };
     int err = add_fields(req, ws->kind);
@@ -234,16 +235,7 @@ static int take_over(ed_req *req, ed_ws *ws)
 static int read_options(ed_req *req, const struct ed_ws_options *o,
                         struct ws_kind *kind, struct ed_ws_deflate_wish *wish)
 {
-    const struct ws_limits limits = {
-        .max_message = o->max_message,
-        .max_frame = o->max_frame,
-        .max_fragments = o->max_fragments,
-        .ping_interval = o->ping_interval,
-        .ping_timeout = o->ping_timeout,
-        .close_timeout = o->close_timeout,
-        .write_timeout = o->write_timeout,
-        .deflate = o->deflate,
-    };
+    const struct ws_limits limits = WS_LIMITS_OF(o);
 
     memset(kind, 0, sizeof(*kind));
     kind->server = req->server;

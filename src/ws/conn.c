@@ -142,7 +142,7 @@ static void say_close(ed_ws *ws, int code, struct ed_bytes reason)
     struct ws_more *more = ws_more(ws);
 
     if (!more) {
-        ws->broken = -ENOMEM;
+        ws_break(ws, -ENOMEM);
     } else if (!ws->close_sent) {
         more->close.len =
             (uint8_t)ed_ws_close_write(more->close.bytes, code, reason);
@@ -477,8 +477,8 @@ static void arrived_too_late(ed_ws *ws, size_t len)
 static void ended(ed_ws *ws, ssize_t err)
 {
     ws->ended = true;
-    if (err < 0 && !ws->broken)
-        ws->broken = err > INT16_MIN ? (int16_t)err : -EIO;
+    if (err < 0)
+        ws_break(ws, err);
     if (ws->phase == WS_OVER && (err < 0 || ws->shut))
         enter_gone(ws);
     else

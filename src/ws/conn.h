@@ -8,6 +8,7 @@
 
 #include "ws/kind.h"
 #include "ws/shared.h"
+#include "net/keep.h"
 #include "net/stream.h"
 #include "wire/ws_utf8.h"
 
@@ -36,12 +37,6 @@ enum ws_want {
     WS_WANT_PIECES,
 };
 
-/* Input that could not be used at once. */
-struct ws_raw {
-    size_t cap;
-    char bytes[];
-};
-
 /*
  * What is being received. Taken when something comes, given back when all of
  * that was used.
@@ -52,7 +47,7 @@ struct ws_in {
     char *view;
     size_t view_len;
     size_t clear;
-    struct ws_raw *raw;
+    struct ed_keep *raw;
 
     struct ed_ws_head frame; /* at hand, if `in_frame` */
     uint64_t got;            /* of its payload */
@@ -270,6 +265,10 @@ void ws_out_release(ed_ws *ws);
 
 /* Tries to write, and notes progress and failure. */
 ssize_t ws_try_writev(ed_ws *ws, const struct iovec *iov, int count);
+
+/* Nothing can be written any more, for that reason: an error of the system, or
+ * -ECANCELED when something of ours was begun and not ended. */
+void ws_break(ed_ws *ws, ssize_t why);
 
 /* Waits in the list of those whose peer takes nothing. */
 void ws_block(ed_ws *ws);

@@ -219,16 +219,7 @@ static int shake_hands(struct handshake *h, ed_ws **out)
 static int read_options(struct handshake *h)
 {
     const struct ed_ws_connect_options *o = h->o;
-    const struct ws_limits limits = {
-        .max_message = o->max_message,
-        .max_frame = o->max_frame,
-        .max_fragments = o->max_fragments,
-        .ping_interval = o->ping_interval,
-        .ping_timeout = o->ping_timeout,
-        .close_timeout = o->close_timeout,
-        .write_timeout = o->write_timeout,
-        .deflate = o->deflate,
-    };
+    const struct ws_limits limits = WS_LIMITS_OF(o);
 
     return ws_kind_limits(&h->like, &limits, &h->wish);
 }

@@ -56,6 +56,19 @@ struct ws_limits {
     struct ed_ws_deflate deflate;
 };
 
+/* Of the options of either side. */
+#define WS_LIMITS_OF(o)                      \
+    ((struct ws_limits){                     \
+        .max_message = (o)->max_message,     \
+        .max_frame = (o)->max_frame,         \
+        .max_fragments = (o)->max_fragments, \
+        .ping_interval = (o)->ping_interval, \
+        .ping_timeout = (o)->ping_timeout,   \
+        .close_timeout = (o)->close_timeout, \
+        .write_timeout = (o)->write_timeout, \
+        .deflate = (o)->deflate,             \
+    })
+
 /* Reads the limits into a kind; and what they wish of compression. 0, or
  * ED_EUSAGE with ed_error(). */
 ED_CHECK int ws_kind_limits(struct ws_kind *kind,

@@ -60,12 +60,16 @@ ssize_t ws_try_writev(ed_ws *ws, const struct iovec *iov, int count)
     ssize_t n = ed_stream_try_writev(ws->stream, iov, count);
     if (n > 0 && ws->waits == WS_WAIT_WRITE)
         ws_wait_for(ws, WS_WAIT_WRITE);
-    if (n < 0 && n != -EAGAIN) {
-        /* Errors of our own are far below those of the system. */
-        ws->broken = n > INT16_MIN ? (int16_t)n : -EIO;
-        ws_soon(ws);
-    }
+    if (n < 0 && n != -EAGAIN)
+        ws_break(ws, n);
     return n;
+}
+
+void ws_break(ed_ws *ws, ssize_t why)
+{
+    if (!ws->broken)
+        ws->broken = why > INT16_MIN ? (int16_t)why : -EIO;
+    ws_soon(ws);
 }
 
 void ws_block(ed_ws *ws)
@@ -74,8 +78,7 @@ void ws_block(ed_ws *ws)
         return;
     int err = ed_stream_want_writable(ws->stream, true);
     if (err) {
-        ws->broken = err > INT16_MIN ? (int16_t)err : -EIO;
-        ws_soon(ws);
+        ws_break(ws, err);
         return;
     }
     ws->blocked = true;
@@ -305,15 +308,6 @@ static int send_masked(ed_ws *ws, struct ed_bytes payload,
     return err;
 }
 
-/* A frame that ends in the middle leaves nothing that could be said. */
-static int break_off(ed_ws *ws, int err)
-{
-    if (!ws->broken)
-        ws->broken = -ECANCELED;
-    ws_soon(ws);
-    return err;
-}
-
 static int put_large(ed_ws *ws, struct ed_ws_head *head, const char *payload)
 {
     struct ed_bytes bytes = ed_bytes_of(payload, head->len);
@@ -333,10 +327,10 @@ static int put_large(ed_ws *ws, struct ed_ws_head *head, const char *payload)
                        : send_through(ws, bytes);
     ws->large = false;
     if (err)
-        return break_off(ws, err);
-    /* What had to wait meanwhile. */
-    ws_soon(ws);
-    return 0;
+        ws_break(ws, -ECANCELED);
+    else
+        ws_soon(ws); /* what had to wait meanwhile */
+    return err;
 }
 
 int ws_put(ed_ws *ws, struct ed_ws_head *head, const char *payload)

@@ -12,7 +12,6 @@
 enum {
     /* Input kept for a busy connection before the peer has to wait. */
     MOST_WAITING = 64 * 1024,
-    LEAST_RAW = 2 * 1024,
     /* Control frames a second: far more than anybody needs. */
     MOST_CONTROLS = 1000,
 };
@@ -35,30 +34,11 @@ static void consume(struct ws_in *in, size_t n)
 
 int ws_keep(struct ws_in *in, const char *data, size_t len)
 {
-    size_t have = in->view_len;
-    size_t want = have + len;
-    struct ws_raw *raw = in->raw;
+    int err = ed_keep(&in->raw, &in->view, in->view_len, data, len);
 
-    if (!raw || raw->cap < want) {
-        size_t cap = raw ? raw->cap : LEAST_RAW;
-        while (cap < want)
-            cap *= 2;
-        raw = malloc(sizeof(*raw) + cap);
-        if (!raw)
-            return ED_ENOMEM;
-        raw->cap = cap;
-        if (have)
-            memcpy(raw->bytes, in->view, have);
-        free(in->raw);
-        in->raw = raw;
-    } else if (have && in->view != raw->bytes) {
-        memmove(raw->bytes, in->view, have);
-    }
-    if (len)
-        memcpy(raw->bytes + have, data, len);
-    in->view = raw->bytes;
-    in->view_len = want;
-    return 0;
+    if (!err)
+        in->view_len += len;
+    return err;
 }
 
 static bool is_kept(const struct ws_in *in)
@@ -71,10 +51,8 @@ static void receive(ed_ws *ws, bool on)
 {
     ws->paused = !on;
     int err = ed_stream_receive(ws->stream, on);
-    if (err) {
-        ws->broken = -ENOMEM;
-        ws_soon(ws);
-    }
+    if (err)
+        ws_break(ws, -ENOMEM);
 }
 
 void ws_rest(ed_ws *ws)
@@ -85,8 +63,7 @@ void ws_rest(ed_ws *ws)
         return;
     if (in->view_len && !is_kept(in) && ws_keep(in, NULL, 0)) {
         in->view_len = 0;
-        ws->broken = -ENOMEM;
-        ws_soon(ws);
+        ws_break(ws, -ENOMEM);
     }
     if (ws->stream && !ws->paused && in->view_len > MOST_WAITING)
         receive(ws, false);

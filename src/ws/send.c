@@ -6,9 +6,9 @@
  * never mix.
  */
 #include "ws/conn.h"
+#include "base/printed.h"
 #include <errno.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -160,10 +160,8 @@ static int send_compressed(ed_ws *ws, struct rest *rest)
         return ED_ENOMEM;
     int err = compress_with(ws, rest, z);
     /* The peer's context and ours do not agree any more. */
-    if (err && ws_keeps_out(ws->kind)) {
-        ws->broken = ws->broken ? ws->broken : (int16_t)-ECANCELED;
-        ws_soon(ws);
-    }
+    if (err && ws_keeps_out(ws->kind))
+        ws_break(ws, -ECANCELED);
     ws_deflate_give(ws, z);
     return err;
 }
@@ -215,25 +213,13 @@ int ed_ws_send_binary(ed_ws *ws, struct ed_bytes data)
 
 int ed_ws_printf(ed_ws *ws, const char *fmt, ...)
 {
-    char text[1024];
-    va_list args, again;
+    struct ed_printed text ED_PRINTED_AUTO;
+    va_list args;
 
     va_start(args, fmt);
-    va_copy(again, args);
-    int len = vsnprintf(text, sizeof(text), fmt, args);
+    int err = ed_print(&text, fmt, args);
     va_end(args);
-    int err;
-    if (len >= 0 && (size_t)len < sizeof(text)) {
-        err = ed_ws_send(ws, ed_bytes_of(text, (size_t)len));
-    } else {
-        struct ed_buf buf = {0};
-        err = ed_buf_vaddf(&buf, fmt, again);
-        if (!err)
-            err = ed_ws_send(ws, ed_buf_bytes(&buf));
-        ed_buf_free(&buf);
-    }
-    va_end(again);
-    return err;
+    return err ? err : ed_ws_send(ws, text.bytes);
 }
 
 /* ---- in pieces ---- */
@@ -287,9 +273,7 @@ static int put_piece(ed_ws *ws, struct ed_bytes piece, bool last)
 /* The message can only be ended, and its end would be a lie. */
 static int break_message(ed_ws *ws, int err)
 {
-    if (!ws->broken)
-        ws->broken = -ECANCELED;
-    ws_soon(ws);
+    ws_break(ws, -ECANCELED);
     return err;
 }
 

@@ -328,8 +328,9 @@ static int post(ed_ws *ws, struct ws_shared *shared, struct ed_bytes frame)
     int err = append(ws, shared, frame);
     if (err) {
         if (offered) /* a part of it may be out */
-            ws->broken = -ENOMEM;
-        ws_soon(ws);
+            ws_break(ws, -ENOMEM);
+        else
+            ws_soon(ws);
         return err;
     }
     if (offered) {
