@@ -341,7 +341,7 @@ static void send_again(struct pg_link *link, struct pg_call *call)
     if (!call->err)
         return;
     link->load--;
-    pg_call_end(call, PG_DONE);
+    pg_call_end(call, PG_REFUSED);
 }
 
 static struct pg_call *take_call(struct ed_list *list)

@@ -110,8 +110,8 @@ void pg_link_break(struct pg_link *link, const char *words);
 /* Counts a call as under way on the link, which it now is. */
 void pg_link_load_up(struct pg_link *link, struct pg_call *call);
 
-/* Puts a call, its reference included, into the flight. 0, or ED_EUSAGE or
- * ED_ENOMEM for what was not sent. */
+/* Puts a call, its reference included, into the flight. 0, or an error
+ * as of PG_REFUSED. */
 ED_CHECK int pg_link_queue(struct pg_link *link, struct pg_call *call);
 
 /* Sends a ROLLBACK. */

@@ -328,8 +328,8 @@ static bool give_up(void *call)
     return true;
 }
 
-/* Sends a call and waits for its end; *sent tells an error of the former from
- * being cancelled in the latter. */
+/* Sends a call and waits for its end; *sent tells an error before it was from
+ * being given up after. */
 static int send_and_wait(struct pg_place *place, struct pg_call *call,
                          bool *sent)
 {
@@ -342,7 +342,11 @@ static int send_and_wait(struct pg_place *place, struct pg_call *call,
     if (err)
         return err;
     place->pool->counts.statements++;
-    return ed_park("PostgreSQL", give_up, call);
+    err = ed_park("PostgreSQL", give_up, call);
+    if (err || call->fate != PG_REFUSED)
+        return err;
+    *sent = false;
+    return pg_call_outcome(call);
 }
 
 /* A statement was given up: whether it is run, nobody knows, so what was meant

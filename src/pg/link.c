@@ -325,34 +325,10 @@ void pg_link_load_up(struct pg_link *link, struct pg_call *call)
         link->head_since = ed_now();
 }
 
-static int check_open(const struct pg_link *link)
-{
-    if (pg_link_open_for_calls(link))
-        return 0;
-    return ed_fail(ED_EDATABASE, "PostgreSQL: the connection is closing");
-}
-
 int pg_link_send(struct pg_link *link, struct pg_call *call)
 {
-    int err = check_open(link);
-    if (err)
-        return err;
-    pg_link_load_up(link, call);
-    err = pg_link_queue(link, call);
-    if (!err) {
-        call->references++;
-        return 0;
-    }
-    link->load--;
-    call->link = NULL;
-    return err;
-}
-
-int pg_link_send_soon(struct pg_link *link, struct pg_call *call)
-{
-    int err = check_open(link);
-    if (err)
-        return err;
+    if (!pg_link_open_for_calls(link))
+        return ed_fail(ED_EDATABASE, "PostgreSQL: the connection is closing");
     call->references++;
     pg_link_load_up(link, call);
     ed_list_add_back(&link->fresh, &call->node);
@@ -369,7 +345,7 @@ static void send_fresh(struct pg_link *link, struct pg_call *call)
     link->load--;
     link->ended = true;
     call->err = err;
-    pg_call_end(call, err ? PG_DONE : PG_NEVER_SENT);
+    pg_call_end(call, err ? PG_REFUSED : PG_NEVER_SENT);
 }
 
 static void send_all_fresh(struct pg_link *link)

@@ -55,6 +55,8 @@ ED_CHECK int pg_connect(PGconn **out, const struct pg_target *target);
 enum pg_fate {
     PG_PENDING,
     PG_DONE,       /* err says how: 0, or as the server refused it */
+    PG_REFUSED,    /* err says why it was not sent: ED_EUSAGE or ED_EVALUE for
+                      what is wrong with it, or ED_ENOMEM */
     PG_NEVER_SENT, /* the link was lost before: it can go elsewhere */
     PG_UNCERTAIN,  /* the link was lost while it was under way */
 };
@@ -140,16 +142,10 @@ void pg_link_close(struct pg_link *link);
 
 struct pg_link_info *pg_link_info(struct pg_link *link);
 
-/* Gives it a call, whose `done` is called later, never from within. 0, or an
- * error that is found at once, the call then not being sent: ED_EUSAGE or
- * ED_ENOMEM, or ED_EDATABASE when it takes none (pg_link_open_for_calls()).
- * Does not suspend. Takes a reference. */
+/* Gives it a call, which is sent at the end of the loop's turn, together with
+ * others; `done` is called later. 0, or ED_EDATABASE when it takes none
+ * (pg_link_open_for_calls()). Does not suspend. Takes a reference. */
 ED_CHECK int pg_link_send(struct pg_link *link, struct pg_call *call);
-
-/* The same at the end of the loop's turn, together with others: only
- * ED_EDATABASE is found at once, and what else is wrong is how the call ends.
- * It must not be mixed with the other. */
-ED_CHECK int pg_link_send_soon(struct pg_link *link, struct pg_call *call);
 
 /* The waiter goes. What it had lent is not touched any more. The call is
  * cancelled on the server when its turn has come, by a cancel request made in

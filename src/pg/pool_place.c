@@ -120,7 +120,7 @@ int pg_place_send(struct pg_place *place, struct pg_call *call)
 
     if (was_idle)
         enter_state(place, PG_SHARED);
-    int err = pg_link_send_soon(place->link, call);
+    int err = pg_link_send(place->link, call);
     if (!err)
         pool->counts.statements++;
     else if (was_idle)

@@ -28,9 +28,9 @@ struct pg_call *pg_job_call(const struct pg_job *job,
     return call;
 }
 
-/* What could not be sent, for its values most likely, is found out in the loop,
+/* That a call is refused, for its values most likely, is found out in the loop,
  * where no text is kept: they are looked at once more for it. */
-static int not_sent(const struct pg_call *call)
+static int refused(const struct pg_call *call)
 {
     struct pg_params params = {0};
     int err =
@@ -45,10 +45,10 @@ int pg_call_outcome(const struct pg_call *call)
     if (call->err >= 0)
         return 0;
     (void)pg_error_set(call->error);
-    if (call->error)
+    if (call->fate == PG_REFUSED)
+        return refused(call);
+    if (call->error || !call->why[0])
         return call->err;
-    if (!call->why[0])
-        return not_sent(call);
     return ed_fail(call->err, "%s", call->why);
 }
 
@@ -92,7 +92,7 @@ int pg_pool_run(struct pg_pool *pool, const struct pg_job *job,
         call->read_only |= pool->read_only;
         call->unlucky = unlucky;
         int err = pg_pool_call(pool, call);
-        if (!err && call->fate == PG_DONE) {
+        if (!err && (call->fate == PG_DONE || call->fate == PG_REFUSED)) {
             err = pg_call_outcome(call);
             if (!err)
                 err = check_none_begun(call);

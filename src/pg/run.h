@@ -34,7 +34,8 @@ ED_CHECK int pg_pool_run(struct pg_pool *pool, const struct pg_job *job,
 struct pg_call *pg_job_call(const struct pg_job *job,
                             void (*done)(struct pg_call *call), void *waiter);
 
-/* How a call that is PG_DONE ended, as an error with its texts. In a fiber. */
+/* How a call that is PG_DONE or PG_REFUSED ended, as an error with its texts.
+ * In a fiber. */
 ED_CHECK int pg_call_outcome(const struct pg_call *call);
 
 /* A connection may break before a statement is sent, again and again; this

@@ -10,7 +10,6 @@ struct pg_statements statements;
 struct pg_target target;
 unsigned rooms, losses;
 int64_t goodbye;
-bool soon;
 
 int start_server(void **state)
 {
@@ -77,10 +76,7 @@ int give(struct pg_link *link, struct wait *w, const char *sql, bool read_only,
     w->call->arena = ed_fiber_arena();
     w->call->done = on_done;
     w->call->waiter = w;
-    if (err)
-        return err;
-    return soon ? pg_link_send_soon(link, w->call)
-                : pg_link_send(link, w->call);
+    return err ? err : pg_link_send(link, w->call);
 }
 
 int await(struct wait *w)
@@ -91,9 +87,8 @@ int await(struct wait *w)
         if (err)
             return err;
     }
-    if (w->call->fate != PG_DONE)
-        return ED_EUNCERTAIN;
-    return w->call->err;
+    bool known = w->call->fate == PG_DONE || w->call->fate == PG_REFUSED;
+    return known ? w->call->err : ED_EUNCERTAIN;
 }
 
 void done(struct wait *w)
@@ -121,7 +116,6 @@ static int run_body(void *arg)
     struct ed_pg_options options = {.dsn = pg_server_dsn(server)};
     rooms = losses = 0;
     goodbye = 2 * ED_S;
-    soon = false;
     check_int(pg_target_init(&target, &options), 0);
     check_int(pg_statements_init(&statements, 4, ED_MIN), 0);
     ed_scope(patience, .within = 20 * ED_S);

@@ -40,9 +40,6 @@ extern unsigned rooms, losses;
 /* What a cancelled statement has until its link is lost; 2 s. */
 extern int64_t goodbye;
 
-/* Whether give() has calls sent at the end of the turn; false. */
-extern bool soon;
-
 /* A new link; NULL after a failed check. */
 struct pg_link *link_open(void);
 

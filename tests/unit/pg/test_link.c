@@ -426,7 +426,6 @@ LINK_TEST(calls_of_one_turn_are_sent_at_its_end_in_order)
     struct wait w[3];
     if (!link)
         return;
-    soon = true;
     SEND(link, &w[0], "create temp table t as select 1 as n");
     SEND(link, &w[1], "insert into t values (2)");
     SEND(link, &w[2], "select sum(n) from t");
@@ -448,7 +447,6 @@ LINK_TEST(what_is_given_up_before_it_is_sent_is_never_run)
     if (!link)
         return;
     check_text(ask(link, "create temp table t(n int)"), "");
-    soon = true;
     SEND(link, &w, "insert into t values (1)");
     pg_call_abandon(w.call);
     done(&w);
@@ -464,14 +462,13 @@ LINK_TEST(values_that_cannot_be_sent_fail_alone)
     struct wait w[3];
     if (!link)
         return;
-    soon = true;
     SEND(link, &w[0], "select 'a'");
     SEND(link, &w[1], "select :x::text", ed_p(x, "\xff"));
     SEND_READ(link, &w[2], "select 'c'");
     unsigned before = rooms;
     check_int(await(&w[0]), 0);
     check_int(await(&w[1]), ED_EVALUE);
-    check_int(w[1].call->fate, PG_DONE);
+    check_int(w[1].call->fate, PG_REFUSED);
     check_int(await(&w[2]), 0);
     check_text(ed_rows_text(w[2].call->rows, 0), "c");
     check_int((long long)pg_link_load(link), 0);
@@ -487,7 +484,6 @@ LINK_TEST(a_link_closed_before_the_turn_ends_has_sent_nothing)
     struct wait w;
     if (!link)
         return;
-    soon = true;
     SEND(link, &w, "select 1");
     pg_link_close(link);
     (void)await(&w);
@@ -532,6 +528,7 @@ LINK_TEST(a_call_is_cancelled_when_its_turn_has_come)
     SEND(link, &w[0], "select 1 from pg_sleep(0.1)");
     SEND(link, &w[1], "select pg_sleep(30)");
     SEND(link, &w[2], "select 3");
+    check_int(ed_sleep(10 * ED_MS), 0); /* they are sent */
     abandon(&w[1]);
     check_int(await(&w[0]), 0);
     check_int(await(&w[2]), 0);
@@ -697,7 +694,8 @@ LINK_TEST(closing_tells_those_who_wait)
     struct wait w[2];
     if (!link)
         return;
-    SEND(link, &w[0], "select 1");
+    SEND(link, &w[0], "select pg_sleep(1)");
+    check_int(ed_sleep(10 * ED_MS), 0); /* it is sent */
     SEND_READ(link, &w[1], "select 1");
     pg_link_close(link);
     check_int(w[0].call->fate, PG_UNCERTAIN);
