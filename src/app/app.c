@@ -347,15 +347,21 @@ static int answer(const ed_app *app, struct ed_note *note, ed_req *req)
     return ed_app_fail(req, ed_fail(ED_EUSAGE, "the handler replied nothing"));
 }
 
+/* The rest of a note is written when it is known: it is large. */
+static void begin_note(struct ed_note *note, ed_app *app, struct ed_note *outer)
+{
+    if (!app->arranged)
+        ed_app_arrange(app);
+    note->app = app;
+    note->outer = outer;
+    note->failed = NULL;
+}
+
 int ed_app_handle(ed_req *req)
 {
     ed_app *app = ed_req_user(req);
-    if (!app->arranged)
-        ed_app_arrange(app);
     struct ed_note note;
-    note.app = app;
-    note.outer = NULL;
-    note.failed = NULL;
+    begin_note(&note, app, NULL);
     void *outer = req->app;
     req->app = &note;
     int err = answer(app, &note, req);
@@ -366,12 +372,8 @@ int ed_app_handle(ed_req *req)
 int ed_app_answer_below(ed_app *app, struct ed_note *outer,
                         struct ed_bytes path, ed_req *req)
 {
-    if (!app->arranged)
-        ed_app_arrange(app);
     struct ed_note note;
-    note.app = app;
-    note.outer = outer;
-    note.failed = NULL;
+    begin_note(&note, app, outer);
     note.path = path;
     req->app = &note;
     int err = app->early ? run_early(app, &note, req) : 0;

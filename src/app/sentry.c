@@ -198,7 +198,8 @@ void ed_sentry_lose(ed_sentry *sentry, enum ed_sentry_loss why)
     sentry->lost[why]++;
 }
 
-void ed_sentry_queue(ed_sentry *sentry, struct ed_sentry_event *event)
+/* Puts an event into the queue, or drops it. */
+static void queue_event(ed_sentry *sentry, struct ed_sentry_event *event)
 {
     if (!event || sentry->queued_bytes + event->json.len > QUEUE_BYTES) {
         ed_sentry_event_free(event);
@@ -230,8 +231,8 @@ static void capture(ed_sentry *sentry, enum ed_log_level level, int err,
                     const char *message, const struct ed_sentry_notes *notes)
 {
     if (sentry && !sentry->off && has_room(sentry))
-        ed_sentry_queue(
-            sentry, ed_sentry_event_new(sentry, level, err, message, notes));
+        queue_event(sentry,
+                    ed_sentry_event_new(sentry, level, err, message, notes));
 }
 
 void ed_sentry_error(ed_sentry *sentry, int err)

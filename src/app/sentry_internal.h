@@ -146,9 +146,6 @@ struct ed_sentry {
 
 void ed_sentry_lose(ed_sentry *sentry, enum ed_sentry_loss why);
 
-/* Puts an event into the queue, or drops it. */
-void ed_sentry_queue(ed_sentry *sentry, struct ed_sentry_event *event);
-
 /* Whether a part, in lower case or not, is in a text. */
 bool ed_sentry_contains(struct ed_bytes text, const char *part);
 

@@ -84,7 +84,7 @@ struct pg_link {
     bool lost;  /* the owner was told */
     bool closed;
     unsigned depth; /* of our own functions that call others' */
-    int64_t opened_at, idle_since, head_since;
+    int64_t idle_since, head_since;
     char why[200];
 };
 

@@ -476,7 +476,7 @@ static int begin(struct pg_link *link)
 {
     ed_list_init(&link->info.node);
     link->loop = ed_loop_current();
-    link->opened_at = link->idle_since = ed_now();
+    link->idle_since = ed_now();
     PQsetNoticeReceiver(link->conn, on_notice, link);
     link->in =
         (struct ed_op){.kind = ED_OP_WATCH, .done = on_readable, .user = link};
@@ -551,11 +551,6 @@ PGTransactionStatusType pg_link_state(const struct pg_link *link)
 const char *pg_link_why(const struct pg_link *link)
 {
     return link->why;
-}
-
-int64_t pg_link_opened_at(const struct pg_link *link)
-{
-    return link->opened_at;
 }
 
 int64_t pg_link_idle_since(const struct pg_link *link)

@@ -171,7 +171,6 @@ PGTransactionStatusType pg_link_state(const struct pg_link *link);
 /* Why it broke; "": it did not. Valid as long as the link. */
 const char *pg_link_why(const struct pg_link *link);
 
-int64_t pg_link_opened_at(const struct pg_link *link);
 int64_t pg_link_idle_since(const struct pg_link *link);
 
 /* ---- a link in one fiber's hands ---- */

@@ -6,7 +6,7 @@
  * of its own. When a message is whole a fiber is taken, which handles that one
  * and those that came behind it.
  *
- * Its phases follow each other and never go back. It is freed, in ws_tidy(),
+ * Its phases follow each other and never go back. It is freed, in tidy(),
  * when it has no stream, no fiber of its own, and no owner.
  */
 #include "ws/conn.h"
@@ -19,6 +19,7 @@
 enum { MOST_LINGERING_KB = 1024 };
 
 static void on_data(ed_stream *stream, char *data, ssize_t len);
+static void tidy(ed_ws *ws);
 
 /* ---- waiting ---- */
 
@@ -105,7 +106,8 @@ static void enter_gone(ed_ws *ws)
     ws_soon(ws);
 }
 
-void ws_lost(ed_ws *ws, int err, const char *why)
+/* The connection is of no use any more. In the loop only. */
+static void lose(ed_ws *ws, int err, const char *why)
 {
     const char *cause = ws->stream ? ed_stream_why(ws->stream) : NULL;
 
@@ -262,7 +264,7 @@ static void end_fiber(ed_ws *ws)
     self->arena = NULL;
     ws->fiber = NULL;
     ws_rest(ws);
-    ws_tidy(ws);
+    tidy(ws);
 }
 
 /* In a fiber of the connection's own. */
@@ -316,7 +318,9 @@ static bool have_end_told_soon(ed_ws *ws)
     return false;
 }
 
-void ws_tidy(ed_ws *ws)
+/* Frees what nobody needs any more, which may be all of it. At the end of what
+ * the loop or a fiber of its own does. */
+static void tidy(ed_ws *ws)
 {
     if (ws->in_event || ws->fiber || ws->held)
         return;
@@ -404,7 +408,7 @@ static void wake_receiver(ed_ws *ws)
 void ws_go_on(ed_ws *ws)
 {
     if (ws_read(ws) && ws->ended && ws->phase <= WS_CLOSING)
-        ws_lost(ws, ED_ECONNLOST, "the connection ended without a close frame");
+        lose(ws, ED_ECONNLOST, "the connection ended without a close frame");
 }
 
 /* Reads what is there, and has it handled. */
@@ -438,7 +442,7 @@ static void end_event(ed_ws *ws, bool outer)
 {
     ws_rest(ws);
     ws->in_event = outer;
-    ws_tidy(ws);
+    tidy(ws);
 }
 
 /* Any byte says that the peer is there. */
@@ -456,7 +460,7 @@ static void arrived(ed_ws *ws, char *data, size_t len)
         ws->in = ws_in_get(local);
     struct ws_in *in = ws->in;
     if (!in || (in->view_len && ws_keep(in, data, len))) {
-        ws_lost(ws, ED_ENOMEM, "no memory for what was received");
+        lose(ws, ED_ENOMEM, "no memory for what was received");
         return;
     }
     if (!in->view_len) {
@@ -516,7 +520,7 @@ void ws_turn(ed_ws *ws)
         if (ws->out)
             ws_out_release(ws);
     } else if (ws->broken) {
-        ws_lost(ws, ED_ECONNLOST, "the connection broke");
+        lose(ws, ED_ECONNLOST, "the connection broke");
     } else if (!err) {
         output_done(ws);
     }
@@ -542,17 +546,17 @@ static void ping_it(ed_ws *ws)
 
 static void lose_dumb(ed_ws *ws)
 {
-    ws_lost(ws, ED_ECONNLOST, "the peer answered no ping");
+    lose(ws, ED_ECONNLOST, "the peer answered no ping");
 }
 
 static void lose_deaf(ed_ws *ws)
 {
-    ws_lost(ws, ED_ECONNLOST, "the peer takes nothing of what is sent");
+    lose(ws, ED_ECONNLOST, "the peer takes nothing of what is sent");
 }
 
 static void stop_waiting(ed_ws *ws)
 {
-    ws_lost(ws, ED_ETIMEOUT, "the peer did not close in time");
+    lose(ws, ED_ETIMEOUT, "the peer did not close in time");
 }
 
 static void expired(ed_ws *ws)
@@ -591,7 +595,7 @@ static void cut(ed_ws *ws)
     if (ws->more && ws->more->holder)
         ed_fiber_cancel(ws->more->holder, ED_ECANCELED);
     if (ws->phase != WS_GONE)
-        ws_lost(ws, ED_ECANCELED, "the server has stopped");
+        lose(ws, ED_ECANCELED, "the server has stopped");
 }
 
 static void expire(struct ed_conn *base, int err)
@@ -663,7 +667,7 @@ int ws_start(ed_ws *ws, ed_stream *stream, struct ed_bytes ahead)
     if (!err)
         err = ed_stream_receive(stream, true);
     if (err)
-        ws_lost(ws, err, "the connection cannot be watched");
+        lose(ws, err, "the connection cannot be watched");
     return err;
 }
 
@@ -674,7 +678,7 @@ void ws_let_go(ed_ws *ws)
         ws->more->holder = NULL;
     ws_soon(ws);
     if (!ws->out) /* no memory: nothing else would come here again */
-        ws_tidy(ws);
+        tidy(ws);
 }
 
 void ws_close_left(struct ws_local *local)

@@ -203,18 +203,11 @@ void ws_fail(ed_ws *ws, int code, int err, const char *why);
 /* The peer's close frame came. */
 void ws_peer_closed(ed_ws *ws, int code, struct ed_bytes reason);
 
-/* The connection is of no use any more. In the loop only. */
-void ws_lost(ed_ws *ws, int err, const char *why);
-
 /* Reads on, and notices the end behind what was read. */
 void ws_go_on(ed_ws *ws);
 
 /* What it is over for, with ed_error(). */
 int ws_verdict(const ed_ws *ws);
-
-/* Frees what nobody needs any more, which may be all of it. At the end of what
- * the loop or a fiber of its own does. */
-void ws_tidy(ed_ws *ws);
 
 /* The handler that accepted has returned. */
 void ws_let_go(ed_ws *ws);
@@ -273,14 +266,9 @@ void ws_break(ed_ws *ws, ssize_t why);
 /* Waits in the list of those whose peer takes nothing. */
 void ws_block(ed_ws *ws);
 
-/* The buffer, taken if need be; NULL: no memory. */
-struct ws_out *ws_out_of(ed_ws *ws);
-
 /* ---- send.c ---- */
 
-/* The context that compresses what we send; to be given back. NULL: no
- * memory. */
-ed_ws_deflate_ctx *ws_deflate_take(ed_ws *ws);
+/* Gives back a context that compresses what we send. */
 void ws_deflate_give(ed_ws *ws, ed_ws_deflate_ctx *z);
 
 /* Pings it, if that goes without waiting. */

@@ -17,7 +17,8 @@ static void run_turn(struct ed_deferred *deferred)
     ws_turn(ED_CONTAINER(deferred, struct ws_out, deferred)->ws);
 }
 
-struct ws_out *ws_out_of(ed_ws *ws)
+/* Taken if need be; NULL: no memory. */
+static struct ws_out *out_of(ed_ws *ws)
 {
     struct ws_local *local;
 
@@ -45,7 +46,7 @@ void ws_out_release(ed_ws *ws)
 
 void ws_soon(ed_ws *ws)
 {
-    struct ws_out *out = ws_out_of(ws);
+    struct ws_out *out = out_of(ws);
 
     if (out && !out->deferred.queued)
         ed_defer(ed_loop_current(), &out->deferred);
@@ -191,7 +192,7 @@ bool ws_gather(ed_ws *ws, struct ed_ws_head *head, const char *payload,
     if (head->len > WS_GATHER || ws->large || ws->broken ||
         (control ? ws_queue_is_inside(ws) : ws_queue_is_next(ws)))
         return false;
-    if (!ws_out_of(ws) || !fits(ws->out, head->len))
+    if (!out_of(ws) || !fits(ws->out, head->len))
         return false;
     return add_frame(ws, head, payload);
 }
@@ -287,7 +288,7 @@ static int send_masked(ed_ws *ws, struct ed_bytes payload,
     int err = 0;
 
     while (!err && sent < payload.len && !(err = check(ws))) {
-        struct ws_out *out = ws_out_of(ws);
+        struct ws_out *out = out_of(ws);
         if (!out)
             return ED_ENOMEM;
         size_t room = WS_OUT_BYTES - out->len;
@@ -315,7 +316,7 @@ static int put_large(ed_ws *ws, struct ed_ws_head *head, const char *payload)
 
     if (err)
         return err;
-    struct ws_out *out = ws_out_of(ws);
+    struct ws_out *out = out_of(ws);
     if (!out)
         return ED_ENOMEM;
     head->masked = ws_is_masking(ws);
@@ -345,7 +346,7 @@ int ws_put(ed_ws *ws, struct ed_ws_head *head, const char *payload)
             err = await_empty(ws);
         if (err)
             return err;
-        if (!ws_out_of(ws))
+        if (!out_of(ws))
             return ED_ENOMEM;
     }
 }

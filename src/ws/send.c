@@ -65,7 +65,9 @@ static int end_turn(ed_ws *ws, int err)
 
 /* ---- compressing ---- */
 
-ed_ws_deflate_ctx *ws_deflate_take(ed_ws *ws)
+/* The context that compresses what we send; to be given back. NULL: no
+ * memory. */
+static ed_ws_deflate_ctx *deflate_take(ed_ws *ws)
 {
     struct ws_kind *kind = ws->kind;
 
@@ -154,7 +156,7 @@ static int compress_with(ed_ws *ws, struct rest *rest, ed_ws_deflate_ctx *z)
 
 static int send_compressed(ed_ws *ws, struct rest *rest)
 {
-    ed_ws_deflate_ctx *z = ws_deflate_take(ws);
+    ed_ws_deflate_ctx *z = deflate_take(ws);
 
     if (!z)
         return ED_ENOMEM;
@@ -234,7 +236,7 @@ int ed_ws_send_begin(ed_ws *ws, bool text)
     if (err)
         return err;
     if (ws->kind->terms.on) {
-        more->piece_deflate = ws_deflate_take(ws);
+        more->piece_deflate = deflate_take(ws);
         if (!more->piece_deflate)
             return end_turn(ws, ED_ENOMEM);
     }

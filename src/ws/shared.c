@@ -87,11 +87,6 @@ struct ed_bytes ws_shared_payload(const struct ws_shared *shared)
     return ed_bytes_of(shared->frame + shared->head_len, shared->len);
 }
 
-bool ws_shared_is_text(const struct ws_shared *shared)
-{
-    return shared->text;
-}
-
 /* ---- compressing ---- */
 
 static int compress(const struct ws_shared *shared, ed_ws_deflate_ctx *z,

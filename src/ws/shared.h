@@ -25,7 +25,6 @@ void ws_shared_unref(struct ws_shared *shared);            /* NULL is allowed */
 
 /* Its payload as given; as long as a reference is held. */
 struct ed_bytes ws_shared_payload(const struct ws_shared *shared);
-bool ws_shared_is_text(const struct ws_shared *shared);
 
 /* ---- sending them ---- */
 
