@@ -1,0 +1,83 @@
+/*
+ * board.h - what the processes of a server know of each other: memory they all
+ * share.
+ *
+ * The master makes it and hands its descriptor to whom it starts. Each worker
+ * has a slot that it alone writes, but for what is the master's in it; anyone
+ * reads. What a slot has counted is added to `retired` before another worker
+ * gets it, so sums survive workers.
+ */
+#ifndef EDDY_SERVE_BOARD_H
+#define EDDY_SERVE_BOARD_H
+
+#include <eddy/api.h>
+#include <stdatomic.h>
+#include "serve/counters.h"
+
+/* Workers of both generations, while one takes over from the other. */
+#define ED_BOARD_SLOTS 256
+
+enum ed_slot_state {
+    ED_SLOT_FREE,
+    ED_SLOT_STARTING,
+    ED_SLOT_READY,    /* accepts */
+    ED_SLOT_DRAINING, /* answers what it has */
+};
+
+struct ed_slot {
+    /* The master's. */
+    _Atomic int state; /* enum ed_slot_state; READY is set by the worker */
+    _Atomic int pid;
+    _Atomic uint64_t generation; /* of the reload it came with, from 1 */
+    _Atomic int64_t started;     /* since 1970, ns */
+
+    /* The worker's. */
+    _Atomic int64_t beat;       /* when its loop last ran; monotonic */
+    _Atomic uint32_t open;      /* connections */
+    _Atomic uint32_t in_flight; /* requests handled */
+    _Atomic uint32_t queued;    /* requests that wait in line */
+    _Atomic uint32_t limit;     /* of those handled at once; 0: none */
+    _Atomic uint64_t memory;    /* resident bytes */
+    _Atomic int64_t cpu;        /* used so far, ns */
+
+    struct ed_counters counters;
+};
+
+struct ed_board {
+    uint64_t magic; /* of this layout, with its size */
+    _Atomic int master;
+    _Atomic int64_t started; /* since 1970, ns */
+    _Atomic uint64_t generation;
+    _Atomic uint32_t wanted; /* workers */
+    _Atomic bool ready;      /* what /readyz says, with a worker ready */
+    _Atomic uint64_t reloads;
+    _Atomic uint64_t spawned; /* workers */
+    _Atomic uint64_t crashed; /* ended by a signal of their own doing */
+    _Atomic uint64_t hung;    /* killed since their loop stood still */
+    _Atomic int log_level;
+
+    struct ed_counters retired;
+    struct ed_slot slots[ED_BOARD_SLOTS];
+};
+
+/* Makes one; *fd is what others map it by (close-on-exec). NULL and errno. */
+struct ed_board *ed_board_new(int *fd);
+
+/* Maps that of a master. NULL and errno; EPROTO: of another version. */
+struct ed_board *ed_board_map(int fd);
+
+void ed_board_unmap(struct ed_board *board);
+
+/* Master: a free slot, now STARTING; NULL: there is none. */
+struct ed_slot *ed_board_take(struct ed_board *board);
+
+/* Master: the worker is gone; what it counted stays counted. */
+void ed_board_give(struct ed_board *board, struct ed_slot *slot);
+
+static inline size_t ed_slot_number(const struct ed_board *board,
+                                    const struct ed_slot *slot)
+{
+    return (size_t)(slot - board->slots);
+}
+
+#endif
