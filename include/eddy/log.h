@@ -27,6 +27,12 @@ ED_API void ed_log_set_level(enum ed_log_level level);
 ED_API void ed_log_set_format(enum ed_log_format format);
 ED_API void ed_log_set_fd(int fd);
 
+/* Appends to a file, which is made if there is none (0640). ed_log_reopen()
+ * opens the same path again, for who has renamed the file; without a file it
+ * does nothing. 0 or -errno, the log then going where it went. */
+ED_API ED_CHECK int ed_log_open(const char *path);
+ED_API ED_CHECK int ed_log_reopen(void);
+
 /* Reads "debug", "info", "warn", "error" or "off", with ",json" or ",text"
  * behind it if wanted, and sets the level and, if given, the format. Returns 0,
  * or ED_EPARSE when it is anything else; nothing is then changed. */

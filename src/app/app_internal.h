@@ -4,6 +4,7 @@
 #ifndef EDDY_APP_INTERNAL_H
 #define EDDY_APP_INTERNAL_H
 
+#include "app/own_options.h"
 #include "app/router.h"
 #include "base/list.h"
 #include "core/runtime.h"
@@ -47,14 +48,6 @@ struct ed_group {
     const struct ed_group *outer; /* NULL: the app */
     const char *prefix;           /* that of outer groups included */
     struct ed_layers layers;
-};
-
-struct ed_option {
-    struct ed_option *next;
-    const char *name;
-    const char **value;
-    const char *placeholder;
-    const char *help;
 };
 
 /* A value, by its key. */
@@ -115,6 +108,7 @@ struct ed_app {
 
     struct ed_option *options;
     struct ed_option **options_end;
+    struct ed_option_default *defaults;
 
     /* Its life (life.c). */
     enum ed_app_life life;

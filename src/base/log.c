@@ -16,11 +16,13 @@
 #include <eddy/error.h>
 #include <eddy/log.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* Of a message as written, escapes included: collectors of logs split or drop
@@ -56,6 +58,8 @@ static bool colour;
 static bool torn;      /* the last line went out in part */
 static size_t dropped; /* lines lost since the last that went through */
 static struct ed_log_watch *watches;
+static char *log_path; /* of ed_log_open(); NULL: none */
+static int log_path_fd;
 
 /* Not on the stack: fibers have small ones, whose pages stay touched. */
 static char message[MAX_MESSAGE_BYTES + 1];
@@ -122,6 +126,41 @@ void ed_log_set_fd(int fd)
     torn = false;
     unlock_log();
     errno = saved_errno;
+}
+
+int ed_log_open(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    char *copy = strdup(path);
+
+    if (fd < 0 || !copy) {
+        int err = fd < 0 ? -errno : -ENOMEM;
+        free(copy);
+        if (fd >= 0)
+            close(fd);
+        return err;
+    }
+    ed_log_set_fd(fd);
+    lock_log();
+    char *former = log_path;
+    int former_fd = log_path_fd;
+    log_path = copy;
+    log_path_fd = fd;
+    unlock_log();
+    if (former)
+        close(former_fd);
+    free(former);
+    return 0;
+}
+
+int ed_log_reopen(void)
+{
+    lock_log();
+    char *path = log_path ? strdup(log_path) : NULL;
+    unlock_log();
+    int err = path ? ed_log_open(path) : 0;
+    free(path);
+    return err;
 }
 
 void ed_log_set_context(ed_log_context_fn *fn)

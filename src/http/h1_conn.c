@@ -116,7 +116,7 @@ void h1_output_done(struct h1_conn *c)
         return;
     if (c->finishing)
         linger(c);
-    else if (c->base.server->stopping && !c->view_len)
+    else if (ed_server_hurries(c->base.server) && !c->view_len)
         finish(c);
 }
 
@@ -246,7 +246,7 @@ static void settle(struct h1_conn *c)
         close_conn(c);
         return;
     }
-    if (c->close || c->ended || (c->base.server->stopping && !c->view_len)) {
+    if (c->close || c->ended || (ed_server_hurries(c->base.server) && !c->view_len)) {
         finish(c);
         return;
     }
