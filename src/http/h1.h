@@ -40,6 +40,7 @@ struct h1_conn {
     int broken;       /* why nothing can be written any more */
     uint32_t view_len;
     uint32_t lingered; /* bytes thrown away while lingering */
+    uint32_t requests; /* it has brought */
 
     bool in_event : 1;  /* the loop is working on it: do not free it yet */
     bool gone : 1;      /* to be freed when that is done */

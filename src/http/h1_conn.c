@@ -220,6 +220,8 @@ static void run_request(struct h1_conn *c, struct h1_exchange *x)
     self->arena = x->req.arena;
     self->work = &x->req;
     server->counts.in_flight++;
+    if (server->observer)
+        ed_observer_began(&x->req);
     int64_t limit = time_limit(&x->req);
     int err = limit == INT64_MAX ? run_handler(x)
                                  : ed_with_timeout(limit, run_handler, x);
@@ -451,6 +453,23 @@ static void expire(struct ed_conn *base, int err)
     }
 }
 
+static ed_stream *stream_of(const struct ed_conn *base)
+{
+    return ED_CONTAINER(base, const struct h1_conn, base)->stream;
+}
+
+static uint64_t requests_of(const struct ed_conn *base)
+{
+    return ED_CONTAINER(base, const struct h1_conn, base)->requests;
+}
+
+static const struct ed_conn_kind http_1 = {
+    .name = "http/1.1",
+    .expire = expire,
+    .stream = stream_of,
+    .requests = requests_of,
+};
+
 void ed_h1_open(ed_server *server, ed_stream *stream)
 {
     struct ed_tls_info info;
@@ -461,7 +480,7 @@ void ed_h1_open(ed_server *server, ed_stream *stream)
     }
     c->stream = stream;
     c->secure = ed_stream_tls(stream, &info);
-    c->base.expire = expire;
+    c->base.kind = &http_1;
     stream->user = c;
     stream->on_data = on_data;
     stream->on_writable = h1_on_writable;

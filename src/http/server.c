@@ -246,6 +246,13 @@ void ed_conn_enter(struct ed_conn *conn, unsigned state)
         arm(server, patient_until(conn));
 }
 
+int64_t ed_conn_since(const struct ed_conn *conn)
+{
+    int64_t since = (int64_t)conn->since * STEP;
+
+    return since < ed_now() ? since : ed_now();
+}
+
 unsigned ed_conn_line(ed_server *server, int64_t patience)
 {
     const int64_t *known = server->patience;
@@ -276,7 +283,7 @@ static struct ed_conn *longest(ed_server *server, int state)
 static void expire_first(struct ed_conn *conn, int err)
 {
     to_the_end(conn);
-    conn->expire(conn, err);
+    conn->kind->expire(conn, err);
 }
 
 static void look_for_slow(struct ed_timer *timer)
