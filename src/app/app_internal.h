@@ -168,6 +168,10 @@ struct ed_route *ed_app_last_route(const ed_app *app);
 /* Makes an app that is mounted a part of the one it is mounted in. */
 ED_CHECK int ed_app_adopt(ed_app *app, ed_app *mounted);
 
+/* The app that was mounted in it behind another (NULL: the first); NULL: there
+ * is none. */
+ed_app *ed_app_next_mounted(const ed_app *app, const ed_app *last);
+
 void ed_app_init_life(ed_app *app);
 
 /* Frees the parts, and the mounted apps. */

@@ -92,6 +92,7 @@ ed_server *ed_server_new_with(ed_handler *handler,
     server->loop = loop;
     server->timer.fire = look_for_slow;
     ed_log_set_context(ed_req_log_context);
+    ed_log_set_trace(ed_trace_log);
     for (int i = 0; i < ED_CONN_LINES; i++)
         ed_list_init(&server->waiting[i]);
     ed_list_init(&server->stop_hooks);
