@@ -102,11 +102,14 @@ void ed_settings_set(struct ed_settings *s, const struct ed_setting *setting,
     const char *wanted = ed_setting_parse(setting, text, s->inside->arena,
                                           ed_settings_member(s, setting), add);
 
-    if (wanted) {
+    if (wanted && source >= ED_FROM_ENV)
+        ed_settings_error(s->inside, "", "%s '%.*s' is not %s", place,
+                          (int)text.len, text.ptr, wanted);
+    else if (wanted)
         ed_settings_error(s->inside, place, "%s '%.*s' is not %s",
                           setting->name, (int)text.len, text.ptr, wanted);
+    if (wanted)
         return;
-    }
     note->source = source;
     note->place = place;
 }

@@ -9,32 +9,42 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
 #include "net/addr.h"
 
-/* Where the value stands, or what it is called when that is nowhere. */
-static const char *place(const struct ed_settings *s, const char *name)
+/* Tells that a setting is wrong, by the name it was set with. */
+ED_PRINTF(3, 4)
+static void wrong(const struct ed_settings *s, const char *name,
+                  const char *fmt, ...)
 {
     const struct ed_setting *setting = ed_settings_find(ed_bytes(name));
+    const struct ed_setting_note *note = ed_settings_note(s, setting);
+    char text[400];
+    va_list args;
 
-    return setting ? ed_settings_note(s, setting)->place : "";
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    if (note->source >= ED_FROM_ENV)
+        ed_settings_error(s->inside, "", "%s %s", note->place, text);
+    else
+        ed_settings_error(s->inside, note->place ? note->place : "", "%s %s",
+                          name, text);
 }
-
-#define WRONG(s, name, ...) \
-    ed_settings_error((s)->inside, place((s), (name)), __VA_ARGS__)
 
 static void check_file(const struct ed_settings *s, const char *name,
                        const char *path)
 {
     if (path && access(path, R_OK))
-        WRONG(s, name, "%s '%s': %s", name, path, ed_err_text(-errno));
+        wrong(s, name, "'%s': %s", path, ed_err_text(-errno));
 }
 
 static void check_tls(const struct ed_settings *s)
 {
     if (s->keyfile && !s->certfile)
-        WRONG(s, "keyfile", "keyfile without certfile");
+        wrong(s, "keyfile", "without certfile");
     check_file(s, "admin-token", s->admin_token);
 }
 
@@ -51,14 +61,13 @@ static void check_addresses(const struct ed_settings *s, const char *name,
 {
     for (size_t i = 0; i < list->count; i++) {
         if (!is_address(list->each[i]))
-            WRONG(s, name, "%s '%s' is no address", name, list->each[i]);
+            wrong(s, name, "'%s' is no address", list->each[i]);
         for (size_t k = 0; k < i; k++) {
             /* Port 0 takes another one each time. */
             size_t len = strlen(list->each[i]);
             bool any = len > 2 && !strcmp(list->each[i] + len - 2, ":0");
             if (!any && !strcmp(list->each[i], list->each[k]))
-                WRONG(s, name, "%s '%s' stands there twice", name,
-                      list->each[i]);
+                wrong(s, name, "'%s' stands there twice", list->each[i]);
         }
     }
 }
@@ -66,32 +75,31 @@ static void check_addresses(const struct ed_settings *s, const char *name,
 static void check_who(const struct ed_settings *s)
 {
     if (s->user && !getpwnam(s->user))
-        WRONG(s, "user", "user '%s': there is none", s->user);
+        wrong(s, "user", "'%s': there is none", s->user);
     if (s->group && !getgrnam(s->group))
-        WRONG(s, "group", "group '%s': there is none", s->group);
+        wrong(s, "group", "'%s': there is none", s->group);
     if ((s->user || s->group || s->chroot) && geteuid())
-        WRONG(s, "user", "only root can change user, group or root directory");
+        wrong(s, "user", "and group and chroot are for root to change");
 }
 
 static void check_pairs(const struct ed_settings *s)
 {
     if (s->max_requests_jitter && !s->max_requests)
-        WRONG(s, "max-requests-jitter",
-              "max-requests-jitter without max-requests");
+        wrong(s, "max-requests-jitter", "without max-requests");
     if (s->sandbox_write.count && !s->sandbox)
-        WRONG(s, "sandbox-write", "sandbox-write without sandbox");
+        wrong(s, "sandbox-write", "without sandbox");
     if (s->reload_command && !s->reload)
-        WRONG(s, "reload-command", "reload-command without reload");
+        wrong(s, "reload-command", "without reload");
     if (s->single && s->workers > 1)
-        WRONG(s, "single", "single with %u workers", s->workers);
+        wrong(s, "single", "with %u workers", s->workers);
 }
 
 static void check_log(const struct ed_settings *s)
 {
     /* It may be set already: nobody is hurt by the same once more. */
     if (s->log && ed_log_configure(s->log))
-        WRONG(s, "log",
-              "log '%s' is none of debug, info, warn, error and off, with "
+        wrong(s, "log",
+              "'%s' is none of debug, info, warn, error and off, with "
               ",text or ,json behind it",
               s->log);
 }
