@@ -530,6 +530,27 @@ static int give_own(const struct ed_settings *s, struct ed_buf *out)
     return err;
 }
 
+/* By no name. */
+static int give_arguments(const struct ed_settings_inside *in,
+                          struct ed_buf *out)
+{
+    int err = 0;
+
+    for (size_t i = 0; i < in->argument_count && !err; i++) {
+        const char *text = in->arguments[i];
+        const struct ed_buf value = {(char *)(uintptr_t)text, strlen(text), 0};
+        err = give_pair(out, "", &value);
+    }
+    return err;
+}
+
+static void take_argument_again(struct ed_settings_inside *in,
+                                struct ed_bytes text)
+{
+    if (in->argument_count < in->from->arguments)
+        in->arguments[in->argument_count++] = ed_arena_copy(in->arena, text);
+}
+
 int ed_settings_give(const struct ed_settings *settings, int fd)
 {
     struct ed_buf out = {0};
@@ -537,6 +558,8 @@ int ed_settings_give(const struct ed_settings *settings, int fd)
 
     if (!err)
         err = give_own(settings, &out);
+    if (!err)
+        err = give_arguments(settings->inside, &out);
     if (!err && pwrite(fd, out.ptr, out.len, 0) != (ssize_t)out.len)
         err = -EIO;
     ed_buf_free(&out);
@@ -565,7 +588,9 @@ static void take_pair(struct ed_settings *s, struct ed_bytes name,
     const struct ed_option *own =
         setting ? NULL : ed_settings_own(s->inside->from, name);
 
-    if (setting)
+    if (!name.len)
+        take_argument_again(s->inside, value);
+    else if (setting)
         ed_settings_set(s, setting, ED_FROM_FLAG, "the master", value);
     else if (own)
         *own->value = ed_arena_copy(s->inside->arena, value);
