@@ -400,3 +400,14 @@ void ed_option(ed_app *app, const char *name, const char **value,
     *app->options_end = option;
     app->options_end = &option->next;
 }
+
+void ed_setting(ed_app *app, const char *name, const char *value)
+{
+    struct ed_option_default *d = ed_app_alloc(app, sizeof *d);
+    *d = (struct ed_option_default){
+        .next = app->defaults,
+        .name = ed_app_copy(app, ed_bytes(name)),
+        .value = ed_app_copy(app, ed_bytes(value)),
+    };
+    app->defaults = d;
+}

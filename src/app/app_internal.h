@@ -4,6 +4,7 @@
 #ifndef EDDY_APP_INTERNAL_H
 #define EDDY_APP_INTERNAL_H
 
+#include "app/own_options.h"
 #include "app/router.h"
 #include "base/list.h"
 #include "core/runtime.h"
@@ -47,14 +48,6 @@ struct ed_group {
     const struct ed_group *outer; /* NULL: the app */
     const char *prefix;           /* that of outer groups included */
     struct ed_layers layers;
-};
-
-struct ed_option {
-    struct ed_option *next;
-    const char *name;
-    const char **value;
-    const char *placeholder;
-    const char *help;
 };
 
 /* A value, by its key. */
@@ -115,6 +108,7 @@ struct ed_app {
 
     struct ed_option *options;
     struct ed_option **options_end;
+    struct ed_option_default *defaults;
 
     /* Its life (life.c). */
     enum ed_app_life life;
@@ -173,6 +167,10 @@ struct ed_route *ed_app_last_route(const ed_app *app);
 
 /* Makes an app that is mounted a part of the one it is mounted in. */
 ED_CHECK int ed_app_adopt(ed_app *app, ed_app *mounted);
+
+/* The app that was mounted in it behind another (NULL: the first); NULL: there
+ * is none. */
+ed_app *ed_app_next_mounted(const ed_app *app, const ed_app *last);
 
 void ed_app_init_life(ed_app *app);
 
