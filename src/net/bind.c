@@ -9,8 +9,8 @@
 #include "base/options.h"
 #include "net/addr.h"
 #include <errno.h>
-#include <limits.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/stat.h>

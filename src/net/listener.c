@@ -4,7 +4,8 @@
  * Owns the listening descriptor and, if it made one, the file of a Unix
  * socket. A connection is accepted only when somebody is there to take it, so
  * that waiting peers wait in the kernel's queue. Out of descriptors, accepting
- * stops and is tried again when a stream closes and every RETRY_AFTER.
+ * stops and is tried again when a stream closes and every RETRY_AFTER. How
+ * sockets come to listen is bind.c.
  */
 #include "base/list.h"
 #include "net/bind.h"
@@ -20,6 +21,12 @@
 /* A process at its limit of descriptors loses and gains one all the time. */
 #define COMPLAIN_EVERY ED_MIN
 
+/* A connection wakes one of several processes. When that one then closes its
+ * listener, pauses it, or is kept from its loop by other work, nobody else
+ * hears of the connection before the next one arrives: so each looks anew,
+ * which costs two calls. */
+#define LOOK_EVERY (100 * ED_MS)
+
 struct ed_listener {
     struct ed_io io;
     struct ed_op op;
@@ -30,6 +37,7 @@ struct ed_listener {
     ed_stream *spare; /* accepted when the fiber that waited had just left */
     struct ed_waitq slots; /* ed_accept_each() at its limit */
     struct ed_timer retry;
+    struct ed_timer look;    /* of an exclusive one, while it accepts */
     struct ed_list starving; /* in `starving`, while the timer is armed */
     int64_t complained_at;   /* 0: never */
     struct ed_socket_file file;
@@ -58,20 +66,45 @@ static void leave(ed_listener *l)
 
 static void starve(ed_listener *l, int err);
 
+static void stop(ed_listener *l)
+{
+    ed_io_stop(&l->io, &l->op);
+    ed_timer_stop(l->io.loop, &l->look);
+}
+
+static void look_later(ed_listener *l)
+{
+    /* Without memory for the timer the next connection is what is left. */
+    if (l->op.exclusive &&
+        ed_timer_start(l->io.loop, &l->look, ed_now() + LOOK_EVERY))
+        ed_log_warn("no memory to look for connections others have left");
+}
+
 /* Accepts exactly while somebody is there to take a connection. */
 static void update(ed_listener *l)
 {
     if (l->closed)
         return;
     if ((!l->on_accept && !l->wanted) || l->paused || l->retry.index) {
-        ed_io_stop(&l->io, &l->op);
+        stop(l);
         return;
     }
     if (l->io.in)
         return;
     ssize_t result = ed_io_start(&l->io, &l->op);
-    if (result != ED_IO_PENDING)
+    if (result == ED_IO_PENDING)
+        look_later(l);
+    else
         starve(l, (int)result);
+}
+
+/* Starting shows what waits already. */
+static void look_due(struct ed_timer *timer)
+{
+    ed_listener *l = ED_CONTAINER(timer, struct ed_listener, look);
+
+    stop(l);
+    update(l);
 }
 
 static void end_starving(ed_listener *l)
@@ -117,7 +150,7 @@ static void starve(ed_listener *l, int err)
     if (ed_timer_start(l->io.loop, &l->retry, at)) {
         /* No memory for a timer: the next stream that closes is what is
          * left to wait for. */
-        ed_io_stop(&l->io, &l->op);
+        stop(l);
         return;
     }
     update(l);
@@ -316,6 +349,7 @@ static int make_listener(ed_listener **out, ed_loop *loop, int fd)
     }
     l->op = (struct ed_op){.done = accepted, .kind = ED_OP_ACCEPT};
     l->retry.fire = retry_due;
+    l->look.fire = look_due;
     ed_list_init(&l->starving);
     *out = l;
     return 0;
@@ -373,6 +407,7 @@ void ed_listener_close(ed_listener *l)
     enter(l);
     l->closed = true;
     ed_timer_stop(l->io.loop, &l->retry);
+    ed_timer_stop(l->io.loop, &l->look);
     ed_list_remove(&l->starving);
     ed_socket_file_remove(&l->file);
     ed_io_close(&l->io);

@@ -146,8 +146,8 @@ struct ed_listener_options {
  * ED_ENOMEM, or -errno (-EINVAL: no stream socket that listens), the descriptor
  * then still being the caller's. */
 #define ed_listener_of_fd(out, fd, ...) \
-    ed_listener_of_fd_with((out), (fd), \
-                           ED_OPTIONS(struct ed_listener_options, __VA_ARGS__))
+    ed_listener_of_fd_with(             \
+        (out), (fd), ED_OPTIONS(struct ed_listener_options, __VA_ARGS__))
 ED_CHECK int ed_listener_of_fd_with(ed_listener **out, int fd,
                                     const struct ed_listener_options *options);
 
