@@ -69,8 +69,8 @@ static int add_escaped(struct ed_buf *out, struct ed_bytes text)
 
     while (text.len && !err) {
         size_t len = plain_len(text);
-        err = len ? ed_buf_add(out, text.ptr, len)
-                  : add_special(out, *text.ptr);
+        err =
+            len ? ed_buf_add(out, text.ptr, len) : add_special(out, *text.ptr);
         len += len == 0;
         text = ed_bytes_of(text.ptr + len, text.len - len);
     }
@@ -118,7 +118,7 @@ static struct ed_bytes ip_in(const char *peer)
 }
 
 /* Without a port: a client is more than one connection. */
-static struct ed_bytes peer_ip(ed_req *req, char out[ED_ADDR_TEXT])
+struct ed_bytes ed_access_peer(ed_req *req, char out[ED_ADDR_TEXT])
 {
     const char *peer = ed_req_peer(req);
     struct ed_bytes ip = ip_in(peer);
@@ -170,7 +170,7 @@ static int add_peer(struct ed_buf *out, const struct ed_access *a,
     char text[ED_ADDR_TEXT];
 
     (void)argument;
-    struct ed_bytes ip = peer_ip(a->req, text);
+    struct ed_bytes ip = ed_access_peer(a->req, text);
     return ip.len ? add_escaped(out, ip) : ed_buf_add(out, "-", 1);
 }
 
@@ -352,26 +352,16 @@ static const struct directive {
     const char *arguments; /* NULL: takes none; "": any; else one of these */
     bool of_request;
 } DIRECTIVES[] = {
-    {"Tf", add_precise, NULL, false},
-    {"a", add_peer, NULL, true},
-    {"t", add_time, NULL, false},
-    {"r", add_line, NULL, true},
-    {"m", add_method, NULL, true},
-    {"U", add_path, NULL, true},
-    {"q", add_query, NULL, true},
-    {"H", add_version, NULL, true},
-    {"s", add_status, NULL, false},
-    {"b", add_bytes, NULL, false},
-    {"T", add_seconds, NULL, false},
-    {"D", add_micros, NULL, false},
-    {"P", add_process, NULL, false},
-    {"u", add_user, NULL, true},
-    {"L", add_id, NULL, true},
-    {"h", add_host, NULL, true},
-    {"X", add_end, NULL, false},
-    {"i", add_field, "", true},
-    {"o", add_reply_field, "", true},
-    {"x", add_other, "trace scheme", true},
+    {"Tf", add_precise, NULL, false}, {"a", add_peer, NULL, true},
+    {"t", add_time, NULL, false},     {"r", add_line, NULL, true},
+    {"m", add_method, NULL, true},    {"U", add_path, NULL, true},
+    {"q", add_query, NULL, true},     {"H", add_version, NULL, true},
+    {"s", add_status, NULL, false},   {"b", add_bytes, NULL, false},
+    {"T", add_seconds, NULL, false},  {"D", add_micros, NULL, false},
+    {"P", add_process, NULL, false},  {"u", add_user, NULL, true},
+    {"L", add_id, NULL, true},        {"h", add_host, NULL, true},
+    {"X", add_end, NULL, false},      {"i", add_field, "", true},
+    {"o", add_reply_field, "", true}, {"x", add_other, "trace scheme", true},
 };
 
 /* ---- reading a format ---- */
@@ -407,8 +397,8 @@ static int take_argument(struct reading *r, const char **argument)
     ssize_t end = ed_bytes_find(r->rest, ED_BYTES("}"));
     if (end < 0)
         return ED_EUSAGE;
-    *argument = ed_arena_copy(
-        r->arena, ed_bytes_of(r->rest.ptr + 1, (size_t)end - 1));
+    *argument =
+        ed_arena_copy(r->arena, ed_bytes_of(r->rest.ptr + 1, (size_t)end - 1));
     skip(r, (size_t)end + 1);
     return *argument ? 0 : ED_ENOMEM;
 }
@@ -458,9 +448,8 @@ static int read_piece(struct reading *r, const char **why)
     skip(r, 1);
     int err = take_directive(r, piece);
     if (err == ED_EUSAGE)
-        *why = ed_arena_printf(r->arena,
-                               "nobody knows what '%.12s' in '%s' means", at,
-                               r->text);
+        *why = ed_arena_printf(
+            r->arena, "nobody knows what '%.12s' in '%s' means", at, r->text);
     return err;
 }
 
@@ -519,7 +508,7 @@ static void json_member(ed_json *j, const char *name, const char *value)
 static void add_json_peer(ed_json *j, ed_req *req)
 {
     char text[ED_ADDR_TEXT];
-    struct ed_bytes ip = peer_ip(req, text);
+    struct ed_bytes ip = ed_access_peer(req, text);
 
     if (!ip.len)
         return;

@@ -147,10 +147,9 @@ void ed_log_set_fd(int fd)
 /* Without waiting for whoever reads a pipe. */
 static int open_to_append(const char *file)
 {
-    int fd = open(file,
-                  O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY |
-                      O_NONBLOCK,
-                  0640);
+    int fd = open(
+        file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+        0640);
 
     return fd < 0 ? -errno : fd;
 }
