@@ -32,6 +32,7 @@ struct h1_conn {
     struct ed_keep *in;
     struct h1_partial *partial;
 
+    char *peer; /* whose it is, once somebody has asked; owned */
     struct ed_out *out;
     ed_fiber *fiber;  /* handles requests of this connection */
     ed_fiber *reader; /* waits for more of a body */

@@ -50,6 +50,7 @@ static void free_conn(struct h1_conn *c)
     }
     free(c->partial);
     free(c->in);
+    free(c->peer);
     ed_conn_gone(&c->base);
     free(c);
 }
@@ -116,7 +117,7 @@ void h1_output_done(struct h1_conn *c)
         return;
     if (c->finishing)
         linger(c);
-    else if (c->base.server->stopping && !c->view_len)
+    else if (ed_server_hurries(c->base.server) && !c->view_len)
         finish(c);
 }
 
@@ -248,7 +249,7 @@ static void settle(struct h1_conn *c)
         close_conn(c);
         return;
     }
-    if (c->close || c->ended || (c->base.server->stopping && !c->view_len)) {
+    if (c->close || c->ended || (ed_server_hurries(c->base.server) && !c->view_len)) {
         finish(c);
         return;
     }
@@ -490,15 +491,24 @@ void ed_h1_open(ed_server *server, ed_stream *stream)
 
 /* ---- for handlers ---- */
 
+/* Kept for further requests: to ask the system costs as much as all of an
+ * access log's line does. */
+static const char *peer_of(struct h1_conn *c)
+{
+    if (!c->peer && c->stream) {
+        char text[ED_ADDR_TEXT];
+        ed_stream_peer(c->stream, text);
+        c->peer = strdup(text);
+    }
+    return c->peer ? c->peer : "";
+}
+
+/* The connection may end before the request does. */
 static const char *peer(ed_req *req)
 {
     struct h1_exchange *x = h1_exchange(req);
-    if (!x->peer) {
-        char text[ED_ADDR_TEXT] = "";
-        if (x->conn->stream)
-            ed_stream_peer(x->conn->stream, text);
-        x->peer = ed_arena_copy(req->arena, ed_bytes(text));
-    }
+    if (!x->peer)
+        x->peer = ed_arena_copy(req->arena, ed_bytes(peer_of(x->conn)));
     return x->peer ? x->peer : "";
 }
 

@@ -92,6 +92,7 @@ ed_server *ed_server_new_with(ed_handler *handler,
     server->loop = loop;
     server->timer.fire = look_for_slow;
     ed_log_set_context(ed_req_log_context);
+    ed_log_set_trace(ed_trace_log);
     for (int i = 0; i < ED_CONN_LINES; i++)
         ed_list_init(&server->waiting[i]);
     ed_list_init(&server->stop_hooks);
@@ -458,6 +459,18 @@ static void run_stop_hooks(ed_server *server)
     }
 }
 
+/* A request may be on its way on a connection that is idle: to close that
+ * under it would lose it. One that has been idle for longer than the grace
+ * goes at once, and handshakes come to their end. */
+static void shorten_idling(ed_server *server)
+{
+    int64_t *patience = &server->patience[ED_CONN_IDLE];
+
+    if (*patience > server->options.stop_grace)
+        *patience = server->options.stop_grace;
+    arm(server, ed_now());
+}
+
 void ed_server_stop(ed_server *server)
 {
     if (server->stopping) {
@@ -466,8 +479,12 @@ void ed_server_stop(ed_server *server)
     }
     server->stopping = true;
     close_listeners(server);
-    tell_all(server, ED_CONN_TLS, ED_ECLOSED);
-    tell_all(server, ED_CONN_IDLE, ED_ECLOSED);
+    if (server->options.stop_grace > 0) {
+        shorten_idling(server);
+    } else {
+        tell_all(server, ED_CONN_TLS, ED_ECLOSED);
+        tell_all(server, ED_CONN_IDLE, ED_ECLOSED);
+    }
     run_stop_hooks(server);
     for (int line = ED_CONN_GUEST; line < server->lines; line++)
         tell_all(server, line, ED_ECLOSED);

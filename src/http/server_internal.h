@@ -131,6 +131,13 @@ struct ed_server {
     size_t head_len;
 };
 
+/* Whether connections between two requests have to go: it stops, and gives
+ * them no grace. */
+static inline bool ed_server_hurries(const ed_server *server)
+{
+    return server->stopping && server->options.stop_grace <= 0;
+}
+
 uint32_t ed_server_seed(const ed_server *server);
 size_t ed_server_max_body(const ed_server *server);
 
