@@ -7,7 +7,6 @@
 #include "serve/program.h"
 
 #include <dlfcn.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,11 +55,6 @@ static int begin(const struct ed_settings *settings, void *arg)
 
 int serve_main(int argc, char **argv)
 {
-    char **command = calloc((size_t)argc + 2, sizeof *command);
-    if (!command)
-        return EXIT_FAILED;
-    command[0] = program_invocation_name;
-    memcpy(command + 1, argv, (size_t)argc * sizeof *argv);
     const struct ed_serve_program program = {
         .from =
             {
@@ -73,12 +67,9 @@ int serve_main(int argc, char **argv)
             },
         .argc = argc,
         .argv = argv,
-        .command = command,
         .make = make,
         .begin = begin,
     };
 
-    int status = ed_serve_program(&program);
-    free(command);
-    return status;
+    return ed_serve_program(&program);
 }

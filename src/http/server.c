@@ -5,6 +5,7 @@
  * connection is the version's: h1_conn.c.
  */
 #include "base/options.h"
+#include "http/gate.h"
 #include "http/message.h"
 #include "http/server_internal.h"
 
@@ -78,6 +79,7 @@ static void apply_defaults(ed_server *server)
 }
 
 static void look_for_slow(struct ed_timer *timer);
+static void hold_is_over(struct ed_timer *timer);
 
 ed_server *ed_server_new_with(ed_handler *handler,
                               const struct ed_server_options *given)
@@ -91,6 +93,7 @@ ed_server *ed_server_new_with(ed_handler *handler,
     server->handler = handler;
     server->loop = loop;
     server->timer.fire = look_for_slow;
+    server->hold.fire = hold_is_over;
     ed_log_set_context(ed_req_log_context);
     ed_log_set_trace(ed_trace_log);
     for (int i = 0; i < ED_CONN_LINES; i++)
@@ -305,6 +308,14 @@ static void look_for_slow(struct ed_timer *timer)
         arm(server, next);
 }
 
+static void pause_listeners(ed_server *server)
+{
+    bool all = server->full || server->held;
+
+    for (struct ed_server_listener *l = server->listeners; l; l = l->next)
+        ed_listener_pause(l->listener, all || (l->tls && server->busy_shaking));
+}
+
 /* Listeners pause while one connection more would be too many. */
 static void mind_limits(ed_server *server)
 {
@@ -316,11 +327,40 @@ static void mind_limits(ed_server *server)
         return;
     server->full = full;
     server->busy_shaking = shaking;
-    for (struct ed_server_listener *l = server->listeners; l; l = l->next)
-        ed_listener_pause(l->listener, full || (l->tls && shaking));
+    pause_listeners(server);
     const struct ed_conn *conn = longest(server, ED_CONN_TLS);
     if (shaking && conn && server->patience[ED_CONN_TLS] != INT64_MAX)
         arm(server, patient_until(conn));
+}
+
+static void hold_is_over(struct ed_timer *timer)
+{
+    ed_server *server = ED_CONTAINER(timer, ed_server, hold);
+
+    server->held = false;
+    if (!server->stopping)
+        pause_listeners(server);
+}
+
+void ed_server_hold(ed_server *server, int64_t until)
+{
+    /* Without memory for the timer nothing would end it. */
+    if (server->stopping ||
+        ed_timer_start(server->loop, &server->hold, until) < 0)
+        return;
+    server->held = true;
+    pause_listeners(server);
+}
+
+void ed_server_set_gate(ed_server *server, struct ed_server_gate *gate)
+{
+    server->gate = gate;
+}
+
+static void tell_gate(ed_server *server, bool came)
+{
+    if (server->gate)
+        server->gate->changed(server->gate, server, server->counts.open, came);
 }
 
 void ed_conn_open(ed_server *server, struct ed_conn *conn)
@@ -330,6 +370,7 @@ void ed_conn_open(ed_server *server, struct ed_conn *conn)
     ed_conn_enter(conn, ED_CONN_IDLE);
     server->counts.open++;
     mind_limits(server);
+    tell_gate(server, true);
 }
 
 void ed_conn_replace(struct ed_conn *old, struct ed_conn *conn)
@@ -349,6 +390,7 @@ void ed_conn_gone(struct ed_conn *conn)
     ed_list_remove(&conn->node);
     server->counts.open--;
     mind_limits(server);
+    tell_gate(server, false);
     if (server->stopping && !server->counts.open && server->runner) {
         ed_fiber *runner = server->runner;
         server->runner = NULL;
@@ -478,6 +520,7 @@ void ed_server_stop(ed_server *server)
         return;
     }
     server->stopping = true;
+    ed_timer_stop(server->loop, &server->hold);
     close_listeners(server);
     if (server->options.stop_grace > 0) {
         shorten_idling(server);
@@ -573,6 +616,7 @@ void ed_server_free(ed_server *server)
     if (!server)
         return;
     ed_timer_stop(server->loop, &server->timer);
+    ed_timer_stop(server->loop, &server->hold);
     while (server->listeners) {
         struct ed_server_listener *l = server->listeners;
         server->listeners = l->next;

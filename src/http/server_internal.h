@@ -38,6 +38,7 @@ enum ed_conn_state {
 
 struct ed_conn;
 struct ed_server_observer; /* observer.h */
+struct ed_server_gate;     /* gate.h */
 
 /* What connections of one protocol have in common. */
 struct ed_conn_kind {
@@ -108,9 +109,12 @@ struct ed_server {
     struct ed_list stop_hooks;
     uint32_t seed;
     bool stopping;
-    bool full;           /* at max_connections: all listeners pause */
-    bool busy_shaking;   /* at max_handshakes: those for TLS do */
-    unsigned handshakes; /* under way */
+    struct ed_server_gate *gate; /* NULL: none */
+    struct ed_timer hold;        /* while `held` */
+    bool held;                   /* by ed_server_hold(): all listeners pause */
+    bool full;                   /* at max_connections: they do as well */
+    bool busy_shaking;           /* at max_handshakes: those for TLS do */
+    unsigned handshakes;         /* under way */
 
     /* Stacks of what is free to be lent. Not lists: what was sent lately has
      * left the caches, and finding the next one should not wait for it. */

@@ -125,11 +125,41 @@ static char *find_program(const char *name)
     return len > 0 ? strndup(path, (size_t)len) : NULL;
 }
 
+/* The words this process was started with: main() may have changed its copy
+ * since. NULL without /proc, or memory. */
+static char **command_line(void)
+{
+    FILE *in = fopen("/proc/self/cmdline", "re");
+    char **words = NULL, *word = NULL;
+    size_t room = 0, count = 0;
+
+    while (in && getdelim(&word, &room, '\0', in) >= 0) {
+        char **more = realloc(words, (count + 2) * sizeof *words);
+        if (!more)
+            break;
+        words = more;
+        words[count++] = word;
+        words[count] = NULL;
+        word = NULL;
+        room = 0;
+    }
+    free(word);
+    if (in)
+        fclose(in);
+    return words;
+}
+
+static void free_command_line(char **words)
+{
+    for (char **word = words; word && *word; word++)
+        free(*word);
+    free(words);
+}
+
 static int lead(struct process *p)
 {
-    char **command =
-        p->program->command ? p->program->command : p->program->argv;
-    char *file = find_program(command[0]);
+    char **command = command_line();
+    char *file = command ? find_program(command[0]) : NULL;
     const struct ed_master_options options = {
         .name = p->name,
         .settings = &p->settings,
@@ -144,11 +174,13 @@ static int lead(struct process *p)
     };
 
     if (!file) {
+        free_command_line(command);
         ed_log_error("not starting: the program's file is not found");
         return FAILED;
     }
     int status = ed_master_run(&options);
     free(file);
+    free_command_line(command);
     return status;
 }
 

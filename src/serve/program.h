@@ -12,7 +12,6 @@ struct ed_serve_program {
     struct ed_settings_from from;
     int argc;
     char **argv;
-    char **command; /* to execute it again; NULL: argv */
     /* Makes the app, in a worker that has the rights it keeps. NULL with the
      * reason in the log; the caller owns it. */
     ed_app *(*make)(const struct ed_settings *settings, void *arg);

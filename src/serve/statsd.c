@@ -191,7 +191,7 @@ static int take_prefix(struct ed_statsd *s, const char *prefix)
                      prefix, ED_STATSD_PREFIX);
         return ED_EUSAGE;
     }
-    strcpy(s->prefix, prefix);
+    snprintf(s->prefix, sizeof s->prefix, "%s", prefix);
     s->duration_len = (size_t)snprintf(s->duration, sizeof s->duration,
                                        "%srequest.duration:", prefix);
     return 0;
