@@ -59,6 +59,6 @@ static inline void ed_safe_put_hex(struct ed_safe_line *line, uint64_t n)
 /* A message in the log's format and on its descriptor, if the level is enabled:
  * as ed_log(), but without a context, and nobody else is told (log_watch.h). It
  * waits for a descriptor that blocks. errno is as it was. */
-void ed_log_safely(enum ed_log_level level, const struct ed_safe_line *line);
+void ed_log_safely(enum ed_log_level level, const struct ed_safe_line *text);
 
 #endif

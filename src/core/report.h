@@ -32,7 +32,7 @@ ED_CHECK int ed_report_on_crash(void);
  * changed: it only reads, and tells by ed_log_safely(). One; NULL: nobody. Any
  * thread.
  */
-void ed_report_set_extra(void (*extra)(void *arg), void *arg);
+void ed_report_set_extra(void (*fn)(void *arg), void *arg);
 
 /* For the report of a hang (monitor.c): the parts behind what happened. */
 void ed_report_tell(struct ed_frames *frames);

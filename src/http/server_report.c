@@ -95,9 +95,9 @@ static bool tell_request(ed_req *req, const ed_fiber *fiber, void *arg)
     return --*left > 0;
 }
 
-void ed_server_report(void *arg)
+void ed_server_report(void *about)
 {
-    const ed_server *server = arg;
+    const ed_server *server = about;
     struct ed_safe_line line = {0};
     unsigned left = ED_TOLD_REQUESTS;
 

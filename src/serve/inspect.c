@@ -34,7 +34,9 @@ ED_APP_VALUE(struct inspect, inspect)
 static double seconds(int64_t ns)
 {
     /* Whole microseconds: more digits say nothing. */
-    return (double)(ns / ED_US) / 1e6;
+    int64_t us = ns / ED_US;
+
+    return (double)us / 1e6;
 }
 
 static void add_text(ed_json *j, const char *key, const char *text)
