@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "serve/notify.h"
+#include "core/monitor.h"
 
 /* A worker kills itself when it stands still, after telling where. One that
  * does not even do that is killed so much later. */
@@ -432,6 +432,9 @@ static void tell_end(const char *what, pid_t pid, int status)
                      WTERMSIG(status) == SIGKILL
                          ? "; if nobody sent it, memory ran out"
                          : "");
+    else if (WEXITSTATUS(status) == ED_EXIT_HUNG)
+        ed_log_error("%s %d has ended itself: its loop stood still", what,
+                     (int)pid);
     else if (WEXITSTATUS(status))
         ed_log_error("%s %d ended with status %d", what, (int)pid,
                      WEXITSTATUS(status));
@@ -453,6 +456,8 @@ static void worker_gone(struct ed_master *m, struct ed_member *member,
     tell_end("worker", member->pid, status);
     if (WIFSIGNALED(status) && member->state != ED_MEMBER_KILLED)
         ed_count(&m->board->crashed, 1);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == ED_EXIT_HUNG)
+        ed_count(&m->board->hung, 1);
     ed_member_gone(member, end_of(status), ed_clock_monotonic());
 }
 
