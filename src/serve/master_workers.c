@@ -380,15 +380,27 @@ static void tell_worker_stop(struct ed_master *m, const char *rest)
                  rest);
 }
 
+static void tell_log_level(struct ed_master *m, const char *rest)
+{
+    /* Behind a comma stands the format, which is not for here. */
+    if (strchr(rest, ',') || ed_log_configure(rest)) {
+        ed_child_say(&m->admin_child, "error there is no level '%.20s'", rest);
+        return;
+    }
+    ed_board_keep_level(m->board);
+    ed_child_say(&m->admin_child, "ok the log level is %s", rest);
+}
+
 static const struct {
     const char *word;
     void (*act)(struct ed_master *m, const char *rest);
 } commands[] = {
-    {"reload", tell_reload},   {"chain-reload", tell_chain},
-    {"reopen", tell_reopen},   {"drain", tell_drain},
-    {"resume", tell_resume},   {"scale", tell_scale},
-    {"stop", tell_stop},       {"quit", tell_quit},
-    {"upgrade", tell_upgrade}, {"worker-stop", tell_worker_stop},
+    {"reload", tell_reload},       {"chain-reload", tell_chain},
+    {"reopen", tell_reopen},       {"drain", tell_drain},
+    {"resume", tell_resume},       {"scale", tell_scale},
+    {"stop", tell_stop},           {"quit", tell_quit},
+    {"upgrade", tell_upgrade},     {"worker-stop", tell_worker_stop},
+    {"log-level", tell_log_level},
 };
 
 static void take_admin_line(struct ed_master *m, char *line)
