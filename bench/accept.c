@@ -277,7 +277,7 @@ static void keep(double *samples, int *count, int64_t since)
 static int ask(ed_stream *s, bool heavy)
 {
     struct ed_bytes text;
-
+    int64_t number;
     int err = ed_stream_printf(s, "GET /%s HTTP/1.1\r\nHost: a\r\n\r\n",
                                heavy ? "heavy" : "");
     if (!err)
@@ -286,8 +286,11 @@ static int ask(ed_stream *s, bool heavy)
         err = ed_stream_read_until(s, ED_BYTES("\n"), 16, &text);
     if (err)
         return err;
-    int number = atoi(text.ptr);
-    return number < WORKERS ? number : ED_EPARSE;
+    text.len--; /* the end of the line */
+    err = ed_bytes_int(text, &number);
+    if (err || number < 0 || number >= WORKERS)
+        return ED_EPARSE;
+    return (int)number;
 }
 
 static int ask_in_time(ed_stream *s, bool heavy)

@@ -39,16 +39,53 @@ struct ed_access_format {
 
 /* ---- text ---- */
 
+/* ed_buf_add(), of which a line takes dozens, where there is room already. */
+static inline int add(struct ed_buf *out, const char *text, size_t len)
+{
+    if (out->cap - out->len <= len)
+        return ed_buf_add(out, text, len);
+    memcpy(out->ptr + out->len, text, len);
+    out->len += len;
+    out->ptr[out->len] = '\0';
+    return 0;
+}
+
 static bool is_plain(char c)
 {
     return c >= ' ' && c <= '~' && c != '"' && c != '\\';
 }
 
+/* The same byte eight times; and whether one of eight is zero, in its highest
+ * bit (and perhaps in those of bytes behind it). */
+#define EIGHT(byte)    (UINT64_C(0x0101010101010101) * (byte))
+#define ZERO_IN(eight) (((eight)-EIGHT(1)) & ~(eight)&EIGHT(0x80))
+
+static bool are_plain(uint64_t eight)
+{
+    uint64_t special =
+        eight | ((eight - EIGHT(' ')) & ~eight) | ZERO_IN(eight ^ EIGHT(0x7f)) |
+        ZERO_IN(eight ^ EIGHT('"')) | ZERO_IN(eight ^ EIGHT('\\'));
+
+    return !(special & EIGHT(0x80));
+}
+
 /* How much at the front stands for itself: most of what is ever logged. */
 static size_t plain_len(struct ed_bytes text)
 {
+    uint64_t eight;
     size_t i = 0;
 
+    while (text.len - i >= sizeof eight) {
+        memcpy(&eight, text.ptr + i, sizeof eight);
+        if (!are_plain(eight))
+            break;
+        i += sizeof eight;
+    }
+    if (i < text.len && text.len >= sizeof eight) {
+        memcpy(&eight, text.ptr + text.len - sizeof eight, sizeof eight);
+        if (text.len - i < sizeof eight && are_plain(eight))
+            return text.len;
+    }
     while (i < text.len && is_plain(text.ptr[i]))
         i++;
     return i;
@@ -57,7 +94,7 @@ static size_t plain_len(struct ed_bytes text)
 static int add_special(struct ed_buf *out, char c)
 {
     if (c == '"' || c == '\\')
-        return ed_buf_add(out, (char[]){'\\', c}, 2);
+        return add(out, (char[]){'\\', c}, 2);
     return ed_buf_addf(out, "\\x%02x", (unsigned char)c);
 }
 
@@ -69,8 +106,7 @@ static int add_escaped(struct ed_buf *out, struct ed_bytes text)
 
     while (text.len && !err) {
         size_t len = plain_len(text);
-        err = len ? ed_buf_add(out, text.ptr, len)
-                  : add_special(out, *text.ptr);
+        err = len ? add(out, text.ptr, len) : add_special(out, *text.ptr);
         len += len == 0;
         text = ed_bytes_of(text.ptr + len, text.len - len);
     }
@@ -79,8 +115,7 @@ static int add_escaped(struct ed_buf *out, struct ed_bytes text)
 
 static int add_text(struct ed_buf *out, const char *text)
 {
-    return text && *text ? add_escaped(out, ed_bytes(text))
-                         : ed_buf_add(out, "-", 1);
+    return text && *text ? add_escaped(out, ed_bytes(text)) : add(out, "-", 1);
 }
 
 static int add_number(struct ed_buf *out, int64_t number)
@@ -89,7 +124,7 @@ static int add_number(struct ed_buf *out, int64_t number)
     char *end = digits + sizeof digits;
     const char *first = ed_digits_write(end, number > 0 ? (uint64_t)number : 0);
 
-    return ed_buf_add(out, first, (size_t)(end - first));
+    return add(out, first, (size_t)(end - first));
 }
 
 /* ---- what a request has ---- */
@@ -118,7 +153,7 @@ static struct ed_bytes ip_in(const char *peer)
 }
 
 /* Without a port: a client is more than one connection. */
-static struct ed_bytes peer_ip(ed_req *req, char out[ED_ADDR_TEXT])
+struct ed_bytes ed_access_peer(ed_req *req, char out[ED_ADDR_TEXT])
 {
     const char *peer = ed_req_peer(req);
     struct ed_bytes ip = ip_in(peer);
@@ -170,8 +205,8 @@ static int add_peer(struct ed_buf *out, const struct ed_access *a,
     char text[ED_ADDR_TEXT];
 
     (void)argument;
-    struct ed_bytes ip = peer_ip(a->req, text);
-    return ip.len ? add_escaped(out, ip) : ed_buf_add(out, "-", 1);
+    struct ed_bytes ip = ed_access_peer(a->req, text);
+    return ip.len ? add_escaped(out, ip) : add(out, "-", 1);
 }
 
 enum { TIME_SIZE = 64 };
@@ -201,29 +236,38 @@ static int add_time(struct ed_buf *out, const struct ed_access *a,
         write_time(text, seconds);
         of = seconds;
     }
-    return ed_buf_add(out, text, strlen(text));
+    return add(out, text, strlen(text));
+}
+
+/* A token (RFC 9110, 9.1), in which nothing needs to be escaped. */
+static int add_method(struct ed_buf *out, const struct ed_access *a,
+                      const char *argument)
+{
+    const char *method = ed_req_method(a->req);
+
+    (void)argument;
+    return add(out, method, strlen(method));
+}
+
+static int add_version(struct ed_buf *out, const struct ed_access *a,
+                       const char *argument)
+{
+    (void)argument;
+    return add(out, version_text(a->req), strlen("HTTP/1.1"));
 }
 
 static int add_line(struct ed_buf *out, const struct ed_access *a,
                     const char *argument)
 {
-    int err = add_text(out, ed_req_method(a->req));
+    int err = add_method(out, a, argument);
 
-    (void)argument;
     if (!err)
-        err = ed_buf_add(out, " ", 1);
+        err = add(out, " ", 1);
     if (!err)
         err = add_text(out, ed_req_target(a->req));
     if (!err)
-        err = ed_buf_add(out, " ", 1);
-    return err ? err : add_text(out, version_text(a->req));
-}
-
-static int add_method(struct ed_buf *out, const struct ed_access *a,
-                      const char *argument)
-{
-    (void)argument;
-    return add_text(out, ed_req_method(a->req));
+        err = add(out, " ", 1);
+    return err ? err : add_version(out, a, argument);
 }
 
 static int add_path(struct ed_buf *out, const struct ed_access *a,
@@ -238,13 +282,6 @@ static int add_query(struct ed_buf *out, const struct ed_access *a,
 {
     (void)argument;
     return add_text(out, ed_req_query(a->req));
-}
-
-static int add_version(struct ed_buf *out, const struct ed_access *a,
-                       const char *argument)
-{
-    (void)argument;
-    return add_text(out, version_text(a->req));
 }
 
 static int add_host(struct ed_buf *out, const struct ed_access *a,
@@ -267,7 +304,7 @@ static int add_bytes(struct ed_buf *out, const struct ed_access *a,
                      const char *argument)
 {
     (void)argument;
-    return a->bytes ? add_number(out, a->bytes) : ed_buf_add(out, "-", 1);
+    return a->bytes ? add_number(out, a->bytes) : add(out, "-", 1);
 }
 
 static int add_seconds(struct ed_buf *out, const struct ed_access *a,
@@ -318,7 +355,7 @@ static int add_end(struct ed_buf *out, const struct ed_access *a,
                    const char *argument)
 {
     (void)argument;
-    return ed_buf_add(out, a->cut ? "X" : "+", 1);
+    return add(out, a->cut ? "X" : "+", 1);
 }
 
 static int add_field(struct ed_buf *out, const struct ed_access *a,
@@ -333,7 +370,7 @@ static int add_reply_field(struct ed_buf *out, const struct ed_access *a,
     struct ed_bytes value;
 
     return field_of_reply(a->req, argument, &value) ? add_escaped(out, value)
-                                                    : ed_buf_add(out, "-", 1);
+                                                    : add(out, "-", 1);
 }
 
 static int add_other(struct ed_buf *out, const struct ed_access *a,
@@ -352,26 +389,16 @@ static const struct directive {
     const char *arguments; /* NULL: takes none; "": any; else one of these */
     bool of_request;
 } DIRECTIVES[] = {
-    {"Tf", add_precise, NULL, false},
-    {"a", add_peer, NULL, true},
-    {"t", add_time, NULL, false},
-    {"r", add_line, NULL, true},
-    {"m", add_method, NULL, true},
-    {"U", add_path, NULL, true},
-    {"q", add_query, NULL, true},
-    {"H", add_version, NULL, true},
-    {"s", add_status, NULL, false},
-    {"b", add_bytes, NULL, false},
-    {"T", add_seconds, NULL, false},
-    {"D", add_micros, NULL, false},
-    {"P", add_process, NULL, false},
-    {"u", add_user, NULL, true},
-    {"L", add_id, NULL, true},
-    {"h", add_host, NULL, true},
-    {"X", add_end, NULL, false},
-    {"i", add_field, "", true},
-    {"o", add_reply_field, "", true},
-    {"x", add_other, "trace scheme", true},
+    {"Tf", add_precise, NULL, false}, {"a", add_peer, NULL, true},
+    {"t", add_time, NULL, false},     {"r", add_line, NULL, true},
+    {"m", add_method, NULL, true},    {"U", add_path, NULL, true},
+    {"q", add_query, NULL, true},     {"H", add_version, NULL, true},
+    {"s", add_status, NULL, false},   {"b", add_bytes, NULL, false},
+    {"T", add_seconds, NULL, false},  {"D", add_micros, NULL, false},
+    {"P", add_process, NULL, false},  {"u", add_user, NULL, true},
+    {"L", add_id, NULL, true},        {"h", add_host, NULL, true},
+    {"X", add_end, NULL, false},      {"i", add_field, "", true},
+    {"o", add_reply_field, "", true}, {"x", add_other, "trace scheme", true},
 };
 
 /* ---- reading a format ---- */
@@ -407,8 +434,8 @@ static int take_argument(struct reading *r, const char **argument)
     ssize_t end = ed_bytes_find(r->rest, ED_BYTES("}"));
     if (end < 0)
         return ED_EUSAGE;
-    *argument = ed_arena_copy(
-        r->arena, ed_bytes_of(r->rest.ptr + 1, (size_t)end - 1));
+    *argument =
+        ed_arena_copy(r->arena, ed_bytes_of(r->rest.ptr + 1, (size_t)end - 1));
     skip(r, (size_t)end + 1);
     return *argument ? 0 : ED_ENOMEM;
 }
@@ -458,9 +485,8 @@ static int read_piece(struct reading *r, const char **why)
     skip(r, 1);
     int err = take_directive(r, piece);
     if (err == ED_EUSAGE)
-        *why = ed_arena_printf(r->arena,
-                               "nobody knows what '%.12s' in '%s' means", at,
-                               r->text);
+        *why = ed_arena_printf(
+            r->arena, "nobody knows what '%.12s' in '%s' means", at, r->text);
     return err;
 }
 
@@ -519,7 +545,7 @@ static void json_member(ed_json *j, const char *name, const char *value)
 static void add_json_peer(ed_json *j, ed_req *req)
 {
     char text[ED_ADDR_TEXT];
-    struct ed_bytes ip = peer_ip(req, text);
+    struct ed_bytes ip = ed_access_peer(req, text);
 
     if (!ip.len)
         return;
@@ -580,9 +606,9 @@ static int add_pieces(const struct ed_access_format *format,
     for (size_t i = 0; i < format->count && !err; i++) {
         const struct piece *p = &format->pieces[i];
         if (!p->add)
-            err = ed_buf_add(out, p->text.ptr, p->text.len);
+            err = add(out, p->text.ptr, p->text.len);
         else if (p->of_request && !a->req)
-            err = ed_buf_add(out, "-", 1);
+            err = add(out, "-", 1);
         else
             err = p->add(out, a, p->argument);
     }
@@ -597,7 +623,7 @@ int ed_access_format_add(const struct ed_access_format *format,
         format->json ? add_json(out, access) : add_pieces(format, access, out);
 
     if (!err)
-        err = ed_buf_add(out, "\n", 1);
+        err = add(out, "\n", 1);
     if (err && out->ptr) {
         out->len = before;
         out->ptr[before] = '\0';

@@ -24,6 +24,10 @@ enum { ED_STATUS_CLIENT_LEFT = 499 };
  * began; else 499 if its client left, by the error that ended it, or 0. */
 int ed_access_status(const ed_req *req, int err);
 
+/* The client's address without a port: "" when it is not known. Within the
+ * request, or in `out`. */
+struct ed_bytes ed_access_peer(ed_req *req, char out[ED_ADDR_TEXT]);
+
 struct ed_access_format;
 
 /* Reads a format, or the name of one (NULL: combined); all of it lies in the

@@ -90,6 +90,7 @@ struct ed_early {
 struct ed_app {
     ed_arena *arena; /* of all below; grows until the app is freed */
     ed_app *outer;   /* that it is mounted in; NULL: none */
+    const struct ed_route *mounted_by; /* of that */
     struct ed_app_value *values;
     struct ed_router router;
     struct ed_route **routes;
@@ -150,6 +151,11 @@ struct ed_note {
  * which are returned. `path` is canonical. */
 int ed_app_answer_below(ed_app *app, struct ed_note *outer,
                         struct ed_bytes path, ed_req *req);
+
+/* Adds the path of a route as its pattern has it, "/hello/{name}", with the
+ * prefixes its app is mounted at. 0 or ED_ENOMEM. */
+ED_CHECK int ed_route_add_path(struct ed_buf *out,
+                               const struct ed_route *route);
 
 /* Adds the path to the app that answers, with the arguments the request has:
  * the prefixes it is mounted at, without a slash behind the last. */

@@ -9,6 +9,7 @@
  *
  * Leaves errno alone.
  */
+#include "base/log_safe.h"
 #include "base/log_watch.h"
 #include "base/utf8.h"
 #include <eddy/bytes.h>
@@ -51,11 +52,11 @@ static _Atomic int line_format = ED_LOG_TEXT;
 static ed_log_context_fn *_Atomic context_fn;
 static ed_log_trace_fn *_Atomic trace_fn;
 
-/* Guards all that follows. */
+/* Guards all that follows; ed_log_safely() reads without it. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int log_fd = STDERR_FILENO;
+static _Atomic int log_fd = STDERR_FILENO;
 static char *log_file; /* that log_fd is of, and which is ours; or NULL */
-static bool colour;
+static _Atomic bool colour;
 static bool torn;      /* the last line went out in part */
 static size_t dropped; /* lines lost since the last that went through */
 static struct ed_log_watch *watches;
@@ -147,10 +148,9 @@ void ed_log_set_fd(int fd)
 /* Without waiting for whoever reads a pipe. */
 static int open_to_append(const char *file)
 {
-    int fd = open(file,
-                  O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY |
-                      O_NONBLOCK,
-                  0640);
+    int fd = open(
+        file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+        0640);
 
     return fd < 0 ? -errno : fd;
 }
@@ -511,5 +511,68 @@ void ed_log(enum ed_log_level level, const char *fmt, ...)
     if (tell_watches(level, from.context, (size_t)len))
         write_line(level, &from, (size_t)len);
     unlock_log();
+    errno = saved_errno;
+}
+
+/* ---- without the lock ---- */
+
+/* A line of ed_safe_line's, each byte of it escaped, with what stands around.
+ * On the stack, which may be that of a signal. */
+#define SAFE_BYTES (4 * sizeof(struct ed_safe_line) + 128)
+
+static void put_literal(struct writer *w, const char *text)
+{
+    put(w, text, strlen(text));
+}
+
+static void put_safe_text(struct writer *w, enum ed_log_level level,
+                          const struct ed_safe_line *text)
+{
+    put_time(w);
+    put_literal(w, " ");
+    if (colour)
+        put_literal(w, levels[level].colour);
+    put_literal(w, levels[level].text);
+    put_literal(w, colour ? "\033[0m " : " ");
+    put_escaped(w, text->text, text->len);
+}
+
+static void put_safe_json(struct writer *w, enum ed_log_level level,
+                          const struct ed_safe_line *text)
+{
+    put_literal(w, "{\"time\":\"");
+    put_time(w);
+    put_literal(w, "\",\"level\":\"");
+    put_literal(w, levels[level].name);
+    put_literal(w, "\",\"context\":\"\",\"message\":\"");
+    /* Where escapes take more room than there is, what ends it still fits. */
+    w->end -= sizeof("\"}");
+    put_escaped(w, text->text, text->len);
+    w->end += sizeof("\"}");
+    put_literal(w, "\"}");
+}
+
+void ed_log_safely(enum ed_log_level level, const struct ed_safe_line *text)
+{
+    char out[SAFE_BYTES];
+    struct writer w = {
+        .at = out,
+        .end = out + sizeof(out) - 1, /* the line end always fits */
+        .json = atomic_load_explicit(&line_format, memory_order_relaxed) ==
+                ED_LOG_JSON,
+    };
+    int saved_errno = errno;
+    ssize_t n;
+
+    if (!ed_log_enabled(level))
+        return;
+    if (w.json)
+        put_safe_json(&w, level, text);
+    else
+        put_safe_text(&w, level, text);
+    *w.at++ = '\n';
+    do
+        n = write(log_fd, out, (size_t)(w.at - out));
+    while (n < 0 && errno == EINTR);
     errno = saved_errno;
 }

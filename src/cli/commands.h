@@ -16,5 +16,6 @@ int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int demo_main(int argc, char **argv);
 int demo_service_main(int argc, char **argv);
 int fetch_main(int argc, char **argv);
+int serve_main(int argc, char **argv);
 
 #endif

@@ -3,6 +3,7 @@
  */
 #include "http/fetch_span.h"
 #include "http/attempt.h"
+#include "http/journey.h"
 #include "net/crypto.h"
 #include "wire/traceparent.h"
 

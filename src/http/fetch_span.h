@@ -9,7 +9,9 @@
 #ifndef EDDY_HTTP_FETCH_SPAN_H
 #define EDDY_HTTP_FETCH_SPAN_H
 
-#include "http/journey.h"
+#include <eddy/trace.h>
+
+struct ed_journey;
 
 struct ed_fetch_span {
     const struct ed_trace *trace; /* its parent is trace->span */

@@ -69,7 +69,9 @@ struct ed_req {
     ed_arena *arena;
     ed_server *server;
     void *user;
-    void *app; /* the app's note: route, arguments */
+    void *app;         /* the app's note: route, arguments */
+    const void *route; /* the app's struct ed_route (app/router.h), there until
+                          the request is over; NULL: none so far */
 
     const char *head; /* what the spans of the fields count from */
     const struct ed_http1_field *fields;

@@ -55,6 +55,15 @@ typedef bool ed_each_request_fn(ed_req *req, const ed_fiber *fiber, void *arg);
 void ed_server_each_request(const ed_server *server, ed_each_request_fn *fn,
                             void *arg);
 
+/*
+ * Tells by ed_log_safely() how many requests are under way and, of up to
+ * ED_TOLD_REQUESTS, what they are, for how long, and where their fibers wait:
+ * for ed_report_set_extra(), in whose conditions it may be called. `about` is
+ * an ed_server.
+ */
+enum { ED_TOLD_REQUESTS = 100, ED_TOLD_FIBERS = 8 };
+void ed_server_report(void *about);
+
 /* A connection as it is now. */
 struct ed_conn_seen {
     char peer[ED_ADDR_TEXT];  /* "" when it is not known */

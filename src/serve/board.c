@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* Changes with each change of the layout that its size does not tell. */
-static const uint64_t LAYOUT = 0xedd7b0a2d0001;
+static const uint64_t LAYOUT = 0xedd7b0a2d0002;
 
 static uint64_t magic(void)
 {
@@ -78,18 +78,49 @@ struct ed_slot *ed_board_take(struct ed_board *board)
         struct ed_slot *slot = &board->slots[i];
         if (atomic_load(&slot->state) != ED_SLOT_FREE)
             continue;
-        memset((void *)slot, 0, sizeof *slot);
+        memset((void *)slot, 0, sizeof *slot); /* of a worker that is gone */
         atomic_store(&slot->state, ED_SLOT_STARTING);
         return slot;
     }
     return NULL;
 }
 
-/* Whoever reads between the two counts it once or twice, for a moment; never
- * less than before. */
 void ed_board_give(struct ed_board *board, struct ed_slot *slot)
 {
+    atomic_fetch_add(&board->moving, 1);
     ed_counters_add(&board->retired, &slot->counters);
-    memset((void *)&slot->counters, 0, sizeof slot->counters);
+    ed_counters_clear(&slot->counters);
+    atomic_fetch_add(&board->moving, 1);
     atomic_store(&slot->state, ED_SLOT_FREE);
+}
+
+/* ---- looking ---- */
+
+/* A master that dies between the two steps of ed_board_give() leaves the board
+ * as it is; the sum is right but for that worker. */
+enum { LOOKS = 1000 };
+
+static void add_all(const struct ed_board *board, struct ed_counters *sum)
+{
+    ed_counters_add(sum, &board->retired);
+    for (size_t i = 0; i < ED_BOARD_SLOTS; i++) {
+        /* A slot that was given back has nothing. */
+        if (atomic_load(&board->slots[i].state) != ED_SLOT_FREE)
+            ed_counters_add(sum, &board->slots[i].counters);
+    }
+}
+
+void ed_board_sum(const struct ed_board *board, struct ed_counters *sum)
+{
+    struct ed_counters all;
+
+    for (int i = 0; i < LOOKS; i++) {
+        uint32_t before = atomic_load(&board->moving);
+        ed_counters_clear(&all);
+        add_all(board, &all);
+        atomic_thread_fence(memory_order_acquire);
+        if (!(before & 1) && atomic_load(&board->moving) == before)
+            break;
+    }
+    ed_counters_add(sum, &all);
 }

@@ -70,21 +70,25 @@ int ed_child_start(struct ed_child *child, const struct ed_program *program,
 
 /* ---- talking ---- */
 
+static void send_line(const struct ed_child *child, struct ed_bytes text)
+{
+    struct iovec iov[] = {{(void *)text.ptr, text.len}, {"\n", 1}};
+    struct msghdr message = {.msg_iov = iov, .msg_iovlen = 2};
+
+    if (child->control >= 0)
+        (void)sendmsg(child->control, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 void ed_child_say(const struct ed_child *child, const char *fmt, ...)
 {
     struct ed_printed text ED_PRINTED_AUTO;
     va_list args;
 
-    if (child->control < 0)
-        return;
     va_start(args, fmt);
     int err = ed_print(&text, fmt, args);
     va_end(args);
-    if (err)
-        return;
-    struct iovec iov[] = {{(void *)text.bytes.ptr, text.bytes.len}, {"\n", 1}};
-    struct msghdr message = {.msg_iov = iov, .msg_iovlen = 2};
-    (void)sendmsg(child->control, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (!err)
+        send_line(child, text.bytes);
 }
 
 bool ed_child_hear(struct ed_child *child)

@@ -149,6 +149,12 @@ int ed_launch_take(struct ed_launch *launch)
     return err;
 }
 
+void ed_launch_free(struct ed_launch *launch)
+{
+    free(launch->directory);
+    launch->directory = NULL;
+}
+
 /* ---- giving ---- */
 
 static int give_descriptor(struct ed_buf *out, const char *name, int fd)

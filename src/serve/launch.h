@@ -32,15 +32,17 @@ struct ed_launch {
     /* How many of the listeners are the socket of eddy ctl: they come first.
      * The admin process's. */
     size_t ctl_count;
-    const char *directory; /* of the workers' inspect sockets; or NULL */
+    char *directory; /* of the workers' inspect sockets; or NULL */
 };
 
 /* All descriptors -1. */
 void ed_launch_init(struct ed_launch *launch);
 
-/* Reads the variable and takes it away. The directory is allocated. 0;
- * ED_EPARSE: it says nothing that makes sense. */
+/* Reads the variable and takes it away. 0; ED_EPARSE: it says nothing that
+ * makes sense. Either way to be freed with ed_launch_free(). */
 ED_CHECK int ed_launch_take(struct ed_launch *launch);
+
+void ed_launch_free(struct ed_launch *launch);
 
 /* In a child, before exec(): sets the variable, and keeps the descriptors open
  * through it. 0 or -errno. */

@@ -15,10 +15,11 @@ struct given {
     bool taken;
 };
 
-static ed_app *take(void *arg)
+static ed_app *take(const struct ed_settings *settings, void *arg)
 {
     struct given *given = arg;
 
+    (void)settings;
     if (ed_app_refused(given->app)) {
         ed_log_error("not starting: what is told above is wrong");
         return NULL;

@@ -26,6 +26,21 @@ struct process {
     ed_app *preloaded; /* made in the master */
 };
 
+static const char *base_name(const char *path)
+{
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    return slash ? slash + 1 : path ? path : "program";
+}
+
+/* A module is called by its own name, a program by its own. */
+static void name_it(struct process *p)
+{
+    const char *module = ed_settings_argument(&p->settings, 0);
+
+    if (module)
+        p->name = base_name(module);
+}
+
 static void apply_log(const struct process *p)
 {
     const struct ed_settings *s = &p->settings;
@@ -43,7 +58,7 @@ static ed_app *make(void *arg)
 
     if (p->preloaded)
         return p->preloaded;
-    return p->program->make(p->program->arg);
+    return p->program->make(&p->settings, p->program->arg);
 }
 
 static int work(const struct ed_launch *launch, void *arg)
@@ -83,6 +98,7 @@ static int run_child(struct process *p, const struct ed_launch *launch)
         return FAILED;
     }
     apply_log(p);
+    name_it(p);
     return launch->role == ED_ROLE_WORKER ? work(launch, p)
                                           : administer(launch, p);
 }
@@ -96,7 +112,7 @@ static char *find_program(const char *name)
     char path[PATH_MAX];
 
     if (strchr(name, '/'))
-        return realpath(name, NULL) ? strdup(name) : NULL;
+        return access(name, X_OK) ? NULL : strdup(name);
     struct ed_bytes rest = ed_bytes(getenv("PATH"));
     while (rest.ptr) {
         struct ed_bytes dir = ed_bytes_cut(&rest, ':');
@@ -109,16 +125,48 @@ static char *find_program(const char *name)
     return len > 0 ? strndup(path, (size_t)len) : NULL;
 }
 
+/* The words this process was started with: main() may have changed its copy
+ * since. NULL without /proc, or memory. */
+static char **command_line(void)
+{
+    FILE *in = fopen("/proc/self/cmdline", "re");
+    char **words = NULL, *word = NULL;
+    size_t room = 0, count = 0;
+
+    while (in && getdelim(&word, &room, '\0', in) >= 0) {
+        char **more = realloc(words, (count + 2) * sizeof *words);
+        if (!more)
+            break;
+        words = more;
+        words[count++] = word;
+        words[count] = NULL;
+        word = NULL;
+        room = 0;
+    }
+    free(word);
+    if (in)
+        fclose(in);
+    return words;
+}
+
+static void free_command_line(char **words)
+{
+    for (char **word = words; word && *word; word++)
+        free(*word);
+    free(words);
+}
+
 static int lead(struct process *p)
 {
-    char *file = find_program(p->program->argv[0]);
+    char **command = command_line();
+    char *file = command ? find_program(command[0]) : NULL;
     const struct ed_master_options options = {
         .name = p->name,
         .settings = &p->settings,
         .program =
             {
                 .file = file,
-                .argv = p->program->argv,
+                .argv = command,
                 .preload = p->preload,
                 .run = work,
                 .arg = p,
@@ -126,11 +174,13 @@ static int lead(struct process *p)
     };
 
     if (!file) {
+        free_command_line(command);
         ed_log_error("not starting: the program's file is not found");
         return FAILED;
     }
     int status = ed_master_run(&options);
     free(file);
+    free_command_line(command);
     return status;
 }
 
@@ -145,6 +195,7 @@ static int run_leader(struct process *p)
     if (status != ED_SETTINGS_GO_ON)
         return status;
     apply_log(p);
+    name_it(p);
     if (p->settings.workdir && chdir(p->settings.workdir)) {
         ed_log_error("workdir %s: %s", p->settings.workdir,
                      ed_err_text(-errno));
@@ -154,19 +205,13 @@ static int run_leader(struct process *p)
         return work(NULL, p);
     p->preload = p->settings.preload;
     if (p->preload) {
-        p->preloaded = program->make(program->arg);
+        p->preloaded = program->make(&p->settings, program->arg);
         if (!p->preloaded)
             return FAILED;
     }
     int led = lead(p);
     ed_app_free(p->preloaded);
     return led;
-}
-
-static const char *base_name(const char *path)
-{
-    const char *slash = path ? strrchr(path, '/') : NULL;
-    return slash ? slash + 1 : path ? path : "program";
 }
 
 int ed_serve_program(const struct ed_serve_program *program)
@@ -179,11 +224,13 @@ int ed_serve_program(const struct ed_serve_program *program)
 
     if (ed_launch_take(&launch)) {
         ed_log_error("EDDY_SERVE says nothing that makes sense");
+        ed_launch_free(&launch);
         return FAILED;
     }
     int status =
         launch.role == ED_ROLE_MASTER ? run_leader(&p) : run_child(&p, &launch);
     if (p.settings.inside)
         ed_settings_free(&p.settings);
+    ed_launch_free(&launch);
     return status;
 }

@@ -12,9 +12,9 @@ struct ed_serve_program {
     struct ed_settings_from from;
     int argc;
     char **argv;
-    /* Reads what is to be run again, in a worker that has its rights; NULL
-     * with the reason in the log. The caller owns it. */
-    ed_app *(*make)(void *arg);
+    /* Makes the app, in a worker that has the rights it keeps. NULL with the
+     * reason in the log; the caller owns it. */
+    ed_app *(*make)(const struct ed_settings *settings, void *arg);
     void *arg;
     /* In the process that reads the command line, behind that: an exit status,
      * or ED_SETTINGS_GO_ON. NULL: nothing to do. */

@@ -2,22 +2,18 @@
  * requests.c - what happens to a request between the server and the app: it is
  * counted, and told of to whoever wants to know.
  */
-#include <eddy/middleware.h>
 #include <stdlib.h>
 #include "core/runtime.h"
 #include "http/message.h"
 #include "http/observer.h"
+#include "serve/telemetry.h"
 #include "serve/worker_internal.h"
 
 struct ed_requests {
     struct ed_server_observer observer;
     struct ed_worker *worker;
+    struct ed_telemetry *telemetry;
 };
-
-static struct ed_slot *slot_of(struct ed_server_observer *observer)
-{
-    return ED_CONTAINER(observer, struct ed_requests, observer)->worker->slot;
-}
 
 static void move_in_flight(struct ed_slot *slot, int by)
 {
@@ -29,14 +25,19 @@ static void move_in_flight(struct ed_slot *slot, int by)
 
 static void began(struct ed_server_observer *observer, ed_req *req)
 {
-    (void)req;
-    move_in_flight(slot_of(observer), 1);
+    struct ed_requests *r =
+        ED_CONTAINER(observer, struct ed_requests, observer);
+
+    move_in_flight(r->worker->slot, 1);
+    ed_telemetry_began(r->telemetry, req);
 }
 
 static void over(struct ed_server_observer *observer, ed_req *req, int status,
                  int err)
 {
-    struct ed_slot *slot = slot_of(observer);
+    struct ed_requests *r =
+        ED_CONTAINER(observer, struct ed_requests, observer);
+    struct ed_slot *slot = r->worker->slot;
     int64_t took = ed_loop_now_exact(ed_loop_current()) - req->came;
 
     move_in_flight(slot, -1);
@@ -44,15 +45,19 @@ static void over(struct ed_server_observer *observer, ed_req *req, int status,
                         took, req->sent_bytes);
     if (status && err)
         ed_count(&slot->counters.cut, 1);
+    ed_telemetry_over(r->telemetry, req, status, err, took);
 }
 
 static void refused(struct ed_server_observer *observer, int status)
 {
-    struct ed_counters *c = &slot_of(observer)->counters;
+    struct ed_requests *r =
+        ED_CONTAINER(observer, struct ed_requests, observer);
+    struct ed_counters *c = &r->worker->slot->counters;
 
     ed_count(&c->refused, 1);
     if (status >= ED_STATUS_FIRST && status <= ED_STATUS_LAST)
         ed_count(&c->statuses[status - ED_STATUS_FIRST], 1);
+    ed_telemetry_refused(r->telemetry, status);
 }
 
 int ed_requests_open(struct ed_worker *w)
@@ -66,17 +71,24 @@ int ed_requests_open(struct ed_worker *w)
     r->observer.over = over;
     r->observer.refused = refused;
     w->requests = r;
-    ed_server_observe(w->server, &r->observer);
-    return 0;
+    int err = ed_telemetry_open(&r->telemetry, w->options->settings, w->app,
+                                w->options->name);
+    if (!err)
+        ed_server_observe(w->server, &r->observer);
+    return err;
 }
 
 void ed_requests_reopen(struct ed_worker *w)
 {
-    ed_access_log_reopen(w->app);
+    ed_telemetry_reopen(w->requests->telemetry);
 }
 
 void ed_requests_close(struct ed_worker *w)
 {
+    if (!w->requests)
+        return;
+    ed_server_observe(w->server, NULL);
+    ed_telemetry_close(w->requests->telemetry);
     free(w->requests);
     w->requests = NULL;
 }

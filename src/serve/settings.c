@@ -515,19 +515,50 @@ static int give_all(const struct ed_settings *s, struct ed_buf *out)
     return err;
 }
 
-/* Those of the program's own that were said. */
+/* Those of the program's own that were said, with a mark in front: one may have
+ * the name of a setting, and then stands for itself. */
+static const char OWN_MARK = '+';
+
+static int give_one_own(const struct ed_option *o, struct ed_buf *out)
+{
+    const struct ed_buf value = {(char *)(uintptr_t)*o->value,
+                                 strlen(*o->value), 0};
+    int err = ed_buf_add(out, &OWN_MARK, 1);
+
+    return err ? err : give_pair(out, o->name, &value);
+}
+
 static int give_own(const struct ed_settings *s, struct ed_buf *out)
 {
     const struct ed_option *o = s->inside->from->own;
     int err = 0;
 
     for (; o && !err; o = o->next) {
-        const struct ed_buf value = {(char *)(uintptr_t)*o->value,
-                                     *o->value ? strlen(*o->value) : 0, 0};
         if (*o->value)
-            err = give_pair(out, o->name, &value);
+            err = give_one_own(o, out);
     }
     return err;
+}
+
+/* By no name. */
+static int give_arguments(const struct ed_settings_inside *in,
+                          struct ed_buf *out)
+{
+    int err = 0;
+
+    for (size_t i = 0; i < in->argument_count && !err; i++) {
+        const char *text = in->arguments[i];
+        const struct ed_buf value = {(char *)(uintptr_t)text, strlen(text), 0};
+        err = give_pair(out, "", &value);
+    }
+    return err;
+}
+
+static void take_argument_again(struct ed_settings_inside *in,
+                                struct ed_bytes text)
+{
+    if (in->argument_count < in->from->arguments)
+        in->arguments[in->argument_count++] = ed_arena_copy(in->arena, text);
 }
 
 int ed_settings_give(const struct ed_settings *settings, int fd)
@@ -537,6 +568,8 @@ int ed_settings_give(const struct ed_settings *settings, int fd)
 
     if (!err)
         err = give_own(settings, &out);
+    if (!err)
+        err = give_arguments(settings->inside, &out);
     if (!err && pwrite(fd, out.ptr, out.len, 0) != (ssize_t)out.len)
         err = -EIO;
     ed_buf_free(&out);
@@ -558,17 +591,26 @@ static int read_whole(int fd, struct ed_buf *out)
     return 0;
 }
 
+static void take_own_again(struct ed_settings *s, struct ed_bytes name,
+                           struct ed_bytes value)
+{
+    const struct ed_option *own = ed_settings_own(s->inside->from, name);
+
+    if (own)
+        *own->value = ed_arena_copy(s->inside->arena, value);
+}
+
 static void take_pair(struct ed_settings *s, struct ed_bytes name,
                       struct ed_bytes value)
 {
     const struct ed_setting *setting = ed_settings_find(name);
-    const struct ed_option *own =
-        setting ? NULL : ed_settings_own(s->inside->from, name);
 
-    if (setting)
+    if (!name.len)
+        take_argument_again(s->inside, value);
+    else if (name.ptr[0] == OWN_MARK)
+        take_own_again(s, ed_bytes_of(name.ptr + 1, name.len - 1), value);
+    else if (setting)
         ed_settings_set(s, setting, ED_FROM_FLAG, "the master", value);
-    else if (own)
-        *own->value = ed_arena_copy(s->inside->arena, value);
 }
 
 int ed_settings_take(struct ed_settings *settings,

@@ -86,8 +86,6 @@ static void check_pairs(const struct ed_settings *s)
 {
     if (s->max_requests_jitter && !s->max_requests)
         wrong(s, "max-requests-jitter", "without max-requests");
-    if (s->sandbox_write.count && !s->sandbox)
-        wrong(s, "sandbox-write", "without sandbox");
     if (s->reload_command && !s->reload)
         wrong(s, "reload-command", "without reload");
     if (s->single && s->workers > 1)

@@ -19,7 +19,9 @@ static void wrap(const char *text, int at)
     struct ed_bytes rest = ed_bytes(text);
 
     while (rest.ptr) {
-        struct ed_bytes word = ed_bytes_cut(&rest, ' ');
+        size_t len = strcspn(rest.ptr, " \n");
+        struct ed_bytes word = ed_bytes_of(rest.ptr, len);
+        rest.ptr = rest.ptr[len] ? rest.ptr + len + 1 : NULL;
         if (at + 1 + (int)word.len > WIDTH) {
             printf("\n%*s", COLUMN - 1, "");
             at = COLUMN - 1;

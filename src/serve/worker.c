@@ -20,13 +20,20 @@
 #include <time.h>
 #include <unistd.h>
 #include "core/monitor.h"
+#include "core/report.h"
+#include "http/observer.h"
 #include "net/stream.h"
+#include "serve/inspect.h"
+#include "serve/privileges.h"
 
 /* How often a worker shows that its loop runs. */
 static const int64_t BEAT = 250 * ED_MS;
 
 /* Its size is looked at every so many beats. */
 enum { BEATS_A_LOOK = 8 };
+
+/* Whoever looks in when the worker ends has had the time. */
+static const int64_t INSPECT_DRAIN = 100 * ED_MS;
 
 /* A connection that was used so lately may have a request on its way to us
  * when we stop. */
@@ -89,9 +96,7 @@ static void stop_at_once(struct ed_worker *w)
 
 static void reopen(struct ed_worker *w)
 {
-    /* What cannot be opened again is in the old log. */
-    (void)ed_log_reopen();
-    ed_requests_reopen(w);
+    ed_requests_reopen(w); /* what cannot be is told in the old log */
 }
 
 static void on_drain(struct ed_worker *w, const char *rest)
@@ -237,7 +242,6 @@ static void show(struct ed_worker *w, bool look)
     ed_server_counts(w->server, &counts);
     atomic_store_explicit(&slot->beat, ed_clock_monotonic(),
                           memory_order_relaxed);
-    atomic_store_explicit(&slot->open, counts.open, memory_order_relaxed);
     atomic_store_explicit(&slot->counters.accepted, counts.accepted,
                           memory_order_relaxed);
     atomic_store_explicit(&slot->counters.handshakes, counts.handshakes,
@@ -368,6 +372,43 @@ static int listen_everywhere(struct ed_worker *w)
     return w->options->launch ? take_listeners(w) : open_listeners(w);
 }
 
+/* ---- being looked into ---- */
+
+static int serve_inspect(void *arg)
+{
+    struct ed_worker *w = arg;
+
+    return ed_server_run(w->inspect);
+}
+
+/* A worker that cannot be looked into serves all the same. */
+static void open_inspect(struct ed_worker *w)
+{
+    const struct ed_launch *launch = w->options->launch;
+    ed_listener *listener;
+
+    if (!launch || launch->inspect < 0)
+        return;
+    w->inspect_app = ed_inspect_app(w->server, (int)launch->slot);
+    w->inspect = ed_server_new(ed_app_handle, .user = w->inspect_app,
+                               .drain_timeout = INSPECT_DRAIN);
+    int err =
+        w->inspect ? ed_listener_of_fd(&listener, launch->inspect) : ED_ENOMEM;
+    if (err) {
+        ed_log_warn("this worker cannot be looked into: %s", ed_err_text(err));
+        return;
+    }
+    err = ed_server_add(w->inspect, listener);
+    if (err)
+        ed_listener_close(listener);
+}
+
+static void close_inspect(struct ed_worker *w)
+{
+    ed_server_free(w->inspect);
+    ed_app_free(w->inspect_app);
+}
+
 /* ---- serving ---- */
 
 static int64_t or_never(int64_t time)
@@ -406,6 +447,8 @@ static int watch_all(struct ed_worker *w)
         err = ed_go(w->scope, beat, w);
     if (!err && w->control)
         err = ed_go(w->scope, hear_master, w);
+    if (!err && w->inspect)
+        err = ed_go(w->scope, serve_inspect, w);
     return err;
 }
 
@@ -436,6 +479,26 @@ static int serve(struct ed_worker *w)
     return err;
 }
 
+/* Its requests are in the report of a crash or a hang. */
+static int watch_over(struct ed_worker *w)
+{
+    const struct ed_settings *s = w->options->settings;
+
+    ed_report_set_extra(ed_server_report, w->server);
+    ed_spread_begin(&w->spread, w->server, w->board, w->slot);
+    open_inspect(w);
+    return ed_loop_on_hang(s->hang_timeout, NULL, NULL);
+}
+
+static void end_watch(struct ed_worker *w)
+{
+    int err = ed_loop_on_hang(0, NULL, NULL);
+
+    (void)err; /* there is nothing to be taken back */
+    ed_report_set_extra(NULL, NULL);
+    close_inspect(w);
+}
+
 /* The log has what went wrong with which part. */
 static int serve_app(struct ed_worker *w)
 {
@@ -449,11 +512,14 @@ static int serve_app(struct ed_worker *w)
     err = w->server ? ed_requests_open(w) : ED_ENOMEM;
     if (!err)
         err = listen_everywhere(w);
+    if (!err)
+        err = watch_over(w);
     if (err)
         w->status = err == ED_EADDR ? 2 : FAILED;
     if (!err)
         err = serve(w);
     ed_app_stop(w->app); /* if it has not yet */
+    end_watch(w);
     ed_requests_close(w);
     ed_server_free(w->server);
     return err;
@@ -531,12 +597,14 @@ int ed_worker_run(const struct ed_worker_options *options)
     struct ed_worker w = {.options = options};
     int err = open_board(&w);
 
-    if (err || open_tls(&w))
+    if (err || open_tls(&w) || ed_privileges_drop(options->settings))
         return FAILED; /* the log has it */
     w.app = options->make(options->arg);
     if (!w.app)
         return FAILED;
     signal(SIGPIPE, SIG_IGN); /* a write says EPIPE as well */
+    if (ed_report_on_crash())
+        ed_log_warn("a crash would go untold");
     err = ed_run(run_worker, &w);
     int status = outcome(&w, err);
     ed_app_free(w.app);

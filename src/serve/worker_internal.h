@@ -8,6 +8,7 @@
 #include <eddy/signal.h>
 #include "serve/board.h"
 #include "serve/child.h"
+#include "serve/spread.h"
 #include "serve/worker.h"
 
 struct ed_worker {
@@ -15,6 +16,9 @@ struct ed_worker {
     ed_app *app;
     ed_tls *tls; /* NULL: in the clear */
     ed_server *server;
+    ed_server *inspect; /* by which others look into it; NULL: none */
+    ed_app *inspect_app;
+    struct ed_spread spread;
     ed_signals *signals;
     ed_scope *scope;    /* of what watches while it serves */
     ed_stream *control; /* to the master; NULL: there is none */

@@ -7,6 +7,8 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <eddy/log.h>
 
 struct seen {
     struct ed_server_observer observer;
@@ -296,6 +298,35 @@ FIBER_TEST(each_connection_is_listed_with_what_it_waits_for)
     served_close(&s);
 }
 
+FIBER_TEST(a_report_tells_what_is_under_way_and_where_it_waits)
+{
+    struct served s = {0};
+    char said[4096] = "";
+
+    served_open(&s, served_by_path);
+    int fd = memfd_create("log", MFD_CLOEXEC);
+    ed_stream *one = served_connect(&s);
+    ed_stream *other = served_connect(&s);
+    served_ask(one, "/sleep?a=b");
+    settle();
+    served_ask(other, "/long");
+    settle();
+    ed_log_set_level(ED_LOG_ERROR);
+    ed_log_set_fd(fd);
+    ed_server_report(s.server);
+    ed_log_set_fd(2);
+    check(pread(fd, said, sizeof said - 1, 0) > 0);
+    close(fd);
+    check(strstr(said, "requests in flight: 2\n"));
+    check(strstr(said, "    GET /long, for "));
+    check(strstr(said, " s, waits for sleep\n"));
+    check(strstr(said, ") waits for sleep\n"));
+    check(strstr(said, "    GET /sleep?a=b, for "));
+    ed_stream_close(one);
+    ed_stream_close(other);
+    served_close(&s);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, served_forget)
 
 int main(void)
@@ -310,6 +341,7 @@ int main(void)
         TEST(each_request_under_way_is_listed),
         TEST(fibers_a_request_started_are_not_listed_beside_it),
         TEST(each_connection_is_listed_with_what_it_waits_for),
+        TEST(a_report_tells_what_is_under_way_and_where_it_waits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
