@@ -148,6 +148,7 @@ int main(int argc, char **argv)
     ed_route(app, "GET /ticks", ticks);
     ed_mount(app, "/admin", make_admin());
 
+    ed_setting(app, "workers", "1"); /* the limit is counted in memory */
     int status = ed_main(app, argc, argv);
     ed_rate_limit_free(limit);
     ed_sentry_free(sentry);

@@ -89,5 +89,6 @@ int main(int argc, char **argv)
         return 1;
     ed_route(app, "GET /", ask);
     ed_route(app, "GET /counts", counts);
+    ed_setting(app, "workers", "1"); /* what it counts is its own */
     return ed_main(app, argc, argv);
 }

@@ -98,9 +98,15 @@ static int start_tls(void *arg)
     side.server = ed_server_new(ed_app_handle, .user = app);
     if (!side.server)
         return ED_ENOMEM;
-    err = ed_server_listen(side.server, tls_address, .tls = side.tls);
+    ed_listener *listener; /* each worker has its own at that address */
+    err = ed_listen(&listener, tls_address, .reuse_port = true);
     if (err)
         return err;
+    err = ed_server_add(side.server, listener, .tls = side.tls);
+    if (err) {
+        ed_listener_close(listener);
+        return err;
+    }
     if (ed_server_address(side.server, 0, address))
         ed_log_info("listening on https://%s", address);
     return ed_app_background(app, serve_tls, &side);

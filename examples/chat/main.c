@@ -20,5 +20,7 @@ int main(int argc, char **argv)
 
     ed_option(app, "redis", &redis, "URL",
               "one chat with other processes, by this Redis");
+    /* Without Redis one process has it all. */
+    ed_setting(app, "workers", "1");
     return ed_main(app, argc, argv);
 }

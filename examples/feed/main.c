@@ -21,5 +21,6 @@ int main(int argc, char **argv)
               "/replay/events and /replay/lines (20)");
     ed_option(app, "keep", &feed.file, "FILE",
               "where the last messages are kept over a restart (nowhere)");
+    ed_setting(app, "workers", "1"); /* all see the same messages */
     return ed_main(app, argc, argv);
 }

@@ -343,6 +343,11 @@ ED_API int ed_app_handle(ed_req *req);
  */
 ED_API ED_CHECK int ed_main(ed_app *app, int argc, char **argv);
 
+/* Gives a setting of ed_main() another default, as text: --name, variable and
+ * file still win. ed_setting(app, "workers", "1") is for an app that keeps in
+ * memory what all its users share. */
+ED_API void ed_setting(ed_app *app, const char *name, const char *value);
+
 /* Declares --name VALUE for ed_main(): *value is set to the text given, and
  * otherwise left as it is. */
 ED_API void ed_option(ed_app *app, const char *name, const char **value,

@@ -27,6 +27,17 @@ ED_API void ed_log_set_level(enum ed_log_level level);
 ED_API void ed_log_set_format(enum ed_log_format format);
 ED_API void ed_log_set_fd(int fd);
 
+/*
+ * Has lines appended to a file, which is made if need be (mode 0640) and stays
+ * the log's own; ed_log_set_fd() closes it. Several processes may have the same
+ * file. Returns 0, or -errno; the log then goes where it went before.
+ */
+ED_API ED_CHECK int ed_log_open(const char *file);
+
+/* Opens that file anew, when it was moved away (logrotate). 0, also when the
+ * log goes to no file; or -errno, told in the old one, which stays. */
+ED_API int ed_log_reopen(void);
+
 /* Reads "debug", "info", "warn", "error" or "off", with ",json" or ",text"
  * behind it if wanted, and sets the level and, if given, the format. Returns 0,
  * or ED_EPARSE when it is anything else; nothing is then changed. */
@@ -37,8 +48,12 @@ ED_API bool ed_log_enabled(enum ed_log_level level);
 /*
  * Writes one message, as one of
  *
- *     2026-11-20T18:31:52.123Z WARN  [context] message
- *     {"time":"...","level":"warn","context":"...","message":"..."}
+ *     2026-11-20T18:31:52.123Z WARN  [context trace] message
+ *     {"time":"...","level":"warn","context":"...","trace_id":"...",
+ *      "span_id":"...","message":"..."}
+ *
+ * without what there is none of (JSON: the trace's members; the context is ""
+ * then).
  *
  * Control characters, line ends among them, and bytes that are not UTF-8 are
  * escaped, so that nothing a peer sends can forge a line. What is longer than
@@ -63,6 +78,17 @@ ED_API void ed_log(enum ed_log_level level, const char *fmt, ...)
  */
 typedef void ed_log_context_fn(char *out, size_t size);
 ED_API void ed_log_set_context(ed_log_context_fn *fn);
+
+/*
+ * Names the trace the current thread is working in: the function writes the ids
+ * in hexadecimal, with a NUL, and returns whether there is one. Set by the
+ * runtime; NULL takes it away.
+ */
+#define ED_LOG_TRACE_ID 33
+#define ED_LOG_SPAN_ID  17
+typedef bool ed_log_trace_fn(char trace_id[ED_LOG_TRACE_ID],
+                             char span_id[ED_LOG_SPAN_ID]);
+ED_API void ed_log_set_trace(ed_log_trace_fn *fn);
 
 ED_END_DECLS
 #endif

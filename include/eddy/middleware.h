@@ -298,8 +298,9 @@ struct ed_access_log_options {
 ED_API int ed_use_access_log_with(struct ed_where where,
                                   const struct ed_access_log_options *options);
 
-/* Opens the files of an app's access logs anew, when they were moved away. 0,
- * or -errno of the first that could not be: it goes on in the old one. */
+/* Opens the files of an app's access logs anew, when they were moved away, and
+ * those of apps mounted in it. 0, or -errno of the first that could not be: it
+ * goes on in the old one, and the log says so. */
 ED_API int ed_access_log_reopen(ed_app *app);
 
 /* ---- limits ---- */

@@ -26,6 +26,9 @@ struct ed_server_options {
     int64_t write_timeout;   /* without any progress of a reply; 30 s */
     int64_t request_timeout; /* deadline of a handler; none */
     int64_t drain_timeout;   /* after ed_server_stop(); 30 s */
+    int64_t stop_grace;      /* a connection that served a request so recently
+                                may send one more after ed_server_stop(), so
+                                that none is lost on its way; none */
     int64_t tls_timeout;     /* for a handshake; 10 s. A quarter of it at
                                 max_handshakes */
     unsigned max_handshakes; /* TLS at once; further connections wait in the
@@ -106,8 +109,9 @@ ED_API bool ed_server_address(const ed_server *server, size_t i,
  */
 ED_API int ed_server_run(ed_server *server);
 
-/* Closes the listeners and idle connections; replies still to come say that
- * the connection closes. Does not suspend. Again: cancels what still runs. */
+/* Closes the listeners and, when their grace is over, idle connections; replies
+ * still to come say that the connection closes. Does not suspend. Again:
+ * cancels what still runs. */
 ED_API void ed_server_stop(ed_server *server);
 
 struct ed_server_counts {

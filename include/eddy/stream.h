@@ -121,11 +121,13 @@ struct ed_listen_options {
 };
 
 /*
- * Opens a listener. Port 0 takes a free one (ed_listener_local() tells it). A
- * stale Unix socket nobody listens on is replaced; anything else there is
- * -EADDRINUSE. The socket file is removed when the listener closes, unless
- * somebody else has put another in its place. Does not suspend: names are not
- * resolved, but "localhost" is 127.0.0.1.
+ * Opens a listener at an address (addr.h), at ":80" or "*:80" for every
+ * interface, or by "fd:3", an inherited descriptor that listens already. Port 0
+ * takes a free one (ed_listener_local() tells it). A stale Unix socket nobody
+ * listens on is replaced; anything else there is -EADDRINUSE. The socket file
+ * is removed when the listener closes, unless somebody else has put another in
+ * its place; that of an inherited descriptor is left alone. Does not suspend:
+ * names are not resolved, but "localhost" is 127.0.0.1.
  *
  * Returns 0, ED_EADDR, or -errno; ed_error() names the address.
  */

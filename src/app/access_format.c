@@ -6,9 +6,11 @@
  * and no text ends its quotes.
  */
 #include "app/access_format.h"
+#include "base/ascii.h"
+#include "http/trace.h"
 
 #include <eddy/clock.h>
-#include <eddy/trace.h>
+#include <errno.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,6 +28,7 @@ struct piece {
     struct ed_bytes text; /* if there is no `add` */
     add_fn *add;
     const char *argument; /* in braces; NULL: none */
+    bool of_request;      /* "-" when there was none */
 };
 
 struct ed_access_format {
@@ -36,46 +39,136 @@ struct ed_access_format {
 
 /* ---- text ---- */
 
+/* ed_buf_add(), of which a line takes dozens, where there is room already. */
+static inline int add(struct ed_buf *out, const char *text, size_t len)
+{
+    if (out->cap - out->len <= len)
+        return ed_buf_add(out, text, len);
+    memcpy(out->ptr + out->len, text, len);
+    out->len += len;
+    out->ptr[out->len] = '\0';
+    return 0;
+}
+
+static bool is_plain(char c)
+{
+    return c >= ' ' && c <= '~' && c != '"' && c != '\\';
+}
+
+/* The same byte eight times; and whether one of eight is zero, in its highest
+ * bit (and perhaps in those of bytes behind it). */
+#define EIGHT(byte)    (UINT64_C(0x0101010101010101) * (byte))
+#define ZERO_IN(eight) (((eight)-EIGHT(1)) & ~(eight)&EIGHT(0x80))
+
+static bool are_plain(uint64_t eight)
+{
+    uint64_t special =
+        eight | ((eight - EIGHT(' ')) & ~eight) | ZERO_IN(eight ^ EIGHT(0x7f)) |
+        ZERO_IN(eight ^ EIGHT('"')) | ZERO_IN(eight ^ EIGHT('\\'));
+
+    return !(special & EIGHT(0x80));
+}
+
+/* How much at the front stands for itself: most of what is ever logged. */
+static size_t plain_len(struct ed_bytes text)
+{
+    uint64_t eight;
+    size_t i = 0;
+
+    while (text.len - i >= sizeof eight) {
+        memcpy(&eight, text.ptr + i, sizeof eight);
+        if (!are_plain(eight))
+            break;
+        i += sizeof eight;
+    }
+    if (i < text.len && text.len >= sizeof eight) {
+        memcpy(&eight, text.ptr + text.len - sizeof eight, sizeof eight);
+        if (text.len - i < sizeof eight && are_plain(eight))
+            return text.len;
+    }
+    while (i < text.len && is_plain(text.ptr[i]))
+        i++;
+    return i;
+}
+
+static int add_special(struct ed_buf *out, char c)
+{
+    if (c == '"' || c == '\\')
+        return add(out, (char[]){'\\', c}, 2);
+    return ed_buf_addf(out, "\\x%02x", (unsigned char)c);
+}
+
 /* What is not plain ASCII is shown as \xhh, for nobody knows what encoding a
  * client meant, and terminals obey control characters. */
 static int add_escaped(struct ed_buf *out, struct ed_bytes text)
 {
     int err = 0;
 
-    for (size_t i = 0; i < text.len && !err; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        if (c < 0x20 || c >= 0x7f)
-            err = ed_buf_addf(out, "\\x%02x", c);
-        else if (c == '"' || c == '\\')
-            err = ed_buf_addf(out, "\\%c", c);
-        else
-            err = ed_buf_add(out, &text.ptr[i], 1);
+    while (text.len && !err) {
+        size_t len = plain_len(text);
+        err = len ? add(out, text.ptr, len) : add_special(out, *text.ptr);
+        len += len == 0;
+        text = ed_bytes_of(text.ptr + len, text.len - len);
     }
     return err;
 }
 
 static int add_text(struct ed_buf *out, const char *text)
 {
-    return text && *text ? add_escaped(out, ed_bytes(text))
-                         : ed_buf_add(out, "-", 1);
+    return text && *text ? add_escaped(out, ed_bytes(text)) : add(out, "-", 1);
+}
+
+static int add_number(struct ed_buf *out, int64_t number)
+{
+    char digits[ED_DIGITS_MAX];
+    char *end = digits + sizeof digits;
+    const char *first = ed_digits_write(end, number > 0 ? (uint64_t)number : 0);
+
+    return add(out, first, (size_t)(end - first));
 }
 
 /* ---- what a request has ---- */
 
-/* Without a port: a client is more than one connection. */
-static const char *peer_ip(ed_req *req, char out[ED_ADDR_TEXT])
+int ed_access_status(const ed_req *req, int err)
 {
-    const char *peer = ed_req_peer(req);
-    struct ed_addr addr;
-
-    if (ed_addr_parse(&addr, ed_bytes(peer)) || addr.any.sa_family == AF_UNIX)
-        return peer;
-    return ed_addr_ip_text(&addr, out);
+    if (req->reply.began)
+        return req->reply.status;
+    return err == ED_ECANCELED || err == -EPIPE || err == -ECONNRESET
+               ? ED_STATUS_CLIENT_LEFT
+               : 0;
 }
 
-static const char *trace_id(char out[ED_TRACE_PARENT_TEXT])
+/* "1.2.3.4:56" or "[::1]:56" without the rest; ptr NULL for anything else. What
+ * most clients look like, at a tenth of the cost of reading the address. */
+static struct ed_bytes ip_in(const char *peer)
 {
-    const struct ed_trace *trace = ed_trace_current();
+    const char *colon = strchr(peer, ':');
+    const char *bracket = *peer == '[' ? strchr(peer, ']') : NULL;
+
+    if (bracket)
+        return ed_bytes_of(peer + 1, (size_t)(bracket - peer - 1));
+    if (ed_is_digit(*peer) && colon && !strchr(colon + 1, ':'))
+        return ed_bytes_of(peer, (size_t)(colon - peer));
+    return (struct ed_bytes){0};
+}
+
+/* Without a port: a client is more than one connection. */
+struct ed_bytes ed_access_peer(ed_req *req, char out[ED_ADDR_TEXT])
+{
+    const char *peer = ed_req_peer(req);
+    struct ed_bytes ip = ip_in(peer);
+    struct ed_addr addr;
+
+    if (ip.ptr)
+        return ip;
+    if (ed_addr_parse(&addr, ed_bytes(peer)) || addr.any.sa_family == AF_UNIX)
+        return ed_bytes(peer);
+    return ed_bytes(ed_addr_ip_text(&addr, out));
+}
+
+static const char *trace_id(ed_req *req, char out[ED_TRACE_PARENT_TEXT])
+{
+    const struct ed_trace *trace = ed_req_trace(req);
 
     if (!trace)
         return "";
@@ -112,42 +205,69 @@ static int add_peer(struct ed_buf *out, const struct ed_access *a,
     char text[ED_ADDR_TEXT];
 
     (void)argument;
-    return add_text(out, peer_ip(a->req, text));
+    struct ed_bytes ip = ed_access_peer(a->req, text);
+    return ip.len ? add_escaped(out, ip) : add(out, "-", 1);
 }
 
+enum { TIME_SIZE = 64 };
+
 /* In UTC, and the names of months whatever the locale. */
+static void write_time(char out[TIME_SIZE], time_t seconds)
+{
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    struct tm tm;
+
+    gmtime_r(&seconds, &tm);
+    snprintf(out, TIME_SIZE, "[%02d/%.3s/%d:%02d:%02d:%02d +0000]", tm.tm_mday,
+             months + (size_t)3 * (unsigned)tm.tm_mon, tm.tm_year + 1900,
+             tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
+/* Requests come many a second. */
 static int add_time(struct ed_buf *out, const struct ed_access *a,
                     const char *argument)
 {
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    static _Thread_local char text[TIME_SIZE];
+    static _Thread_local time_t of;
     time_t seconds = (time_t)(a->came / ED_S);
-    struct tm tm;
 
     (void)argument;
-    gmtime_r(&seconds, &tm);
-    return ed_buf_addf(out, "[%02d/%.3s/%d:%02d:%02d:%02d +0000]", tm.tm_mday,
-                       months + (size_t)3 * (unsigned)tm.tm_mon,
-                       tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    if (seconds != of || !*text) {
+        write_time(text, seconds);
+        of = seconds;
+    }
+    return add(out, text, strlen(text));
+}
+
+/* A token (RFC 9110, 9.1), in which nothing needs to be escaped. */
+static int add_method(struct ed_buf *out, const struct ed_access *a,
+                      const char *argument)
+{
+    const char *method = ed_req_method(a->req);
+
+    (void)argument;
+    return add(out, method, strlen(method));
+}
+
+static int add_version(struct ed_buf *out, const struct ed_access *a,
+                       const char *argument)
+{
+    (void)argument;
+    return add(out, version_text(a->req), strlen("HTTP/1.1"));
 }
 
 static int add_line(struct ed_buf *out, const struct ed_access *a,
                     const char *argument)
 {
-    int err = add_text(out, ed_req_method(a->req));
+    int err = add_method(out, a, argument);
 
-    (void)argument;
     if (!err)
-        err = ed_buf_add(out, " ", 1);
+        err = add(out, " ", 1);
     if (!err)
         err = add_text(out, ed_req_target(a->req));
-    return err ? err : ed_buf_addf(out, " %s", version_text(a->req));
-}
-
-static int add_method(struct ed_buf *out, const struct ed_access *a,
-                      const char *argument)
-{
-    (void)argument;
-    return add_text(out, ed_req_method(a->req));
+    if (!err)
+        err = add(out, " ", 1);
+    return err ? err : add_version(out, a, argument);
 }
 
 static int add_path(struct ed_buf *out, const struct ed_access *a,
@@ -164,13 +284,6 @@ static int add_query(struct ed_buf *out, const struct ed_access *a,
     return add_text(out, ed_req_query(a->req));
 }
 
-static int add_version(struct ed_buf *out, const struct ed_access *a,
-                       const char *argument)
-{
-    (void)argument;
-    return add_text(out, version_text(a->req));
-}
-
 static int add_host(struct ed_buf *out, const struct ed_access *a,
                     const char *argument)
 {
@@ -182,22 +295,23 @@ static int add_status(struct ed_buf *out, const struct ed_access *a,
                       const char *argument)
 {
     (void)argument;
-    return ed_buf_addf(out, "%03d", a->status);
+    if (a->status < 100)
+        return ed_buf_addf(out, "%03d", a->status);
+    return add_number(out, a->status);
 }
 
 static int add_bytes(struct ed_buf *out, const struct ed_access *a,
                      const char *argument)
 {
     (void)argument;
-    return a->bytes ? ed_buf_addf(out, "%lld", (long long)a->bytes)
-                    : ed_buf_add(out, "-", 1);
+    return a->bytes ? add_number(out, a->bytes) : add(out, "-", 1);
 }
 
 static int add_seconds(struct ed_buf *out, const struct ed_access *a,
                        const char *argument)
 {
     (void)argument;
-    return ed_buf_addf(out, "%lld", (long long)(a->took / ED_S));
+    return add_number(out, a->took / ED_S);
 }
 
 static int add_precise(struct ed_buf *out, const struct ed_access *a,
@@ -212,7 +326,7 @@ static int add_micros(struct ed_buf *out, const struct ed_access *a,
                       const char *argument)
 {
     (void)argument;
-    return ed_buf_addf(out, "%lld", (long long)(a->took / ED_US));
+    return add_number(out, a->took / ED_US);
 }
 
 static int add_process(struct ed_buf *out, const struct ed_access *a,
@@ -241,7 +355,7 @@ static int add_end(struct ed_buf *out, const struct ed_access *a,
                    const char *argument)
 {
     (void)argument;
-    return ed_buf_add(out, a->cut ? "X" : "+", 1);
+    return add(out, a->cut ? "X" : "+", 1);
 }
 
 static int add_field(struct ed_buf *out, const struct ed_access *a,
@@ -256,7 +370,7 @@ static int add_reply_field(struct ed_buf *out, const struct ed_access *a,
     struct ed_bytes value;
 
     return field_of_reply(a->req, argument, &value) ? add_escaped(out, value)
-                                                    : ed_buf_add(out, "-", 1);
+                                                    : add(out, "-", 1);
 }
 
 static int add_other(struct ed_buf *out, const struct ed_access *a,
@@ -265,7 +379,7 @@ static int add_other(struct ed_buf *out, const struct ed_access *a,
     char text[ED_TRACE_PARENT_TEXT];
 
     return add_text(out, strcmp(argument, "trace") ? ed_req_scheme(a->req)
-                                                   : trace_id(text));
+                                                   : trace_id(a->req, text));
 }
 
 /* The longer names first. */
@@ -273,17 +387,18 @@ static const struct directive {
     const char *name;
     add_fn *add;
     const char *arguments; /* NULL: takes none; "": any; else one of these */
+    bool of_request;
 } DIRECTIVES[] = {
-    {"Tf", add_precise, NULL},  {"a", add_peer, NULL},
-    {"t", add_time, NULL},      {"r", add_line, NULL},
-    {"m", add_method, NULL},    {"U", add_path, NULL},
-    {"q", add_query, NULL},     {"H", add_version, NULL},
-    {"s", add_status, NULL},    {"b", add_bytes, NULL},
-    {"T", add_seconds, NULL},   {"D", add_micros, NULL},
-    {"P", add_process, NULL},   {"u", add_user, NULL},
-    {"L", add_id, NULL},        {"h", add_host, NULL},
-    {"X", add_end, NULL},       {"i", add_field, ""},
-    {"o", add_reply_field, ""}, {"x", add_other, "trace scheme"},
+    {"Tf", add_precise, NULL, false}, {"a", add_peer, NULL, true},
+    {"t", add_time, NULL, false},     {"r", add_line, NULL, true},
+    {"m", add_method, NULL, true},    {"U", add_path, NULL, true},
+    {"q", add_query, NULL, true},     {"H", add_version, NULL, true},
+    {"s", add_status, NULL, false},   {"b", add_bytes, NULL, false},
+    {"T", add_seconds, NULL, false},  {"D", add_micros, NULL, false},
+    {"P", add_process, NULL, false},  {"u", add_user, NULL, true},
+    {"L", add_id, NULL, true},        {"h", add_host, NULL, true},
+    {"X", add_end, NULL, false},      {"i", add_field, "", true},
+    {"o", add_reply_field, "", true}, {"x", add_other, "trace scheme", true},
 };
 
 /* ---- reading a format ---- */
@@ -297,21 +412,32 @@ static const struct directive *find_directive(struct ed_bytes text)
     return NULL;
 }
 
-/* Takes "{...}" off; false when it does not end. */
-static bool take_argument(struct ed_where where, struct ed_bytes *rest,
-                          const char **argument)
+/* A format that is being read. */
+struct reading {
+    struct ed_access_format *format;
+    ed_arena *arena;
+    struct ed_bytes rest;
+    const char *text; /* all of it */
+};
+
+static void skip(struct reading *r, size_t len)
+{
+    r->rest = ed_bytes_of(r->rest.ptr + len, r->rest.len - len);
+}
+
+/* Takes "{...}" off. 0; ED_EUSAGE when it does not end, or ED_ENOMEM. */
+static int take_argument(struct reading *r, const char **argument)
 {
     *argument = NULL;
-    if (!rest->len || rest->ptr[0] != '{')
-        return true;
-    ssize_t end = ed_bytes_find(*rest, ED_BYTES("}"));
+    if (!r->rest.len || r->rest.ptr[0] != '{')
+        return 0;
+    ssize_t end = ed_bytes_find(r->rest, ED_BYTES("}"));
     if (end < 0)
-        return false;
+        return ED_EUSAGE;
     *argument =
-        ed_app_copy(mw_app(where), ed_bytes_of(rest->ptr + 1, (size_t)end - 1));
-    rest->ptr += end + 1;
-    rest->len -= (size_t)end + 1;
-    return true;
+        ed_arena_copy(r->arena, ed_bytes_of(r->rest.ptr + 1, (size_t)end - 1));
+    skip(r, (size_t)end + 1);
+    return *argument ? 0 : ED_ENOMEM;
 }
 
 static bool suits(const struct directive *d, const char *argument)
@@ -322,73 +448,88 @@ static bool suits(const struct directive *d, const char *argument)
                           : mw_has_word(d->arguments, ed_bytes(argument));
 }
 
-/* Takes what stands behind a percent sign. */
-static bool take_directive(struct ed_where where, struct ed_bytes *rest,
-                           struct piece *piece)
+/* Takes what stands behind a percent sign. Errors as above. */
+static int take_directive(struct reading *r, struct piece *piece)
 {
     const char *argument;
 
-    if (rest->len && rest->ptr[0] == '%') {
-        piece->text = ed_bytes_of(rest->ptr++, 1);
-        rest->len--;
-        return true;
+    if (r->rest.len && r->rest.ptr[0] == '%') {
+        piece->text = ed_bytes_of(r->rest.ptr, 1);
+        skip(r, 1);
+        return 0;
     }
-    if (!take_argument(where, rest, &argument))
-        return false;
-    const struct directive *d = find_directive(*rest);
+    int err = take_argument(r, &argument);
+    if (err)
+        return err;
+    const struct directive *d = find_directive(r->rest);
     if (!d || !suits(d, argument))
-        return false;
-    rest->ptr += strlen(d->name);
-    rest->len -= strlen(d->name);
+        return ED_EUSAGE;
+    skip(r, strlen(d->name));
     piece->add = d->add;
     piece->argument = argument;
-    return true;
-}
-
-static int read_format(struct ed_where where, struct ed_access_format *format,
-                       const char *text)
-{
-    struct ed_bytes rest = ed_bytes(text);
-
-    if (strchr(text, '\n'))
-        return mw_refuse(where, "access log: a format is one line");
-    while (rest.len) {
-        const char *at = rest.ptr;
-        struct piece *piece = &format->pieces[format->count++];
-        if (format->count == MAX_PIECES)
-            return mw_refuse(where, "access log: more than %d parts in '%s'",
-                             MAX_PIECES, text);
-        size_t plain = strcspn(at, "%");
-        if (plain) {
-            piece->text = ed_bytes_of(at, plain);
-            rest.ptr += plain;
-            rest.len -= plain;
-            continue;
-        }
-        rest.ptr++;
-        rest.len--;
-        if (!take_directive(where, &rest, piece))
-            return mw_refuse(where,
-                             "access log: nobody knows what '%.12s' in "
-                             "'%s' means",
-                             at, text);
-    }
+    piece->of_request = d->of_request;
     return 0;
 }
 
-struct ed_access_format *ed_access_format_new(struct ed_where where,
-                                              const char *text)
+static int read_piece(struct reading *r, const char **why)
 {
-    struct ed_access_format *format = MW_NEW(where, struct ed_access_format);
+    struct piece *piece = &r->format->pieces[r->format->count++];
+    const char *at = r->rest.ptr;
+    size_t plain = strcspn(at, "%");
 
+    if (plain) {
+        piece->text = ed_bytes_of(at, plain);
+        skip(r, plain);
+        return 0;
+    }
+    skip(r, 1);
+    int err = take_directive(r, piece);
+    if (err == ED_EUSAGE)
+        *why = ed_arena_printf(
+            r->arena, "nobody knows what '%.12s' in '%s' means", at, r->text);
+    return err;
+}
+
+static int read_pieces(struct reading *r, const char **why)
+{
+    int err = 0;
+
+    while (r->rest.len && !err) {
+        if (r->format->count == MAX_PIECES) {
+            *why = ed_arena_printf(r->arena, "more than %d parts in '%s'",
+                                   MAX_PIECES, r->text);
+            return ED_EUSAGE;
+        }
+        err = read_piece(r, why);
+    }
+    return err;
+}
+
+int ed_access_format_read(struct ed_access_format **out, ed_arena *arena,
+                          const char *text, const char **why)
+{
+    struct reading r = {.arena = arena};
+
+    *why = NULL;
     if (!text || !strcmp(text, "combined"))
         text = COMBINED;
     else if (!strcmp(text, "common"))
         text = COMMON;
-    format->json = !strcmp(text, "json");
-    if (!format->json && read_format(where, format, mw_copy(where, text)))
-        return NULL;
-    return format;
+    r.format = ed_arena_alloc(arena, sizeof *r.format);
+    r.text = ed_arena_copy(arena, ed_bytes(text));
+    if (!r.format || !r.text)
+        return ED_ENOMEM;
+    memset(r.format, 0, sizeof *r.format);
+    *out = r.format;
+    r.rest = ed_bytes(r.text);
+    r.format->json = !strcmp(text, "json");
+    if (r.format->json)
+        return 0;
+    if (strchr(text, '\n')) {
+        *why = "a format is one line";
+        return ED_EUSAGE;
+    }
+    return read_pieces(&r, why);
 }
 
 /* ---- writing a line ---- */
@@ -401,27 +542,44 @@ static void json_member(ed_json *j, const char *name, const char *value)
     ed_json_text(j, value);
 }
 
-static int add_json(struct ed_buf *out, const struct ed_access *a)
+static void add_json_peer(ed_json *j, ed_req *req)
 {
-    char date[ED_ISO_DATE_LEN + 1], peer[ED_ADDR_TEXT];
-    char trace[ED_TRACE_PARENT_TEXT];
-    struct ed_json json, *j = &json;
-    int64_t micros = a->took / ED_US;
-    ed_req *req = a->req;
+    char text[ED_ADDR_TEXT];
+    struct ed_bytes ip = ed_access_peer(req, text);
 
-    ed_iso_date(date, a->came);
-    ed_json_begin(j, out);
-    ed_json_object(j);
-    json_member(j, "time", date);
+    if (!ip.len)
+        return;
+    ed_json_key(j, "peer");
+    ed_json_bytes(j, ip);
+}
+
+static void add_json_request(ed_json *j, ed_req *req)
+{
+    char trace[ED_TRACE_PARENT_TEXT];
+
     json_member(j, "id", ed_req_id(req));
-    json_member(j, "trace", trace_id(trace));
-    json_member(j, "peer", peer_ip(req, peer));
+    json_member(j, "trace", trace_id(req, trace));
+    add_json_peer(j, req);
     json_member(j, "user", ed_basic_user(req));
     json_member(j, "method", ed_req_method(req));
     json_member(j, "target", ed_req_target(req));
     json_member(j, "host", ed_req_host(req));
     json_member(j, "scheme", ed_req_scheme(req));
     json_member(j, "version", version_text(req));
+}
+
+static int add_json(struct ed_buf *out, const struct ed_access *a)
+{
+    char date[ED_ISO_DATE_LEN + 1];
+    struct ed_json json, *j = &json;
+    int64_t micros = a->took / ED_US;
+
+    ed_iso_date(date, a->came);
+    ed_json_begin(j, out);
+    ed_json_object(j);
+    json_member(j, "time", date);
+    if (a->req)
+        add_json_request(j, a->req);
     ed_json_key(j, "status");
     ed_json_int(j, a->status);
     ed_json_key(j, "bytes");
@@ -432,8 +590,10 @@ static int add_json(struct ed_buf *out, const struct ed_access *a)
         ed_json_key(j, "cut");
         ed_json_bool(j, true);
     }
-    json_member(j, "referer", ed_header(req, "Referer"));
-    json_member(j, "user_agent", ed_header(req, "User-Agent"));
+    if (a->req) {
+        json_member(j, "referer", ed_header(a->req, "Referer"));
+        json_member(j, "user_agent", ed_header(a->req, "User-Agent"));
+    }
     ed_json_end(j);
     return ed_json_finish(j);
 }
@@ -445,8 +605,12 @@ static int add_pieces(const struct ed_access_format *format,
 
     for (size_t i = 0; i < format->count && !err; i++) {
         const struct piece *p = &format->pieces[i];
-        err = p->add ? p->add(out, a, p->argument)
-                     : ed_buf_add(out, p->text.ptr, p->text.len);
+        if (!p->add)
+            err = add(out, p->text.ptr, p->text.len);
+        else if (p->of_request && !a->req)
+            err = add(out, "-", 1);
+        else
+            err = p->add(out, a, p->argument);
     }
     return err;
 }
@@ -459,7 +623,7 @@ int ed_access_format_add(const struct ed_access_format *format,
         format->json ? add_json(out, access) : add_pieces(format, access, out);
 
     if (!err)
-        err = ed_buf_add(out, "\n", 1);
+        err = add(out, "\n", 1);
     if (err && out->ptr) {
         out->len = before;
         out->ptr[before] = '\0';

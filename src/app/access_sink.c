@@ -9,6 +9,7 @@
 
 #include "app/app_internal.h"
 
+#include <eddy/error.h>
 #include <eddy/log.h>
 #include <eddy/middleware.h>
 #include <errno.h>
@@ -262,14 +263,29 @@ static int reopen(struct ed_access_sink *sink)
     return 0;
 }
 
-int ed_access_log_reopen(ed_app *app)
+static int reopen_own(const ed_app *app)
 {
     int first = 0;
 
     for (struct ed_access_sink *sink = app->logs; sink; sink = sink->next) {
         int err = sink->file ? reopen(sink) : 0;
-        if (err && !first)
-            first = err;
+        if (!err)
+            continue;
+        ed_log_error("access log: it stays in the old file: %s: %s", sink->file,
+                     ed_err_text(err));
+        first = first ? first : err;
+    }
+    return first;
+}
+
+int ed_access_log_reopen(ed_app *app)
+{
+    int first = reopen_own(app);
+    ed_app *mounted = NULL;
+
+    while ((mounted = ed_app_next_mounted(app, mounted))) {
+        int err = ed_access_log_reopen(mounted);
+        first = first ? first : err;
     }
     return first;
 }

@@ -120,7 +120,7 @@ int ed_app_add_route(ed_app *app, const struct ed_group *group,
 {
     struct ed_route *route = ed_app_alloc(app, sizeof *route);
     const char *why;
-    *route = (struct ed_route){.handler = handler, .group = group};
+    *route = (struct ed_route){.app = app, .handler = handler, .group = group};
     int err = ed_pattern_parse(&route->pattern, app->arena, pattern, &why);
     if (!err)
         err = ed_router_add(&app->router, route, &why);
@@ -338,8 +338,11 @@ static int run(const ed_app *app, const struct ed_note *note,
 static int answer(const ed_app *app, struct ed_note *note, ed_req *req)
 {
     int err = app->early ? run_early(app, note, req) : 0;
-    if (!err)
-        err = run(app, note, choose_handler(note, req), req);
+    if (!err) {
+        ed_handler *handler = choose_handler(note, req);
+        req->route = note->match.route;
+        err = run(app, note, handler, req);
+    }
     if (err < 0)
         return ed_app_fail(req, err);
     if (req->reply.status || req->taken)
@@ -377,8 +380,12 @@ int ed_app_answer_below(ed_app *app, struct ed_note *outer,
     note.path = path;
     req->app = &note;
     int err = app->early ? run_early(app, &note, req) : 0;
-    if (!err)
-        err = run(app, &note, search_handler(&note, req), req);
+    if (!err) {
+        ed_handler *handler = search_handler(&note, req);
+        if (note.match.route)
+            req->route = note.match.route;
+        err = run(app, &note, handler, req);
+    }
     req->app = outer;
     if (err < 0)
         outer->failed = note.failed ? note.failed : app;
@@ -399,4 +406,15 @@ void ed_option(ed_app *app, const char *name, const char **value,
     };
     *app->options_end = option;
     app->options_end = &option->next;
+}
+
+void ed_setting(ed_app *app, const char *name, const char *value)
+{
+    struct ed_option_default *d = ed_app_alloc(app, sizeof *d);
+    *d = (struct ed_option_default){
+        .next = app->defaults,
+        .name = ed_app_copy(app, ed_bytes(name)),
+        .value = ed_app_copy(app, ed_bytes(value)),
+    };
+    app->defaults = d;
 }

@@ -4,6 +4,7 @@
 #ifndef EDDY_APP_INTERNAL_H
 #define EDDY_APP_INTERNAL_H
 
+#include "app/own_options.h"
 #include "app/router.h"
 #include "base/list.h"
 #include "core/runtime.h"
@@ -49,14 +50,6 @@ struct ed_group {
     struct ed_layers layers;
 };
 
-struct ed_option {
-    struct ed_option *next;
-    const char *name;
-    const char **value;
-    const char *placeholder;
-    const char *help;
-};
-
 /* A value, by its key. */
 struct ed_app_value {
     struct ed_app_value *next;
@@ -97,6 +90,7 @@ struct ed_early {
 struct ed_app {
     ed_arena *arena; /* of all below; grows until the app is freed */
     ed_app *outer;   /* that it is mounted in; NULL: none */
+    const struct ed_route *mounted_by; /* of that */
     struct ed_app_value *values;
     struct ed_router router;
     struct ed_route **routes;
@@ -115,6 +109,7 @@ struct ed_app {
 
     struct ed_option *options;
     struct ed_option **options_end;
+    struct ed_option_default *defaults;
 
     /* Its life (life.c). */
     enum ed_app_life life;
@@ -157,6 +152,11 @@ struct ed_note {
 int ed_app_answer_below(ed_app *app, struct ed_note *outer,
                         struct ed_bytes path, ed_req *req);
 
+/* Adds the path of a route as its pattern has it, "/hello/{name}", with the
+ * prefixes its app is mounted at. 0 or ED_ENOMEM. */
+ED_CHECK int ed_route_add_path(struct ed_buf *out,
+                               const struct ed_route *route);
+
 /* Adds the path to the app that answers, with the arguments the request has:
  * the prefixes it is mounted at, without a slash behind the last. */
 ED_CHECK int ed_url_add_mounts(struct ed_buf *out, const ed_req *req);
@@ -173,6 +173,10 @@ struct ed_route *ed_app_last_route(const ed_app *app);
 
 /* Makes an app that is mounted a part of the one it is mounted in. */
 ED_CHECK int ed_app_adopt(ed_app *app, ed_app *mounted);
+
+/* The app that was mounted in it behind another (NULL: the first); NULL: there
+ * is none. */
+ed_app *ed_app_next_mounted(const ed_app *app, const ed_app *last);
 
 void ed_app_init_life(ed_app *app);
 

@@ -481,13 +481,25 @@ int ed_app_adopt(ed_app *app, ed_app *mounted)
     return 0;
 }
 
+ed_app *ed_app_next_mounted(const ed_app *app, const ed_app *last)
+{
+    bool found = !last;
+    ed_list_each (at, &app->parts) {
+        if (part_at(at)->kind != PART_MOUNT)
+            continue;
+        if (found)
+            return part_at(at)->arg;
+        found = part_at(at)->arg == last;
+    }
+    return NULL;
+}
+
 unsigned ed_app_refused(const ed_app *app)
 {
     unsigned refused = app->refused;
-    ed_list_each (at, &app->parts) {
-        if (part_at(at)->kind == PART_MOUNT)
-            refused += ed_app_refused(part_at(at)->arg);
-    }
+    ed_app *mounted = NULL;
+    while ((mounted = ed_app_next_mounted(app, mounted)))
+        refused += ed_app_refused(mounted);
     return refused;
 }
 

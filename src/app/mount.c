@@ -103,6 +103,7 @@ static int mount(ed_app *app, const ed_group *group, const char *text,
     if (err < 0)
         return err;
     ed_app_last_route(app)->mounted = mounted;
+    mounted->mounted_by = ed_app_last_route(app);
     return ed_app_adopt(app, mounted);
 }
 
@@ -114,4 +115,27 @@ int ed_mount(ed_app *app, const char *prefix, ed_app *mounted)
 int ed_group_mount(ed_group *group, const char *prefix, ed_app *mounted)
 {
     return mount(group->app, group, prefix, mounted);
+}
+
+/* ---- what a route is called ---- */
+
+/* Without the argument that stands for what lies below. */
+static struct ed_bytes own_path(const struct ed_route *route)
+{
+    static const char below[] = "/{" BELOW "*}";
+    const char *slash = strchr(route->pattern.text, '/');
+    struct ed_bytes path = ed_bytes(slash ? slash : "");
+
+    if (route->mounted)
+        path.len -= sizeof below - 1;
+    return path;
+}
+
+int ed_route_add_path(struct ed_buf *out, const struct ed_route *route)
+{
+    const struct ed_route *mounted_by = route->app->mounted_by;
+    struct ed_bytes path = own_path(route);
+    int err = mounted_by ? ed_route_add_path(out, mounted_by) : 0;
+
+    return err ? err : ed_buf_add(out, path.ptr, path.len);
 }

@@ -11,9 +11,6 @@
 #include <eddy/clock.h>
 #include <errno.h>
 
-/* As nginx has it: the client left. It is no status of HTTP. */
-enum { CLIENT_LEFT = 499 };
-
 struct access_log {
     struct ed_access_format *format;
     struct ed_access_sink *sink;
@@ -53,15 +50,6 @@ static void access_around(struct ed_reply_filter *f, ed_req *req, int64_t bytes)
         ED_CONTAINER(f, struct logging, filter)->bytes += bytes;
 }
 
-static int status_of(const ed_req *req, int err)
-{
-    if (req->reply.began)
-        return req->reply.status;
-    return err == ED_ECANCELED || err == -EPIPE || err == -ECONNRESET
-               ? CLIENT_LEFT
-               : 0;
-}
-
 static bool is_passed_over(struct access_log *log, int status)
 {
     if (log->one_in <= 1 || status >= 400 || !status)
@@ -76,7 +64,7 @@ static void access_over(struct ed_reply_filter *f, ed_req *req, int err)
         .req = req,
         .came = l->came,
         .took = exact_now() - l->began,
-        .status = status_of(req, err),
+        .status = ed_access_status(req, err),
         .bytes = l->bytes,
         .cut = err != 0,
     };
@@ -120,12 +108,14 @@ int ed_use_access_log_with(struct ed_where where,
     struct access_log *log = MW_NEW(where, struct access_log);
 
     log->one_in = o.one_in;
-    log->format = ed_access_format_new(where, o.format);
-    if (!log->format)
-        return ED_EUSAGE;
+    const char *why;
+    int err = ed_access_format_read(&log->format, mw_app(where)->arena,
+                                    o.format, &why);
+    if (err)
+        return mw_refuse(where, "access log: %s", why ? why : ed_err_text(err));
     log->sink = ed_access_sink_open(mw_app(where), o.file);
     if (!log->sink) {
-        int err = -errno;
+        err = -errno;
         mw_refuse(where, "access log: %s: %s", o.file, ed_err_text(err));
         return err;
     }

@@ -24,6 +24,7 @@ struct ed_route {
     const void *data;       /* of the handler's, if it is one of this room */
     uint64_t methods;       /* 0: all */
     const char *name;       /* for ed_url_for(); NULL: none */
+    struct ed_app *app;     /* whose it is */
     struct ed_app *mounted; /* what lies below; NULL: a route like any */
 
     /* Middleware: the group it was added in (NULL: the app itself), and what

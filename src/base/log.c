@@ -9,6 +9,7 @@
  *
  * Leaves errno alone.
  */
+#include "base/log_safe.h"
 #include "base/log_watch.h"
 #include "base/utf8.h"
 #include <eddy/bytes.h>
@@ -16,6 +17,7 @@
 #include <eddy/error.h>
 #include <eddy/log.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -48,11 +50,13 @@ static const struct {
 static _Atomic int min_level = ED_LOG_INFO;
 static _Atomic int line_format = ED_LOG_TEXT;
 static ed_log_context_fn *_Atomic context_fn;
+static ed_log_trace_fn *_Atomic trace_fn;
 
-/* Guards all that follows. */
+/* Guards all that follows; ed_log_safely() reads without it. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int log_fd = STDERR_FILENO;
-static bool colour;
+static _Atomic int log_fd = STDERR_FILENO;
+static char *log_file; /* that log_fd is of, and which is ours; or NULL */
+static _Atomic bool colour;
 static bool torn;      /* the last line went out in part */
 static size_t dropped; /* lines lost since the last that went through */
 static struct ed_log_watch *watches;
@@ -60,6 +64,13 @@ static struct ed_log_watch *watches;
 /* Not on the stack: fibers have small ones, whose pages stay touched. */
 static char message[MAX_MESSAGE_BYTES + 1];
 static char line[MAX_MESSAGE_BYTES + FRAME_BYTES];
+
+/* Whose line it is. */
+struct origin {
+    char context[MAX_CONTEXT_BYTES];
+    char trace[ED_LOG_TRACE_ID]; /* "": none */
+    char span[ED_LOG_SPAN_ID];
+};
 
 /* A line being put together; what does not fit before `end` is left out. */
 struct writer {
@@ -111,22 +122,76 @@ void ed_log_set_format(enum ed_log_format format)
     atomic_store_explicit(&line_format, (int)format, memory_order_relaxed);
 }
 
+/* Takes a descriptor into use, and a file's name that was allocated. */
+static void use(int fd, char *file)
+{
+    pthread_once(&started, start);
+    lock_log();
+    if (log_file)
+        close(log_fd);
+    free(log_file);
+    log_fd = fd;
+    log_file = file;
+    colour = wants_colour(fd);
+    torn = false;
+    unlock_log();
+}
+
 void ed_log_set_fd(int fd)
 {
     int saved_errno = errno;
 
-    pthread_once(&started, start);
-    lock_log();
-    log_fd = fd;
-    colour = wants_colour(fd);
-    torn = false;
-    unlock_log();
+    use(fd, NULL);
     errno = saved_errno;
+}
+
+/* Without waiting for whoever reads a pipe. */
+static int open_to_append(const char *file)
+{
+    int fd = open(
+        file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+        0640);
+
+    return fd < 0 ? -errno : fd;
+}
+
+int ed_log_open(const char *file)
+{
+    int saved_errno = errno;
+    char *name = strdup(file);
+    int fd = name ? open_to_append(name) : ED_ENOMEM;
+
+    if (fd < 0)
+        free(name);
+    else
+        use(fd, name);
+    errno = saved_errno;
+    return fd < 0 ? fd : 0;
+}
+
+int ed_log_reopen(void)
+{
+    lock_log();
+    char *name = log_file ? strdup(log_file) : NULL;
+    bool wanted = log_file;
+    unlock_log();
+
+    int err = name ? ed_log_open(name) : wanted ? ED_ENOMEM : 0;
+    if (err)
+        ed_log_error("the log stays in the old file: %s: %s",
+                     name ? name : "its name", ed_err_text(err));
+    free(name);
+    return err;
 }
 
 void ed_log_set_context(ed_log_context_fn *fn)
 {
     atomic_store_explicit(&context_fn, fn, memory_order_release);
+}
+
+void ed_log_set_trace(ed_log_trace_fn *fn)
+{
+    atomic_store_explicit(&trace_fn, fn, memory_order_release);
 }
 
 void ed_log_watch(struct ed_log_watch *watch)
@@ -328,31 +393,40 @@ static void put_message(struct writer *w, size_t len)
         putf(w, "... [truncated, %zu bytes in all]", len);
 }
 
-static void put_text_line(struct writer *w, int level, const char *context,
-                          size_t len)
+/* "[context trace] ", of which either may be missing. */
+static void put_origin(struct writer *w, const struct origin *from)
+{
+    if (!*from->context && !*from->trace)
+        return;
+    putf(w, "[");
+    put_escaped(w, from->context, strlen(from->context));
+    putf(w, "%s%s] ", *from->context && *from->trace ? " " : "", from->trace);
+}
+
+static void put_text_line(struct writer *w, int level,
+                          const struct origin *from, size_t len)
 {
     put_time(w);
     if (colour)
         putf(w, " %s%s\033[0m ", levels[level].colour, levels[level].text);
     else
         putf(w, " %s ", levels[level].text);
-    if (*context) {
-        putf(w, "[");
-        put_escaped(w, context, strlen(context));
-        putf(w, "] ");
-    }
+    put_origin(w, from);
     put_message(w, len);
     if (dropped)
         putf(w, " (%zu lines before this one were lost)", dropped);
 }
 
-static void put_json_line(struct writer *w, int level, const char *context,
-                          size_t len)
+static void put_json_line(struct writer *w, int level,
+                          const struct origin *from, size_t len)
 {
     putf(w, "{\"time\":\"");
     put_time(w);
     putf(w, "\",\"level\":\"%s\",\"context\":\"", levels[level].name);
-    put_escaped(w, context, strlen(context));
+    put_escaped(w, from->context, strlen(from->context));
+    if (*from->trace)
+        putf(w, "\",\"trace_id\":\"%s\",\"span_id\":\"%s", from->trace,
+             from->span);
     putf(w, "\",\"message\":\"");
     put_message(w, len);
     putf(w, "\"");
@@ -383,7 +457,7 @@ static void write_out(const char *text, size_t len)
     dropped++;
 }
 
-static void write_line(int level, const char *context, size_t len)
+static void write_line(int level, const struct origin *from, size_t len)
 {
     struct writer w = {
         .at = line,
@@ -395,33 +469,37 @@ static void write_line(int level, const char *context, size_t len)
     if (torn)
         put(&w, "\n", 1);
     if (w.json)
-        put_json_line(&w, level, context, len);
+        put_json_line(&w, level, from, len);
     else
-        put_text_line(&w, level, context, len);
+        put_text_line(&w, level, from, len);
     *w.at++ = '\n';
     write_out(line, (size_t)(w.at - line));
 }
 
-static void get_context(char context[MAX_CONTEXT_BYTES])
+static void get_origin(struct origin *from)
 {
-    ed_log_context_fn *fn =
+    ed_log_context_fn *context =
         atomic_load_explicit(&context_fn, memory_order_acquire);
+    ed_log_trace_fn *trace =
+        atomic_load_explicit(&trace_fn, memory_order_acquire);
 
-    context[0] = '\0';
-    if (fn)
-        fn(context, MAX_CONTEXT_BYTES);
+    from->context[0] = from->trace[0] = '\0';
+    if (context)
+        context(from->context, sizeof(from->context));
+    if (trace && !trace(from->trace, from->span))
+        from->trace[0] = '\0';
 }
 
 void ed_log(enum ed_log_level level, const char *fmt, ...)
 {
-    char context[MAX_CONTEXT_BYTES];
+    struct origin from;
     int saved_errno = errno;
     va_list args;
 
     if (!ed_log_enabled(level))
         return;
     pthread_once(&started, start);
-    get_context(context);
+    get_origin(&from);
 
     lock_log();
     errno = saved_errno; /* for %m */
@@ -430,8 +508,71 @@ void ed_log(enum ed_log_level level, const char *fmt, ...)
     va_end(args);
     if (len < 0) /* a %ls that is no text in this locale */
         len = snprintf(message, sizeof(message), "%s", fmt);
-    if (tell_watches(level, context, (size_t)len))
-        write_line(level, context, (size_t)len);
+    if (tell_watches(level, from.context, (size_t)len))
+        write_line(level, &from, (size_t)len);
     unlock_log();
+    errno = saved_errno;
+}
+
+/* ---- without the lock ---- */
+
+/* A line of ed_safe_line's, each byte of it escaped, with what stands around.
+ * On the stack, which may be that of a signal. */
+#define SAFE_BYTES (4 * sizeof(struct ed_safe_line) + 128)
+
+static void put_literal(struct writer *w, const char *text)
+{
+    put(w, text, strlen(text));
+}
+
+static void put_safe_text(struct writer *w, enum ed_log_level level,
+                          const struct ed_safe_line *text)
+{
+    put_time(w);
+    put_literal(w, " ");
+    if (colour)
+        put_literal(w, levels[level].colour);
+    put_literal(w, levels[level].text);
+    put_literal(w, colour ? "\033[0m " : " ");
+    put_escaped(w, text->text, text->len);
+}
+
+static void put_safe_json(struct writer *w, enum ed_log_level level,
+                          const struct ed_safe_line *text)
+{
+    put_literal(w, "{\"time\":\"");
+    put_time(w);
+    put_literal(w, "\",\"level\":\"");
+    put_literal(w, levels[level].name);
+    put_literal(w, "\",\"context\":\"\",\"message\":\"");
+    /* Where escapes take more room than there is, what ends it still fits. */
+    w->end -= sizeof("\"}");
+    put_escaped(w, text->text, text->len);
+    w->end += sizeof("\"}");
+    put_literal(w, "\"}");
+}
+
+void ed_log_safely(enum ed_log_level level, const struct ed_safe_line *text)
+{
+    char out[SAFE_BYTES];
+    struct writer w = {
+        .at = out,
+        .end = out + sizeof(out) - 1, /* the line end always fits */
+        .json = atomic_load_explicit(&line_format, memory_order_relaxed) ==
+                ED_LOG_JSON,
+    };
+    int saved_errno = errno;
+    ssize_t n;
+
+    if (!ed_log_enabled(level))
+        return;
+    if (w.json)
+        put_safe_json(&w, level, text);
+    else
+        put_safe_text(&w, level, text);
+    *w.at++ = '\n';
+    do
+        n = write(log_fd, out, (size_t)(w.at - out));
+    while (n < 0 && errno == EINTR);
     errno = saved_errno;
 }

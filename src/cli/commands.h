@@ -18,6 +18,7 @@ int ctl_main(int argc, char **argv);
 int demo_main(int argc, char **argv);
 int demo_service_main(int argc, char **argv);
 int fetch_main(int argc, char **argv);
+int serve_main(int argc, char **argv);
 int top_main(int argc, char **argv);
 
 #endif

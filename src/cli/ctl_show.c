@@ -75,21 +75,36 @@ static void put_scopes(const json_t *scopes)
     }
 }
 
-void ctl_show_stack(const json_t *answer)
+/* Of the request itself, or of one that it has started and waits for. */
+static void put_fiber(const json_t *fiber)
 {
     static const struct ctl_column about[] = {
         {"request", "id", CTL_TEXTUAL},
         {"worker", "pid", CTL_TEXTUAL},
         {"fiber", "fiber", CTL_TEXTUAL},
         {"started at", "place", CTL_TEXTUAL},
+        {"state", "state", CTL_TEXTUAL},
         {"waits for", "waits_for", CTL_TEXTUAL},
         {0},
     };
 
-    ctl_members(answer, about);
+    ctl_members(fiber, about);
     putchar('\n');
-    put_frames(json_object_get(answer, "frames"));
-    put_scopes(json_object_get(answer, "scopes"));
+    put_frames(json_object_get(fiber, "frames"));
+    put_scopes(json_object_get(fiber, "scopes"));
+}
+
+void ctl_show_stack(const json_t *answer)
+{
+    size_t index;
+    json_t *child;
+
+    put_fiber(answer);
+    json_array_foreach(json_object_get(answer, "children"), index, child)
+    {
+        putchar('\n');
+        put_fiber(child);
+    }
 }
 
 /* ---- processes ---- */

@@ -24,6 +24,8 @@ static const struct command commands[] = {
     {"demo-service", demo_service_main, NULL},
     {"fetch", fetch_main, "fetch URLs, all at once, and show the phases"},
     {"help", help_main, "this, or the help of one command"},
+    {"serve", serve_main,
+     "serve an app that is a module, by a master and workers"},
     {"top", top_main, "a running server in the terminal, live"},
     {"version", version_main, "the version"},
 };

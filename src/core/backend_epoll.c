@@ -44,6 +44,8 @@ enum {
 };
 
 static const uint32_t LEVEL_IN = EPOLLIN | EPOLLRDHUP;
+/* May be added and removed, but not changed (epoll_ctl(2)). */
+static const uint32_t SHARED_IN = EPOLLIN | EPOLLEXCLUSIVE;
 static const uint32_t STREAM_IN = EPOLLIN | EPOLLRDHUP | EPOLLET;
 
 int ed_backend_open(ed_loop *loop)
@@ -72,7 +74,8 @@ int ed_io_open(ed_loop *loop, struct ed_io *io, int fd)
     return 0;
 }
 
-/* epoll's flags fit 16 bits but for EPOLLET, which is kept in the top one. */
+/* The flags that count here fit 16 bits but for EPOLLET, which is kept in the
+ * top one. */
 enum { WATCHED_ET = 1 << 15 };
 
 static uint16_t pack(uint32_t events)
@@ -254,7 +257,7 @@ ssize_t ed_io_start(struct ed_io *io, struct ed_op *op)
         /* What came while nobody was reading is asked for again. */
         return pend_in(io, op, STREAM_IN, io->hints & HINT_IN);
     case ED_OP_ACCEPT:
-        return pend_in(io, op, EPOLLIN, true);
+        return pend_in(io, op, op->exclusive ? SHARED_IN : EPOLLIN, true);
     case ED_OP_READABLE:
         return pend_in(io, op, STREAM_IN, true);
     case ED_OP_WATCH:
@@ -279,8 +282,8 @@ void ed_io_stop(struct ed_io *io, struct ed_op *op)
         (void)watch(io, STREAM_IN, true);
     if (op->kind != ED_OP_ACCEPT)
         return;
-    struct epoll_event nothing = {.data.ptr = io};
-    epoll_ctl(io->loop->poll_fd, EPOLL_CTL_MOD, io->fd, &nothing);
+    epoll_ctl(io->loop->poll_fd, EPOLL_CTL_DEL, io->fd, NULL);
+    io->watched = 0;
 }
 
 /* ---- dispatching ---- */

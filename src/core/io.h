@@ -34,6 +34,8 @@ struct ed_op {
     void *user; /* of who starts it; ed_io_await() uses it */
     uint8_t kind;
     bool socket; /* of READ, RECEIVE, WRITE: recv, and send without SIGPIPE */
+    bool exclusive; /* of ACCEPT: among several that wait for it, in other
+                       processes too, a connection wakes one */
     int iov_count;
     union {
         const struct iovec *iov;

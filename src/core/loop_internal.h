@@ -130,6 +130,9 @@ void ed_fiber_switch_out(ed_fiber *fiber);
 
 /* ---- scopes ---- */
 
+/* What a fiber waits for that joins a scope. */
+#define ED_WAITS_FOR_CHILDREN "children"
+
 void ed_scope_init(ed_scope *scope, ed_scope *parent, ed_fiber *owner);
 /* Cancels and joins what is left in it, and reports failures nobody took. */
 void ed_scope_close(ed_scope *scope);

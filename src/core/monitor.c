@@ -9,7 +9,6 @@
 #include "core/monitor.h"
 
 #include <errno.h>
-#include <execinfo.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -19,11 +18,14 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
-#include <ucontext.h>
 #include <unistd.h>
 #include <eddy/clock.h>
 #include <eddy/error.h>
 #include <eddy/log.h>
+#include "base/log_safe.h"
+#include "core/frames.h"
+#include "core/loop_internal.h"
+#include "core/report.h"
 #include "core/runtime.h"
 #include "core/symbol.h"
 #include "core/thread.h"
@@ -37,20 +39,16 @@
  * what no signal interrupts. */
 #define SAMPLE_WAIT (200 * ED_MS)
 
-#define MAX_FRAMES 64
-
 enum stage { NOTHING, ASKED, TAKING, TAKEN };
 
 /* Where a loop stood. Filled in by its thread's handler. */
 struct ed_monitor_sample {
     _Atomic int stage;
-    uint64_t steps; /* the step that is asked about */
-    bool missed;    /* it was over when the handler ran */
-    uintptr_t at;   /* what the signal interrupted */
-    int count;
-    void *frames[MAX_FRAMES];
-    ed_fn *fn; /* the fiber's; NULL: the loop's own code ran */
-    char name[64];
+    uint64_t steps;    /* the step that is asked about */
+    bool missed;       /* it was over when the handler ran */
+    _Atomic bool hold; /* the thread is not to go on from there */
+    struct ed_frames frames;
+    char name[64]; /* of the fiber */
     char place[192];
 };
 
@@ -91,23 +89,10 @@ static void copy_text(char *to, size_t size, const char *from)
     to[len] = '\0';
 }
 
-static uintptr_t interrupted_at(const ucontext_t *context)
-{
-#if defined(__x86_64__)
-    return (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
-#elif defined(__aarch64__)
-    return (uintptr_t)context->uc_mcontext.pc;
-#else
-    (void)context;
-    return 0;
-#endif
-}
-
 static void note_fiber(struct ed_monitor_sample *sample)
 {
     const ed_fiber *fiber = ed_fiber_self();
 
-    sample->fn = fiber ? fiber->fn : NULL;
     copy_text(sample->name, sizeof sample->name, fiber ? fiber->name : NULL);
     copy_text(sample->place, sizeof sample->place, fiber ? fiber->place : NULL);
 }
@@ -126,11 +111,13 @@ static void take_sample(int signo, siginfo_t *info, void *context)
     sample->missed =
         sample->steps !=
         atomic_load_explicit(&monitor->steps, memory_order_relaxed);
-    sample->at = interrupted_at(context);
-    sample->count = backtrace(sample->frames, MAX_FRAMES);
+    ed_frames_take(&sample->frames, context);
     note_fiber(sample);
     atomic_store_explicit(&sample->stage, TAKEN, memory_order_release);
     sem_post(&watch.taken);
+    /* What it stands in may not change while that is told. */
+    while (!sample->missed && atomic_load(&sample->hold))
+        pause();
     errno = saved;
 }
 
@@ -158,6 +145,9 @@ static bool sample_taken(struct ed_monitor *monitor)
     while (sem_clockwait(&watch.taken, CLOCK_MONOTONIC, &until) &&
            errno == EINTR)
         ;
+    /* One that is to be held is held if it comes later, too. */
+    if (atomic_load(&sample->hold) && atomic_load(&sample->stage) == ASKED)
+        return false;
     if (atomic_compare_exchange_strong(&sample->stage, &asked, NOTHING))
         return false;
     while (atomic_load_explicit(&sample->stage, memory_order_acquire) != TAKEN)
@@ -178,41 +168,26 @@ static void log_symbol(void *arg, const struct ed_symbol *symbol)
         ed_log_warn("    %s", function);
 }
 
-/* The frames of the handler itself come first: up to the interrupted code. */
-static int first_frame(const struct ed_monitor_sample *sample)
+/* At once: lines of code may take longer to find than the block lasts. */
+static void log_names(const struct ed_frames *frames)
 {
-    for (int i = 0; i < sample->count; i++) {
-        if ((uintptr_t)sample->frames[i] == sample->at)
-            return i;
-    }
-    return 0;
-}
+    struct ed_safe_line line = {0};
 
-static void log_frames(const struct ed_monitor_sample *sample)
-{
-    int first = first_frame(sample);
-
-    for (int i = first; i < sample->count; i++) {
-        /* A return address may be the first of the next line, or function. */
-        uintptr_t pc = (uintptr_t)sample->frames[i] - (i > first);
-
-        ed_symbol_describe(pc, log_symbol, NULL);
-        /* What called the fiber's function is the runtime. */
-        if (sample->fn && ed_symbol_start(pc) == (uintptr_t)sample->fn)
-            return;
-    }
+    ed_frames_put_names(frames, &line);
+    ed_log_warn("    in %s", line.text);
 }
 
 static void log_blocked(const struct ed_monitor_sample *sample, int64_t lasted)
 {
     int ms = (int)(lasted / ED_MS);
 
-    if (sample->fn)
+    if (sample->frames.fn)
         ed_log_warn("loop blocked for %d ms by fiber '%s' (started at %s)", ms,
                     sample->name, sample->place);
     else
         ed_log_warn("loop blocked for %d ms outside any fiber", ms);
-    log_frames(sample);
+    log_names(&sample->frames);
+    ed_frames_describe(&sample->frames, log_symbol, NULL);
 }
 
 static void report(struct ed_monitor *monitor, int64_t lasted)
@@ -232,6 +207,53 @@ static void report(struct ed_monitor *monitor, int64_t lasted)
                     (int)(lasted / ED_MS));
 }
 
+/* ---- a loop that hangs ---- */
+
+static void tell_hang(const struct ed_monitor_sample *sample, bool taken,
+                      int64_t lasted)
+{
+    struct ed_safe_line line = {0};
+
+    ed_safe_put(&line, "loop hangs, for ");
+    ed_safe_put_number(&line, (uint64_t)(lasted / ED_MS));
+    if (!taken) {
+        ed_safe_put(&line, " ms, in the kernel");
+    } else if (!sample->frames.fn) {
+        ed_safe_put(&line, " ms, outside any fiber");
+    } else {
+        ed_safe_put(&line, " ms, in fiber '");
+        ed_safe_put(&line, sample->name);
+        ed_safe_put(&line, "' (started at ");
+        ed_safe_put(&line, sample->place);
+        ed_safe_put(&line, ")");
+    }
+    ed_safe_put(&line, ": process ");
+    ed_safe_put_number(&line, (uint64_t)getpid());
+    ed_safe_put(&line, " ends");
+    ed_log_safely(ED_LOG_ERROR, &line);
+}
+
+/* Reports and ends the process; returns when the loop runs after all. The log's
+ * lock may be held by the very thread that hangs. */
+static void end_hang(struct ed_monitor *monitor, int64_t lasted)
+{
+    struct ed_monitor_sample *sample = monitor->sample;
+
+    atomic_store(&sample->hold, true);
+    bool taken = sample_taken(monitor);
+    if (taken && sample->missed) {
+        atomic_store(&sample->hold, false);
+        return;
+    }
+    if (!taken)
+        sample->frames.count = 0;
+    tell_hang(sample, taken, lasted);
+    ed_report_tell(&sample->frames);
+    if (monitor->on_hang)
+        monitor->on_hang(monitor->on_hang_arg);
+    _exit(ED_EXIT_HUNG);
+}
+
 static void look_at(struct ed_monitor *monitor, int64_t now)
 {
     uint64_t steps =
@@ -239,7 +261,11 @@ static void look_at(struct ed_monitor *monitor, int64_t now)
     int64_t lasted = now - monitor->seen_since;
 
     if (steps == monitor->seen && !(steps & 1)) {
-        if (lasted >= monitor->report_at)
+        if (ed_report_crashing())
+            return;
+        if (monitor->hang_limit && lasted >= monitor->hang_limit)
+            end_hang(monitor, lasted);
+        else if (lasted >= monitor->report_at)
             report(monitor, lasted);
         return;
     }
@@ -260,6 +286,8 @@ static int64_t period(void)
             ED_CONTAINER(link, struct ed_monitor, link);
         if (monitor->limit < shortest)
             shortest = monitor->limit;
+        if (monitor->hang_limit && monitor->hang_limit < shortest)
+            shortest = monitor->hang_limit;
     }
     shortest /= LOOKS_PER_LIMIT;
     return shortest > SHORTEST_PERIOD ? shortest : SHORTEST_PERIOD;
@@ -356,13 +384,11 @@ static void forget_in_child(void)
 /* Once in the process. Needs `life`. */
 static int prepare(void)
 {
-    void *frame;
     int err;
 
     if (watch.signo)
         return 0;
-    /* The first use loads the unwinder, which a handler must not. */
-    (void)backtrace(&frame, 1);
+    ed_frames_prepare();
     sem_init(&watch.taken, 0, 0);
     err = install_handler();
     if (!err)
@@ -462,4 +488,26 @@ void ed_monitor_stop(struct ed_monitor *monitor)
     mine = NULL;
     free(monitor->sample);
     monitor->sample = NULL;
+}
+
+int ed_loop_on_hang(int64_t limit, ed_hang_fn *fn, void *arg)
+{
+    ed_loop *loop = ed_loop_tls;
+    struct ed_monitor *monitor = loop ? &loop->monitor : NULL;
+    int err = 0;
+
+    if (!monitor || limit < 0)
+        return ED_EUSAGE;
+    /* A program that wants no reports of short blocks may want this one. */
+    if (!monitor->sample && limit)
+        err = ed_monitor_start(monitor, INT64_MAX);
+    if (err || !monitor->sample)
+        return err;
+    pthread_mutex_lock(&watch.lock);
+    monitor->hang_limit = limit;
+    monitor->on_hang = fn;
+    monitor->on_hang_arg = arg;
+    pthread_cond_signal(&watch.changed);
+    pthread_mutex_unlock(&watch.lock);
+    return 0;
 }

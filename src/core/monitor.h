@@ -20,6 +20,14 @@
 
 struct ed_monitor_sample;
 
+/* The exit status of a process whose loop hung. */
+#define ED_EXIT_HUNG 86
+
+/* What is to be done once a hang was reported, before the process ends by
+ * _exit(ED_EXIT_HUNG): it may end it otherwise, by abort() for a core dump. On
+ * the watching thread, while the loop's is held with whatever it has locked. */
+typedef void ed_hang_fn(void *arg);
+
 /* One per loop, embedded in it, zero before it is started. */
 struct ed_monitor {
     /* Steps taken, times two; the lowest bit is set while the loop sleeps.
@@ -34,6 +42,9 @@ struct ed_monitor {
     int64_t seen_since; /* when they were first that many */
     int64_t report_at;  /* how long they must last for the next report */
     bool reported;
+    int64_t hang_limit; /* 0: none */
+    ed_hang_fn *on_hang;
+    void *on_hang_arg;
     struct ed_monitor_sample *sample;
 };
 
@@ -66,6 +77,21 @@ ED_CHECK int ed_monitor_start(struct ed_monitor *monitor, int64_t limit_ns);
 /* Ends that; by the thread that started it. Nothing to do when it was not
  * started. The last one ends the watching thread, too. */
 void ed_monitor_stop(struct ed_monitor *monitor);
+
+/*
+ * Ends the process when one step of the calling thread's loop takes as long as
+ * that: the log gets the stack that hangs, its fiber, and what
+ * ed_report_set_extra() adds; then `fn` is called, unless it is NULL; then the
+ * process ends with ED_EXIT_HUNG, without exit handlers. Time in which the
+ * whole process did not run (stopped, starved) does not count. 0 takes it back.
+ *
+ * A hang in the middle of writing to a log that nobody reads cannot be told:
+ * who starts such a process should look after it from outside as well.
+ *
+ * In a loop's thread; does not suspend. Returns 0, ED_EUSAGE outside of a loop
+ * or for a negative limit, or as ed_monitor_start().
+ */
+ED_CHECK int ed_loop_on_hang(int64_t limit_ns, ed_hang_fn *fn, void *arg);
 
 /* How often a loop of this process stood still, since it began. Any thread. */
 uint64_t ed_monitor_blocked_count(void);

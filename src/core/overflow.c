@@ -14,12 +14,13 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "base/ascii.h"
+#include "base/log_safe.h"
 #include "core/loop_internal.h"
 
-/* Room for this handler, the monitor's, and one chained to; with AVX-512 the
- * kernel's frame alone takes 3 KiB. */
-#define ALTERNATE_BYTES (64 * 1024)
+/* Room for this handler, the monitor's, and one chained to, such as a report's,
+ * which reads debug information; with AVX-512 the kernel's frame alone takes 3
+ * KiB. Untouched pages cost nothing. */
+#define ALTERNATE_BYTES (256 * 1024)
 
 static const int faults[] = {SIGSEGV, SIGBUS};
 #define FAULTS (sizeof faults / sizeof *faults)
@@ -29,26 +30,6 @@ static int installed; /* 0 or -errno, once tried */
 static _Thread_local void *alternate;
 
 /* ---- in the handler ---- */
-
-struct line {
-    char text[512];
-    size_t len;
-};
-
-static void put(struct line *line, const char *text)
-{
-    size_t len = strnlen(text, sizeof line->text - line->len);
-
-    memcpy(line->text + line->len, text, len);
-    line->len += len;
-}
-
-static void put_number(struct line *line, size_t n)
-{
-    char digits[ED_DIGITS_MAX + 1] = "";
-
-    put(line, ed_digits_write(digits + ED_DIGITS_MAX, n));
-}
 
 /* The fiber whose guard the address lies in, or NULL. */
 static const ed_fiber *overflowing(const char *address)
@@ -63,16 +44,16 @@ static const ed_fiber *overflowing(const char *address)
 
 static void tell(const ed_fiber *fiber)
 {
-    struct line line = {.len = 0};
+    struct ed_safe_line line = {0};
     ssize_t n;
 
-    put(&line, "stack overflow in fiber '");
-    put(&line, fiber->name);
-    put(&line, "' started at ");
-    put(&line, fiber->place);
-    put(&line, " (stack of ");
-    put_number(&line, fiber->loop->stacks.stack_bytes / 1024);
-    put(&line, " KiB)\n");
+    ed_safe_put(&line, "stack overflow in fiber '");
+    ed_safe_put(&line, fiber->name);
+    ed_safe_put(&line, "' started at ");
+    ed_safe_put(&line, fiber->place);
+    ed_safe_put(&line, " (stack of ");
+    ed_safe_put_number(&line, fiber->loop->stacks.stack_bytes / 1024);
+    ed_safe_put(&line, " KiB)\n");
     n = write(STDERR_FILENO, line.text, line.len);
     (void)n; /* nobody is left to be told */
 }

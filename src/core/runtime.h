@@ -138,6 +138,21 @@ void ed_wake_now(ed_fiber *fiber, int result);
  * what ed_cancelled() does. */
 int ed_checkpoint(void);
 
+/* Calls `fn` with each line of ed_fiber_tree(), for this thread's loop. Nothing
+ * may suspend, or start or end a fiber, meanwhile. */
+typedef void ed_tree_line_fn(void *arg, const char *line);
+void ed_fiber_tree_lines(ed_tree_line_fn *fn, void *arg);
+
+/* Calls `fn` for each fiber of the loop that works on that, until it returns
+ * false; by the loop's thread or while it stands still. Only reads. */
+typedef bool ed_each_fiber_fn(const ed_fiber *fiber, void *arg);
+void ed_fibers_at_work(const ed_loop *loop, const void *work,
+                       ed_each_fiber_fn *fn, void *arg);
+
+/* Where a fiber that waits for its children waits in truth: the first of them,
+ * and its first, and so on; any other is itself. */
+const ed_fiber *ed_fiber_awaited(const ed_fiber *fiber);
+
 /* Fibers waiting in line for the same thing. */
 struct ed_waiter {
     struct ed_list node;

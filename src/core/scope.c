@@ -114,7 +114,7 @@ static void join(ed_scope *s)
         s->joining = true;
         /* Not to be disturbed: whoever cancels this scope cancels the
          * children, and their end is what is awaited. */
-        ed_park("children", NULL, NULL);
+        ed_park(ED_WAITS_FOR_CHILDREN, NULL, NULL);
     }
 }
 

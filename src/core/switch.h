@@ -9,6 +9,7 @@
 #define EDDY_CORE_SWITCH_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* Leaves the running stack, noting its pointer in *save, and goes on where
  * the stack with pointer `to` was left. Returns when somebody switches back
@@ -33,5 +34,15 @@ struct ed_switch_home {
  */
 void *ed_switch_prepare(void *top, struct ed_switch_home (*entry)(void *arg),
                         void *arg);
+
+/*
+ * Calls look(arg) on the running stack, as if from the place where the stack
+ * with pointer `sp` was left: who unwinds the stack in look() finds the frames
+ * of that one behind look()'s own and one more. Nothing is written to it.
+ *
+ * Returns the address at which that stack will go on, which is the first of
+ * its frames; 0 without a call where that cannot be done (ucontext).
+ */
+uintptr_t ed_switch_look(void *sp, void (*look)(void *arg), void *arg);
 
 #endif

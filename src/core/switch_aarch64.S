@@ -80,6 +80,72 @@ ed_switch_start:
         .cfi_endproc
         .size   ed_switch_start, .-ed_switch_start
 
+        /* To the unwinder this function's caller is the code that left the
+         * stack in x0: its frame ends, and its registers lie, where ed_switch
+         * put them. x19 holds that pointer meanwhile. */
+        .globl  ed_switch_look
+        .hidden ed_switch_look
+        .type   ed_switch_look, %function
+        .balign 16
+ed_switch_look:
+        .cfi_startproc
+        hint    #34                     /* bti c */
+        stp     x19, x30, [sp, #-16]!
+        .cfi_adjust_cfa_offset 16
+        .cfi_rel_offset x19, 0
+        .cfi_rel_offset x30, 8
+        mov     x19, x0
+        .cfi_def_cfa x19, 160
+        .cfi_offset x19, -160
+        .cfi_offset x20, -152
+        .cfi_offset x21, -144
+        .cfi_offset x22, -136
+        .cfi_offset x23, -128
+        .cfi_offset x24, -120
+        .cfi_offset x25, -112
+        .cfi_offset x26, -104
+        .cfi_offset x27, -96
+        .cfi_offset x28, -88
+        .cfi_offset x29, -80
+        .cfi_offset x30, -72
+        .cfi_offset d8, -64
+        .cfi_offset d9, -56
+        .cfi_offset d10, -48
+        .cfi_offset d11, -40
+        .cfi_offset d12, -32
+        .cfi_offset d13, -24
+        .cfi_offset d14, -16
+        .cfi_offset d15, -8
+        mov     x9, x1
+        mov     x0, x2
+        blr     x9
+        ldr     x0, [x19, #88]
+        ldp     x19, x30, [sp], #16
+        .cfi_def_cfa sp, 0
+        .cfi_restore x19
+        .cfi_restore x20
+        .cfi_restore x21
+        .cfi_restore x22
+        .cfi_restore x23
+        .cfi_restore x24
+        .cfi_restore x25
+        .cfi_restore x26
+        .cfi_restore x27
+        .cfi_restore x28
+        .cfi_restore x29
+        .cfi_restore x30
+        .cfi_restore d8
+        .cfi_restore d9
+        .cfi_restore d10
+        .cfi_restore d11
+        .cfi_restore d12
+        .cfi_restore d13
+        .cfi_restore d14
+        .cfi_restore d15
+        ret
+        .cfi_endproc
+        .size   ed_switch_look, .-ed_switch_look
+
 #endif
 
         .section .note.GNU-stack, "", %progbits

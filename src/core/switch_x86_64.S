@@ -69,6 +69,45 @@ ed_switch_start:
         .cfi_endproc
         .size   ed_switch_start, .-ed_switch_start
 
+        /* To the unwinder this function's caller is the code that left the
+         * stack in rdi: its frame ends, and its registers lie, where ed_switch
+         * put them. rbx holds that pointer meanwhile. */
+        .globl  ed_switch_look
+        .hidden ed_switch_look
+        .type   ed_switch_look, @function
+        .balign 16
+ed_switch_look:
+        .cfi_startproc
+        endbr64
+        pushq   %rbx
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset rbx, 0
+        movq    %rdi, %rbx
+        .cfi_def_cfa rbx, 56
+        .cfi_offset r15, -56
+        .cfi_offset r14, -48
+        .cfi_offset r13, -40
+        .cfi_offset r12, -32
+        .cfi_offset rbx, -24
+        .cfi_offset rbp, -16
+        .cfi_offset rip, -8
+        movq    %rsi, %rax
+        movq    %rdx, %rdi
+        callq   *%rax
+        movq    48(%rbx), %rax
+        popq    %rbx
+        .cfi_def_cfa rsp, 8
+        .cfi_restore r15
+        .cfi_restore r14
+        .cfi_restore r13
+        .cfi_restore r12
+        .cfi_restore rbx
+        .cfi_restore rbp
+        .cfi_restore rip
+        ret
+        .cfi_endproc
+        .size   ed_switch_look, .-ed_switch_look
+
 #endif
 
         .section .note.GNU-stack, "", %progbits

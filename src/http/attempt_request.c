@@ -175,7 +175,8 @@ int ed_attempt_write_head(struct ed_attempt *a)
     struct ed_propagation_names names = a->client->propagated;
     if (a->journey->upgrade) /* what it opens outlives the request */
         names.deadline.len = 0;
-    if (ed_propagates(&names) && ed_carry(&a->carried, &names, &head->fields))
+    if (ed_propagates(&names) &&
+        ed_carry(&a->carried, &names, a->journey->span, &head->fields))
         return ed_attempt_explain_end(a, ED_ETIMEOUT, "request not sent");
     int err = ed_request_head_write(head, a->res->arena);
     a->res->asks_for_codings = head->codings;

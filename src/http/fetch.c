@@ -4,6 +4,7 @@
  */
 #include "base/options.h"
 #include "http/decoding.h"
+#include "http/fetch_span.h"
 #include "http/payload.h"
 #include "http/watch.h"
 
@@ -43,6 +44,7 @@ int ed_fetch_upgrade(ed_res **out, struct ed_upgrade *upgrade, const char *url,
                      const struct ed_fetch_options *options)
 {
     struct ed_journey j = {.url = url, .upgrade = upgrade};
+    struct ed_fetch_span span;
 
     *out = NULL;
     ed_options_take(&j.options, sizeof(j.options), options);
@@ -52,7 +54,10 @@ int ed_fetch_upgrade(ed_res **out, struct ed_upgrade *upgrade, const char *url,
         return ed_fail(err, "no client: %s", ed_error());
     ED_MAGIC_CHECK(j.client, ED_CLIENT_MAGIC);
     j.client->requests++;
+    bool traced = ed_fetch_span_begin(&j, &span);
     err = run(&j, out);
+    if (traced)
+        ed_fetch_span_end_(&j, &span, err ? 0 : (*out)->status, err);
     /* The end of a streamed response is told of by ed_res_close(). */
     if (err)
         ed_watch(&j, ED_PHASE_DONE, 0, err);

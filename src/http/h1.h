@@ -32,6 +32,7 @@ struct h1_conn {
     struct ed_keep *in;
     struct h1_partial *partial;
 
+    char *peer; /* whose it is, once somebody has asked; owned */
     struct ed_out *out;
     ed_fiber *fiber;  /* handles requests of this connection */
     ed_fiber *reader; /* waits for more of a body */
@@ -39,6 +40,7 @@ struct h1_conn {
     int broken;       /* why nothing can be written any more */
     uint32_t view_len;
     uint32_t lingered; /* bytes thrown away while lingering */
+    uint32_t requests; /* it has brought */
 
     bool in_event : 1;  /* the loop is working on it: do not free it yet */
     bool gone : 1;      /* to be freed when that is done */

@@ -50,6 +50,7 @@ static void free_conn(struct h1_conn *c)
     }
     free(c->partial);
     free(c->in);
+    free(c->peer);
     ed_conn_gone(&c->base);
     free(c);
 }
@@ -116,7 +117,7 @@ void h1_output_done(struct h1_conn *c)
         return;
     if (c->finishing)
         linger(c);
-    else if (c->base.server->stopping && !c->view_len)
+    else if (ed_server_hurries(c->base.server) && !c->view_len)
         finish(c);
 }
 
@@ -219,6 +220,8 @@ static void run_request(struct h1_conn *c, struct h1_exchange *x)
     self->arena = x->req.arena;
     self->work = &x->req;
     server->counts.in_flight++;
+    if (server->observer)
+        ed_observer_began(&x->req);
     int64_t limit = time_limit(&x->req);
     int err = limit == INT64_MAX ? run_handler(x)
                                  : ed_with_timeout(limit, run_handler, x);
@@ -246,7 +249,7 @@ static void settle(struct h1_conn *c)
         close_conn(c);
         return;
     }
-    if (c->close || c->ended || (c->base.server->stopping && !c->view_len)) {
+    if (c->close || c->ended || (ed_server_hurries(c->base.server) && !c->view_len)) {
         finish(c);
         return;
     }
@@ -450,6 +453,23 @@ static void expire(struct ed_conn *base, int err)
     }
 }
 
+static ed_stream *stream_of(const struct ed_conn *base)
+{
+    return ED_CONTAINER(base, const struct h1_conn, base)->stream;
+}
+
+static uint64_t requests_of(const struct ed_conn *base)
+{
+    return ED_CONTAINER(base, const struct h1_conn, base)->requests;
+}
+
+static const struct ed_conn_kind http_1 = {
+    .name = "http/1.1",
+    .expire = expire,
+    .stream = stream_of,
+    .requests = requests_of,
+};
+
 void ed_h1_open(ed_server *server, ed_stream *stream)
 {
     struct ed_tls_info info;
@@ -460,7 +480,7 @@ void ed_h1_open(ed_server *server, ed_stream *stream)
     }
     c->stream = stream;
     c->secure = ed_stream_tls(stream, &info);
-    c->base.expire = expire;
+    c->base.kind = &http_1;
     stream->user = c;
     stream->on_data = on_data;
     stream->on_writable = h1_on_writable;
@@ -471,15 +491,24 @@ void ed_h1_open(ed_server *server, ed_stream *stream)
 
 /* ---- for handlers ---- */
 
+/* Kept for further requests: to ask the system costs as much as all of an
+ * access log's line does. */
+static const char *peer_of(struct h1_conn *c)
+{
+    if (!c->peer && c->stream) {
+        char text[ED_ADDR_TEXT];
+        ed_stream_peer(c->stream, text);
+        c->peer = strdup(text);
+    }
+    return c->peer ? c->peer : "";
+}
+
+/* The connection may end before the request does. */
 static const char *peer(ed_req *req)
 {
     struct h1_exchange *x = h1_exchange(req);
-    if (!x->peer) {
-        char text[ED_ADDR_TEXT] = "";
-        if (x->conn->stream)
-            ed_stream_peer(x->conn->stream, text);
-        x->peer = ed_arena_copy(req->arena, ed_bytes(text));
-    }
+    if (!x->peer)
+        x->peer = ed_arena_copy(req->arena, ed_bytes(peer_of(x->conn)));
     return x->peer ? x->peer : "";
 }
 

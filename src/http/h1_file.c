@@ -27,7 +27,11 @@ enum {
 
 static int put_piece(void *arg, struct ed_bytes bytes)
 {
-    return h1_put(arg, bytes);
+    struct h1_exchange *x = arg;
+    int err = h1_put(x->conn, bytes);
+    if (!err)
+        x->req.sent_bytes += (int64_t)bytes.len;
+    return err;
 }
 
 static int put_small(struct h1_exchange *x, int fd, int64_t offset, size_t len)
@@ -35,15 +39,17 @@ static int put_small(struct h1_exchange *x, int fd, int64_t offset, size_t len)
     struct h1_conn *c = x->conn;
     char *at = h1_room(c, len);
     ssize_t n = at ? ed_disk_read_at_once(fd, at, len, offset) : -EAGAIN;
-    if (n > 0)
+    if (n > 0) {
         h1_gathered(c, (size_t)n);
+        x->req.sent_bytes += n;
+    }
     if (n == (ssize_t)len)
         return 0;
     /* The rest is read by a thread, and not straight into the output, which
      * may be sent meanwhile. */
     size_t got = n > 0 ? (size_t)n : 0;
     return ed_file_piece_read(fd, offset + (int64_t)got, (int64_t)(len - got),
-                              put_piece, c);
+                              put_piece, x);
 }
 
 /* ---- large ones ---- */
@@ -99,24 +105,27 @@ static int send_by_kernel(struct h1_conn *c, struct rest *r)
     return h1_sent_through(c, err);
 }
 
-static int put_large(struct h1_conn *c, struct rest *r)
+static int put_large(struct h1_exchange *x, struct rest *r)
 {
+    struct h1_conn *c = x->conn;
+    int64_t all = r->left;
     int err = -EINVAL;
     if (c->broken)
         return c->broken;
     if (ed_stream_sends_files(c->stream))
         err = send_by_kernel(c, r);
+    x->req.sent_bytes += all - r->left;
     if (err != -EINVAL)
         return err;
     /* Over TLS; or of a file system from which the kernel cannot send. */
-    return ed_file_piece_read(r->fd, r->offset, r->left, put_piece, c);
+    return ed_file_piece_read(r->fd, r->offset, r->left, put_piece, x);
 }
 
 static int put_file(struct h1_exchange *x, struct rest *r)
 {
     if (r->left <= SMALL)
         return put_small(x, r->fd, r->offset, (size_t)r->left);
-    return put_large(x->conn, r);
+    return put_large(x, r);
 }
 
 /* ---- both ---- */

@@ -424,6 +424,15 @@ static int put_chunk(struct h1_conn *c, struct ed_bytes piece)
     return err ? err : h1_put(c, ED_BYTES("\r\n"));
 }
 
+static int put_body(struct h1_exchange *x, struct ed_bytes piece)
+{
+    struct h1_conn *c = x->conn;
+    int err = x->chunked_reply ? put_chunk(c, piece) : h1_put(c, piece);
+    if (!err)
+        x->req.sent_bytes += (int64_t)piece.len;
+    return err;
+}
+
 static int put_last_chunk(struct h1_exchange *x)
 {
     struct h1_conn *c = x->conn;
@@ -466,10 +475,9 @@ int h1_begin(struct h1_exchange *x)
 static int send_piece(struct h1_exchange *x, struct ed_bytes piece, bool end)
 {
     ed_req *req = &x->req;
-    struct h1_conn *c = x->conn;
     int err = h1_begin(x);
     if (!err && piece.len && !x->no_reply_body)
-        err = x->chunked_reply ? put_chunk(c, piece) : h1_put(c, piece);
+        err = put_body(x, piece);
     if (!err && end && x->chunked_reply)
         err = put_last_chunk(x);
     if (!err && end)
@@ -569,7 +577,7 @@ void h1_refuse(struct h1_conn *c, int status, const char *why)
                  "charset=utf-8\r\nContent-Length: %d\r\n"
                  "Connection: close\r\n\r\n%s",
                  status, reason, (int)common.len, common.ptr, body_len, body);
-    c->base.server->counts.refused++;
+    ed_server_refused(c->base.server, status);
     struct ed_out *out = out_get(c);
     if (!out || ED_OUT_BYTES - out->len < (size_t)len)
         return; /* what was gathered before is more than this is worth */

@@ -134,6 +134,8 @@ struct h1_exchange *h1_request_new(struct h1_conn *c,
     req->version = 10 + head->minor;
     req->max_body = server->options.max_body;
     req->number = ++server->counts.requests;
+    req->came = ed_now();
+    c->requests++;
     req->fields = x->fields;
     req->field_count = head->field_count;
     x->conn = c;

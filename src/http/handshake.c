@@ -17,6 +17,7 @@
 /* What a client reads that speaks HTTP in the clear to such a listener. */
 #define CLEAR_TEXT \
     "400 Bad Request: plain HTTP was sent to a port that speaks TLS\n"
+#define CLEAR_STATUS 400
 #define CLEAR_REPLY                               \
     "HTTP/1.1 400 Bad Request\r\n"                \
     "Content-Type: text/plain; charset=utf-8\r\n" \
@@ -56,7 +57,7 @@ static void ready(ed_stream *stream, int err, const char *why, void *arg)
     if (err) {
         tell_failure(h, why);
         if (ed_tls_answer_in_clear(stream, ED_BYTES(CLEAR_REPLY)))
-            server->counts.refused++;
+            ed_server_refused(server, CLEAR_STATUS);
         ed_stream_close(stream);
     } else {
         server->counts.handshakes++;
@@ -74,6 +75,24 @@ static void expire(struct ed_conn *base, int err)
     end(h);
 }
 
+static ed_stream *stream_of(const struct ed_conn *base)
+{
+    return ED_CONTAINER(base, const struct handshake, base)->stream;
+}
+
+static uint64_t no_requests(const struct ed_conn *base)
+{
+    (void)base;
+    return 0;
+}
+
+static const struct ed_conn_kind handshaking = {
+    .name = "handshake",
+    .expire = expire,
+    .stream = stream_of,
+    .requests = no_requests,
+};
+
 void ed_handshake_open(ed_server *server, ed_stream *lower, ed_tls *tls)
 {
     struct handshake *h = calloc(1, sizeof *h);
@@ -86,7 +105,7 @@ void ed_handshake_open(ed_server *server, ed_stream *lower, ed_tls *tls)
         ed_stream_close(lower);
         return;
     }
-    h->base.expire = expire;
+    h->base.kind = &handshaking;
     server->handshakes++;
     ed_conn_open(server, &h->base);
     ed_conn_enter(&h->base, ED_CONN_TLS);

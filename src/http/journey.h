@@ -24,7 +24,8 @@ struct ed_journey {
 
     /* For the next attempt; NULL unless a policy has one. */
     struct ed_attempt_plan *plan;
-    unsigned attempts; /* begun so far */
+    const uint8_t *span; /* its id, when it is traced; NULL: it has none */
+    unsigned attempts;   /* begun so far */
     unsigned redirects;
     unsigned max_redirects;
     int64_t started;     /* ed_now() time of the first request; 0: none */

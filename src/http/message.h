@@ -7,6 +7,7 @@
 
 #include <eddy/http.h>
 #include <eddy/server.h>
+#include "http/server_internal.h"
 #include "wire/http1.h"
 
 struct ed_reply_filters; /* reply_filter.h */
@@ -68,7 +69,9 @@ struct ed_req {
     ed_arena *arena;
     ed_server *server;
     void *user;
-    void *app; /* the app's note: route, arguments */
+    void *app;         /* the app's note: route, arguments */
+    const void *route; /* the app's struct ed_route (app/router.h), there until
+                          the request is over; NULL: none so far */
 
     const char *head; /* what the spans of the fields count from */
     const struct ed_http1_field *fields;
@@ -127,7 +130,10 @@ struct ed_req {
     struct ed_trace *trace; /* NULL: none */
     bool trace_read;        /* the fields were looked at */
 
-    uint64_t number; /* ed_req_id() */
+    int64_t came;       /* when the head was there; ed_now() */
+    int64_t sent_bytes; /* of the body, that were handed to the connection; a
+                           piece that failed is none */
+    uint64_t number;    /* ed_req_id() */
     char *id;
 };
 
@@ -157,10 +163,16 @@ static inline int64_t ed_req_reply_length(const ed_req *req)
  * more. `err` ended it; 0 when the reply is whole. Does not suspend. */
 void ed_filters_over(ed_req *req, int err);
 
+/* The observer of the server, which is there, is told (observer.h). */
+void ed_observer_began(ed_req *req);
+void ed_observer_over(ed_req *req, int err);
+
 static inline void ed_req_over(ed_req *req, int err)
 {
     if (req->filters)
         ed_filters_over(req, err);
+    if (req->server->observer)
+        ed_observer_over(req, err);
 }
 
 /* Whether a piece of that length may come next in the reply, and notes that it

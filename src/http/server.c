@@ -5,6 +5,7 @@
  * connection is the version's: h1_conn.c.
  */
 #include "base/options.h"
+#include "http/gate.h"
 #include "http/message.h"
 #include "http/server_internal.h"
 
@@ -78,6 +79,7 @@ static void apply_defaults(ed_server *server)
 }
 
 static void look_for_slow(struct ed_timer *timer);
+static void hold_is_over(struct ed_timer *timer);
 
 ed_server *ed_server_new_with(ed_handler *handler,
                               const struct ed_server_options *given)
@@ -91,7 +93,9 @@ ed_server *ed_server_new_with(ed_handler *handler,
     server->handler = handler;
     server->loop = loop;
     server->timer.fire = look_for_slow;
+    server->hold.fire = hold_is_over;
     ed_log_set_context(ed_req_log_context);
+    ed_log_set_trace(ed_trace_log);
     for (int i = 0; i < ED_CONN_LINES; i++)
         ed_list_init(&server->waiting[i]);
     ed_list_init(&server->stop_hooks);
@@ -245,6 +249,13 @@ void ed_conn_enter(struct ed_conn *conn, unsigned state)
         arm(server, patient_until(conn));
 }
 
+int64_t ed_conn_since(const struct ed_conn *conn)
+{
+    int64_t since = (int64_t)conn->since * STEP;
+
+    return since < ed_now() ? since : ed_now();
+}
+
 unsigned ed_conn_line(ed_server *server, int64_t patience)
 {
     const int64_t *known = server->patience;
@@ -275,7 +286,7 @@ static struct ed_conn *longest(ed_server *server, int state)
 static void expire_first(struct ed_conn *conn, int err)
 {
     to_the_end(conn);
-    conn->expire(conn, err);
+    conn->kind->expire(conn, err);
 }
 
 static void look_for_slow(struct ed_timer *timer)
@@ -297,6 +308,14 @@ static void look_for_slow(struct ed_timer *timer)
         arm(server, next);
 }
 
+static void pause_listeners(ed_server *server)
+{
+    bool all = server->full || server->held;
+
+    for (struct ed_server_listener *l = server->listeners; l; l = l->next)
+        ed_listener_pause(l->listener, all || (l->tls && server->busy_shaking));
+}
+
 /* Listeners pause while one connection more would be too many. */
 static void mind_limits(ed_server *server)
 {
@@ -308,11 +327,40 @@ static void mind_limits(ed_server *server)
         return;
     server->full = full;
     server->busy_shaking = shaking;
-    for (struct ed_server_listener *l = server->listeners; l; l = l->next)
-        ed_listener_pause(l->listener, full || (l->tls && shaking));
+    pause_listeners(server);
     const struct ed_conn *conn = longest(server, ED_CONN_TLS);
     if (shaking && conn && server->patience[ED_CONN_TLS] != INT64_MAX)
         arm(server, patient_until(conn));
+}
+
+static void hold_is_over(struct ed_timer *timer)
+{
+    ed_server *server = ED_CONTAINER(timer, ed_server, hold);
+
+    server->held = false;
+    if (!server->stopping)
+        pause_listeners(server);
+}
+
+void ed_server_hold(ed_server *server, int64_t until)
+{
+    /* Without memory for the timer nothing would end it. */
+    if (server->stopping ||
+        ed_timer_start(server->loop, &server->hold, until) < 0)
+        return;
+    server->held = true;
+    pause_listeners(server);
+}
+
+void ed_server_set_gate(ed_server *server, struct ed_server_gate *gate)
+{
+    server->gate = gate;
+}
+
+static void tell_gate(ed_server *server, bool came)
+{
+    if (server->gate)
+        server->gate->changed(server->gate, server, server->counts.open, came);
 }
 
 void ed_conn_open(ed_server *server, struct ed_conn *conn)
@@ -322,6 +370,7 @@ void ed_conn_open(ed_server *server, struct ed_conn *conn)
     ed_conn_enter(conn, ED_CONN_IDLE);
     server->counts.open++;
     mind_limits(server);
+    tell_gate(server, true);
 }
 
 void ed_conn_replace(struct ed_conn *old, struct ed_conn *conn)
@@ -341,6 +390,7 @@ void ed_conn_gone(struct ed_conn *conn)
     ed_list_remove(&conn->node);
     server->counts.open--;
     mind_limits(server);
+    tell_gate(server, false);
     if (server->stopping && !server->counts.open && server->runner) {
         ed_fiber *runner = server->runner;
         server->runner = NULL;
@@ -451,6 +501,18 @@ static void run_stop_hooks(ed_server *server)
     }
 }
 
+/* A request may be on its way on a connection that is idle: to close that
+ * under it would lose it. One that has been idle for longer than the grace
+ * goes at once, and handshakes come to their end. */
+static void shorten_idling(ed_server *server)
+{
+    int64_t *patience = &server->patience[ED_CONN_IDLE];
+
+    if (*patience > server->options.stop_grace)
+        *patience = server->options.stop_grace;
+    arm(server, ed_now());
+}
+
 void ed_server_stop(ed_server *server)
 {
     if (server->stopping) {
@@ -458,9 +520,14 @@ void ed_server_stop(ed_server *server)
         return;
     }
     server->stopping = true;
+    ed_timer_stop(server->loop, &server->hold);
     close_listeners(server);
-    tell_all(server, ED_CONN_TLS, ED_ECLOSED);
-    tell_all(server, ED_CONN_IDLE, ED_ECLOSED);
+    if (server->options.stop_grace > 0) {
+        shorten_idling(server);
+    } else {
+        tell_all(server, ED_CONN_TLS, ED_ECLOSED);
+        tell_all(server, ED_CONN_IDLE, ED_ECLOSED);
+    }
     run_stop_hooks(server);
     for (int line = ED_CONN_GUEST; line < server->lines; line++)
         tell_all(server, line, ED_ECLOSED);
@@ -549,6 +616,7 @@ void ed_server_free(ed_server *server)
     if (!server)
         return;
     ed_timer_stop(server->loop, &server->timer);
+    ed_timer_stop(server->loop, &server->hold);
     while (server->listeners) {
         struct ed_server_listener *l = server->listeners;
         server->listeners = l->next;

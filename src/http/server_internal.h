@@ -36,6 +36,22 @@ enum ed_conn_state {
 /* In no line any more: another struct ed_conn has taken its place. */
 #define ED_CONN_REPLACED 255
 
+struct ed_conn;
+struct ed_server_observer; /* observer.h */
+struct ed_server_gate;     /* gate.h */
+
+/* What connections of one protocol have in common. */
+struct ed_conn_kind {
+    const char *name;
+    /* Waited too long, or has to go (ED_ETIMEOUT, ED_ECLOSED when the server
+     * stops and it is idle, ED_ECANCELED). May free the connection. */
+    void (*expire)(struct ed_conn *conn, int err);
+    /* What it lies on; NULL when that is gone. */
+    ed_stream *(*stream)(const struct ed_conn *conn);
+    /* How many requests it has brought. NULL: one. */
+    uint64_t (*requests)(const struct ed_conn *conn);
+};
+
 /* The head of every connection, whatever its version of HTTP. */
 struct ed_conn {
     struct ed_list node; /* in server->waiting[state] */
@@ -45,9 +61,7 @@ struct ed_conn {
     uint64_t since : 56;
     uint64_t state : 8;
     ed_server *server;
-    /* Waited too long, or has to go (ED_ETIMEOUT, ED_ECLOSED when the server
-     * stops and it is idle, ED_ECANCELED). May free the connection. */
-    void (*expire)(struct ed_conn *conn, int err);
+    const struct ed_conn_kind *kind;
 };
 
 /* Output on its way; from a pool, so that an idle connection has none. */
@@ -91,12 +105,16 @@ struct ed_server {
     struct ed_timer timer;
 
     struct ed_server_counts counts;
+    struct ed_server_observer *observer; /* NULL: nobody */
     struct ed_list stop_hooks;
     uint32_t seed;
     bool stopping;
-    bool full;           /* at max_connections: all listeners pause */
-    bool busy_shaking;   /* at max_handshakes: those for TLS do */
-    unsigned handshakes; /* under way */
+    struct ed_server_gate *gate; /* NULL: none */
+    struct ed_timer hold;        /* while `held` */
+    bool held;                   /* by ed_server_hold(): all listeners pause */
+    bool full;                   /* at max_connections: they do as well */
+    bool busy_shaking;           /* at max_handshakes: those for TLS do */
+    unsigned handshakes;         /* under way */
 
     /* Stacks of what is free to be lent. Not lists: what was sent lately has
      * left the caches, and finding the next one should not wait for it. */
@@ -117,6 +135,13 @@ struct ed_server {
     size_t head_len;
 };
 
+/* Whether connections between two requests have to go: it stops, and gives
+ * them no grace. */
+static inline bool ed_server_hurries(const ed_server *server)
+{
+    return server->stopping && server->options.stop_grace <= 0;
+}
+
 uint32_t ed_server_seed(const ed_server *server);
 size_t ed_server_max_body(const ed_server *server);
 
@@ -131,6 +156,14 @@ void ed_conn_replace(struct ed_conn *old, struct ed_conn *conn);
 
 /* Moves to a state, or line, or notes progress in it. */
 void ed_conn_enter(struct ed_conn *conn, unsigned state);
+
+/* When it entered its state or made progress in it, within a few milliseconds.
+ */
+int64_t ed_conn_since(const struct ed_conn *conn);
+
+/* Counts what is no request and was answered with that status, and tells the
+ * observer. */
+void ed_server_refused(ed_server *server, int status);
 
 /* A line whose connections are expired with ED_ETIMEOUT after that time. When
  * there are too many kinds of patience, the next longer one. */

@@ -14,7 +14,7 @@
 
 struct ed_takeover {
     const char *protocol; /* of Upgrade */
-    /* What it is from then on, instead of a connection of HTTP; its `expire` is
+    /* What it is from then on, instead of a connection of HTTP; its `kind` is
      * set. It goes by ed_conn_gone(). */
     struct ed_conn *conn;
     /* As in struct ed_req; its result is nobody's. */

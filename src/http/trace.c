@@ -7,6 +7,7 @@
  */
 #include "http/trace.h"
 #include "base/ascii.h"
+#include "base/hex.h"
 #include "http/message.h"
 #include "http/server_internal.h"
 #include "net/crypto.h"
@@ -62,17 +63,20 @@ static const char *read_state(ed_req *req)
     return state;
 }
 
-/* The only field of that name: with two of them nobody knows (level 2, 3.2). */
+/* The only field of that name: with two of them nobody knows (level 2, 3.2).
+ * Names are looked at only if they are of that length: where spans are kept,
+ * every request comes through here. */
 static bool find_only(const ed_req *req, struct ed_bytes wanted,
                       struct ed_bytes *found)
 {
-    struct ed_bytes name, value;
     unsigned count = 0;
 
-    for (size_t i = 0; ed_header_at(req, i, &name, &value); i++) {
-        if (name.len != wanted.len || !ed_bytes_equal_nocase(name, wanted))
+    for (uint32_t i = 0; i < req->field_count; i++) {
+        const struct ed_http1_field *f = &req->fields[i];
+        if (f->name.len != wanted.len ||
+            !ed_bytes_equal_nocase(ed_http1_bytes(req->head, f->name), wanted))
             continue;
-        *found = value;
+        *found = ed_http1_bytes(req->head, f->value);
         count++;
     }
     return count == 1;
@@ -98,7 +102,7 @@ static struct ed_trace *read_trace(ed_req *req)
     return trace;
 }
 
-static struct ed_trace *trace_of(ed_req *req)
+const struct ed_trace *ed_req_trace(ed_req *req)
 {
     if (!req->trace_read) {
         req->trace = read_trace(req);
@@ -113,7 +117,7 @@ const struct ed_trace *ed_trace_current(void)
     const struct ed_trace *trace = NULL;
 
     if (self && self->work)
-        trace = trace_of(self->work);
+        trace = ed_req_trace(self->work);
     return trace || !self ? trace : ed_local_get(&fibers_trace);
 }
 
@@ -127,8 +131,10 @@ static int begin(struct ed_trace *trace, bool sampled)
     return err ? err : ed_random(trace->span, sizeof(trace->span));
 }
 
-static int begin_of_request(ed_req *req, bool sampled)
+int ed_req_trace_begin(ed_req *req, bool sampled)
 {
+    if (ed_req_trace(req))
+        return 0;
     struct ed_trace *trace = ed_arena_alloc(req->arena, sizeof(*trace));
     int err = trace ? begin(trace, sampled) : ED_ENOMEM;
 
@@ -157,22 +163,38 @@ int ed_trace_begin(bool sampled)
         return ED_EUSAGE;
     if (ed_trace_current())
         return 0;
-    return self->work ? begin_of_request(self->work, sampled)
+    return self->work ? ed_req_trace_begin(self->work, sampled)
                       : begin_of_fiber(sampled);
+}
+
+bool ed_trace_log(char trace_id[ED_LOG_TRACE_ID], char span_id[ED_LOG_SPAN_ID])
+{
+    const struct ed_trace *trace = ed_trace_current();
+
+    if (!trace)
+        return false;
+    *ed_hex_write(trace_id, trace->id, sizeof(trace->id)) = '\0';
+    *ed_hex_write(span_id, trace->span, sizeof(trace->span)) = '\0';
+    return true;
+}
+
+/* With `span` in the place of the current one. */
+static void write_parent(char out[ED_TRACE_PARENT_TEXT],
+                         const struct ed_trace *trace, const uint8_t *span)
+{
+    struct ed_traceparent parent = {.flags = trace->flags};
+
+    memcpy(parent.trace, trace->id, sizeof(parent.trace));
+    memcpy(parent.span, span, sizeof(parent.span));
+    ed_traceparent_write(out, &parent);
 }
 
 const char *ed_trace_text(const struct ed_trace *trace,
                           char out[ED_TRACE_PARENT_TEXT])
 {
-    struct ed_traceparent parent;
-
     *out = '\0';
-    if (!trace)
-        return out;
-    memcpy(parent.trace, trace->id, sizeof(parent.trace));
-    memcpy(parent.span, trace->span, sizeof(parent.span));
-    parent.flags = trace->flags;
-    ed_traceparent_write(out, &parent);
+    if (trace)
+        write_parent(out, trace, trace->span);
     return out;
 }
 
@@ -204,7 +226,7 @@ static size_t write_number(char *out, uint64_t number)
 }
 
 int ed_carry(struct ed_carried *carried,
-             const struct ed_propagation_names *names,
+             const struct ed_propagation_names *names, const uint8_t *span,
              struct ed_request_field **fields)
 {
     const struct ed_trace *trace = names->trace.len ? ed_trace_current() : NULL;
@@ -220,7 +242,7 @@ int ed_carry(struct ed_carried *carried,
     }
     if (!trace)
         return 0;
-    ed_trace_text(trace, carried->parent_text);
+    write_parent(carried->parent_text, trace, span ? span : trace->span);
     put_in_front(fields, &carried->parent, names->trace,
                  ed_bytes(carried->parent_text));
     if (*trace->state)

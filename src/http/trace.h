@@ -5,6 +5,7 @@
 #ifndef EDDY_HTTP_TRACE_H
 #define EDDY_HTTP_TRACE_H
 
+#include <eddy/log.h>
 #include <eddy/trace.h>
 #include "http/request_head.h"
 
@@ -26,6 +27,18 @@ static inline bool ed_propagates(const struct ed_propagation_names *names)
     return names->deadline.len || names->trace.len;
 }
 
+/* ---- of a request ---- */
+
+/* Its trace, read from its fields when first asked for; NULL: none. */
+const struct ed_trace *ed_req_trace(ed_req *req);
+
+/* As ed_trace_begin(), of a request that no fiber works on yet. 0 or an error;
+ * there is no trace then. */
+ED_CHECK int ed_req_trace_begin(ed_req *req, bool sampled);
+
+/* Names the trace of the running fiber, for its log lines. */
+bool ed_trace_log(char trace_id[ED_LOG_TRACE_ID], char span_id[ED_LOG_SPAN_ID]);
+
 /* ---- a client ---- */
 
 /* What a request carries; lives as long as its head. */
@@ -38,11 +51,12 @@ struct ed_carried {
     char parent_text[ED_TRACE_PARENT_TEXT];
 };
 
-/* Puts the fields in front of *fields, those there are something to say in. 0,
- * or ED_ETIMEOUT when not a millisecond is left. */
+/* Puts the fields in front of *fields, those there are something to say in;
+ * `span` is named as parent, or with NULL that of the trace. 0, or ED_ETIMEOUT
+ * when not a millisecond is left. */
 ED_CHECK int ed_carry(struct ed_carried *carried,
                       const struct ed_propagation_names *names,
-                      struct ed_request_field **fields);
+                      const uint8_t *span, struct ed_request_field **fields);
 
 /* Once the head is written: writes the time that is left anew in it. */
 void ed_carry_renew(struct ed_carried *carried);

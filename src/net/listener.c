@@ -4,24 +4,16 @@
  * Owns the listening descriptor and, if it made one, the file of a Unix
  * socket. A connection is accepted only when somebody is there to take it, so
  * that waiting peers wait in the kernel's queue. Out of descriptors, accepting
- * stops and is tried again when a stream closes and every RETRY_AFTER.
+ * stops and is tried again when a stream closes and every RETRY_AFTER. How
+ * sockets come to listen is bind.c.
  */
-#include "base/options.h"
 #include "base/list.h"
-#include "net/addr.h"
+#include "net/bind.h"
 #include "net/socket.h"
 #include <eddy/log.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-/* The kernel lowers it to net.core.somaxconn. */
-#define DEFAULT_BACKLOG 4096
-
-#define DEFAULT_UNIX_MODE 0660
 
 /* Descriptors are also closed where nobody tells us. */
 #define RETRY_AFTER (100 * ED_MS)
@@ -29,14 +21,11 @@
 /* A process at its limit of descriptors loses and gains one all the time. */
 #define COMPLAIN_EVERY ED_MIN
 
-/* The file of a Unix socket, to be removed by the process that made it if it
- * is still the same. */
-struct socket_file {
-    char *path;
-    dev_t dev;
-    ino_t ino;
-    pid_t maker;
-};
+/* A connection wakes one of several processes. When that one then closes its
+ * listener, pauses it, or is kept from its loop by other work, nobody else
+ * hears of the connection before the next one arrives: so each looks anew,
+ * which costs two calls. */
+#define LOOK_EVERY (100 * ED_MS)
 
 struct ed_listener {
     struct ed_io io;
@@ -48,9 +37,10 @@ struct ed_listener {
     ed_stream *spare; /* accepted when the fiber that waited had just left */
     struct ed_waitq slots; /* ed_accept_each() at its limit */
     struct ed_timer retry;
+    struct ed_timer look;    /* of an exclusive one, while it accepts */
     struct ed_list starving; /* in `starving`, while the timer is armed */
     int64_t complained_at;   /* 0: never */
-    struct socket_file file;
+    struct ed_socket_file file;
     unsigned users; /* calls under way; the last frees a closed one */
     bool paused;
     bool closed;
@@ -69,7 +59,6 @@ static void leave(ed_listener *l)
 {
     if (--l->users || !l->closed)
         return;
-    free(l->file.path);
     free(l);
 }
 
@@ -77,20 +66,45 @@ static void leave(ed_listener *l)
 
 static void starve(ed_listener *l, int err);
 
+static void stop(ed_listener *l)
+{
+    ed_io_stop(&l->io, &l->op);
+    ed_timer_stop(l->io.loop, &l->look);
+}
+
+static void look_later(ed_listener *l)
+{
+    /* Without memory for the timer the next connection is what is left. */
+    if (l->op.exclusive &&
+        ed_timer_start(l->io.loop, &l->look, ed_now() + LOOK_EVERY))
+        ed_log_warn("no memory to look for connections others have left");
+}
+
 /* Accepts exactly while somebody is there to take a connection. */
 static void update(ed_listener *l)
 {
     if (l->closed)
         return;
     if ((!l->on_accept && !l->wanted) || l->paused || l->retry.index) {
-        ed_io_stop(&l->io, &l->op);
+        stop(l);
         return;
     }
     if (l->io.in)
         return;
     ssize_t result = ed_io_start(&l->io, &l->op);
-    if (result != ED_IO_PENDING)
+    if (result == ED_IO_PENDING)
+        look_later(l);
+    else
         starve(l, (int)result);
+}
+
+/* Starting shows what waits already. */
+static void look_due(struct ed_timer *timer)
+{
+    ed_listener *l = ED_CONTAINER(timer, struct ed_listener, look);
+
+    stop(l);
+    update(l);
 }
 
 static void end_starving(ed_listener *l)
@@ -136,7 +150,7 @@ static void starve(ed_listener *l, int err)
     if (ed_timer_start(l->io.loop, &l->retry, at)) {
         /* No memory for a timer: the next stream that closes is what is
          * left to wait for. */
-        ed_io_stop(&l->io, &l->op);
+        stop(l);
         return;
     }
     update(l);
@@ -322,121 +336,6 @@ int ed_accept_each(ed_listener *l, ed_stream_fn *fn, void *arg, unsigned max)
 
 /* ---- opening ---- */
 
-static int set_option(int fd, int level, int option)
-{
-    int on = 1;
-
-    return setsockopt(fd, level, option, &on, sizeof(on)) ? -errno : 0;
-}
-
-static int set_tcp_options(int fd, const struct ed_addr *addr,
-                           const struct ed_listen_options *options)
-{
-    int v6_only = options->v6_only;
-    int err = set_option(fd, SOL_SOCKET, SO_REUSEADDR);
-
-    /* Accepted sockets inherit it, which saves a call for each. */
-    if (!err)
-        err = set_option(fd, IPPROTO_TCP, TCP_NODELAY);
-    if (!err && options->reuse_port)
-        err = set_option(fd, SOL_SOCKET, SO_REUSEPORT);
-    if (err || addr->any.sa_family != AF_INET6)
-        return err;
-    return setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof(v6_only))
-               ? -errno
-               : 0;
-}
-
-/* Whether the file is a socket that nobody listens on. */
-static bool is_stale(const struct ed_addr *addr)
-{
-    struct stat st;
-
-    if (lstat(addr->un.sun_path, &st) || !S_ISSOCK(st.st_mode))
-        return false;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return false;
-    bool refused = connect(fd, &addr->any, addr->len) && errno == ECONNREFUSED;
-    close(fd);
-    return refused;
-}
-
-static bool is_file(const struct ed_addr *addr)
-{
-    return addr->any.sa_family == AF_UNIX && addr->un.sun_path[0];
-}
-
-static int bind_to(int fd, const struct ed_addr *addr)
-{
-    if (!bind(fd, &addr->any, addr->len))
-        return 0;
-    if (errno != EADDRINUSE || !is_file(addr) || !is_stale(addr))
-        return -errno;
-    if (unlink(addr->un.sun_path) && errno != ENOENT)
-        return -errno;
-    return bind(fd, &addr->any, addr->len) ? -errno : 0;
-}
-
-/* Remembers the file that was made, and gives it its permissions. Before
- * bind() fchmod() has already taken away what is not wanted, so that it was
- * never open wider; what the umask took as well is given back here. */
-static int adopt_file(struct socket_file *file, const char *path, int mode)
-{
-    struct stat st;
-
-    if (lstat(path, &st))
-        return -errno;
-    file->path = strdup(path);
-    if (!file->path)
-        return ED_ENOMEM;
-    file->dev = st.st_dev;
-    file->ino = st.st_ino;
-    file->maker = getpid();
-    return chmod(path, (mode_t)mode) ? -errno : 0;
-}
-
-static void remove_file(const struct socket_file *file)
-{
-    struct stat st;
-
-    if (!file->path || file->maker != getpid() || lstat(file->path, &st))
-        return;
-    if (st.st_dev == file->dev && st.st_ino == file->ino)
-        unlink(file->path);
-}
-
-static int open_unix(int fd, struct socket_file *file,
-                     const struct ed_addr *addr, int mode)
-{
-    if (!is_file(addr))
-        return bind_to(fd, addr);
-    if (fchmod(fd, (mode_t)mode))
-        return -errno;
-    int err = bind_to(fd, addr);
-    return err ? err : adopt_file(file, addr->un.sun_path, mode);
-}
-
-static int bind_and_listen(int fd, struct socket_file *file,
-                           const struct ed_addr *addr,
-                           const struct ed_listen_options *options)
-{
-    int mode = options->unix_mode ? options->unix_mode : DEFAULT_UNIX_MODE;
-    int backlog = options->backlog > 0 ? options->backlog : DEFAULT_BACKLOG;
-    int err;
-
-    if (addr->any.sa_family == AF_UNIX) {
-        err = open_unix(fd, file, addr, mode);
-    } else {
-        err = set_tcp_options(fd, addr, options);
-        if (!err)
-            err = bind_to(fd, addr);
-    }
-    if (err)
-        return err;
-    return listen(fd, backlog) ? -errno : 0;
-}
-
 static int make_listener(ed_listener **out, ed_loop *loop, int fd)
 {
     ed_listener *l = calloc(1, sizeof(*l));
@@ -450,98 +349,44 @@ static int make_listener(ed_listener **out, ed_loop *loop, int fd)
     }
     l->op = (struct ed_op){.done = accepted, .kind = ED_OP_ACCEPT};
     l->retry.fire = retry_due;
+    l->look.fire = look_due;
     ed_list_init(&l->starving);
     *out = l;
     return 0;
 }
 
-static int listen_on(ed_listener **out, const struct ed_addr *addr,
-                     const struct ed_listen_options *options)
-{
-    struct socket_file file = {0};
-    int fd = socket(addr->any.sa_family,
-                    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-    if (fd < 0)
-        return -errno;
-    int err = bind_and_listen(fd, &file, addr, options);
-    if (!err)
-        err = make_listener(out, ed_loop_current(), fd);
-    if (!err) {
-        (*out)->file = file;
-        return 0;
-    }
-    remove_file(&file);
-    free(file.path);
-    close(fd);
-    return err;
-}
-
-/* Every interface: IPv6 that takes IPv4, too; IPv4 alone where the system has
- * no IPv6. */
-static int listen_on_any(ed_listener **out, uint16_t port,
-                         const struct ed_listen_options *options)
-{
-    struct ed_addr addr;
-    int err = ed_addr_parse_ip(&addr, ED_BYTES("::"), port);
-
-    if (!err)
-        err = listen_on(out, &addr, options);
-    if (err != -EAFNOSUPPORT && err != -EADDRNOTAVAIL)
-        return err;
-    err = ed_addr_parse_ip(&addr, ED_BYTES("0.0.0.0"), port);
-    return err ? err : listen_on(out, &addr, options);
-}
-
-static int listen_at(ed_listener **out, const char *address,
-                     const struct ed_listen_options *options)
-{
-    struct ed_endpoint endpoint;
-    int err = ed_endpoint_parse(&endpoint, ed_bytes(address));
-
-    if (!err &&
-        ed_bytes_equal_nocase(ed_bytes(endpoint.host), ED_BYTES("localhost")))
-        err = ed_addr_parse_ip(&endpoint.addr, ED_BYTES("127.0.0.1"),
-                               endpoint.port);
-    if (err)
-        return err;
-    if (endpoint.any)
-        return listen_on_any(out, endpoint.port, options);
-    if (!endpoint.addr.len)
-        return ED_EADDR;
-    return listen_on(out, &endpoint.addr, options);
-}
-
 int ed_listen_with(ed_listener **out, const char *address,
-                   const struct ed_listen_options *given)
+                   const struct ed_listen_options *options)
 {
-    ED_OPTIONS_TAKE(struct ed_listen_options, options, given);
+    struct ed_bound bound;
+
     if (!ed_loop_current())
         return ED_EUSAGE;
-    int err = listen_at(out, address, &options);
+    int err = ed_listen_fd(&bound, address, options);
     if (err)
+        return ed_fail(err, "%s", bound.why);
+    err = make_listener(out, ed_loop_current(), bound.fd);
+    if (err) {
+        ed_bound_close(&bound);
         return ed_fail(err, "listen on %s: %s", address, ed_err_text(err));
+    }
+    (*out)->file = bound.file;
     return 0;
 }
 
-int ed_listener_of_fd(ed_listener **out, int fd)
+int ed_listener_of_fd_with(ed_listener **out, int fd,
+                           const struct ed_listener_options *options)
 {
-    int listens;
-    socklen_t len = sizeof(listens);
     ed_loop *loop = ed_loop_current();
 
     if (!loop)
         return ED_EUSAGE;
-    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len))
-        return -errno;
-    if (!listens)
-        return -EINVAL;
-    int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK))
-        return -errno;
-    /* Refused by a Unix socket, which does not need it. */
-    (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY);
-    return make_listener(out, loop, fd);
+    int err = ed_listening_check(fd);
+    if (!err)
+        err = make_listener(out, loop, fd);
+    if (!err && options->exclusive)
+        (*out)->op.exclusive = true;
+    return err;
 }
 
 /* ---- the rest ---- */
@@ -562,8 +407,9 @@ void ed_listener_close(ed_listener *l)
     enter(l);
     l->closed = true;
     ed_timer_stop(l->io.loop, &l->retry);
+    ed_timer_stop(l->io.loop, &l->look);
     ed_list_remove(&l->starving);
-    remove_file(&l->file);
+    ed_socket_file_remove(&l->file);
     ed_io_close(&l->io);
     ed_stream_close(l->spare);
     ed_waitq_wake_all(&l->acceptors, ED_ECLOSED);

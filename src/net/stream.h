@@ -133,9 +133,22 @@ typedef void ed_listener_fn(ed_stream *s, void *arg);
 void ed_listener_start(ed_listener *l, ed_listener_fn *on_accept, void *arg);
 void ed_listener_pause(ed_listener *l, bool pause);
 
+struct ed_listener_options {
+    size_t size;
+    /* Other processes listen by the same socket: a connection wakes one of
+     * them, not all. Which one is up to the system, and is the same one as long
+     * as that is idle: see serve/spread.h. */
+    bool exclusive;
+};
+
 /* A listener over a socket that listens already (inherited); owned from then
- * on, but a Unix socket's file is left alone. 0, ED_ENOMEM or -errno, the
- * descriptor then still being the caller's. */
-ED_CHECK int ed_listener_of_fd(ed_listener **out, int fd);
+ * on, but a Unix socket's file is left alone. 0, ED_EUSAGE outside of a loop,
+ * ED_ENOMEM, or -errno (-EINVAL: no stream socket that listens), the descriptor
+ * then still being the caller's. */
+#define ed_listener_of_fd(out, fd, ...) \
+    ed_listener_of_fd_with(             \
+        (out), (fd), ED_OPTIONS(struct ed_listener_options, __VA_ARGS__))
+ED_CHECK int ed_listener_of_fd_with(ed_listener **out, int fd,
+                                    const struct ed_listener_options *options);
 
 #endif

@@ -56,6 +56,8 @@ struct ed_board {
     _Atomic uint64_t hung;    /* killed since their loop stood still */
     _Atomic int log_level;
 
+    /* Odd while counters go from a slot to those of the retired. */
+    _Atomic uint32_t moving;
     struct ed_counters retired;
     struct ed_slot slots[ED_BOARD_SLOTS];
 };
@@ -73,6 +75,10 @@ struct ed_slot *ed_board_take(struct ed_board *board);
 
 /* Master: the worker is gone; what it counted stays counted. */
 void ed_board_give(struct ed_board *board, struct ed_slot *slot);
+
+/* Adds to *sum what all workers have counted, those that are gone included.
+ * Never less than the time before, nor twice what one counted. */
+void ed_board_sum(const struct ed_board *board, struct ed_counters *sum);
 
 static inline size_t ed_slot_number(const struct ed_board *board,
                                     const struct ed_slot *slot)

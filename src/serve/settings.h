@@ -10,6 +10,7 @@
 
 #include <eddy/api.h>
 #include <stdio.h>
+#include "app/own_options.h"
 
 /* Texts of a LIST; ends with NULL. */
 struct ed_texts {
@@ -28,7 +29,9 @@ struct ed_settings {
 #define ED_MEMBER_RATE  double
 #define SETTING(kind, member, name, placeholder, value, help) \
     ED_MEMBER_##kind member;
+#define SECTION(title)
 #include "serve/settings.def"
+#undef SECTION
 #undef SETTING
 
     /* What belongs to the settings, and options of the program's own, as
@@ -36,54 +39,51 @@ struct ed_settings {
     struct ed_settings_inside *inside;
 };
 
-/* An option of the program's own: *value becomes what is said of it. */
-struct ed_own_option {
-    struct ed_own_option *next;
-    const char *name;
-    const char **value;
-    const char *placeholder;
-    const char *help;
+struct ed_settings_from {
+    const char *program; /* how errors begin */
+    const char *section; /* of the file: "serve" */
+    const char *usage;   /* of --help, behind "usage: " */
+    const struct ed_option *own;
+    const struct ed_option_default *defaults;
+    unsigned arguments; /* how many there may be besides options */
 };
 
-/* What reading the command line comes to, when it is not to go on: an exit
- * status. */
+/* What reading the sources comes to when it is not an exit status. */
 enum { ED_SETTINGS_GO_ON = -1 };
 
 /*
- * Reads all sources. `section` is that of the file ("serve"); `usage` the first
- * line of --help behind "usage: ". --help, --version, --check and
- * --print-config are answered on standard output.
- *
- * *argc and argv end up holding what is no option: argv[0] and the arguments
- * without dashes, for whoever takes some; with `arguments` false one is
- * refused.
+ * Reads all sources. --help, --version, --check and --print-config are
+ * answered on standard output. `from` and argv stay as long as the settings.
  *
  * Returns ED_SETTINGS_GO_ON, or an exit status: 0 when all that was asked for
- * was told, 2 for wrong usage or a wrong value, each told in a line on standard
- * error that names the source: "eddy.conf:12: workers: 'x' is no whole
- * number".
+ * was told, 1 when the file cannot be read, 2 for wrong usage or values. Each
+ * error is a line on standard error that names its place: "eddy.conf:12:
+ * workers 'x' is no whole number".
  */
-struct ed_settings_from {
-    const char *program;
-    const char *section;
-    const char *usage;
-    struct ed_own_option *own;
-    bool arguments;
-};
 ED_CHECK int ed_settings_read(struct ed_settings *settings,
-                              const struct ed_settings_from *from, int *argc,
+                              const struct ed_settings_from *from, int argc,
                               char **argv);
 
-/* Reads the sources again, for a reload. On success *settings is the new; on
- * failure it stays as it is, the reason being in the log. 0 or ED_EPARSE. */
-ED_CHECK int ed_settings_reread(struct ed_settings *settings);
+/* The i-th argument that is no option; NULL: there is none. */
+const char *ed_settings_argument(const struct ed_settings *settings, size_t i);
 
-/* All settings as a file that says the same; what is default is commented. With
- * `all` nothing is: the form in which a master hands them to its workers. */
-void ed_settings_print(const struct ed_settings *settings, FILE *out, bool all);
+/* Reads the sources of `settings` again. 0 or ED_EPARSE, the reasons being in
+ * the log and *fresh not to be freed. */
+ED_CHECK int ed_settings_reread(const struct ed_settings *settings,
+                                struct ed_settings *fresh);
 
-/* Takes what ed_settings_print(all) wrote, and nothing else, from a descriptor,
- * which stays open. 0, -errno or ED_EPARSE. */
+/* Whether they fit together, and what they name is there: errors on standard
+ * error. How many there were. */
+unsigned ed_settings_check(const struct ed_settings *settings);
+
+/* A file that says the same: each setting with what it does, where its value
+ * comes from, and commented if that is the default. */
+void ed_settings_print(const struct ed_settings *settings, FILE *out);
+
+/* Hands them to another process, as they are: writes them into a descriptor,
+ * and takes them from the start of one, which stays open. 0, -errno or
+ * ED_EPARSE. */
+ED_CHECK int ed_settings_give(const struct ed_settings *settings, int fd);
 ED_CHECK int ed_settings_take(struct ed_settings *settings,
                               const struct ed_settings_from *from, int fd);
 

@@ -614,6 +614,17 @@ static void expire(struct ed_conn *base, int err)
     end_event(ws, outer);
 }
 
+static ed_stream *stream_of(const struct ed_conn *base)
+{
+    return ED_CONTAINER(base, const ed_ws, base)->stream;
+}
+
+static const struct ed_conn_kind websocket = {
+    .name = "websocket",
+    .expire = expire,
+    .stream = stream_of,
+};
+
 /* ---- the beginning ---- */
 
 struct ws_more *ws_more(ed_ws *ws)
@@ -640,7 +651,7 @@ ed_ws *ws_new(struct ws_kind *kind, void *user)
         return NULL;
     ws->kind = kind;
     ws->user = user;
-    ws->base.expire = expire;
+    ws->base.kind = &websocket;
     ws->latency_us = -1;
     ws->held = true;
     /* Readers and handlers of their own, and timers, lie there. */

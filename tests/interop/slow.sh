@@ -13,7 +13,7 @@ needs curl slowhttptest
 connections=200
 seconds=8
 
-serve log "$build/examples/mirror" --listen 127.0.0.1:0
+serve log "$build/examples/mirror" --single --listen 127.0.0.1:0
 
 # How many connections the server has.
 open() { find "/proc/$pid/fd" -lname 'socket:*' | wc -l; }

@@ -2,6 +2,7 @@
  * test_listener.c - listening, accepting, and running out of descriptors.
  */
 #include "net_test.h"
+#include "core/loop_internal.h"
 #include "net/stream.h"
 #include <eddy/log.h>
 #include <errno.h>
@@ -343,6 +344,59 @@ NET_TEST(an_inherited_socket_listens)
     return 0;
 }
 
+/* What the kernel knows of the loop's interest in a descriptor. */
+static unsigned long watched_events(int fd)
+{
+    char path[64], line[256];
+    unsigned long events = 0, found;
+    int of;
+
+    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d",
+             ed_loop_current()->poll_fd);
+    FILE *info = fopen(path, "re");
+    while (info && fgets(line, sizeof(line), info)) {
+        if (sscanf(line, "tfd: %d events: %lx", &of, &found) == 2 && of == fd)
+            events = found;
+    }
+    if (info)
+        fclose(info);
+    return events;
+}
+
+/* EPOLLEXCLUSIVE, of <sys/epoll.h>. */
+static const unsigned long EXCLUSIVE = 1UL << 28;
+
+NET_TEST(an_exclusive_listener_can_pause_as_often_as_it_likes)
+{
+    char address[ED_ADDR_TEXT], loopback[ED_ADDR_TEXT];
+    ed_listener *l = NULL;
+    ed_stream *client, *servers[3];
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    check_int(listen(fd, 8), 0);
+    check_int(ed_listener_of_fd(&l, fd, .exclusive = true), 0);
+    ed_listener_local(l, address);
+    snprintf(loopback, sizeof(loopback), "127.0.0.1%.10s",
+             strrchr(address, ':'));
+    accepted_count = 0;
+    ed_listener_start(l, take, servers);
+    for (unsigned i = 0; i < 3; i++) {
+        check((watched_events(fd) & EXCLUSIVE) != 0);
+        ed_listener_pause(l, true);
+        check_int(watched_events(fd), 0);
+        check_int(ed_connect(&client, loopback), 0);
+        settle();
+        check_int(accepted_count, i);
+        ed_listener_pause(l, false);
+        settle();
+        check_int(accepted_count, i + 1);
+        ed_stream_close(client);
+        ed_stream_close(servers[i]);
+    }
+    ed_listener_close(l);
+    return 0;
+}
+
 /* ---- descriptors ---- */
 
 static rlim_t set_descriptor_limit(rlim_t limit)
@@ -584,6 +638,7 @@ int main(void)
         cmocka_unit_test(a_paused_listener_lets_connections_wait),
         cmocka_unit_test(a_listener_may_be_closed_while_it_accepts),
         cmocka_unit_test(an_inherited_socket_listens),
+        cmocka_unit_test(an_exclusive_listener_can_pause_as_often_as_it_likes),
         cmocka_unit_test(out_of_descriptors_connections_wait_until_one_closes),
         cmocka_unit_test(out_of_descriptors_accepting_is_tried_again),
         cmocka_unit_test(every_interface_takes_both_kinds_of_address),

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -119,7 +120,8 @@ struct program {
     struct ed_buf text;
 };
 
-#define start(...) start_((const char *[]){"/x/prog", ##__VA_ARGS__, NULL})
+#define start(...) \
+    start_((const char *[]){"/x/prog", "--single", ##__VA_ARGS__, NULL})
 
 static struct program start_(const char **argv)
 {
@@ -281,7 +283,7 @@ static void wrong_usage_is_one_line_and_status_2(void **state)
     expect_usage_error(start("8080"), "prog: unexpected argument '8080' "
                                       "(--help lists the options)\n");
     expect_usage_error(start("--keyfile", "site.key"),
-                       "prog: --keyfile without --certfile\n");
+                       "prog: --keyfile without certfile\n");
     expect_usage_error(start("--"), "prog: unexpected argument '--' (--help "
                                     "lists the options)\n");
 }
@@ -291,7 +293,7 @@ static void a_malformed_address_is_wrong_usage(void **state)
     (void)state;
     struct program p = start("--log", "off", "--listen", "no port");
     assert_int_equal(status_of(&p), 2);
-    assert_memory_equal(p.text.ptr, "prog: --listen 'no port': ", 26);
+    assert_string_equal(p.text.ptr, "prog: --listen 'no port' is no address\n");
     forget(&p);
 }
 
@@ -301,9 +303,9 @@ static void help_lists_all_options(void **state)
     struct program p = start("--help");
     assert_int_equal(status_of(&p), 0);
     assert_memory_equal(p.text.ptr, "usage: prog [OPTION...]\n", 24);
-    printed(&p, "  --greeting WORD        what / says\n");
-    printed(&p, "  --listen ADDRESS       where to listen");
-    printed(&p, "  --log LEVEL[,FORMAT]   debug");
+    printed(&p, "  --greeting WORD          what / says\n");
+    printed(&p, "  --listen ADDRESS         where to listen");
+    printed(&p, "  --log LEVEL[,FORMAT]     debug");
     printed(&p, "  --help  ");
     forget(&p);
 }
@@ -347,7 +349,7 @@ static void a_certificate_that_is_not_there_keeps_it_from_starting(void **state)
     (void)state;
     struct program p = start("--certfile", "/nowhere/site.pem");
     assert_int_equal(status_of(&p), 1);
-    printed(&p, "cannot start: TLS: /nowhere/site.pem: ");
+    printed(&p, "TLS: /nowhere/site.pem: ");
     assert_null(strstr(p.text.ptr, "stops"));
     forget(&p);
 }
@@ -404,10 +406,10 @@ static void it_listens_everywhere_it_was_told_to(void **state)
 
 /* ---- signals ---- */
 
-static void the_first_signal_lets_requests_end(void **state)
+static void sigterm_and_sigquit_let_requests_end(void **state)
 {
     (void)state;
-    static const int signals[] = {SIGTERM, SIGINT};
+    static const int signals[] = {SIGTERM, SIGQUIT};
     for (unsigned i = 0; i < 2; i++) {
         struct program p = start("--listen", "127.0.0.1:0");
         int fd = connect_port(port_of(&p));
@@ -418,6 +420,19 @@ static void the_first_signal_lets_requests_end(void **state)
         assert_int_equal(status_of(&p), 0);
         forget(&p);
     }
+}
+
+static void sigint_does_not(void **state)
+{
+    (void)state;
+    struct program p = start("--listen", "127.0.0.1:0");
+    int fd = connect_port(port_of(&p));
+    send_request(fd, "/forever");
+    usleep(50000);
+    kill(p.pid, SIGINT);
+    assert_null(strstr(read_reply(fd), "never"));
+    assert_int_equal(status_of(&p), 0);
+    forget(&p);
 }
 
 static void the_second_signal_cancels_them(void **state)
@@ -436,14 +451,26 @@ static void the_second_signal_cancels_them(void **state)
     forget(&p);
 }
 
-static void sigusr1_logs_the_fibers(void **state)
+static void sigusr1_opens_the_log_again(void **state)
 {
     (void)state;
-    struct program p = start("--listen", "127.0.0.1:0");
-    port_of(&p);
-    kill(p.pid, SIGUSR1);
-    printed(&p, "watch_signals");
+    char name[] = "/tmp/eddy-log-XXXXXX", moved[64];
+    close(mkstemp(name));
+    snprintf(moved, sizeof moved, "%s.1", name);
+    struct program p = start("--listen", "127.0.0.1:0", "--log-file", name);
+    while (access(moved, F_OK)) {
+        struct stat st;
+        if (!stat(name, &st) && st.st_size)
+            assert_int_equal(rename(name, moved), 0);
+        usleep(1000);
+    }
+    do {
+        kill(p.pid, SIGUSR1);
+        usleep(10000);
+    } while (access(name, F_OK));
     stop(&p);
+    unlink(name);
+    unlink(moved);
 }
 
 static void a_client_that_vanishes_does_not_end_it(void **state)
@@ -554,9 +581,10 @@ int main(void)
         cmocka_unit_test(with_a_certificate_it_speaks_tls_and_reads_it_again),
         cmocka_unit_test(a_taken_address_is_a_failure_that_names_it),
         cmocka_unit_test(it_listens_everywhere_it_was_told_to),
-        cmocka_unit_test(the_first_signal_lets_requests_end),
+        cmocka_unit_test(sigterm_and_sigquit_let_requests_end),
+        cmocka_unit_test(sigint_does_not),
         cmocka_unit_test(the_second_signal_cancels_them),
-        cmocka_unit_test(sigusr1_logs_the_fibers),
+        cmocka_unit_test(sigusr1_opens_the_log_again),
         cmocka_unit_test(a_client_that_vanishes_does_not_end_it),
         cmocka_unit_test(lines_of_a_request_carry_its_id),
         cmocka_unit_test(a_5xx_shows_the_id_of_its_log_line),

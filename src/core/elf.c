@@ -1,0 +1,184 @@
+/*
+ * elf.c - reads symbol tables of loaded objects, in place.
+ *
+ * The files are not trusted to be whole: one may have been replaced while it
+ * is read. What lies outside of the mapping is not looked at.
+ */
+#include "core/elf.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <fcntl.h>
+#include <link.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct file {
+    const char *bytes;
+    size_t len;
+};
+
+static void copy_text(char *to, size_t size, const char *from)
+{
+    size_t len = strnlen(from, size - 1);
+
+    memcpy(to, from, len);
+    to[len] = '\0';
+}
+
+/* ---- the file ---- */
+
+/* The program's own was perhaps replaced, and named by how it was called. */
+static const char *path_of(const Dl_info *info)
+{
+    uintptr_t phdr = getauxval(AT_PHDR);
+    uintptr_t base = (uintptr_t)info->dli_fbase;
+    bool program = phdr >= base && phdr - base < 4096;
+
+    return program ? "/proc/self/exe" : info->dli_fname;
+}
+
+static bool map_file(struct file *file, const char *path)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    void *at = MAP_FAILED;
+
+    if (fd < 0)
+        return false;
+    if (!fstat(fd, &st) && st.st_size > 0)
+        at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    close(fd);
+    if (at == MAP_FAILED)
+        return false;
+    *file = (struct file){at, (size_t)st.st_size};
+    return true;
+}
+
+/* NULL: not all of it is there. */
+static const void *part(const struct file *file, uint64_t at, uint64_t size)
+{
+    if (at > file->len || size > file->len - at)
+        return NULL;
+    return file->bytes + at;
+}
+
+static const void *array(const struct file *file, uint64_t at, uint64_t count,
+                         size_t each)
+{
+    return count > file->len / each ? NULL : part(file, at, count * each);
+}
+
+static const ElfW(Ehdr) * header_of(const struct file *file)
+{
+    const ElfW(Ehdr) *header = part(file, 0, sizeof *header);
+
+    if (!header || memcmp(header->e_ident, ELFMAG, SELFMAG) ||
+        header->e_shentsize != sizeof(ElfW(Shdr)) ||
+        header->e_phentsize != sizeof(ElfW(Phdr)))
+        return NULL;
+    return header;
+}
+
+/* ---- symbols ---- */
+
+/* What addresses in the file count from, seen from where it was loaded. */
+static uintptr_t bias_of(const struct file *file, const ElfW(Ehdr) * header,
+                         uintptr_t base)
+{
+    const ElfW(Phdr) *phdr =
+        array(file, header->e_phoff, header->e_phnum, sizeof *phdr);
+
+    for (int i = 0; phdr && i < header->e_phnum; i++) {
+        if (phdr[i].p_type == PT_LOAD)
+            return base - (phdr[i].p_vaddr & ~(uintptr_t)4095);
+    }
+    return base;
+}
+
+static const ElfW(Shdr) *
+    section(const struct file *file, const ElfW(Ehdr) * header, ElfW(Word) type)
+{
+    const ElfW(Shdr) *sections =
+        array(file, header->e_shoff, header->e_shnum, sizeof *sections);
+
+    for (int i = 0; sections && i < header->e_shnum; i++) {
+        if (sections[i].sh_type == type &&
+            sections[i].sh_link < header->e_shnum)
+            return &sections[i];
+    }
+    return NULL;
+}
+
+static bool covers(const ElfW(Sym) * symbol, uintptr_t address)
+{
+    return (symbol->st_info & 15) == STT_FUNC && symbol->st_shndx &&
+           address >= symbol->st_value &&
+           address - symbol->st_value < symbol->st_size;
+}
+
+static void find_in(const struct file *file, const ElfW(Shdr) * table,
+                    const ElfW(Shdr) * names, uintptr_t address,
+                    struct ed_elf_place *place)
+{
+    size_t count = table->sh_size / sizeof(ElfW(Sym));
+    const ElfW(Sym) *symbols =
+        array(file, table->sh_offset, count, sizeof *symbols);
+    const char *texts = part(file, names->sh_offset, names->sh_size);
+
+    for (size_t i = 0; symbols && texts && i < count; i++) {
+        if (!covers(&symbols[i], address))
+            continue;
+        if (symbols[i].st_name < names->sh_size &&
+            memchr(texts + symbols[i].st_name, '\0',
+                   names->sh_size - symbols[i].st_name))
+            copy_text(place->function, sizeof place->function,
+                      texts + symbols[i].st_name);
+        place->start = symbols[i].st_value;
+        return;
+    }
+}
+
+static void find(const struct file *file, uintptr_t pc, uintptr_t base,
+                 struct ed_elf_place *place)
+{
+    /* Stripped ones have the second only, with what they export. */
+    static const ElfW(Word) types[] = {SHT_SYMTAB, SHT_DYNSYM};
+    const ElfW(Ehdr) *header = header_of(file);
+
+    if (!header)
+        return;
+    uintptr_t bias = bias_of(file, header, base);
+    const ElfW(Shdr) *sections =
+        array(file, header->e_shoff, header->e_shnum, sizeof *sections);
+    place->offset = pc - bias;
+    for (int i = 0; i < 2 && !place->start; i++) {
+        const ElfW(Shdr) *table = section(file, header, types[i]);
+        if (table)
+            find_in(file, table, &sections[table->sh_link], pc - bias, place);
+    }
+    if (place->start)
+        place->start += bias;
+}
+
+void ed_elf_find(uintptr_t pc, struct ed_elf_place *place)
+{
+    Dl_info info;
+    struct file file;
+
+    memset(place, 0, sizeof *place);
+    place->offset = pc;
+    if (!dladdr((void *)pc, &info) || !info.dli_fname)
+        return;
+    const char *slash = strrchr(info.dli_fname, '/');
+    copy_text(place->object, sizeof place->object,
+              slash ? slash + 1 : info.dli_fname);
+    place->offset = pc - (uintptr_t)info.dli_fbase;
+    if (!map_file(&file, path_of(&info)))
+        return;
+    find(&file, pc, (uintptr_t)info.dli_fbase, place);
+    munmap((void *)file.bytes, file.len);
+}

@@ -1,0 +1,295 @@
+/*
+ * report.c - the handlers of crashes, and the parts of a report.
+ *
+ * A part that faults is left by a jump, and the next one begins. Another thread
+ * that crashes meanwhile is held: what it would say could not be told apart.
+ */
+#include "core/report.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "base/log_safe.h"
+#include "core/elf.h"
+
+static const struct {
+    int signo;
+    const char *name;
+} crashes[] = {
+    {SIGSEGV, "SIGSEGV"}, {SIGBUS, "SIGBUS"},   {SIGFPE, "SIGFPE"},
+    {SIGILL, "SIGILL"},   {SIGABRT, "SIGABRT"},
+};
+#define CRASHES (sizeof crashes / sizeof *crashes)
+
+static struct sigaction former[CRASHES];
+static int installed; /* 0 or -errno, once tried */
+
+static _Atomic pid_t reporter; /* the thread that crashed first; 0: none */
+static struct {
+    int which; /* place in the tables */
+    const siginfo_t *info;
+    const void *context;
+    struct ed_frames frames;
+} crash; /* of that thread */
+static sigjmp_buf next_part;
+
+static _Atomic bool extra_set;
+static struct {
+    void (*fn)(void *arg);
+    void *arg;
+} extra;
+
+bool ed_report_crashing(void)
+{
+    return atomic_load(&reporter) != 0;
+}
+
+void ed_report_set_extra(void (*fn)(void *arg), void *arg)
+{
+    atomic_store(&extra_set, false);
+    extra.fn = fn;
+    extra.arg = arg;
+    atomic_store(&extra_set, fn != NULL);
+}
+
+/* ---- the parts ---- */
+
+/* "    load_user+0x1f (app+0x40c3)": the second is what addr2line takes. */
+static void tell_address(uintptr_t pc)
+{
+    struct ed_safe_line line = {0};
+    struct ed_elf_place place;
+
+    ed_elf_find(pc, &place);
+    ed_safe_put(&line, "    ");
+    if (place.start) {
+        ed_safe_put(&line, place.function);
+        ed_safe_put(&line, "+");
+        ed_safe_put_hex(&line, pc - place.start);
+        ed_safe_put(&line, " ");
+    }
+    ed_safe_put(&line, "(");
+    ed_safe_put(&line, place.object);
+    ed_safe_put(&line, *place.object ? "+" : "");
+    ed_safe_put_hex(&line, place.offset);
+    ed_safe_put(&line, ")");
+    ed_log_safely(ED_LOG_ERROR, &line);
+}
+
+static void tell_addresses(struct ed_frames *frames)
+{
+    for (int i = ed_frames_first(frames); i < frames->count; i++)
+        tell_address(ed_frames_pc(frames, i));
+}
+
+static void tell_extra(struct ed_frames *frames)
+{
+    (void)frames;
+    if (atomic_load(&extra_set))
+        extra.fn(extra.arg);
+}
+
+static void tell_symbol(void *arg, const struct ed_symbol *symbol)
+{
+    struct ed_safe_line line = {0};
+
+    (void)arg;
+    ed_safe_put(&line, "    ");
+    ed_safe_put(&line, symbol->function ? symbol->function : "?");
+    if (symbol->file) {
+        ed_safe_put(&line, " at ");
+        ed_safe_put(&line, symbol->file);
+        ed_safe_put(&line, ":");
+        ed_safe_put_number(&line, (uint64_t)symbol->line);
+    } else if (symbol->object) {
+        ed_safe_put(&line, " in ");
+        ed_safe_put(&line, symbol->object);
+    }
+    ed_log_safely(ED_LOG_ERROR, &line);
+}
+
+/* Reads debug information into memory that the library maps itself. */
+static void tell_names(struct ed_frames *frames)
+{
+    ed_frames_describe(frames, tell_symbol, NULL);
+}
+
+/* ---- what happened ---- */
+
+static void put_fiber(struct ed_safe_line *line)
+{
+    const ed_fiber *fiber = ed_fiber_self();
+
+    if (!fiber)
+        return;
+    ed_safe_put(line, " in fiber '");
+    ed_safe_put(line, fiber->name);
+    ed_safe_put(line, "' (started at ");
+    ed_safe_put(line, fiber->place);
+    ed_safe_put(line, ")");
+}
+
+static void tell_crash(struct ed_frames *frames)
+{
+    const siginfo_t *info = crash.info;
+    struct ed_safe_line line = {0};
+
+    (void)frames;
+
+    ed_safe_put(&line, "crash: ");
+    ed_safe_put(&line, crashes[crash.which].name);
+    if (info->si_code > 0) {
+        ed_safe_put(&line, " at address ");
+        ed_safe_put_hex(&line, (uintptr_t)info->si_addr);
+    } else if (info->si_pid != getpid()) {
+        ed_safe_put(&line, " sent by process ");
+        ed_safe_put_number(&line, (uint64_t)info->si_pid);
+    }
+    put_fiber(&line);
+    ed_safe_put(&line, ", process ");
+    ed_safe_put_number(&line, (uint64_t)getpid());
+    ed_log_safely(ED_LOG_ERROR, &line);
+}
+
+static void take_stack(struct ed_frames *frames)
+{
+    ed_frames_take(frames, crash.context);
+}
+
+/* ---- in the handler ---- */
+
+typedef void part_fn(struct ed_frames *frames);
+static part_fn *const parts[] = {
+    tell_crash, take_stack, tell_addresses, tell_extra, tell_names,
+};
+#define PARTS (sizeof parts / sizeof *parts)
+
+static pid_t this_thread(void)
+{
+    return (pid_t)syscall(SYS_gettid);
+}
+
+/* Holds the thread until the process ends. */
+_Noreturn static void hold(void)
+{
+    for (;;)
+        pause();
+}
+
+static void put_back(void)
+{
+    sigaction(crashes[crash.which].signo, &former[crash.which], NULL);
+}
+
+/* SIGALRM: the report stands still, on a lock of what crashed. */
+static void give_up(int signo)
+{
+    (void)signo;
+    put_back();
+    raise(crashes[crash.which].signo);
+}
+
+/* A report that stands still is given up, and a part that faults is left: also
+ * where a handler that passed the signal on had them blocked. */
+static void prepare_for_failure(void)
+{
+    struct sigaction action = {.sa_handler = give_up, .sa_flags = SA_ONSTACK};
+    sigset_t set;
+
+    sigaction(SIGALRM, &action, NULL);
+    sigemptyset(&set);
+    sigaddset(&set, SIGALRM);
+    for (size_t i = 0; i < CRASHES; i++)
+        sigaddset(&set, crashes[i].signo);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    alarm(ED_REPORT_SECONDS);
+}
+
+static void report(void)
+{
+    /* What a jump comes back to must not be in a register. */
+    static volatile size_t next;
+
+    (void)sigsetjmp(next_part, 1);
+    while (next < PARTS) {
+        part_fn *part = parts[next++];
+        part(&crash.frames);
+    }
+}
+
+static int place_of(int signo)
+{
+    int i = 0;
+
+    while (crashes[i].signo != signo)
+        i++;
+    return i;
+}
+
+static void on_crash(int signo, siginfo_t *info, void *context)
+{
+    int saved = errno;
+    pid_t nobody = 0;
+    pid_t self = this_thread();
+
+    if (!atomic_compare_exchange_strong(&reporter, &nobody, self)) {
+        if (nobody == self)
+            siglongjmp(next_part, 1);
+        hold();
+    }
+    crash.which = place_of(signo);
+    crash.info = info;
+    crash.context = context;
+    prepare_for_failure();
+    report();
+    alarm(0);
+    put_back();
+    errno = saved;
+    /* A fault happens again when this returns; what somebody sent does not, and
+     * has to be sent again. */
+    if (info->si_code <= 0)
+        raise(signo);
+}
+
+/* ---- a hang ---- */
+
+void ed_report_tell(struct ed_frames *frames)
+{
+    tell_addresses(frames);
+    tell_extra(frames);
+    tell_names(frames);
+}
+
+/* ---- preparing ---- */
+
+/* Of the signals only other faults may disturb a report. */
+static void install(void)
+{
+    struct sigaction action = {
+        .sa_sigaction = on_crash,
+        .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER,
+    };
+
+    ed_frames_prepare();
+    sigfillset(&action.sa_mask);
+    sigdelset(&action.sa_mask, SIGALRM);
+    for (size_t i = 0; i < CRASHES; i++)
+        sigdelset(&action.sa_mask, crashes[i].signo);
+    for (size_t i = 0; i < CRASHES; i++) {
+        if (sigaction(crashes[i].signo, &action, &former[i]))
+            installed = -errno;
+    }
+}
+
+int ed_report_on_crash(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, install);
+    return installed;
+}

@@ -1,0 +1,126 @@
+/*
+ * board.c - memory that the processes of a server share.
+ */
+#include "serve/board.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Changes with each change of the layout that its size does not tell. */
+static const uint64_t LAYOUT = 0xedd7b0a2d0002;
+
+static uint64_t magic(void)
+{
+    return LAYOUT << 24 ^ sizeof(struct ed_board);
+}
+
+static struct ed_board *map(int fd)
+{
+    void *at = mmap(NULL, sizeof(struct ed_board), PROT_READ | PROT_WRITE,
+                    MAP_SHARED, fd, 0);
+
+    return at == MAP_FAILED ? NULL : at;
+}
+
+struct ed_board *ed_board_new(int *fd)
+{
+    *fd = memfd_create("eddy-board", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (*fd < 0)
+        return NULL;
+    struct ed_board *board = NULL;
+    /* Nobody shall be able to cut it off under the others. */
+    if (!ftruncate(*fd, sizeof *board) &&
+        !fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+        board = map(*fd);
+    if (!board) {
+        int saved = errno;
+        close(*fd);
+        *fd = -1;
+        errno = saved;
+        return NULL;
+    }
+    board->magic = magic();
+    return board;
+}
+
+struct ed_board *ed_board_map(int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st))
+        return NULL;
+    if (st.st_size != (off_t)sizeof(struct ed_board)) {
+        errno = EPROTO;
+        return NULL;
+    }
+    struct ed_board *board = map(fd);
+    if (board && board->magic != magic()) {
+        ed_board_unmap(board);
+        errno = EPROTO;
+        return NULL;
+    }
+    return board;
+}
+
+void ed_board_unmap(struct ed_board *board)
+{
+    if (board)
+        munmap(board, sizeof *board);
+}
+
+struct ed_slot *ed_board_take(struct ed_board *board)
+{
+    for (size_t i = 0; i < ED_BOARD_SLOTS; i++) {
+        struct ed_slot *slot = &board->slots[i];
+        if (atomic_load(&slot->state) != ED_SLOT_FREE)
+            continue;
+        memset((void *)slot, 0, sizeof *slot); /* of a worker that is gone */
+        atomic_store(&slot->state, ED_SLOT_STARTING);
+        return slot;
+    }
+    return NULL;
+}
+
+void ed_board_give(struct ed_board *board, struct ed_slot *slot)
+{
+    atomic_fetch_add(&board->moving, 1);
+    ed_counters_add(&board->retired, &slot->counters);
+    ed_counters_clear(&slot->counters);
+    atomic_fetch_add(&board->moving, 1);
+    atomic_store(&slot->state, ED_SLOT_FREE);
+}
+
+/* ---- looking ---- */
+
+/* A master that dies between the two steps of ed_board_give() leaves the board
+ * as it is; the sum is right but for that worker. */
+enum { LOOKS = 1000 };
+
+static void add_all(const struct ed_board *board, struct ed_counters *sum)
+{
+    ed_counters_add(sum, &board->retired);
+    for (size_t i = 0; i < ED_BOARD_SLOTS; i++) {
+        /* A slot that was given back has nothing. */
+        if (atomic_load(&board->slots[i].state) != ED_SLOT_FREE)
+            ed_counters_add(sum, &board->slots[i].counters);
+    }
+}
+
+void ed_board_sum(const struct ed_board *board, struct ed_counters *sum)
+{
+    struct ed_counters all;
+
+    for (int i = 0; i < LOOKS; i++) {
+        uint32_t before = atomic_load(&board->moving);
+        ed_counters_clear(&all);
+        add_all(board, &all);
+        atomic_thread_fence(memory_order_acquire);
+        if (!(before & 1) && atomic_load(&board->moving) == before)
+            break;
+    }
+    ed_counters_add(sum, &all);
+}

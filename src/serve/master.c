@@ -1,0 +1,436 @@
+/*
+ * master.c - the master's life: what it opens, what it waits for, and the
+ * signals it knows.
+ */
+#include "serve/master_internal.h"
+
+#include <eddy/clock.h>
+#include <eddy/error.h>
+#include <eddy/log.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "serve/limits.h"
+#include "serve/notify.h"
+
+/* Loops that stand still are looked for, and the watchdog is told, this
+ * often. */
+static const int64_t TICK = ED_S;
+
+/* What a worker may take beyond the drain timeout: the parts of its app stop
+ * then. More than the 10 s each of the two rounds has by default. */
+static const int64_t PARTS_TIME = 25 * ED_S;
+
+/* A secret that seals TLS tickets, so that any worker can resume a session. */
+enum { TICKET_SECRET = 48 };
+
+enum { FAILED = 1 };
+
+/* ---- stopping ---- */
+
+void ed_master_tell_all(struct ed_master *m, const char *line)
+{
+    ed_list_each (node, &m->crew.members) {
+        const struct ed_worker_child *w = ed_member_at(node)->process;
+        if (w)
+            ed_child_say(&w->child, "%s", line);
+    }
+}
+
+static void end_admin(struct ed_master *m)
+{
+    if (m->admin_child.pid)
+        kill(m->admin_child.pid, SIGTERM);
+}
+
+static void drain_all(struct ed_master *m, int64_t now)
+{
+    m->drain_at = 0;
+    ed_crew_drain(&m->crew, m->ending, now);
+}
+
+void ed_master_stop(struct ed_master *m, bool at_once)
+{
+    int64_t now = ed_clock_monotonic();
+    bool begun = m->ending;
+
+    m->ending = true;
+    atomic_store(&m->board->ready, false);
+    if (!begun)
+        ed_notify("STOPPING=1");
+    if (at_once || begun) {
+        ed_log_info("stopping at once");
+        m->drain_at = 0;
+        ed_crew_quit(&m->crew, now);
+        return;
+    }
+    ed_log_info("stopping when all requests are answered");
+    m->drain_at = now + m->settings->ready_delay;
+    if (m->drain_at <= now)
+        drain_all(m, now);
+}
+
+/* ---- signals ---- */
+
+static void on_int(struct ed_master *m)
+{
+    ed_master_stop(m, true);
+}
+
+static void on_term(struct ed_master *m)
+{
+    ed_master_stop(m, false);
+}
+
+static void on_hup(struct ed_master *m)
+{
+    ed_master_reload(m, false);
+}
+
+void ed_master_reopen(struct ed_master *m)
+{
+    (void)ed_log_reopen(); /* what cannot be is in the old log */
+    ed_master_tell_all(m, "reopen");
+    ed_child_say(&m->admin_child, "reopen");
+    ed_log_info("logs are opened again");
+}
+
+static void on_usr2(struct ed_master *m)
+{
+    int err = ed_master_upgrade(m);
+
+    if (err)
+        ed_log_error("no upgrade: %s", ed_err_text(err));
+}
+
+static void on_winch(struct ed_master *m)
+{
+    ed_log_info("workers stop; SIGHUP brings others");
+    ed_crew_drain(&m->crew, false, ed_clock_monotonic());
+}
+
+static void scale(struct ed_master *m, unsigned wanted)
+{
+    ed_log_info("%u workers are wanted", wanted);
+    atomic_store(&m->board->wanted, wanted);
+    ed_crew_scale(&m->crew, wanted, ed_clock_monotonic());
+}
+
+static void on_ttin(struct ed_master *m)
+{
+    if (m->crew.wanted < ED_BOARD_SLOTS / 2)
+        scale(m, m->crew.wanted + 1);
+}
+
+static void on_ttou(struct ed_master *m)
+{
+    if (m->crew.wanted > 1)
+        scale(m, m->crew.wanted - 1);
+}
+
+static const struct {
+    int signo;
+    void (*act)(struct ed_master *m); /* NULL: done with the children */
+} signals[] = {
+    {SIGINT, on_int},     {SIGTERM, on_term},          {SIGQUIT, on_term},
+    {SIGHUP, on_hup},     {SIGUSR1, ed_master_reopen}, {SIGUSR2, on_usr2},
+    {SIGWINCH, on_winch}, {SIGTTIN, on_ttin},          {SIGTTOU, on_ttou},
+    {SIGCHLD, NULL},
+};
+
+#define SIGNALS (sizeof signals / sizeof *signals)
+
+static int open_signals(struct ed_master *m)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < SIGNALS; i++)
+        sigaddset(&set, signals[i].signo);
+    sigprocmask(SIG_BLOCK, &set, &m->mask);
+    m->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return m->signals < 0 ? -errno : 0;
+}
+
+static void take_signals(struct ed_master *m)
+{
+    struct signalfd_siginfo info;
+
+    while (read(m->signals, &info, sizeof info) == sizeof info) {
+        for (size_t i = 0; i < SIGNALS; i++) {
+            if (signals[i].signo == (int)info.ssi_signo && signals[i].act)
+                signals[i].act(m);
+        }
+    }
+}
+
+static void reap(struct ed_master *m)
+{
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid == m->heir)
+            ed_master_heir_gone(m, status);
+        else
+            ed_master_reaped(m, pid, status);
+    }
+}
+
+/* ---- waiting ---- */
+
+/* The signals, the admin process, and each worker. */
+#define POLLED (2 + ED_BOARD_SLOTS)
+
+static int wait_time(const struct ed_master *m, int64_t next, int64_t now)
+{
+    int64_t until = now + TICK;
+
+    if (next < until)
+        until = next;
+    if (m->drain_at && m->drain_at < until)
+        until = m->drain_at;
+    if (until <= now)
+        return 0;
+    return (int)((until - now + ED_MS - 1) / ED_MS);
+}
+
+static size_t gather(struct ed_master *m, struct pollfd fds[POLLED],
+                     struct ed_member *whose[POLLED])
+{
+    size_t n = 0;
+
+    fds[n++] = (struct pollfd){m->signals, POLLIN, 0};
+    fds[n++] = (struct pollfd){m->admin_child.control, POLLIN, 0};
+    ed_list_each (node, &m->crew.members) {
+        struct ed_member *member = ed_member_at(node);
+        const struct ed_worker_child *w = member->process;
+        if (!w || n == POLLED)
+            continue;
+        whose[n] = member;
+        fds[n++] = (struct pollfd){w->child.control, POLLIN, 0};
+    }
+    return n;
+}
+
+static bool still_there(const struct ed_master *m,
+                        const struct ed_member *member)
+{
+    ed_list_each (node, &m->crew.members) {
+        if (ed_member_at(node) == member)
+            return true;
+    }
+    return false;
+}
+
+static void wait_for_news(struct ed_master *m, int64_t next)
+{
+    struct pollfd fds[POLLED];
+    struct ed_member *whose[POLLED];
+    size_t n = gather(m, fds, whose);
+
+    if (poll(fds, n, wait_time(m, next, ed_clock_monotonic())) <= 0)
+        return;
+    /* What a process said before it ended is heard before that. */
+    for (size_t i = 2; i < n; i++) {
+        if (fds[i].revents && still_there(m, whose[i]))
+            ed_master_hear_worker(m, whose[i]);
+    }
+    if (fds[1].revents)
+        ed_master_hear_admin(m);
+    if (fds[0].revents)
+        take_signals(m);
+}
+
+static bool is_over(const struct ed_master *m)
+{
+    return m->ending && ed_crew_empty(&m->crew);
+}
+
+static void keep_watch(struct ed_master *m)
+{
+    int64_t looked = 0;
+
+    while (!is_over(m)) {
+        int64_t now = ed_clock_monotonic();
+
+        reap(m);
+        if (m->drain_at && now >= m->drain_at)
+            drain_all(m, now);
+        if (now - looked >= TICK) {
+            looked = now;
+            ed_master_look_for_hung(m, now);
+            ed_notify_watchdog();
+        }
+        int64_t next = ed_crew_tick(&m->crew, now);
+        ed_master_start_admin(m, now);
+        if (!is_over(m))
+            wait_for_news(m, next);
+    }
+}
+
+/* ---- opening and closing ---- */
+
+static int make_tickets(struct ed_master *m)
+{
+    unsigned char secret[TICKET_SECRET];
+
+    m->tickets = memfd_create("eddy-tickets", MFD_CLOEXEC);
+    if (m->tickets < 0)
+        return -errno;
+    if (getrandom(secret, sizeof secret, 0) != sizeof secret)
+        return -EIO;
+    ssize_t n = write(m->tickets, secret, sizeof secret);
+    explicit_bzero(secret, sizeof secret);
+    return n == sizeof secret ? 0 : -EIO;
+}
+
+static int open_sockets(struct ed_master *m)
+{
+    const struct ed_settings *s = m->settings;
+    struct ed_sockets handed = {0};
+    int err = ed_sockets_take(&handed);
+
+    if (!err)
+        err =
+            ed_sockets_open(&m->listeners, &s->listen, s->backlog, 0, &handed);
+    if (!err)
+        err = ed_sockets_open(&m->admin, &s->admin, s->backlog, 0, &handed);
+    /* What was handed on and is not wanted any more. */
+    ed_sockets_close(&handed, false);
+    return err;
+}
+
+static int open_ctl(struct ed_master *m)
+{
+    struct ed_buf address = {0};
+    int err = ed_run_files_open(&m->files, m->options->name, m->settings->ctl);
+
+    if (err || !m->files.ctl)
+        return err;
+    err = ed_buf_addf(&address, "unix:%s", m->files.ctl);
+    if (!err) {
+        const char *only = address.ptr;
+        struct ed_texts one = {&only, 1};
+        err = ed_sockets_open(&m->ctl, &one, 16, 0600, NULL);
+    }
+    ed_buf_free(&address);
+    return err;
+}
+
+static int open_all(struct ed_master *m)
+{
+    int err = open_signals(m);
+
+    if (err)
+        return err;
+    m->board = ed_board_new(&m->board_fd);
+    if (!m->board)
+        return -errno;
+    err = make_tickets(m);
+    if (!err)
+        err = open_sockets(m);
+    if (!err)
+        err = open_ctl(m);
+    if (!err && m->settings->pidfile)
+        err = ed_run_files_write_pid(&m->files, m->settings->pidfile);
+    return err;
+}
+
+static void tell_addresses(const struct ed_master *m)
+{
+    const char *scheme = m->settings->certfile ? "https://" : "http://";
+    char address[ED_ADDR_TEXT];
+
+    for (size_t i = 0; i < m->listeners.count; i++) {
+        ed_sockets_address(&m->listeners.each[i], address);
+        bool local = !strncmp(address, "unix:", 5);
+        ed_log_info("listening on %s%s", local ? "" : scheme, address);
+    }
+    for (size_t i = 0; i < m->admin.count; i++) {
+        ed_sockets_address(&m->admin.each[i], address);
+        ed_log_info("admin on http://%s", address);
+    }
+}
+
+static void begin(struct ed_master *m)
+{
+    const struct ed_settings *s = m->settings;
+    unsigned wanted = s->workers ? s->workers : ed_processors();
+
+    atomic_store(&m->board->master, getpid());
+    atomic_store(&m->board->started, ed_clock_realtime());
+    atomic_store(&m->board->wanted, wanted);
+    atomic_store(&m->board->ready, true);
+    ed_limits_prepare(s);
+    ed_crew_init(&m->crew, &ed_master_crew_ops, m);
+    m->crew.times = (struct ed_crew_times){
+        .start = s->start_timeout,
+        .drain = s->drain_timeout + PARTS_TIME,
+        .quit = PARTS_TIME,
+    };
+    m->crew.wanted = wanted;
+    ed_crew_roll_out(&m->crew, false, ed_clock_monotonic());
+}
+
+static void close_all(struct ed_master *m)
+{
+    end_admin(m);
+    ed_child_forget(&m->admin_child);
+    ed_sockets_close(&m->listeners, m->handed_on);
+    ed_sockets_close(&m->admin, m->handed_on);
+    ed_sockets_close(&m->dropped, false);
+    ed_sockets_close(&m->ctl, false);
+    ed_run_files_close(&m->files);
+    ed_board_unmap(m->board);
+    const int fds[] = {m->signals, m->board_fd, m->tickets, m->handed_settings};
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
+        if (fds[i] >= 0)
+            close(fds[i]);
+    }
+}
+
+static pid_t former_master(void)
+{
+    const char *text = getenv("EDDY_UPGRADE_OF");
+    int64_t pid = 0;
+
+    if (text && ed_bytes_int(ed_bytes(text), &pid))
+        pid = 0;
+    unsetenv("EDDY_UPGRADE_OF");
+    /* Only of who really started us. */
+    return pid == getppid() ? (pid_t)pid : 0;
+}
+
+int ed_master_run(const struct ed_master_options *options)
+{
+    struct ed_master m = {
+        .options = options,
+        .settings = options->settings,
+        .signals = -1,
+        .board_fd = -1,
+        .tickets = -1,
+        .handed_settings = -1,
+        .admin_child.control = -1,
+        .former = former_master(),
+    };
+    int err = open_all(&m);
+
+    if (err) {
+        ed_log_error("not starting: %s", ed_err_text(err));
+        m.status = err == ED_EADDR ? 2 : FAILED;
+    } else {
+        tell_addresses(&m);
+        begin(&m);
+        keep_watch(&m);
+    }
+    close_all(&m);
+    return m.status;
+}

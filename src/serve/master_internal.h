@@ -1,0 +1,85 @@
+/*
+ * master_internal.h - a master's inside, for the files that make it up.
+ */
+#ifndef EDDY_SERVE_MASTER_INTERNAL_H
+#define EDDY_SERVE_MASTER_INTERNAL_H
+
+#include <signal.h>
+#include "serve/board.h"
+#include "serve/crew.h"
+#include "serve/master.h"
+#include "serve/run_files.h"
+#include "serve/sockets.h"
+
+struct ed_master {
+    const struct ed_master_options *options;
+    struct ed_settings *settings; /* in force */
+    struct ed_settings old;       /* until a roll-out has come out well */
+    int handed_settings;          /* memfd of those in force */
+    int tickets;                  /* memfd of a secret */
+
+    struct ed_board *board;
+    int board_fd;
+    struct ed_sockets listeners;
+    struct ed_sockets admin; /* the ctl socket is not among them */
+    struct ed_sockets ctl;
+    struct ed_sockets dropped; /* by a reload, until it has come out well */
+    struct ed_run_files files;
+
+    struct ed_crew crew;
+    struct ed_child admin_child;
+    int64_t admin_at; /* when it may be started again */
+    unsigned admin_failures;
+
+    int signals;       /* signalfd */
+    sigset_t mask;     /* that children get */
+    bool reload_again; /* was asked for during a roll-out */
+    bool chain_again;
+    bool ever_ready;
+    bool ending;
+    int64_t drain_at; /* the last workers are told to drain then; 0: not */
+    int status;       /* of the process */
+
+    pid_t heir; /* the master of an upgrade, until it has ended */
+    bool handed_on;
+    pid_t former; /* the master this one takes over from; 0: none */
+};
+
+/* ---- master_reload.c: new code and settings, and new masters ---- */
+
+void ed_master_reload(struct ed_master *m, bool chain);
+void ed_master_rolled_out(struct ed_master *m, enum ed_rollout how);
+/* The text is for whoever asked. 0 or an error. */
+int ed_master_upgrade(struct ed_master *m);
+void ed_master_heir_gone(struct ed_master *m, int status);
+
+/* ---- master_workers.c: processes of the crew, and of the admin ---- */
+
+extern const struct ed_crew_ops ed_master_crew_ops;
+
+/* A worker's process. */
+struct ed_worker_child {
+    struct ed_child child;
+    struct ed_slot *slot;
+    struct ed_member *member;
+};
+
+void ed_master_start_admin(struct ed_master *m, int64_t now);
+
+/* What a process has said. */
+void ed_master_hear_worker(struct ed_master *m, struct ed_member *member);
+void ed_master_hear_admin(struct ed_master *m);
+
+/* A child has ended; nothing if it is none of ours. */
+void ed_master_reaped(struct ed_master *m, pid_t pid, int status);
+
+/* Looks for loops that stand still. */
+void ed_master_look_for_hung(struct ed_master *m, int64_t now);
+
+/* ---- master.c ---- */
+
+void ed_master_reopen(struct ed_master *m);
+void ed_master_stop(struct ed_master *m, bool at_once);
+void ed_master_tell_all(struct ed_master *m, const char *line);
+
+#endif

@@ -1,0 +1,235 @@
+/*
+ * master_reload.c - new settings and new code: by workers of a new generation,
+ * or by a new master that takes over the sockets.
+ */
+#include "serve/master_internal.h"
+
+#include <eddy/clock.h>
+#include <eddy/error.h>
+#include <eddy/log.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "serve/limits.h"
+#include "serve/notify.h"
+
+/* ---- reloading ---- */
+
+static void forget_handed_settings(struct ed_master *m)
+{
+    if (m->handed_settings >= 0)
+        close(m->handed_settings);
+    m->handed_settings = -1;
+}
+
+/* Sockets that are listened on by the new settings; those of the old ones stay
+ * open until it is known which will be in force. */
+static int change_sockets(struct ed_master *m, const struct ed_settings *next)
+{
+    struct ed_sockets listeners = {0};
+    struct ed_sockets admin = {0};
+    int err = ed_sockets_open(&listeners, &next->listen, next->backlog, 0,
+                              &m->listeners);
+
+    if (err)
+        return err;
+    err = ed_sockets_open(&admin, &next->admin, next->backlog, 0, &m->admin);
+    if (err) {
+        ed_log_error("the admin addresses stay as they were");
+        admin = m->admin;
+        m->admin = (struct ed_sockets){0};
+    }
+    ed_sockets_close(&m->dropped, false);
+    m->dropped = m->listeners;
+    m->listeners = listeners;
+    ed_sockets_close(&m->admin, false);
+    m->admin = admin;
+    return 0;
+}
+
+static void apply_log(const struct ed_settings *s)
+{
+    if (ed_log_configure(s->log))
+        ed_log_error("log: '%s' is not understood", s->log);
+}
+
+static bool change_settings(struct ed_master *m)
+{
+    struct ed_settings next;
+    int err = ed_settings_reread(m->settings, &next);
+
+    if (err)
+        return false;
+    err = change_sockets(m, &next);
+    if (err) {
+        ed_settings_free(&next);
+        return false;
+    }
+    m->old = *m->settings;
+    *m->settings = next;
+    forget_handed_settings(m);
+    apply_log(m->settings);
+    return true;
+}
+
+/* It changes its code and settings, too; what it listens on waits meanwhile. */
+static void renew_admin(struct ed_master *m)
+{
+    m->admin_at = 0;
+    if (m->admin_child.pid)
+        kill(m->admin_child.pid, SIGTERM);
+}
+
+void ed_master_reload(struct ed_master *m, bool chain)
+{
+    int64_t now = ed_clock_monotonic();
+    char text[64];
+
+    if (m->ending)
+        return;
+    if (m->crew.rolling) {
+        ed_log_info("a reload is under way; another follows");
+        m->reload_again = true;
+        m->chain_again = chain;
+        return;
+    }
+    snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld",
+             (long long)(now / ED_US));
+    ed_notify(text);
+    if (!change_settings(m)) {
+        ed_log_error("not reloaded: all stays as it was");
+        ed_notify("READY=1");
+        return;
+    }
+    ed_log_info("reloading%s", chain ? ", one worker after the other" : "");
+    unsigned wanted =
+        m->settings->workers ? m->settings->workers : ed_processors();
+    /* A number that was changed while it ran stays, unless it was set anew. */
+    if (m->settings->workers != m->old.workers)
+        m->crew.wanted = wanted;
+    atomic_store(&m->board->wanted, m->crew.wanted);
+    atomic_store(&m->board->ready, true);
+    m->crew.times.start = m->settings->start_timeout;
+    ed_crew_roll_out(&m->crew, chain, now);
+}
+
+/* ---- how it came out ---- */
+
+static void take_over(struct ed_master *m)
+{
+    char text[64];
+
+    snprintf(text, sizeof text, "MAINPID=%d\nREADY=1", (int)getpid());
+    ed_notify(text);
+    if (m->former && !m->settings->upgrade_wait) {
+        ed_log_info("takes over from process %d", (int)m->former);
+        kill(m->former, SIGQUIT);
+    }
+    m->former = 0;
+}
+
+static void succeed(struct ed_master *m)
+{
+    bool first = !m->ever_ready;
+
+    m->ever_ready = true;
+    atomic_store(&m->board->generation, m->crew.generation);
+    ed_sockets_close(&m->dropped, false);
+    if (first) {
+        take_over(m);
+        return;
+    }
+    ed_log_info("reloaded");
+    ed_count(&m->board->reloads, 1);
+    ed_settings_free(&m->old);
+    m->old = (struct ed_settings){0};
+    renew_admin(m);
+    ed_notify("READY=1");
+}
+
+static void go_back(struct ed_master *m)
+{
+    if (!m->ever_ready) {
+        ed_log_error("no worker can start: stopping");
+        m->status = 1;
+        m->ending = true;
+        ed_crew_quit(&m->crew, ed_clock_monotonic());
+        return;
+    }
+    ed_log_error("not reloaded: a new worker cannot start; the old ones stay");
+    ed_settings_free(m->settings);
+    *m->settings = m->old;
+    m->old = (struct ed_settings){0};
+    forget_handed_settings(m);
+    apply_log(m->settings);
+    struct ed_sockets tried = m->listeners;
+    m->listeners = m->dropped;
+    m->dropped = (struct ed_sockets){0};
+    ed_sockets_give_back(&tried, &m->listeners);
+    ed_sockets_close(&tried, false);
+    ed_notify("READY=1");
+}
+
+void ed_master_rolled_out(struct ed_master *m, enum ed_rollout how)
+{
+    if (how == ED_ROLLOUT_DONE)
+        succeed(m);
+    else
+        go_back(m);
+    if (m->reload_again && !m->ending) {
+        m->reload_again = false;
+        ed_master_reload(m, m->chain_again);
+    }
+}
+
+/* ---- another master ---- */
+
+static _Noreturn void become_heir(const struct ed_master *m)
+{
+    const struct ed_sockets *const sets[] = {&m->listeners, &m->admin};
+    const struct ed_program *program = &m->options->program;
+    char pid[24];
+
+    snprintf(pid, sizeof pid, "%d", (int)getppid());
+    setenv("EDDY_UPGRADE_OF", pid, 1);
+    sigprocmask(SIG_SETMASK, &m->mask, NULL);
+    int err = ed_sockets_give(sets, sizeof sets / sizeof *sets);
+    if (!err)
+        execv(program->file, program->argv);
+    dprintf(STDERR_FILENO, "%s: cannot start: %s\n", program->file,
+            strerror(err ? -err : errno));
+    _exit(ED_CHILD_NOT_FOUND);
+}
+
+int ed_master_upgrade(struct ed_master *m)
+{
+    if (m->ending)
+        return ED_ECLOSED;
+    if (m->heir || m->former)
+        return -EALREADY;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid < 0)
+        return -errno;
+    if (!pid)
+        become_heir(m);
+    m->heir = pid;
+    m->handed_on = true;
+    ed_log_info("upgrade: process %d is to take over", (int)pid);
+    return 0;
+}
+
+/* It may have been told to end, or could not start: then we go on. */
+void ed_master_heir_gone(struct ed_master *m, int status)
+{
+    ed_log_error("process %d did not take over (%s %d): this one goes on",
+                 (int)m->heir, WIFSIGNALED(status) ? "signal" : "exit status",
+                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    m->heir = 0;
+    m->handed_on = false;
+    ed_run_files_restore_pid(&m->files);
+    ed_crew_resume(&m->crew, ed_clock_monotonic());
+}

@@ -1,0 +1,499 @@
+/*
+ * master_workers.c - the processes of a master: how they start, what they say,
+ * and how they end.
+ */
+#include "serve/master_internal.h"
+
+#include <eddy/clock.h>
+#include <eddy/error.h>
+#include <eddy/log.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "serve/notify.h"
+
+/* A worker kills itself when it stands still, after telling where. One that
+ * does not even do that is killed so much later. */
+static const int64_t REPORT_TIME = 2 * ED_S;
+
+/* The admin process is started again after so long, or at once when it has
+ * lived longer than that. */
+static const int64_t ADMIN_PAUSE = 2 * ED_S;
+
+/* ---- what is handed over ---- */
+
+/* A copy in memory: who starts again gets what was in force, not what stands
+ * in an edited file. */
+static int hand_over_settings(struct ed_master *m)
+{
+    int fd;
+
+    if (m->handed_settings >= 0)
+        return 0;
+    fd = memfd_create("eddy-settings", MFD_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int err = ed_settings_give(m->settings, fd);
+    if (err) {
+        close(fd);
+        return err;
+    }
+    m->handed_settings = fd;
+    return 0;
+}
+
+static struct ed_launch launch_of(const struct ed_master *m, enum ed_role role)
+{
+    struct ed_launch launch;
+
+    ed_launch_init(&launch);
+    launch.role = role;
+    launch.board = m->board_fd;
+    launch.settings = m->handed_settings;
+    launch.directory = m->files.directory;
+    return launch;
+}
+
+static void add_listeners(struct ed_launch *launch,
+                          const struct ed_sockets *sockets)
+{
+    for (size_t i = 0; i < sockets->count; i++) {
+        if (launch->listener_count < ED_LAUNCH_LISTENERS)
+            launch->listeners[launch->listener_count++] =
+                sockets->each[i].bound.fd;
+    }
+}
+
+/* ---- workers ---- */
+
+static struct ed_master *master_of(const struct ed_member *member)
+{
+    return member->crew->user;
+}
+
+/* Where others look into it. Without one it works all the same. */
+static void open_inspect(struct ed_master *m, struct ed_sockets *one,
+                         unsigned slot)
+{
+    char *path = ed_run_files_inspect(&m->files, slot);
+    struct ed_buf address = {0};
+
+    if (path && !ed_buf_addf(&address, "unix:%s", path)) {
+        const char *only = address.ptr;
+        struct ed_texts texts = {&only, 1};
+        unlink(path); /* of a worker before */
+        if (ed_sockets_open(one, &texts, 16, 0600, NULL))
+            ed_log_warn("worker %u cannot be looked into", slot);
+    }
+    ed_buf_free(&address);
+    free(path);
+}
+
+static int start_worker(struct ed_master *m, struct ed_worker_child *w)
+{
+    struct ed_launch launch = launch_of(m, ED_ROLE_WORKER);
+    struct ed_sockets inspect = {0};
+    int err = hand_over_settings(m);
+
+    if (err)
+        return err;
+    launch.settings = m->handed_settings;
+    launch.slot = (unsigned)ed_slot_number(m->board, w->slot);
+    launch.tickets = m->tickets;
+    add_listeners(&launch, &m->listeners);
+    open_inspect(m, &inspect, launch.slot);
+    launch.inspect = inspect.count ? inspect.each[0].bound.fd : -1;
+    err = ed_child_start(&w->child, &m->options->program, &launch, &m->mask);
+    ed_sockets_close(&inspect, true);
+    return err;
+}
+
+static int spawn_worker(struct ed_member *member)
+{
+    struct ed_master *m = master_of(member);
+    struct ed_worker_child *w = calloc(1, sizeof *w);
+    int err = ED_ENOMEM;
+
+    if (!w)
+        return err;
+    w->child.control = -1;
+    w->member = member;
+    w->slot = ed_board_take(m->board);
+    member->process = w;
+    err = w->slot ? start_worker(m, w) : -ENOSPC;
+    if (err) {
+        ed_log_error("no worker started: %s", ed_err_text(err));
+        return err;
+    }
+    member->pid = w->child.pid;
+    atomic_store(&w->slot->pid, w->child.pid);
+    atomic_store(&w->slot->generation, member->generation);
+    atomic_store(&w->slot->started, ed_clock_realtime());
+    ed_count(&m->board->spawned, 1);
+    return 0;
+}
+
+static void drain_worker(struct ed_member *member)
+{
+    const struct ed_worker_child *w = member->process;
+
+    atomic_store(&w->slot->state, ED_SLOT_DRAINING);
+    ed_child_say(&w->child, "drain");
+}
+
+static void quit_worker(struct ed_member *member)
+{
+    const struct ed_worker_child *w = member->process;
+
+    atomic_store(&w->slot->state, ED_SLOT_DRAINING);
+    ed_child_say(&w->child, "quit");
+}
+
+static const char *lateness(const struct ed_member *member)
+{
+    const struct ed_worker_child *w = member->process;
+
+    switch (atomic_load(&w->slot->state)) {
+    case ED_SLOT_STARTING:
+        return "was not ready in time";
+    case ED_SLOT_DRAINING:
+        return "has not ended in time";
+    default:
+        return "stands still";
+    }
+}
+
+static void kill_worker(struct ed_member *member)
+{
+    ed_log_error("worker %d %s: killed", (int)member->pid, lateness(member));
+    kill(member->pid, SIGKILL);
+}
+
+static void forget_worker(struct ed_member *member)
+{
+    struct ed_master *m = master_of(member);
+    struct ed_worker_child *w = member->process;
+
+    if (!w)
+        return;
+    ed_child_forget(&w->child);
+    if (w->slot) {
+        char *path = ed_run_files_inspect(
+            &m->files, (unsigned)ed_slot_number(m->board, w->slot));
+        if (path)
+            unlink(path);
+        free(path);
+        ed_board_give(m->board, w->slot);
+    }
+    free(w);
+    member->process = NULL;
+}
+
+static void rolled_out(struct ed_crew *crew, enum ed_rollout how)
+{
+    ed_master_rolled_out(crew->user, how);
+}
+
+const struct ed_crew_ops ed_master_crew_ops = {
+    .spawn = spawn_worker,
+    .drain = drain_worker,
+    .quit = quit_worker,
+    .kill = kill_worker,
+    .forget = forget_worker,
+    .rolled_out = rolled_out,
+};
+
+/* ---- what workers say ---- */
+
+static void be_ready(struct ed_member *member, const char *rest)
+{
+    (void)rest;
+    ed_log_info("worker %d is ready", (int)member->pid);
+    ed_member_ready(member, ed_clock_monotonic());
+}
+
+static void be_tired(struct ed_member *member, const char *rest)
+{
+    ed_log_info("worker %d makes way for another: %s", (int)member->pid, rest);
+    ed_member_tired(member, ed_clock_monotonic());
+}
+
+static const struct {
+    const char *word;
+    void (*act)(struct ed_member *member, const char *rest);
+} says[] = {
+    {"ready", be_ready},
+    {"replace", be_tired},
+};
+
+static void take_worker_line(struct ed_member *member, char *line)
+{
+    char *rest = strchr(line, ' ');
+
+    if (rest)
+        *rest++ = '\0';
+    for (size_t i = 0; i < sizeof says / sizeof *says; i++) {
+        if (!strcmp(line, says[i].word)) {
+            says[i].act(member, rest ? rest : "");
+            return;
+        }
+    }
+    ed_log_warn("worker %d says '%.40s'", (int)member->pid, line);
+}
+
+void ed_master_hear_worker(struct ed_master *m, struct ed_member *member)
+{
+    struct ed_worker_child *w = member->process;
+    bool open = ed_child_hear(&w->child);
+    size_t used = 0;
+    char *line;
+
+    (void)m;
+    while ((line = ed_child_line(&w->child, &used)))
+        take_worker_line(member, line);
+    ed_child_lines_done(&w->child, used);
+    if (!open) {
+        close(w->child.control);
+        w->child.control = -1; /* its end comes by a signal */
+    }
+}
+
+/* ---- the admin process ---- */
+
+static bool wants_admin(const struct ed_master *m)
+{
+    return !m->ending && (m->ctl.count || m->admin.count);
+}
+
+void ed_master_start_admin(struct ed_master *m, int64_t now)
+{
+    if (m->admin_child.pid || now < m->admin_at || !wants_admin(m))
+        return;
+    m->admin_at = now + ADMIN_PAUSE;
+    int err = hand_over_settings(m);
+    struct ed_launch launch = launch_of(m, ED_ROLE_ADMIN);
+    add_listeners(&launch, &m->ctl);
+    launch.ctl_count = launch.listener_count;
+    add_listeners(&launch, &m->admin);
+    if (!err)
+        err = ed_child_start(&m->admin_child, &m->options->program, &launch,
+                             &m->mask);
+    if (err)
+        ed_log_error("no admin process: %s", ed_err_text(err));
+}
+
+static void tell_scale(struct ed_master *m, const char *rest)
+{
+    int64_t n;
+
+    if (ed_bytes_int(ed_bytes(rest), &n) || n < 1 || n > ED_BOARD_SLOTS / 2) {
+        ed_child_say(&m->admin_child, "error not 1 to %d workers",
+                     ED_BOARD_SLOTS / 2);
+        return;
+    }
+    ed_log_info("%d workers are wanted", (int)n);
+    atomic_store(&m->board->wanted, (unsigned)n);
+    ed_crew_scale(&m->crew, (unsigned)n, ed_clock_monotonic());
+    ed_child_say(&m->admin_child, "ok");
+}
+
+static void tell_reload(struct ed_master *m, const char *rest)
+{
+    (void)rest;
+    ed_master_reload(m, false);
+    ed_child_say(&m->admin_child, "ok");
+}
+
+static void tell_chain(struct ed_master *m, const char *rest)
+{
+    (void)rest;
+    ed_master_reload(m, true);
+    ed_child_say(&m->admin_child, "ok");
+}
+
+static void tell_drain(struct ed_master *m, const char *rest)
+{
+    (void)rest;
+    atomic_store(&m->board->ready, false);
+    ed_crew_drain(&m->crew, false, ed_clock_monotonic());
+    ed_child_say(&m->admin_child, "ok");
+}
+
+static void tell_resume(struct ed_master *m, const char *rest)
+{
+    (void)rest;
+    atomic_store(&m->board->ready, !m->ending);
+    ed_crew_resume(&m->crew, ed_clock_monotonic());
+    ed_child_say(&m->admin_child, "ok");
+}
+
+static void tell_reopen(struct ed_master *m, const char *rest)
+{
+    (void)rest;
+    ed_master_reopen(m);
+    ed_child_say(&m->admin_child, "ok");
+}
+
+static void tell_stop(struct ed_master *m, const char *rest)
+{
+    (void)rest;
+    ed_child_say(&m->admin_child, "ok");
+    ed_master_stop(m, false);
+}
+
+static void tell_quit(struct ed_master *m, const char *rest)
+{
+    (void)rest;
+    ed_child_say(&m->admin_child, "ok");
+    ed_master_stop(m, true);
+}
+
+static void tell_upgrade(struct ed_master *m, const char *rest)
+{
+    (void)rest;
+    int err = ed_master_upgrade(m);
+    if (err)
+        ed_child_say(&m->admin_child, "error %s", ed_err_text(err));
+    else
+        ed_child_say(&m->admin_child, "ok process %d", (int)m->heir);
+}
+
+static void tell_worker_stop(struct ed_master *m, const char *rest)
+{
+    int64_t pid;
+
+    if (!ed_bytes_int(ed_bytes(rest), &pid)) {
+        ed_list_each (node, &m->crew.members) {
+            struct ed_member *member = ed_member_at(node);
+            if (member->pid != pid)
+                continue;
+            ed_member_tired(member, ed_clock_monotonic());
+            ed_child_say(&m->admin_child, "ok");
+            return;
+        }
+    }
+    ed_child_say(&m->admin_child, "error no worker has the process id '%.20s'",
+                 rest);
+}
+
+static const struct {
+    const char *word;
+    void (*act)(struct ed_master *m, const char *rest);
+} commands[] = {
+    {"reload", tell_reload},   {"chain-reload", tell_chain},
+    {"reopen", tell_reopen},   {"drain", tell_drain},
+    {"resume", tell_resume},   {"scale", tell_scale},
+    {"stop", tell_stop},       {"quit", tell_quit},
+    {"upgrade", tell_upgrade}, {"worker-stop", tell_worker_stop},
+};
+
+static void take_admin_line(struct ed_master *m, char *line)
+{
+    char *rest = strchr(line, ' ');
+
+    if (rest)
+        *rest++ = '\0';
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (!strcmp(line, commands[i].word)) {
+            commands[i].act(m, rest ? rest : "");
+            return;
+        }
+    }
+    ed_child_say(&m->admin_child, "error there is no '%.40s'", line);
+}
+
+void ed_master_hear_admin(struct ed_master *m)
+{
+    bool open = ed_child_hear(&m->admin_child);
+    size_t used = 0;
+    char *line;
+
+    while ((line = ed_child_line(&m->admin_child, &used)))
+        take_admin_line(m, line);
+    ed_child_lines_done(&m->admin_child, used);
+    if (!open && m->admin_child.control >= 0) {
+        close(m->admin_child.control);
+        m->admin_child.control = -1;
+    }
+}
+
+/* ---- ends ---- */
+
+static void tell_end(const char *what, pid_t pid, int status)
+{
+    if (WIFSIGNALED(status))
+        ed_log_error("%s %d was ended by signal %d (%s)%s%s", what, (int)pid,
+                     WTERMSIG(status), strsignal(WTERMSIG(status)),
+                     WCOREDUMP(status) ? ", core dumped" : "",
+                     WTERMSIG(status) == SIGKILL
+                         ? "; if nobody sent it, memory ran out"
+                         : "");
+    else if (WEXITSTATUS(status))
+        ed_log_error("%s %d ended with status %d", what, (int)pid,
+                     WEXITSTATUS(status));
+    else
+        ed_log_info("%s %d has ended", what, (int)pid);
+}
+
+static enum ed_member_end end_of(int status)
+{
+    if (WIFSIGNALED(status))
+        return ED_MEMBER_CRASHED;
+    return WEXITSTATUS(status) ? ED_MEMBER_FAILED : ED_MEMBER_LEFT;
+}
+
+static void worker_gone(struct ed_master *m, struct ed_member *member,
+                        int status)
+{
+    ed_master_hear_worker(m, member); /* its last words */
+    tell_end("worker", member->pid, status);
+    if (WIFSIGNALED(status) && member->state != ED_MEMBER_KILLED)
+        ed_count(&m->board->crashed, 1);
+    ed_member_gone(member, end_of(status), ed_clock_monotonic());
+}
+
+void ed_master_reaped(struct ed_master *m, pid_t pid, int status)
+{
+    if (pid == m->admin_child.pid) {
+        if (!m->ending && status)
+            tell_end("admin process", pid, status);
+        ed_child_forget(&m->admin_child);
+        return;
+    }
+    ed_list_each (node, &m->crew.members) {
+        struct ed_member *member = ed_member_at(node);
+        if (member->pid == pid) {
+            worker_gone(m, member, status);
+            return;
+        }
+    }
+}
+
+/* ---- standing still ---- */
+
+static bool is_hung(const struct ed_member *member, int64_t limit, int64_t now)
+{
+    const struct ed_worker_child *w = member->process;
+    int64_t beat = atomic_load(&w->slot->beat);
+
+    return beat && now - beat > limit + REPORT_TIME &&
+           (member->state == ED_MEMBER_READY ||
+            member->state == ED_MEMBER_DRAINING);
+}
+
+void ed_master_look_for_hung(struct ed_master *m, int64_t now)
+{
+    if (m->settings->hang_timeout <= 0)
+        return;
+    ed_list_each_safe (node, &m->crew.members) {
+        struct ed_member *member = ed_member_at(node);
+        if (!is_hung(member, m->settings->hang_timeout, now))
+            continue;
+        ed_count(&m->board->hung, 1);
+        ed_member_hung(member, now);
+    }
+}

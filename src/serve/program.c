@@ -1,0 +1,236 @@
+/*
+ * program.c - which process of a program this is.
+ */
+#include "serve/program.h"
+
+#include <eddy/error.h>
+#include <eddy/log.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "serve/admin.h"
+#include "serve/launch.h"
+#include "serve/master.h"
+#include "serve/worker.h"
+
+enum { FAILED = 1 };
+
+struct process {
+    const struct ed_serve_program *program;
+    const char *name;
+    struct ed_settings settings;
+    bool preload;
+    ed_app *preloaded; /* made in the master */
+};
+
+static const char *base_name(const char *path)
+{
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    return slash ? slash + 1 : path ? path : "program";
+}
+
+/* A module is called by its own name, a program by its own. */
+static void name_it(struct process *p)
+{
+    const char *module = ed_settings_argument(&p->settings, 0);
+
+    if (module)
+        p->name = base_name(module);
+}
+
+static void apply_log(const struct process *p)
+{
+    const struct ed_settings *s = &p->settings;
+    int err = s->log_file ? ed_log_open(s->log_file) : 0;
+
+    if (err)
+        ed_log_error("log-file %s: %s", s->log_file, ed_err_text(err));
+}
+
+/* ---- a worker, an admin process ---- */
+
+static ed_app *make(void *arg)
+{
+    struct process *p = arg;
+
+    if (p->preloaded)
+        return p->preloaded;
+    return p->program->make(&p->settings, p->program->arg);
+}
+
+static int work(const struct ed_launch *launch, void *arg)
+{
+    struct process *p = arg;
+    const struct ed_worker_options options = {
+        .name = p->name,
+        .settings = &p->settings,
+        .launch = launch,
+        .make = make,
+        .arg = p,
+    };
+
+    return ed_worker_run(&options);
+}
+
+static int administer(const struct ed_launch *launch, struct process *p)
+{
+    const struct ed_admin_options options = {
+        .name = p->name,
+        .settings = &p->settings,
+        .launch = launch,
+    };
+
+    return ed_admin_run(&options);
+}
+
+static int run_child(struct process *p, const struct ed_launch *launch)
+{
+    int err =
+        ed_settings_take(&p->settings, &p->program->from, launch->settings);
+
+    if (!err && ed_settings_check(&p->settings))
+        err = ED_EPARSE;
+    if (err) {
+        ed_log_error("cannot start: settings: %s", ed_err_text(err));
+        return FAILED;
+    }
+    apply_log(p);
+    name_it(p);
+    return launch->role == ED_ROLE_WORKER ? work(launch, p)
+                                          : administer(launch, p);
+}
+
+/* ---- the master ---- */
+
+/* The file as it is found when a process starts, so that a new one put in its
+ * place is used: not what /proc/self/exe leads to. */
+static char *find_program(const char *name)
+{
+    char path[PATH_MAX];
+
+    if (strchr(name, '/'))
+        return access(name, X_OK) ? NULL : strdup(name);
+    struct ed_bytes rest = ed_bytes(getenv("PATH"));
+    while (rest.ptr) {
+        struct ed_bytes dir = ed_bytes_cut(&rest, ':');
+        int len = snprintf(path, sizeof path, "%.*s%s%s", (int)dir.len, dir.ptr,
+                           dir.len ? "/" : "", name);
+        if (len < (int)sizeof path && !access(path, X_OK))
+            return strdup(path);
+    }
+    ssize_t len = readlink("/proc/self/exe", path, sizeof path - 1);
+    return len > 0 ? strndup(path, (size_t)len) : NULL;
+}
+
+/* The words this process was started with: main() may have changed its copy
+ * since. NULL without /proc, or memory. */
+static char **command_line(void)
+{
+    FILE *in = fopen("/proc/self/cmdline", "re");
+    char **words = NULL, *word = NULL;
+    size_t room = 0, count = 0;
+
+    while (in && getdelim(&word, &room, '\0', in) >= 0) {
+        char **more = realloc(words, (count + 2) * sizeof *words);
+        if (!more)
+            break;
+        words = more;
+        words[count++] = word;
+        words[count] = NULL;
+        word = NULL;
+        room = 0;
+    }
+    free(word);
+    if (in)
+        fclose(in);
+    return words;
+}
+
+static void free_command_line(char **words)
+{
+    for (char **word = words; word && *word; word++)
+        free(*word);
+    free(words);
+}
+
+static int lead(struct process *p)
+{
+    char **command = command_line();
+    char *file = command ? find_program(command[0]) : NULL;
+    const struct ed_master_options options = {
+        .name = p->name,
+        .settings = &p->settings,
+        .program =
+            {
+                .file = file,
+                .argv = command,
+                .preload = p->preload,
+                .run = work,
+                .arg = p,
+            },
+    };
+
+    if (!file) {
+        free_command_line(command);
+        ed_log_error("not starting: the program's file is not found");
+        return FAILED;
+    }
+    int status = ed_master_run(&options);
+    free(file);
+    free_command_line(command);
+    return status;
+}
+
+static int run_leader(struct process *p)
+{
+    const struct ed_serve_program *program = p->program;
+    int status = ed_settings_read(&p->settings, &program->from, program->argc,
+                                  program->argv);
+
+    if (status == ED_SETTINGS_GO_ON && program->begin)
+        status = program->begin(&p->settings, program->arg);
+    if (status != ED_SETTINGS_GO_ON)
+        return status;
+    apply_log(p);
+    name_it(p);
+    if (p->settings.workdir && chdir(p->settings.workdir)) {
+        ed_log_error("workdir %s: %s", p->settings.workdir,
+                     ed_err_text(-errno));
+        return FAILED;
+    }
+    if (p->settings.single)
+        return work(NULL, p);
+    p->preload = p->settings.preload;
+    if (p->preload) {
+        p->preloaded = program->make(&p->settings, program->arg);
+        if (!p->preloaded)
+            return FAILED;
+    }
+    int led = lead(p);
+    ed_app_free(p->preloaded);
+    return led;
+}
+
+int ed_serve_program(const struct ed_serve_program *program)
+{
+    struct process p = {
+        .program = program,
+        .name = base_name(program->argc > 0 ? program->argv[0] : NULL),
+    };
+    struct ed_launch launch;
+
+    if (ed_launch_take(&launch)) {
+        ed_log_error("EDDY_SERVE says nothing that makes sense");
+        ed_launch_free(&launch);
+        return FAILED;
+    }
+    int status =
+        launch.role == ED_ROLE_MASTER ? run_leader(&p) : run_child(&p, &launch);
+    if (p.settings.inside)
+        ed_settings_free(&p.settings);
+    ed_launch_free(&launch);
+    return status;
+}

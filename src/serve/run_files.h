@@ -1,0 +1,43 @@
+/*
+ * run_files.h - the files by which a running server is found: its pid file, the
+ * socket of eddy ctl, and the directory of the workers' inspect sockets.
+ */
+#ifndef EDDY_SERVE_RUN_FILES_H
+#define EDDY_SERVE_RUN_FILES_H
+
+#include <eddy/api.h>
+
+struct ed_run_files {
+    char *base;      /* the directory of all; NULL: none could be had */
+    char *directory; /* of inspect sockets, 0700 */
+    char *ctl;       /* path of the socket of eddy ctl; NULL: none */
+    char *pidfile;   /* NULL: none */
+};
+
+/*
+ * Chooses the places: $RUNTIME_DIRECTORY, /run/eddy for root, $XDG_RUNTIME_DIR,
+ * else /tmp/eddy-UID; `ctl` may name a path of its own, or be "none". What dead
+ * servers have left there is removed. 0, or an error that is logged.
+ */
+ED_CHECK int ed_run_files_open(struct ed_run_files *files, const char *name,
+                               const char *ctl);
+
+/* Writes the pid file; with one there already it is renamed to *.old. 0 or an
+ * error that is logged. */
+ED_CHECK int ed_run_files_write_pid(struct ed_run_files *files,
+                                    const char *path);
+
+/* An upgrade did not come about: the pid file is ours again. */
+void ed_run_files_restore_pid(const struct ed_run_files *files);
+
+/* Path of the inspect socket of a slot, allocated; NULL without memory. */
+char *ed_run_files_inspect(const struct ed_run_files *files, unsigned slot);
+
+/* Removes what was made. The pid file stays if it is not ours any more. */
+void ed_run_files_close(struct ed_run_files *files);
+
+/* Where sockets of eddy ctl may be: the i-th place, allocated; NULL: no more.
+ */
+char *ed_run_files_place(unsigned i);
+
+#endif

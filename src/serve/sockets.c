@@ -1,0 +1,220 @@
+/*
+ * sockets.c - the master's listening sockets.
+ *
+ * Another master gets them by EDDY_SOCKETS: "FD FILE ADDRESS" a line, FILE
+ * being the text of a Unix socket's file or '-', and the address the one that
+ * was asked for, so that it finds what it wants.
+ */
+#include "serve/sockets.h"
+
+#include <eddy/bytes.h>
+#include <eddy/error.h>
+#include <eddy/log.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "net/addr.h"
+
+static const char VARIABLE[] = "EDDY_SOCKETS";
+
+/* ---- the set ---- */
+
+static struct ed_sockets_entry *add(struct ed_sockets *sockets)
+{
+    struct ed_sockets_entry *each =
+        realloc(sockets->each, (sockets->count + 1) * sizeof *each);
+
+    if (!each)
+        return NULL;
+    sockets->each = each;
+    each += sockets->count++;
+    *each = (struct ed_sockets_entry){.bound.fd = -1};
+    return each;
+}
+
+static void move(struct ed_sockets *from, size_t i, struct ed_sockets_entry *to)
+{
+    *to = from->each[i];
+    from->each[i] = from->each[--from->count];
+}
+
+static size_t find(const struct ed_sockets *sockets, struct ed_bytes address)
+{
+    size_t i = 0;
+
+    while (i < sockets->count &&
+           !ed_bytes_equal(ed_bytes(sockets->each[i].address), address))
+        i++;
+    return i;
+}
+
+void ed_sockets_give_back(struct ed_sockets *from, struct ed_sockets *to)
+{
+    for (size_t i = from->count; i--;) {
+        if (!from->each[i].taken_over)
+            continue;
+        struct ed_sockets_entry *entry = add(to);
+        if (!entry)
+            return; /* closed then, as what is not needed */
+        move(from, i, entry);
+    }
+}
+
+/* ---- opening ---- */
+
+static int open_one(struct ed_sockets_entry *entry, const char *address,
+                    unsigned backlog, int unix_mode)
+{
+    const struct ed_listen_options options = {
+        .size = sizeof options,
+        .backlog = (int)backlog,
+        .unix_mode = unix_mode,
+    };
+
+    entry->address = strdup(address);
+    if (!entry->address)
+        return ED_ENOMEM;
+    int err = ed_listen_fd(&entry->bound, address, &options);
+    if (err)
+        ed_log_error("cannot %s", entry->bound.why);
+    return err;
+}
+
+static int take_or_open(struct ed_sockets *sockets, const char *address,
+                        unsigned backlog, int unix_mode, struct ed_sockets *old)
+{
+    size_t known = old ? find(old, ed_bytes(address)) : 0;
+    struct ed_sockets_entry *entry = add(sockets);
+
+    if (!entry)
+        return ED_ENOMEM;
+    if (!old || known == old->count)
+        return open_one(entry, address, backlog, unix_mode);
+    move(old, known, entry);
+    entry->taken_over = true;
+    listen(entry->bound.fd, (int)backlog); /* which may have changed */
+    return 0;
+}
+
+int ed_sockets_open(struct ed_sockets *sockets,
+                    const struct ed_texts *addresses, unsigned backlog,
+                    int unix_mode, struct ed_sockets *old)
+{
+    int err = 0;
+
+    *sockets = (struct ed_sockets){0};
+    for (size_t i = 0; i < addresses->count && !err; i++)
+        err =
+            take_or_open(sockets, addresses->each[i], backlog, unix_mode, old);
+    if (!err)
+        return 0;
+    if (old)
+        ed_sockets_give_back(sockets, old);
+    ed_sockets_close(sockets, false);
+    return err;
+}
+
+void ed_sockets_close(struct ed_sockets *sockets, bool handed_on)
+{
+    for (size_t i = 0; i < sockets->count; i++) {
+        struct ed_sockets_entry *entry = &sockets->each[i];
+        if (handed_on)
+            ed_socket_file_leave(&entry->bound.file);
+        if (entry->bound.fd >= 0)
+            ed_bound_close(&entry->bound);
+        free(entry->address);
+    }
+    free(sockets->each);
+    *sockets = (struct ed_sockets){0};
+}
+
+void ed_sockets_address(const struct ed_sockets_entry *entry,
+                        char out[ED_ADDR_TEXT])
+{
+    struct ed_addr addr = {.len = sizeof addr.un};
+
+    if (getsockname(entry->bound.fd, &addr.any, &addr.len))
+        addr.len = 0;
+    ed_addr_text(&addr, out);
+}
+
+/* ---- to another master ---- */
+
+static int give(const struct ed_sockets_entry *entry, struct ed_buf *out)
+{
+    struct ed_buf file = {0};
+    int err = fcntl(entry->bound.fd, F_SETFD, 0) ? -errno : 0;
+
+    if (!err)
+        err = ed_socket_file_text(&entry->bound.file, &file);
+    if (!err)
+        err = ed_buf_addf(out, "%d %s %s\n", entry->bound.fd,
+                          file.len ? file.ptr : "-", entry->address);
+    ed_buf_free(&file);
+    return err;
+}
+
+int ed_sockets_give(const struct ed_sockets *const *sets, size_t count)
+{
+    struct ed_buf text = {0};
+    int err = ed_buf_reserve(&text, 1);
+
+    for (size_t s = 0; s < count; s++) {
+        for (size_t i = 0; i < sets[s]->count && !err; i++)
+            err = give(&sets[s]->each[i], &text);
+    }
+    if (!err && setenv(VARIABLE, text.len ? text.ptr : "", 1))
+        err = -errno;
+    ed_buf_free(&text);
+    return err;
+}
+
+static int take_file(struct ed_sockets_entry *entry, struct ed_bytes text)
+{
+    char *copy = NULL;
+
+    if (ed_bytes_equal(text, ED_BYTES("-")))
+        return 0;
+    copy = strndup(text.ptr, text.len);
+    int err = copy ? ed_socket_file_take(&entry->bound.file, copy) : ED_ENOMEM;
+    free(copy);
+    return err;
+}
+
+static int take_line(struct ed_sockets *handed, struct ed_bytes line)
+{
+    struct ed_bytes number = ed_bytes_cut(&line, ' ');
+    struct ed_bytes file = ed_bytes_cut(&line, ' ');
+    int64_t fd;
+
+    if (!line.ptr || ed_bytes_int(number, &fd) || fd < 3 ||
+        fcntl((int)fd, F_SETFD, FD_CLOEXEC))
+        return ED_EPARSE;
+    struct ed_sockets_entry *entry = add(handed);
+    if (!entry)
+        return ED_ENOMEM;
+    entry->bound.fd = (int)fd;
+    entry->address = strndup(line.ptr, line.len);
+    if (!entry->address)
+        return ED_ENOMEM;
+    return take_file(entry, file);
+}
+
+int ed_sockets_take(struct ed_sockets *handed)
+{
+    const char *text = getenv(VARIABLE);
+    struct ed_bytes rest = ed_bytes(text);
+    int err = 0;
+
+    *handed = (struct ed_sockets){0};
+    while (rest.ptr && !err) {
+        struct ed_bytes line = ed_bytes_cut(&rest, '\n');
+        if (line.len)
+            err = take_line(handed, line);
+    }
+    unsetenv(VARIABLE);
+    return err;
+}

@@ -1,0 +1,236 @@
+/*
+ * test_telemetry_statsd.c - what a statsd is sent, and that nobody waits for
+ * it. The statsd is a socket of ours.
+ */
+#include "observed.h"
+#include "serve/statsd.h"
+
+#include <eddy/log.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- a statsd ---- */
+
+static int listener = -1;
+static char where[ED_ADDR_TEXT];
+static char socket_path[64];
+
+static void listen_at(const char *address)
+{
+    struct ed_addr addr;
+    socklen_t len = sizeof addr.v6;
+
+    check_int(ed_addr_parse(&addr, ed_bytes(address)), 0);
+    listener = socket(addr.any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    check_int(bind(listener, &addr.any, addr.len), 0);
+    if (addr.any.sa_family != AF_UNIX &&
+        !getsockname(listener, &addr.any, &len))
+        addr.len = len;
+    ed_addr_text(&addr, where);
+}
+
+/* The next datagram; "" when there is none. Valid until the next call. */
+static const char *hear(void)
+{
+    static char text[64 * 1024];
+    ssize_t n = recv(listener, text, sizeof text - 1, 0);
+
+    text[n > 0 ? n : 0] = '\0';
+    return text;
+}
+
+static void open_socket(void)
+{
+    static int count;
+
+    snprintf(socket_path, sizeof socket_path, "/tmp/eddy-statsd-%d-%d",
+             getpid(), ++count);
+    char address[80];
+    snprintf(address, sizeof address, "unix:%s", socket_path);
+    listen_at(address);
+}
+
+static void close_socket(void)
+{
+    close(listener);
+    unlink(socket_path);
+}
+
+/* ---- what is observed ---- */
+
+static int hello(ed_req *req)
+{
+    return ed_reply(req, 200, "hello");
+}
+
+static int slowly(ed_req *req)
+{
+    int err = ed_sleep(12345 * ED_US);
+
+    return err ? err : ed_reply(req, 200, "done");
+}
+
+static void open_observed(struct observed *o, const char *prefix)
+{
+    o->settings.statsd = where;
+    o->settings.statsd_prefix = prefix;
+    observed_open(o);
+    ed_route(o->h.app, "GET /", hello);
+    ed_route(o->h.app, "GET /slow", slowly);
+}
+
+FIBER_TEST(each_second_what_was_counted_is_sent)
+{
+    struct observed o = {0};
+
+    open_socket();
+    open_observed(&o, "shop.");
+    hosted_get(&o.h, "/slow", "A: b");
+    hosted_get(&o.h, "/", "A: b");
+    hosted_get(&o.h, "/none", "A: b");
+    check_text(hear(), "");
+    check_int(ed_sleep(ED_S), 0);
+    check_text(hear(), "shop.request.duration:12.345|ms\n"
+                       "shop.request.duration:0.000|ms\n"
+                       "shop.request.duration:0.000|ms\n"
+                       "shop.requests:3|c\n"
+                       "shop.request.status.200:2|c\n"
+                       "shop.request.status.404:1|c");
+    check_int(ed_sleep(5 * ED_S), 0);
+    check_text(hear(), "");
+    hosted_get(&o.h, "/", "A: b");
+    observed_close(&o);
+    check_text(hear(), "shop.request.duration:0.000|ms\n"
+                       "shop.requests:1|c\n"
+                       "shop.request.status.200:1|c");
+    close_socket();
+}
+
+FIBER_TEST(it_is_sent_by_udp_as_well)
+{
+    struct observed o = {0};
+
+    listen_at("127.0.0.1:0");
+    open_observed(&o, "eddy.");
+    hosted_get(&o.h, "/", "A: b");
+    observed_close(&o);
+    check(strstr(hear(), "eddy.requests:1|c") != NULL);
+    close(listener);
+}
+
+FIBER_TEST(what_was_refused_is_counted_and_has_no_duration)
+{
+    struct observed o = {0};
+
+    open_socket();
+    open_observed(&o, "");
+    hosted_raw(&o.h, "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n");
+    check_int(ed_sleep(ED_S), 0);
+    check_text(hear(), "requests:1|c\nrequest.status.400:1|c");
+    observed_close(&o);
+    close_socket();
+}
+
+/* Each is a whole number of lines. */
+FIBER_TEST(datagrams_fit_into_every_path_and_lose_no_duration)
+{
+    struct ed_statsd *statsd = NULL;
+    unsigned durations = 0, requests = 0, datagrams = 0;
+    const char *text;
+
+    open_socket();
+    check_int(ed_statsd_open(&statsd, where, "eddy."), 0);
+    for (int i = 0; i < 1000; i++) {
+        ed_statsd_request(statsd, 200, i * ED_MS);
+        /* A Unix socket holds few of them. */
+        while (*(text = hear())) {
+            datagrams++;
+            check(strlen(text) <= ED_STATSD_DATAGRAM);
+            check(!strncmp(text, "eddy.", 5));
+            for (const char *at = text; (at = strstr(at, "|ms")); at++)
+                durations++;
+        }
+    }
+    check_int(ed_sleep(ED_S), 0);
+    text = hear();
+    for (const char *at = text; (at = strstr(at, "|ms")); at++)
+        durations++;
+    text = strstr(text, "eddy.requests:");
+    requests = text ? (unsigned)atoi(text + strlen("eddy.requests:")) : 0;
+    check_int(durations, 1000);
+    check_int(requests, 1000);
+    check(datagrams > 10);
+    ed_statsd_close(statsd);
+    close_socket();
+}
+
+FIBER_TEST(without_a_statsd_datagrams_are_dropped_and_the_next_one_gets_them)
+{
+    struct ed_statsd *statsd = NULL;
+
+    ed_log_set_level(ED_LOG_OFF);
+    open_socket();
+    close_socket();
+    check_int(ed_statsd_open(&statsd, where, "eddy."), 0);
+    ed_statsd_request(statsd, 200, 0);
+    check_int(ed_sleep(ED_S), 0);
+    check_int((int)statsd->dropped, 1);
+    listen_at(where);
+    ed_statsd_request(statsd, 200, 0);
+    check_int(ed_sleep(ED_S), 0);
+    check_int((int)statsd->sent, 1);
+    check(strstr(hear(), "eddy.requests:1|c") != NULL);
+    ed_statsd_close(statsd);
+    close_socket();
+    ed_log_set_level(ED_LOG_INFO);
+}
+
+FIBER_TEST(a_statsd_that_does_not_read_makes_nobody_wait)
+{
+    struct ed_statsd *statsd = NULL;
+
+    ed_log_set_level(ED_LOG_OFF);
+    open_socket();
+    check_int(ed_statsd_open(&statsd, where, "eddy."), 0);
+    for (int i = 0; i < 100000; i++)
+        ed_statsd_request(statsd, 200, 0);
+    check(statsd->dropped > 0);
+    ed_statsd_close(statsd);
+    close_socket();
+    ed_log_set_level(ED_LOG_INFO);
+}
+
+FIBER_TEST(what_is_no_statsd_is_refused)
+{
+    static const struct {
+        const char *address, *prefix;
+    } rows[] = {
+        {"", "a."},         {"127.0.0.1", "a."},      {":8125", "a."},
+        {"a b:8125", "a."}, {"127.0.0.1:8125", "a:"}, {"127.0.0.1:8125", "a b"},
+    };
+
+    ed_log_set_level(ED_LOG_OFF);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct ed_statsd *statsd = NULL;
+        check_int(ed_statsd_open(&statsd, rows[i].address, rows[i].prefix),
+                  ED_EUSAGE);
+        check(!statsd);
+    }
+    ed_log_set_level(ED_LOG_INFO);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_second_what_was_counted_is_sent),
+        cmocka_unit_test(it_is_sent_by_udp_as_well),
+        cmocka_unit_test(what_was_refused_is_counted_and_has_no_duration),
+        cmocka_unit_test(datagrams_fit_into_every_path_and_lose_no_duration),
+        cmocka_unit_test(
+            without_a_statsd_datagrams_are_dropped_and_the_next_one_gets_them),
+        cmocka_unit_test(a_statsd_that_does_not_read_makes_nobody_wait),
+        cmocka_unit_test(what_is_no_statsd_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
