@@ -37,6 +37,13 @@ struct ctl {
  */
 int ctl_find(struct ctl *ctl);
 
+/*
+ * The same server may have another socket after an upgrade, as the process id
+ * is in its name: finds it if it is the only one of that program. Says
+ * nothing. 0, or -errno with the socket as it was.
+ */
+int ctl_find_again(struct ctl *ctl);
+
 /* ---- asking (ctl_ask.c) ---- */
 
 /* The URL of a target such as "/v1/ps?limit=3". */

@@ -187,6 +187,41 @@ static int tell_many(const struct ctl *ctl, struct found *found)
     return EXIT_USAGE;
 }
 
+/* How much of a path says whose it is: "/run/eddy/eddy-shop" of
+ * "/run/eddy/eddy-shop-4100.ctl". */
+static size_t name_length(const char *path)
+{
+    const char *dash = strrchr(path, '-');
+
+    return dash ? (size_t)(dash - path) : strlen(path);
+}
+
+int ctl_find_again(struct ctl *ctl)
+{
+    const char *wanted = ctl->wanted ? ctl->wanted : getenv("EDDY_CTL");
+    size_t len = name_length(ctl->socket);
+    struct found found = {0};
+    const char *same = NULL;
+
+    if (!try_socket(ctl->socket))
+        return 0;
+    if (wanted && *wanted)
+        return -ECONNREFUSED;
+    look_everywhere(&found);
+    for (int i = 0; i < found.count; i++) {
+        if (name_length(found.paths[i]) != len ||
+            strncmp(found.paths[i], ctl->socket, len))
+            continue;
+        if (same)
+            return -EBUSY;
+        same = found.paths[i];
+    }
+    if (!same)
+        return -ECONNREFUSED;
+    stpcpy(ctl->socket, same);
+    return 0;
+}
+
 int ctl_find(struct ctl *ctl)
 {
     const char *wanted = ctl->wanted ? ctl->wanted : getenv("EDDY_CTL");
