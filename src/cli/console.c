@@ -209,26 +209,32 @@ static int change(ed_req *req)
 
 /* ---- live ---- */
 
+struct relay {
+    ed_ws *server;
+    ed_ws *viewer;
+};
+
 /* The viewer has nothing to say; that it has left is all there is to hear. */
-static int hear_viewer(void *viewer)
+static int hear_viewer(void *arg)
 {
+    const struct relay *relay = arg;
     struct ed_bytes message;
     int err;
 
-    while (!(err = ed_ws_recv(viewer, &message)))
+    while (!(err = ed_ws_recv(relay->viewer, &message)))
         ;
     return err;
 }
 
-static int send_on(ed_ws *from, ed_ws *to)
+static int hear_server(void *arg)
 {
+    const struct relay *relay = arg;
     struct ed_bytes message;
     int err;
 
-    ed_scope(both);
-    ed_go(both, hear_viewer, to);
-    while (!(err = ed_ws_recv(from, &message))) {
-        if ((err = ed_ws_send(to, message)))
+    while (!(err = ed_ws_recv(relay->server, &message))) {
+        err = ed_ws_send(relay->viewer, message);
+        if (err)
             break;
     }
     return err;
@@ -250,17 +256,22 @@ static int connect_live(struct console *console, ed_ws **out)
 static int live(ed_req *req)
 {
     ed_ws *server ED_WS_AUTO = NULL;
-    ed_ws *viewer;
+    struct relay relay;
 
     if (!has_session(req))
         return refuse(req, 401, "You are not signed in here.");
     if (connect_live(console_of(req), &server))
         return refuse(req, 502, "the server is gone");
-    int err = ed_ws_accept(req, &viewer);
+    relay.server = server;
+    int err = ed_ws_accept(req, &relay.viewer);
     if (err)
         return err;
-    (void)send_on(server, viewer);
-    return 0;
+    ed_scope(both);
+    ed_go(both, hear_viewer, &relay);
+    ed_go(both, hear_server, &relay);
+    err = ed_wait(both);
+    /* That either has left ends it for the other, and is no failure. */
+    return err == ED_ECANCELED ? err : 0;
 }
 
 /* ---- serving ---- */

@@ -7,7 +7,10 @@
  */
 'use strict';
 
-const SPAN = 300;       // seconds a chart shows
+// Seconds a chart shows, and between two marks: as long as there is something
+// to be seen.
+const SPANS = [[60, 15], [120, 30], [300, 60]];
+const SPAN_MAX = SPANS.at(-1)[0];
 const RETRY_MAX = 5000; // ms between two attempts to connect
 const EVENTS_MAX = 20;  // loops that stood still, as far as they are shown
 const STATUS_EVERY = 3000;
@@ -79,7 +82,7 @@ function roundUp(value) {
 }
 
 const linear = {
-  range: max => [0, max > 0 ? roundUp(max / 4) * 4 : 1],
+  range: max => [0, max > 0 ? roundUp(max * 1.05 / 4) * 4 : 1],
   ticks: ([, max]) => [0, 1, 2, 3, 4].map(i => max * i / 4),
   place: (value, [, max]) => value / max,
 };
@@ -125,7 +128,7 @@ class Chart {
 
   add(at, values) {
     this.points.push({at, values});
-    while (this.points[0].at < at - SPAN - 2) {
+    while (this.points[0].at < at - SPAN_MAX - 2) {
       this.points.shift();
       if (this.cursor) this.cursor--;
     }
@@ -144,7 +147,7 @@ class Chart {
     const box = this.canvas.getBoundingClientRect();
     const {left, width} = this.plot ?? {};
     if (!width || !this.points.length) return;
-    const at = this.end - SPAN * (1 - (event.clientX - box.left - left) / width);
+    const at = this.end - this.span * (1 - (event.clientX - box.left - left) / width);
     let best = 0;
     this.points.forEach((p, i) => {
       if (Math.abs(p.at - at) < Math.abs(this.points[best].at - at)) best = i;
@@ -195,6 +198,9 @@ class Chart {
     pen.font = '11px system-ui, sans-serif';
     this.range = this.scale.range(...this.highest());
     this.end = this.points.at(-1)?.at ?? 0;
+    const since = this.end - (this.points[0]?.at ?? this.end);
+    [this.span, this.mark] = SPANS.find(([span]) => since <= span) ??
+      SPANS.at(-1);
     this.drawGrid(pen, width, height);
     if (this.stacked) this.drawStacked(pen);
     else this.series.forEach(one => this.drawLine(pen, one));
@@ -204,7 +210,8 @@ class Chart {
 
   drawGrid(pen, width, height) {
     const ticks = this.scale.ticks(this.range);
-    const labels = ticks.map(t => t ? this.format(t) : '0');
+    const labels = ticks.map(t =>
+      t ? this.format(t).replace(/\.0+(?= )/, '') : '0');
     const left = Math.max(...labels.map(l => pen.measureText(l).width)) + 8;
     this.plot = {left, top: 8, width: width - left - 4, height: height - 28};
     const {top} = this.plot;
@@ -222,13 +229,13 @@ class Chart {
       pen.fillText(labels[i], left - 6, y);
     });
     pen.textAlign = 'center';
-    for (let minute = 1; minute < SPAN / 60; minute++)
-      pen.fillText(`−${minute} min`, this.x(this.end - 60 * minute),
-        top + this.plot.height + 12);
+    for (let ago = this.mark; ago < this.span; ago += this.mark)
+      pen.fillText(ago % 60 ? `−${ago} s` : `−${ago / 60} min`,
+        this.x(this.end - ago), top + this.plot.height + 12);
   }
 
   x(at) {
-    return this.plot.left + this.plot.width * (1 - (this.end - at) / SPAN);
+    return this.plot.left + this.plot.width * (1 - (this.end - at) / this.span);
   }
 
   y(value) {
@@ -325,8 +332,8 @@ class Chart {
 
 const charts = {
   rate: new Chart('chart-rate', {stacked: true, series: [
-    {name: '2xx', colour: '--s2'}, {name: '3xx', colour: '--s3'},
-    {name: '1xx', colour: '--s1'}, {name: '4xx', colour: '--s4'},
+    {name: '1xx', colour: '--s1'}, {name: '2xx', colour: '--s2'},
+    {name: '3xx', colour: '--s3'}, {name: '4xx', colour: '--s4'},
     {name: '5xx', colour: '--s5'}]}),
   latency: new Chart('chart-latency', {scale: logarithmic, format: latency,
     series: [{name: 'p50', colour: '--c0'}, {name: 'p90', colour: '--c1'},
@@ -403,7 +410,7 @@ function showWorkers(workers) {
     cells: [
       [w.slot], [w.pid, 'extra'], [w.state, text(w.state)],
       [rate(w.requests_per_s), 'right'], [percent(w.cpu), 'right'],
-      [size(w.memory_bytes), 'right'], [rate(w.in_flight), 'right extra'],
+      [size(w.memory_bytes), 'right extra'], [rate(w.in_flight), 'right extra'],
       [rate(w.open), 'right extra'], [latency(w.latency?.p99_s), 'right'],
       [rate(w.errors_5xx), 'right extra'], [age(w.age_s), 'right extra'],
       [rate(w.blocked), 'right extra']],
@@ -429,7 +436,7 @@ function showBlocked(events) {
     const when = typeof event.time === 'number'
       ? new Date(1000 * event.time) : new Date();
     const item = make('li', `worker ${text(event.pid)}: ${text(event.text)}`);
-    item.prepend(make('time', when.toLocaleTimeString()));
+    item.prepend(make('time', when.toLocaleTimeString('en-GB')));
     place.prepend(item);
   }
   while (place.children.length > EVENTS_MAX) place.lastChild.remove();
