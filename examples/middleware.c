@@ -4,10 +4,9 @@
  *
  *     middleware --access-log access.log --trusted "10.0.0.0/8, unix"
  *
- * SIGUSR2 opens the log anew, for programs that rotate logs.
+ * SIGUSR1 opens the log anew, for programs that rotate logs.
  */
 #include <eddy/eddy.h>
-#include <signal.h>
 #include <stdlib.h>
 
 /* [page] */
@@ -66,21 +65,6 @@ static int slow(ed_req *req)
     return err ? err : ed_reply(req, 200, "at last\n");
 }
 
-/* [reopen] */
-/* Opens the access log anew, whenever it was moved away. */
-static int watch_log(void *app)
-{
-    ed_signals *signals;
-    int signo, err = ed_signals_open(&signals, SIGUSR2);
-    if (err)
-        return err;
-    while (!(err = ed_signals_next(signals, &signo)))
-        (void)ed_access_log_reopen(app); /* it goes on in the old one */
-    ed_signals_close(signals);
-    return err;
-}
-/* [/reopen] */
-
 static const char *log_file;
 static const char *trusted = "127.0.0.0/8, ::1, unix";
 
@@ -136,6 +120,5 @@ int main(int argc, char **argv)
               "proxies to be believed (127.0.0.0/8, ::1, unix)");
     add_routes(app);
     ed_app_context(app, add_middleware, NULL, app);
-    ed_app_background(app, watch_log, app);
     return ed_main(app, argc, argv);
 }

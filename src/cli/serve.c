@@ -29,7 +29,11 @@ static void *load(const char *path)
 static ed_app *make(const struct ed_settings *settings, void *arg)
 {
     const char *path = ed_settings_argument(settings, 0);
-    void *handle = path ? load(path) : NULL;
+    if (!path) {
+        ed_log_error("not starting: no module is named");
+        return NULL;
+    }
+    void *handle = load(path);
     ed_app *(*function)(void) = NULL;
 
     (void)arg;

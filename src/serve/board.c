@@ -3,6 +3,7 @@
  */
 #include "serve/board.h"
 
+#include <eddy/log.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -11,7 +12,7 @@
 #include <unistd.h>
 
 /* Changes with each change of the layout that its size does not tell. */
-static const uint64_t LAYOUT = 0xedd7b0a2d0002;
+static const uint64_t LAYOUT = 0xedd7b0a2d0003;
 
 static uint64_t magic(void)
 {
@@ -89,6 +90,7 @@ void ed_board_give(struct ed_board *board, struct ed_slot *slot)
 {
     atomic_fetch_add(&board->moving, 1);
     ed_counters_add(&board->retired, &slot->counters);
+    ed_count(&board->retired_cpu, (uint64_t)atomic_exchange(&slot->cpu, 0));
     ed_counters_clear(&slot->counters);
     atomic_fetch_add(&board->moving, 1);
     atomic_store(&slot->state, ED_SLOT_FREE);
@@ -100,13 +102,29 @@ void ed_board_give(struct ed_board *board, struct ed_slot *slot)
  * as it is; the sum is right but for that worker. */
 enum { LOOKS = 1000 };
 
-static void add_all(const struct ed_board *board, struct ed_counters *sum)
+void ed_board_look(const struct ed_board *board,
+                   void (*fn)(const struct ed_board *board, void *arg),
+                   void *arg)
 {
-    ed_counters_add(sum, &board->retired);
+    for (int i = 0; i < LOOKS; i++) {
+        uint32_t before = atomic_load(&board->moving);
+        fn(board, arg);
+        atomic_thread_fence(memory_order_acquire);
+        if (!(before & 1) && atomic_load(&board->moving) == before)
+            return;
+    }
+}
+
+static void add_all(const struct ed_board *board, void *arg)
+{
+    struct ed_counters *all = arg;
+
+    ed_counters_clear(all);
+    ed_counters_add(all, &board->retired);
     for (size_t i = 0; i < ED_BOARD_SLOTS; i++) {
         /* A slot that was given back has nothing. */
         if (atomic_load(&board->slots[i].state) != ED_SLOT_FREE)
-            ed_counters_add(sum, &board->slots[i].counters);
+            ed_counters_add(all, &board->slots[i].counters);
     }
 }
 
@@ -114,13 +132,25 @@ void ed_board_sum(const struct ed_board *board, struct ed_counters *sum)
 {
     struct ed_counters all;
 
-    for (int i = 0; i < LOOKS; i++) {
-        uint32_t before = atomic_load(&board->moving);
-        ed_counters_clear(&all);
-        add_all(board, &all);
-        atomic_thread_fence(memory_order_acquire);
-        if (!(before & 1) && atomic_load(&board->moving) == before)
-            break;
-    }
+    ed_board_look(board, add_all, &all);
     ed_counters_add(sum, &all);
+}
+
+/* ---- how much is logged ---- */
+
+void ed_board_keep_level(struct ed_board *board)
+{
+    int level = ED_LOG_DEBUG;
+
+    while (level < ED_LOG_OFF && !ed_log_enabled((enum ed_log_level)level))
+        level++;
+    atomic_store(&board->log_level, level + 1);
+}
+
+void ed_board_use_level(const struct ed_board *board)
+{
+    int kept = atomic_load(&board->log_level);
+
+    if (kept)
+        ed_log_set_level((enum ed_log_level)(kept - 1));
 }

@@ -54,7 +54,9 @@ struct ed_board {
     _Atomic uint64_t spawned; /* workers */
     _Atomic uint64_t crashed; /* ended by a signal of their own doing */
     _Atomic uint64_t hung;    /* killed since their loop stood still */
-    _Atomic int log_level;
+    _Atomic int log_level;    /* enum ed_log_level and 1; 0: as it was set */
+    /* Used by workers that are gone, ns. */
+    _Atomic uint64_t retired_cpu;
 
     /* Odd while counters go from a slot to those of the retired. */
     _Atomic uint32_t moving;
@@ -76,9 +78,22 @@ struct ed_slot *ed_board_take(struct ed_board *board);
 /* Master: the worker is gone; what it counted stays counted. */
 void ed_board_give(struct ed_board *board, struct ed_slot *slot);
 
+/* Has fn(board, arg) look at the counters: again, if some were moved to the
+ * retired meanwhile. What it sees last has no worker twice, and none missing.
+ */
+void ed_board_look(const struct ed_board *board,
+                   void (*fn)(const struct ed_board *board, void *arg),
+                   void *arg);
+
 /* Adds to *sum what all workers have counted, those that are gone included.
- * Never less than the time before, nor twice what one counted. */
+ * Never less than the time before. */
 void ed_board_sum(const struct ed_board *board, struct ed_counters *sum);
+
+/* Master: this process's log level, set since, is that of whoever comes. */
+void ed_board_keep_level(struct ed_board *board);
+
+/* Others: take it up, if there is one. */
+void ed_board_use_level(const struct ed_board *board);
 
 static inline size_t ed_slot_number(const struct ed_board *board,
                                     const struct ed_slot *slot)

@@ -324,9 +324,10 @@ void ed_member_tired(struct ed_member *m, int64_t now)
 
 void ed_member_hung(struct ed_member *m, int64_t now)
 {
-    (void)now;
-    if (m->state != ED_MEMBER_KILLED)
-        kill_now(m);
+    if (m->state == ED_MEMBER_KILLED)
+        return;
+    kill_now(m);
+    tend(m->crew, now);
 }
 
 void ed_member_gone(struct ed_member *m, enum ed_member_end how, int64_t now)

@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "serve/notify.h"
+#include "core/monitor.h"
 
 /* A worker kills itself when it stands still, after telling where. One that
  * does not even do that is killed so much later. */
@@ -380,15 +380,27 @@ static void tell_worker_stop(struct ed_master *m, const char *rest)
                  rest);
 }
 
+static void tell_log_level(struct ed_master *m, const char *rest)
+{
+    /* Behind a comma stands the format, which is not for here. */
+    if (strchr(rest, ',') || ed_log_configure(rest)) {
+        ed_child_say(&m->admin_child, "error there is no level '%.20s'", rest);
+        return;
+    }
+    ed_board_keep_level(m->board);
+    ed_child_say(&m->admin_child, "ok the log level is %s", rest);
+}
+
 static const struct {
     const char *word;
     void (*act)(struct ed_master *m, const char *rest);
 } commands[] = {
-    {"reload", tell_reload},   {"chain-reload", tell_chain},
-    {"reopen", tell_reopen},   {"drain", tell_drain},
-    {"resume", tell_resume},   {"scale", tell_scale},
-    {"stop", tell_stop},       {"quit", tell_quit},
-    {"upgrade", tell_upgrade}, {"worker-stop", tell_worker_stop},
+    {"reload", tell_reload},       {"chain-reload", tell_chain},
+    {"reopen", tell_reopen},       {"drain", tell_drain},
+    {"resume", tell_resume},       {"scale", tell_scale},
+    {"stop", tell_stop},           {"quit", tell_quit},
+    {"upgrade", tell_upgrade},     {"worker-stop", tell_worker_stop},
+    {"log-level", tell_log_level},
 };
 
 static void take_admin_line(struct ed_master *m, char *line)
@@ -432,6 +444,9 @@ static void tell_end(const char *what, pid_t pid, int status)
                      WTERMSIG(status) == SIGKILL
                          ? "; if nobody sent it, memory ran out"
                          : "");
+    else if (WEXITSTATUS(status) == ED_EXIT_HUNG)
+        ed_log_error("%s %d has ended itself: its loop stood still", what,
+                     (int)pid);
     else if (WEXITSTATUS(status))
         ed_log_error("%s %d ended with status %d", what, (int)pid,
                      WEXITSTATUS(status));
@@ -453,6 +468,8 @@ static void worker_gone(struct ed_master *m, struct ed_member *member,
     tell_end("worker", member->pid, status);
     if (WIFSIGNALED(status) && member->state != ED_MEMBER_KILLED)
         ed_count(&m->board->crashed, 1);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == ED_EXIT_HUNG)
+        ed_count(&m->board->hung, 1);
     ed_member_gone(member, end_of(status), ed_clock_monotonic());
 }
 

@@ -463,6 +463,9 @@ int ed_settings_reread(const struct ed_settings *settings,
         return err;
     fresh->inside->to_log = true;
     fresh->inside->file = in->file;
+    fresh->inside->argument_count = in->argument_count;
+    for (size_t i = 0; i < in->argument_count; i++)
+        fresh->inside->arguments[i] = in->arguments[i]; /* argv's */
     err = read_sources(fresh);
     if (!err && ed_settings_check(fresh))
         err = ED_EPARSE;

@@ -571,6 +571,7 @@ static int open_board(struct ed_worker *w)
                          : ed_err_text(err));
         return err;
     }
+    ed_board_use_level(w->board);
     w->slot = launch ? &w->board->slots[launch->slot] : ed_board_take(w->board);
     if (fd >= 0)
         close(fd);

@@ -104,7 +104,7 @@ expect "a request is logged" \
 expect_in "with the client the proxy told, and the user" \
     '192.0.2.7 Ada "GET /admin HTTP/1.1" 200' cat access.log
 mv access.log access.log.1
-kill -USR2 "$pid"
+kill -USR1 "$pid"
 for _ in $(seq 200); do [ -e access.log ] && break; sleep 0.05; done
 fetch -o /dev/null -H 'X-Request-ID: rotated' "$url/none"
 wait_for_text access.log '.*rotated$' >last.txt

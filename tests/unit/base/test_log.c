@@ -506,6 +506,41 @@ static void watches_are_told_and_may_keep_lines_to_themselves(void **state)
     assert_string_equal(errors.text, "3[id7]two\n;");
 }
 
+static bool in_a_trace(char trace_id[ED_LOG_TRACE_ID],
+                       char span_id[ED_LOG_SPAN_ID])
+{
+    memcpy(trace_id, "4bf92f3577b34da6a3ce929d0e0e4736", ED_LOG_TRACE_ID);
+    memcpy(span_id, "00f067aa0ba902b7", ED_LOG_SPAN_ID);
+    return true;
+}
+
+static void lines_of_a_trace_carry_its_ids(void **state)
+{
+    (void)state;
+    ed_log_set_trace(in_a_trace);
+    ed_log_info("x");
+    assert_string_equal(hear_text(),
+                        "INFO  [4bf92f3577b34da6a3ce929d0e0e4736] x\n");
+    ed_log_set_format(ED_LOG_JSON);
+    ed_log_info("x");
+    assert_non_null(strstr(hear(), "\"context\":\"\",\"trace_id\":"
+                                   "\"4bf92f3577b34da6a3ce929d0e0e4736\","
+                                   "\"span_id\":\"00f067aa0ba902b7\","
+                                   "\"message\":\"x\"}"));
+    ed_log_set_trace(NULL);
+    ed_log_info("x");
+    assert_null(strstr(hear(), "trace_id"));
+}
+
+static void a_log_file_that_cannot_be_opened_changes_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(ed_log_open("/nonexistent/x.log"), -ENOENT);
+    assert_int_equal(ed_log_reopen(), 0);
+    ed_log_info("still here");
+    assert_string_equal(hear_text(), "INFO  still here\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -547,6 +582,10 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(
             only_a_terminal_gets_colour_and_only_if_wanted, setup, teardown),
+        cmocka_unit_test_setup_teardown(lines_of_a_trace_carry_its_ids, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(
+            a_log_file_that_cannot_be_opened_changes_nothing, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

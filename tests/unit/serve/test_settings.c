@@ -219,13 +219,15 @@ static void a_file_is_read_again_for_a_reload(void **state)
     (void)state;
     struct ed_settings s, fresh;
     write_file("[serve]\nmax-age = 1s\n");
-    assert_int_equal(read_settings(&s, "--config", path, "--backlog", "9"),
-                     ED_SETTINGS_GO_ON);
+    assert_int_equal(
+        read_settings(&s, "--config", path, "--backlog", "9", "module"),
+        ED_SETTINGS_GO_ON);
     write_file("[serve]\nmax-age = 2s\n");
     assert_int_equal(ed_settings_reread(&s, &fresh), 0);
     assert_int_equal(s.max_age, ED_S);
     assert_int_equal(fresh.max_age, 2 * ED_S);
     assert_int_equal(fresh.backlog, 9);
+    assert_string_equal(ed_settings_argument(&fresh, 0), "module");
     ed_settings_free(&s);
     write_file("[serve]\nmax-age = x\n");
     struct ed_settings worse;

@@ -1,0 +1,190 @@
+#!/usr/bin/env bash
+#
+# serve.sh - `eddy serve` as its operator knows it: reloads and upgrades under
+# load, workers that die, hang and grow old, and the signals of the master.
+
+set -uo pipefail
+# shellcheck source=tests/interop/common.bash
+. "$(dirname "$0")/common.bash"
+needs curl python3 cc
+
+eddy=$build/eddy
+module() { # TEXT [FLAG...]: app.so is another file then, as an installer does it
+    cc -shared -fPIC -O1 -I "$source/include" -DTEXT="\"$1\"" "${@:2}" \
+        "$source/tests/interop/serve_module.c" -o fresh.so || exit 1
+    mv fresh.so app.so
+}
+ask() { curl -s --max-time 20 "$@"; }
+children() { cat /proc/"$1"/task/*/children 2>/dev/null; }
+# The workers are those that have an app.
+workers() {
+    for child in $(children "$pid"); do
+        grep -qs app.so "/proc/$child/maps" && echo "$child"
+    done
+}
+count() { workers | wc -l; }
+# Until a text has come so many times, or 20 s have passed.
+until_said() { # COUNT TEXT
+    for _ in $(seq 400); do
+        [ "$(grep -c -- "$2" log)" -ge "$1" ] && return
+        sleep 0.05
+    done
+    echo "not said $1 times: $2"
+    tail -n 40 log
+    failed=$((failed + 1))
+}
+until_count() { # COUNT
+    for _ in $(seq 400); do
+        [ "$(count)" -eq "$1" ] && return
+        sleep 0.05
+    done
+    echo "there are $(count) workers, not $1"
+    failed=$((failed + 1))
+}
+begin() { # OPTION...
+    : >log
+    serve log "$eddy" serve app.so --listen 127.0.0.1:0 --pidfile pid \
+        --ctl "$work/ctl" --workers 2 "$@"
+    until_said 2 'is ready'
+}
+end() {
+    kill -TERM "$(cat pid)"
+    for _ in $(seq 400); do [ -e pid ] || break; sleep 0.05; done
+    wait "$pid"
+    pids=()
+}
+
+# ---- reloads and upgrades ----
+
+module one
+begin
+expect "it answers" one ask "$url/"
+python3 "$source/tests/interop/serve_load.py" "$port" 12 8 >load &
+load=$!
+for i in $(seq 20); do
+    [ "$i" = 10 ] && module two
+    kill -HUP "$pid"
+    until_said "$i" 'INFO  reloaded'
+done
+expect "new code is served" two ask "$url/"
+for i in $(seq 5); do
+    kill -USR2 "$(cat pid)"
+    until_said "$i" 'takes over from'
+    for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.05; done
+    pid=$(cat pid)
+    pids=("$pid")
+done
+wait $load
+expect_in "20 reloads and 5 upgrades lose no request" 'failed 0' cat load
+end
+
+# ---- what cannot start ----
+
+module one
+begin
+module broken -DBROKEN
+before=$(workers)
+kill -HUP "$pid"
+until_said 1 'a new worker cannot start; the old ones stay'
+expect "the old workers stay" "$before" workers
+expect "and answer" one ask "$url/"
+kill -USR2 "$pid"
+until_said 1 'did not take over'
+expect "nor does a new master take over" one ask "$url/"
+expect "whose process id the file has" "$pid" cat pid
+module two
+kill -HUP "$pid"
+until_said 1 'INFO  reloaded'
+expect "what is mended is served" two ask "$url/"
+
+# ---- workers that die ----
+
+ask "$url/slow" >slow &
+slow=$!
+sleep 0.3
+before=$(workers)
+# The one that is not asked: the other's request is nobody's loss.
+for worker in $before; do
+    ss -tnpH state established 2>/dev/null | grep -q "pid=$worker," || break
+done
+kill -9 "$worker"
+until_count 2
+wait $slow
+expect "a worker's death costs no one else's request" slow cat slow
+expect "the log says how it ended" 1 grep -c 'ended by signal 9' log
+ask "$url/crash" >/dev/null
+until_said 1 'ended by signal 6'
+until_count 2
+expect_in "a crash says where" 'crash+0x' cat log
+expect_in "and which request it was" 'GET /crash' cat log
+expect "after which all goes on" two ask "$url/"
+end
+
+# ---- a loop that stands still ----
+
+begin --hang-timeout 1s
+ask "$url/hang" >/dev/null
+until_said 1 'stood still'
+until_count 2
+expect_in "who hangs is named" 'stand_still' cat log
+expect_in "with its request" 'GET /hang' cat log
+expect "and replaced" two ask "$url/"
+end
+
+# ---- workers that grow old ----
+
+begin --max-requests 50 --max-requests-jitter 10
+python3 "$source/tests/interop/serve_load.py" "$port" 3 4 >load
+expect_in "recycled workers lose no request" 'failed 0' cat load
+expect_in "they make way after so many requests" 'it has served' cat log
+end
+
+# ---- the signals of the master ----
+
+begin
+kill -TTIN "$pid"
+until_count 3
+kill -TTOU "$pid"
+until_count 2
+kill -WINCH "$pid"
+until_count 0
+kill -HUP "$pid"
+until_count 2
+expect "workers come back" two ask "$url/"
+ask "$url/slow" >slow &
+slow=$!
+sleep 0.3
+end
+wait $slow
+expect "SIGTERM lets a request end" slow cat slow
+expect "nothing is left behind" '' sh -c 'ls -d ctl pid pid.old 2>/dev/null'
+
+begin
+ask "$url/slow" >slow &
+slow=$!
+sleep 0.3
+kill -INT "$pid"
+wait "$pid"
+wait $slow
+pids=()
+expect "SIGINT does not" '' cat slow
+
+# A master that is killed takes its workers with it.
+begin
+orphans=$(workers)
+kill -9 "$pid"
+for orphan in $orphans; do
+    for _ in $(seq 400); do kill -0 "$orphan" 2>/dev/null || break; sleep 0.05; done
+    kill -0 "$orphan" 2>/dev/null && broken "no worker outlives its master" "$orphan"
+done
+pids=()
+
+# ---- users ----
+
+if [ "$(id -u)" = 0 ]; then
+    begin --user nobody
+    expect "workers run as who was asked for" "[0-9]+ $(id -u nobody)" ask "$url/pid"
+    end
+fi
+
+tally

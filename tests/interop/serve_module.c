@@ -1,0 +1,59 @@
+/*
+ * serve_module.c - a module for `eddy serve` that does well, and everything
+ * else. TEXT is what it answers, so that new code can be told from old; with
+ * BROKEN it makes no app.
+ */
+#include <eddy/eddy.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static int text(ed_req *req)
+{
+    return ed_reply(req, 200, "%s\n", TEXT);
+}
+
+static int pid(ed_req *req)
+{
+    return ed_reply(req, 200, "%d %d\n", (int)getpid(), (int)geteuid());
+}
+
+static int slow(ed_req *req)
+{
+    int err = ed_sleep(ED_S);
+    return err ? err : ed_reply(req, 200, "slow\n");
+}
+
+/* What no handler should do. */
+__attribute__((noinline)) static void stand_still(void)
+{
+    volatile unsigned long n = 0;
+    for (;;)
+        n++;
+}
+
+static int hang(ed_req *req)
+{
+    stand_still();
+    return ed_reply(req, 200, "never\n");
+}
+
+static int crash(ed_req *req)
+{
+    (void)req;
+    abort();
+}
+
+ED_API ed_app *eddy_app(void);
+ed_app *eddy_app(void)
+{
+#ifdef BROKEN
+    return NULL;
+#endif
+    ed_app *app = ed_app_new();
+    ed_route(app, "GET /", text);
+    ed_route(app, "GET /pid", pid);
+    ed_route(app, "GET /slow", slow);
+    ed_route(app, "GET /hang", hang);
+    ed_route(app, "GET /crash", crash);
+    return app;
+}
