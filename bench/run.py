@@ -2,7 +2,7 @@
 """Runs benchmarks against their peers and prints what came out.
 
     bench/run.py [pong|pipeline|fanout|idle|tls|ws|static|client|pg|redis|
-                  arena|fiber|parser|json]... [--json] [--rounds N]
+                  arena|accept|fiber|parser|json]... [--json] [--rounds N]
                  [--seconds S] [--only a,b] [--quick]
 
 The server under test has processor 0 for itself, the load generator (and the
@@ -385,6 +385,17 @@ def parser(options):
     return report
 
 
+def accept(options):
+    report = Report("accept", "accept: connections to 4 workers", options)
+    rows = own_results(report, "accept")
+    report.data["rows"] = rows
+    report.columns = ["load", "way", "most", "least", "requests, most"]
+    report.columns += ["1st p50 ms", "p99", "later p50 ms", "p99"]
+    report.columns += ["µs CPU", "lost", "of"]
+    report.lines = [[cell(v) for v in row.values()] for row in rows]
+    return report
+
+
 def json_writer(options):
     report = Report("json", "json: writing JSON, beside jansson", options)
     for row in own_results(report, "json"):
@@ -404,7 +415,7 @@ def cell(value):
 
 # name: (function, rounds, seconds of a run). Many short rounds: a machine's
 # slow phases last seconds, and the minimum wants one round that missed them.
-# fiber, parser and json know themselves how often and how long to run.
+# accept, fiber, parser and json know themselves how often and how long to run.
 BENCHMARKS = {
     "pong": (pong, 10, 1.5),
     "pipeline": (pipeline, 10, 1.5),
@@ -417,6 +428,7 @@ BENCHMARKS = {
     "pg": (bench_databases.pg, 6, 2),
     "redis": (bench_databases.redis, 6, 2),
     "arena": (bench_arena.run, 6, 1),
+    "accept": (accept, None, None),
     "fiber": (fiber, None, None),
     "parser": (parser, None, None),
     "json": (json_writer, None, None),
