@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "net/bind.h"
+#include "tree.h"
 
 /* For what never takes long but on a busy machine. */
 static const int64_t PATIENCE = 60 * ED_S;
@@ -48,19 +48,17 @@ const char *world_url(struct world *w, const char *path)
 
 /* ---- the process ---- */
 
-static int listen_at(const char *address)
+static void listen_at(struct ed_bound *bound, const char *address)
 {
     const struct ed_listen_options options = {.size = sizeof options};
-    struct ed_bound bound;
 
-    if (ed_listen_fd(&bound, address, &options)) {
-        fprintf(stderr, "%s\n", bound.why);
+    if (ed_listen_fd(bound, address, &options)) {
+        fprintf(stderr, "%s\n", bound->why);
         exit(1);
     }
-    return bound.fd;
 }
 
-static int run_process(struct world *w, const int fds[3])
+static int run_process(struct world *w, int line)
 {
     const struct ed_admin_options options = {
         .name = "shop",
@@ -70,10 +68,10 @@ static int run_process(struct world *w, const int fds[3])
                 .role = ED_ROLE_ADMIN,
                 .board = w->board_fd,
                 .settings = -1,
-                .control = fds[0],
+                .control = line,
                 .inspect = -1,
                 .tickets = -1,
-                .listeners = {fds[1], fds[2]},
+                .listeners = {w->ways_in[0].fd, w->ways_in[1].fd},
                 .listener_count = 2,
                 .ctl_count = 1,
                 .directory = w->directory,
@@ -92,8 +90,9 @@ static void start_process(struct world *w, int *line)
     socklen_t len = sizeof where;
 
     snprintf(address, sizeof address, "unix:%s/ctl", w->directory);
-    int ctl = listen_at(address), open = listen_at("127.0.0.1:0");
-    if (getsockname(open, (struct sockaddr *)&where, &len) ||
+    listen_at(&w->ways_in[0], address);
+    listen_at(&w->ways_in[1], "127.0.0.1:0");
+    if (getsockname(w->ways_in[1].fd, (struct sockaddr *)&where, &len) ||
         socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
         exit(1);
     snprintf(w->open_url, sizeof w->open_url, "http://127.0.0.1:%d",
@@ -102,11 +101,9 @@ static void start_process(struct world *w, int *line)
     w->process = fork();
     if (!w->process) {
         close(ends[0]);
-        _exit(run_process(w, (int[]){ends[1], ctl, open}));
+        exit(run_process(w, ends[1]));
     }
     close(ends[1]);
-    close(ctl);
-    close(open);
     *line = ends[0];
 }
 
@@ -246,7 +243,7 @@ static json_t *find(json_t *at, const char *path)
     while (at && *path) {
         size_t len = strcspn(path, ".");
         snprintf(part, sizeof part, "%.*s", (int)len, path);
-        at = json_is_array(at) ? json_array_get(at, (size_t)atoi(part))
+        at = json_is_array(at) ? json_array_get(at, strtoul(part, NULL, 10))
                                : json_object_get(at, part);
         path += len + (path[len] == '.');
     }
@@ -316,15 +313,6 @@ static int run_fiber(void *arg)
     return 0;
 }
 
-static void remove_directory(const struct world *w)
-{
-    char command[100];
-
-    snprintf(command, sizeof command, "rm -r %s", w->directory);
-    if (system(command))
-        fprintf(stderr, "%s stays\n", w->directory);
-}
-
 void world_run(world_fn *prepare, world_fn *test, unsigned *failures)
 {
     struct world w = {.directory = "/tmp/eddy-admin-XXXXXX"};
@@ -353,6 +341,8 @@ void world_run(world_fn *prepare, world_fn *test, unsigned *failures)
     }
     ed_board_unmap(w.board);
     close(w.board_fd);
-    remove_directory(&w);
+    ed_bound_close(&w.ways_in[0]);
+    ed_bound_close(&w.ways_in[1]);
+    assert_int_equal(tree_remove(w.directory), 0);
     assert_int_equal(fiber_test_failures + *failures, 0);
 }

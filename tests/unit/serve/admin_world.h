@@ -18,6 +18,7 @@
 #include <eddy/client.h>
 #include <eddy/stream.h>
 #include <jansson.h>
+#include "net/bind.h"
 #include "serve/admin.h"
 #include "serve/board.h"
 
@@ -32,8 +33,9 @@ struct world {
     int status; /* of the process, once it has ended */
     bool ended;
 
-    ed_stream *line;   /* the master's end */
-    char heard[8][64]; /* what it was told, in order */
+    struct ed_bound ways_in[2]; /* that of eddy ctl, and the admin address */
+    ed_stream *line;            /* the master's end */
+    char heard[8][64];          /* what it was told, in order */
     int heard_count;
     const char *answer; /* NULL: it says "ok" */
     bool silent;

@@ -13,12 +13,12 @@
 
 /* ---- workers that are played ---- */
 
-static const char *told_target; /* of the question asked last */
+static char told_target[64]; /* of the question asked last */
 
 /* Two requests, of 5 and 1 seconds. */
 static int ps_of_first(ed_req *req)
 {
-    told_target = strdup(ed_req_target(req));
+    snprintf(told_target, sizeof told_target, "%s", ed_req_target(req));
     return ed_reply(req, 200, "%s",
                     "{\"requests\":[{\"id\":\"a\",\"age_s\":5},"
                     "{\"id\":\"b\",\"age_s\":1}],\"total\":2}");
