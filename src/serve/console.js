@@ -75,10 +75,10 @@ function make(name, content, className) {
 
 // ---- charts ----
 
-// The round number of steps above a value: 1, 2 or 5 times a power of ten.
+// The round number of steps above a value, one that reads well.
 function roundUp(value) {
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map(n => n * power).find(n => n >= value * 0.9999);
+  return [1, 2, 3, 4, 5, 6, 8, 10].map(n => n * power).find(n => n >= value * 0.9999);
 }
 
 const linear = {

@@ -310,9 +310,12 @@ await promise('--write takes changes, with its own token', async () => {
   await mine.locator('#do-more').click();
   await told('scale {"workers":3}');
   const [cookie] = await cookieOf(writer);
-  const answer = await fetch(new URL('/v1/reload', mine.url()),
-    {method: 'POST', body: '{}', headers: {Cookie: cookie}});
-  must(answer.status === 401, 'the cookie alone will do');
+  for (const Authorization of [undefined, `Bearer ${'0'.repeat(32)}`]) {
+    const answer = await fetch(new URL('/v1/reload', mine.url()), {
+      method: 'POST', body: '{}',
+      headers: {Cookie: cookie, ...Authorization && {Authorization}}});
+    must(answer.status === 401, `${Authorization} will do`);
+  }
   await mine.context().close();
 });
 
