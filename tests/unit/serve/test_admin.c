@@ -439,7 +439,8 @@ ADMIN_TEST_WITH(with_the_token_things_can_be_changed_there, with_token)
 {
     ed_res *res = world_open(w, "POST", "/v1/reload", NULL);
     check_int(world_status(res), 401);
-    check_text(ed_res_header(res, "WWW-Authenticate"), "Bearer");
+    const char *scheme = ed_res_header(res, "WWW-Authenticate");
+    check(scheme && !strcmp(scheme, "Bearer"));
     check_int(world_status(world_open(w, "POST", "/v1/reload", "sesam")), 401);
     check_int(world_status(world_open(w, "POST", "/v1/reload", "sesame2")),
               401);
