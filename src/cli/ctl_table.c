@@ -22,14 +22,12 @@
 
 int ctl_width(void)
 {
-    const char *said = getenv("COLUMNS");
     struct winsize size;
 
     if (!isatty(STDOUT_FILENO))
         return INT_MAX;
-    if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col)
-        return size.ws_col;
-    return said && atoi(said) > 0 ? atoi(said) : 80;
+    bool told = !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col;
+    return told ? size.ws_col : 80;
 }
 
 bool ctl_colours(void)

@@ -44,7 +44,7 @@ static const char *cut_sign(void)
 int ctl_plain(const char *text, int columns, char out[CTL_TEXT])
 {
     size_t left = strlen(text), len;
-    int used = 0;
+    int used = 0, before_cut = 0;
     char *at = out;
     char *cut = out; /* where the sign goes, if it has to */
 
@@ -58,16 +58,18 @@ int ctl_plain(const char *text, int columns, char out[CTL_TEXT])
         width = width < 0 ? 1 : width;
         if (used + width > columns || at - out > CTL_TEXT - 2 * MARGIN)
             break;
-        if (used + width < columns)
-            cut = at + bytes;
         at = mempcpy(at, from, bytes);
         used += width;
+        if (used < columns) {
+            cut = at;
+            before_cut = used;
+        }
     }
     *at = '\0';
     if (!left || columns < 1)
         return used;
     stpcpy(cut, cut_sign());
-    return ctl_plain(strcpy((char[CTL_TEXT]){0}, out), columns, out);
+    return before_cut + 1;
 }
 
 /* ---- numbers ---- */

@@ -5,6 +5,7 @@
  * queues nor sheds: health is told when all else is late.
  */
 #include "serve/admin_internal.h"
+#include "serve/console.h"
 
 #include <eddy/clock.h>
 #include <eddy/error.h>
@@ -193,6 +194,7 @@ static ed_app *make_app(struct ed_admin_door *door)
     ed_admin_worker_routes(app);
     ed_admin_live_routes(app);
     ed_admin_change_routes(app);
+    ed_console_routes(app);
     return app;
 }
 

@@ -86,8 +86,6 @@ static void check_pairs(const struct ed_settings *s)
 {
     if (s->max_requests_jitter && !s->max_requests)
         wrong(s, "max-requests-jitter", "without max-requests");
-    if (s->reload_command && !s->reload)
-        wrong(s, "reload-command", "without reload");
     if (s->single && s->workers > 1)
         wrong(s, "single", "with %u workers", s->workers);
 }

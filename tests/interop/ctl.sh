@@ -183,4 +183,30 @@ expect "help is none" 0 status_of ctl help
 expect_in "help lists the commands" "log-level LEVEL" "$eddy" help ctl
 echo 'no JSON' >v1/workers.json
 expect "an answer that is none is a failure" 1 status_of ctl workers
+
+# ---- a real server ----
+
+export EDDY_CTL=$work/hello.ctl
+"$build/examples/hello" --listen "unix:$work/hello.sock" --workers 2 \
+    --ctl "$EDDY_CTL" >hello.log 2>&1 &
+hello=$!
+pids+=("$hello")
+ready() { # N: waits until so many workers are
+    for _ in $(seq 200); do
+        ctl status 2>&1 | grep -q "workers ready    $1$" && echo yes && return
+        sleep 0.05
+    done
+    ctl status
+}
+expect "its workers are counted" yes ready 2
+expect_in "it has requests" "requests                       1" \
+    line "curl -s --unix-socket hello.sock http://x/ >/dev/null; ctl stats"
+expect "scale gives it one more" 0 status_of ctl scale +1
+expect "which becomes ready" yes ready 3
+expect_in "its fibers are shown" "waits for requests" ctl tree
+expect_in "its log level is set" "debug" ctl log-level debug
+expect "it is reloaded" 0 status_of ctl reload
+expect "stop is obeyed" 0 status_of ctl stop
+wait "$hello"
+expect "it has ended well" 0 echo "$?"
 tally
