@@ -102,6 +102,13 @@ ADMIN_TEST(it_is_ready_when_a_worker_is_and_nobody_drains)
     check_text(world_text(world_get(w, "/readyz")), "not ready: draining\n");
 }
 
+ADMIN_TEST(a_browser_is_led_to_the_console)
+{
+    ed_res *res = world_open(w, "GET", "/", NULL);
+    check_int(world_status(res), 200);
+    check(res && strstr(ed_res_url(res), "/console/") != NULL);
+}
+
 /* ---- the board ---- */
 
 ADMIN_TEST(the_state_of_the_server_is_that_of_the_board)
@@ -596,6 +603,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(health_is_told_at_both_ways_in),
         cmocka_unit_test(it_is_ready_when_a_worker_is_and_nobody_drains),
+        cmocka_unit_test(a_browser_is_led_to_the_console),
         cmocka_unit_test(the_state_of_the_server_is_that_of_the_board),
         cmocka_unit_test(workers_are_told_with_what_they_have_counted),
         cmocka_unit_test(what_workers_that_are_gone_have_counted_stays),
