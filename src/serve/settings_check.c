@@ -86,6 +86,10 @@ static void check_pairs(const struct ed_settings *s)
         wrong(s, "max-requests-jitter", "without max-requests");
     if (s->reload_command && !s->reload)
         wrong(s, "reload-command", "without reload");
+    if (s->sandbox_read.count && !s->sandbox)
+        wrong(s, "sandbox-read", "without sandbox");
+    if (s->sandbox_write.count && !s->sandbox)
+        wrong(s, "sandbox-write", "without sandbox");
     if (s->single && s->workers > 1)
         wrong(s, "single", "with %u workers", s->workers);
 }
