@@ -25,6 +25,7 @@
 #include "net/stream.h"
 #include "serve/inspect.h"
 #include "serve/privileges.h"
+#include "serve/sandbox.h"
 
 /* How often a worker shows that its loop runs. */
 static const int64_t BEAT = 250 * ED_MS;
@@ -598,7 +599,8 @@ int ed_worker_run(const struct ed_worker_options *options)
     struct ed_worker w = {.options = options};
     int err = open_board(&w);
 
-    if (err || open_tls(&w) || ed_privileges_drop(options->settings))
+    if (err || open_tls(&w) || ed_privileges_drop(options->settings) ||
+        ed_sandbox_enter(options->settings))
         return FAILED; /* the log has it */
     w.app = options->make(options->arg);
     if (!w.app)
