@@ -75,14 +75,35 @@ static void unknown(struct reader *r, struct ed_bytes name)
                           text ? text : "?");
 }
 
-/* Those a flag has set keep what that said; they outlive any reading. */
+/* Values of the program's own options, which it may look at for as long as it
+ * runs, whatever becomes of the settings. */
+struct kept {
+    struct kept *next;
+    char text[];
+};
+
+static struct kept *kept;
+
+static const char *keep(struct ed_bytes value)
+{
+    struct kept *k = malloc(sizeof *k + value.len + 1);
+
+    if (!k)
+        return NULL;
+    memcpy(k->text, value.ptr, value.len);
+    k->text[value.len] = '\0';
+    k->next = kept;
+    kept = k;
+    return k->text;
+}
+
 static void set_own(struct reader *r, struct ed_bytes name,
                     struct ed_bytes value)
 {
     const struct ed_option *own = ed_settings_own(r->s->inside->from, name);
 
     if (own)
-        *own->value = strndup(value.ptr, value.len);
+        *own->value = keep(value);
     else
         unknown(r, name);
 }
