@@ -43,7 +43,7 @@ start() { # LOG [OPTION...]; with the environment given; sets $url, $tls, $pid
     "$arena" --listen 127.0.0.1:0 --workers 1 --listen-tls 127.0.0.1:0 "${@:2}" 2>"$1" &
     pid=$!
     programs+=("$pid")
-    until url=$(grep -o 'http://127.*' "$1"); do
+    until grep -q 'is ready' "$1" && url=$(grep -o 'http://127.*' "$1"); do
         kill -0 "$pid" 2>/dev/null || { cat "$1"; exit 1; }
         sleep 0.02
     done
