@@ -40,16 +40,10 @@ static int begin(const struct ed_settings *settings, void *arg)
     return 1;
 }
 
-static const char *base_name(const char *path)
-{
-    const char *slash = path ? strrchr(path, '/') : NULL;
-    return slash ? slash + 1 : path ? path : "program";
-}
-
 int ed_main(ed_app *app, int argc, char **argv)
 {
     struct given given = {.app = app};
-    const char *name = base_name(argc > 0 ? argv[0] : NULL);
+    const char *name = ed_program_name(argc > 0 ? argv[0] : NULL);
     struct ed_buf usage = {0};
     struct ed_serve_program program = {
         .from =

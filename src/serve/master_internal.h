@@ -49,7 +49,7 @@ struct ed_master {
 
 void ed_master_reload(struct ed_master *m, bool chain);
 void ed_master_rolled_out(struct ed_master *m, enum ed_rollout how);
-/* The text is for whoever asked. 0 or an error. */
+/* Starts a master that is to take over. 0 or an error. */
 int ed_master_upgrade(struct ed_master *m);
 void ed_master_heir_gone(struct ed_master *m, int status);
 

@@ -26,7 +26,7 @@ struct process {
     ed_app *preloaded; /* made in the master */
 };
 
-static const char *base_name(const char *path)
+const char *ed_program_name(const char *path)
 {
     const char *slash = path ? strrchr(path, '/') : NULL;
     return slash ? slash + 1 : path ? path : "program";
@@ -38,7 +38,7 @@ static void name_it(struct process *p)
     const char *module = ed_settings_argument(&p->settings, 0);
 
     if (module)
-        p->name = base_name(module);
+        p->name = ed_program_name(module);
 }
 
 static void apply_log(const struct process *p)
@@ -218,7 +218,7 @@ int ed_serve_program(const struct ed_serve_program *program)
 {
     struct process p = {
         .program = program,
-        .name = base_name(program->argc > 0 ? program->argv[0] : NULL),
+        .name = ed_program_name(program->argc > 0 ? program->argv[0] : NULL),
     };
     struct ed_launch launch;
 

@@ -21,6 +21,9 @@ struct ed_serve_program {
     int (*begin)(const struct ed_settings *settings, void *arg);
 };
 
+/* What a program or module is called: its path without the directories. */
+const char *ed_program_name(const char *path);
+
 /* Runs it: as the master with all that belongs to it, as a process that a
  * master has started, or all in one. Returns the exit status. */
 ED_CHECK int ed_serve_program(const struct ed_serve_program *program);
