@@ -156,6 +156,8 @@ _TYPES = {
     "ED_EOVERLOAD": (Overload, "queue"),
     "ED_EDATABASE": (DatabaseError, "connect"),
     "ED_EUNCERTAIN": (UncertainError, "wait"),
+    "ED_ESTOPPED": (Stopped, ""),
+    "ED_EFORKED": (Stopped, ""),
     "ED_ESQL": (DatabaseError, "query"),
     "ED_EVALUE": (DatabaseError, "query"),
     "ED_EBADREQ": (DatabaseError, "query"),
@@ -220,7 +222,10 @@ def without_password(url):
 
 
 def from_failure(code, name, text, about, details=None):
-    """The exception of a failed call. `about` is its URL, "" if unknown."""
+    """The exception of a failed call. `about` is its URL, None if unknown."""
+    if isinstance(about, (bytes, bytearray)):
+        about = about.decode("utf-8", "replace")
+    about = about or ""
     kind, phase = _TYPES.get(name, (Error, ""))
     error = kind(text or name)
     error.code = code
