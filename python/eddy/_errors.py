@@ -114,7 +114,7 @@ class UncertainError(DatabaseError):
 
 
 class IntegrityError(DatabaseError):
-    """In conflict with what is stored."""
+    """A constraint is in the way (sqlstate 23...)."""
 
 
 class SerializationError(DatabaseError):
@@ -227,12 +227,15 @@ def from_failure(code, name, text, about, details=None):
         about = about.decode("utf-8", "replace")
     about = about or ""
     kind, phase = _TYPES.get(name, (Error, ""))
+    details = details or {}
+    if details.get("sqlstate", "").startswith("23"):
+        kind = IntegrityError
     error = kind(text or name)
     error.code = code
     error.name = name
     error.url = without_password(about)
     error.host = host_of(about)
     error.phase = _phase_of(text) if phase is None else phase
-    for key, value in (details or {}).items():
+    for key, value in details.items():
         setattr(error, key, value)
     return error

@@ -200,6 +200,7 @@ class Process:
             stderr=subprocess.STDOUT,
             **options,
         )
+        test.addCleanup(self.log.close)
         test.addCleanup(self.stop)
 
     def stop(self):

@@ -144,7 +144,7 @@ class Uwsgi(ServerTest):
         self.check_end()
 
     def test_workers_that_are_replaced(self):
-        self.uwsgi("--max-requests", "3", "--min-worker-lifetime", "0")
+        self.uwsgi("--max-requests", "7", "--min-worker-lifetime", "0")
         told = self.load()
         self.assertGreater(len({one["pid"] for one in told}), 2)
         self.check_end()
