@@ -101,12 +101,13 @@ expect "what is mended is served" two ask "$url/"
 
 ask "$url/slow" >slow &
 slow=$!
-sleep 0.3
-before=$(workers)
 # The one that is not asked: the other's request is nobody's loss.
-for worker in $before; do
-    ss -tnpH state established 2>/dev/null | grep -q "pid=$worker," || break
-done
+asked() {
+    "$eddy" ctl --socket "$work/ctl" ps --json 2>/dev/null |
+        grep -o '"pid": *[0-9]*' | grep -o '[0-9]*'
+}
+for _ in $(seq 100); do [ -n "$(asked)" ] && break; sleep 0.05; done
+worker=$(workers | grep -vx "$(asked)")
 kill -9 "$worker"
 until_count 2
 wait $slow
