@@ -1,5 +1,5 @@
-# Files that travel inside programs: the pages of examples, and, inside the
-# command, those of `eddy demo` and the docs they link to. C is made of them when
+# Files that travel inside programs: the pages of examples, that of the console,
+# and, inside the command, those of `eddy demo` and the docs they link to. C is made of them when
 # the build is configured, which it is again when one of them changes.
 #
 # A page of the demo is sent as it is but for
@@ -59,8 +59,8 @@ function(eddy_bytes_of file out)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
 endfunction()
 
-# Makes a C file of the pages of an example, and sets OUT to its path, or to
-# nothing if there are none: examples/feed/page.css becomes
+# Makes a C file of the pages of a directory, such as an example, and sets OUT to
+# its path, or to nothing if there are none: examples/feed/page.css becomes
 #
 #     const struct ed_bytes feed_page_css
 function(eddy_embed_pages name directory out)
@@ -78,9 +78,10 @@ function(eddy_embed_pages name directory out)
   endforeach()
   set(${out} "" PARENT_SCOPE)
   if(pages)
-    set(result ${PROJECT_BINARY_DIR}/examples/${name}_pages.c)
+    file(RELATIVE_PATH where ${PROJECT_SOURCE_DIR} ${directory})
+    set(result ${PROJECT_BINARY_DIR}/pages/${name}_pages.c)
     file(CONFIGURE OUTPUT ${result} @ONLY CONTENT
-"/* ${name}_pages.c - made from the pages of examples/${name} by
+"/* ${name}_pages.c - made from the pages of ${where} by
  * cmake/embed.cmake. */
 #include <eddy/bytes.h>
 

@@ -323,19 +323,25 @@ ED_API void ed_app_stop(ed_app *app);
 ED_API int ed_app_handle(ed_req *req);
 
 /*
- * Starts the app's parts and serves it until SIGINT or SIGTERM: then drains,
- * and stops the parts; a second signal cancels the requests. SIGUSR1 logs the
- * tree of fibers; SIGPIPE is ignored. Each line of the log that is written for
- * a request carries ed_req_id(). Options of the command line, as "--name value"
- * or "--name=value":
+ * Makes the app a program: a master that keeps workers, each of which starts
+ * the app's parts and serves it on a loop of its own. The command line, the
+ * environment and a file say where, how many and how (docs/settings.md);
+ * --help lists it all. Among them:
  *
  *   --listen ADDRESS      where to listen (stream.h); may be repeated;
  *                         127.0.0.1:8080 without it
+ *   --workers N           one a processor without it
+ *   --single              one process, without a master
  *   --log LEVEL[,FORMAT]  debug, info, warn, error, off; text, json
- *   --help, --version
  *
- * A program's own options are declared with ed_option() before. Frees the app.
- * Not in a fiber: it runs a loop of its own.
+ * SIGTERM and SIGQUIT let requests end and stop the parts, SIGINT or a second
+ * signal cancels requests; SIGHUP reloads, SIGUSR2 upgrades, SIGUSR1 opens logs
+ * again (docs/serve.md). SIGPIPE is ignored. Each line of the log that is
+ * written for a request carries ed_req_id().
+ *
+ * main() runs in every process of the program, up to this call: what it does
+ * before is done there, too. A program's own options are declared with
+ * ed_option() before. Frees the app. Not in a fiber.
  *
  * Returns the exit status: 0, 1 for a failure (a route was refused, a part did
  * not start, an address is taken), 2 for wrong usage, told in one line on

@@ -254,7 +254,7 @@ ED_API void *ed_local_get(const struct ed_local *key);
 
 /* Writes the tree of scopes and fibers of this thread's loop, with the place
  * each fiber was started and what it waits for, to the log (ED_LOG_INFO).
- * SIGUSR1 does the same in programs run by ed_main(). */
+ * `eddy ctl tree` shows it of programs run by ed_main(). */
 ED_API void ed_fiber_tree(void);
 
 ED_END_DECLS

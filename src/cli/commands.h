@@ -13,9 +13,12 @@ int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Each is given its own name as argv[0], shows its help for --help, and
  * returns the exit status. */
+int console_main(int argc, char **argv);
+int ctl_main(int argc, char **argv);
 int demo_main(int argc, char **argv);
 int demo_service_main(int argc, char **argv);
 int fetch_main(int argc, char **argv);
 int serve_main(int argc, char **argv);
+int top_main(int argc, char **argv);
 
 #endif

@@ -18,12 +18,15 @@ static int help_main(int argc, char **argv);
 static int version_main(int argc, char **argv);
 
 static const struct command commands[] = {
+    {"console", console_main, "a running server in the browser, live"},
+    {"ctl", ctl_main, "look into a running server, tell it what to do"},
     {"demo", demo_main, "many calls at once, a live wall, a chat"},
     {"demo-service", demo_service_main, NULL},
     {"fetch", fetch_main, "fetch URLs, all at once, and show the phases"},
     {"help", help_main, "this, or the help of one command"},
     {"serve", serve_main,
      "serve an app that is a module, by a master and workers"},
+    {"top", top_main, "a running server in the terminal, live"},
     {"version", version_main, "the version"},
 };
 

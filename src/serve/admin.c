@@ -5,6 +5,7 @@
  * queues nor sheds: health is told when all else is late.
  */
 #include "serve/admin_internal.h"
+#include "serve/console.h"
 
 #include <eddy/clock.h>
 #include <eddy/error.h>
@@ -177,6 +178,12 @@ static int never_kept(ed_req *req, void *arg)
     return ed_reply_header(req, "Cache-Control", "no-store");
 }
 
+/* Whoever opens the address in a browser. */
+static int to_console(ed_req *req)
+{
+    return ed_redirect(req, 307, "/console/");
+}
+
 static ed_app *make_app(struct ed_admin_door *door)
 {
     ed_app *app = ed_app_new();
@@ -193,6 +200,8 @@ static ed_app *make_app(struct ed_admin_door *door)
     ed_admin_worker_routes(app);
     ed_admin_live_routes(app);
     ed_admin_change_routes(app);
+    ed_console_routes(app);
+    ed_route(app, "GET /", to_console);
     return app;
 }
 

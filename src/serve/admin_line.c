@@ -117,13 +117,11 @@ int ed_admin_hear_master(void *arg)
 
 /* ---- telling what came of it ---- */
 
-/* Sends what the master says on, with `more` behind it. */
-static int pass_on(ed_req *req, const char *answer, const char *more)
+/* Sends what the master says on; what is done by it if it only says "ok". */
+static int pass_on(ed_req *req, const char *answer, const char *done)
 {
     bool refused = begins_with(ed_bytes(answer), "error");
     const char *text = strchr(answer, ' ');
-    const char *whole =
-        ed_arena_printf(ed_req_arena(req), "%s%s", text ? text + 1 : "", more);
     ed_json *j = ed_reply_json_begin(req, refused ? 409 : 200);
 
     ed_json_object(j);
@@ -132,7 +130,7 @@ static int pass_on(ed_req *req, const char *answer, const char *more)
         ed_json_bool(j, true);
     }
     ed_json_key(j, refused ? "error" : "text");
-    ed_json_text(j, whole);
+    ed_json_text(j, text ? text + 1 : done);
     ed_json_end(j);
     return ed_json_finish(j);
 }
@@ -146,13 +144,15 @@ static int tell_failure(ed_req *req, int err)
     return err;
 }
 
-static int tell_master(ed_req *req, const char *command)
+/* Who told a server to do what is in its log. */
+static int tell_master(ed_req *req, const char *command, const char *done)
 {
     const char *answer;
     int err = ed_admin_ask_master(ed_admin_of(req), command, &answer);
 
-    ed_log_info("%s: %s", command, err ? ed_err_text(err) : answer);
-    return err ? tell_failure(req, err) : pass_on(req, answer, "");
+    ed_log_info("%s asks for '%s': %s", ed_req_peer(req), command,
+                err ? ed_err_text(err) : answer);
+    return err ? tell_failure(req, err) : pass_on(req, answer, done);
 }
 
 /* The body as an object, new; none at all is an empty one. NULL: refused, and
@@ -175,19 +175,30 @@ static json_t *read_body(ed_req *req, int *err)
 
 /* ---- the changes ---- */
 
-/* Those that take no words, by the last part of their path. */
+struct order {
+    const char *command;
+    const char *done; /* what is told of it */
+};
+
+/* Those that take no words, by their path. */
 static const struct {
     const char *path;
-    const char *command;
+    struct order order;
     const char *flag; /* of the body; when it is true: */
-    const char *otherwise;
+    struct order otherwise;
 } plain[] = {
-    {"/v1/reload", "reload", "chain", "chain-reload"},
-    {"/v1/drain", "drain", NULL, NULL},
-    {"/v1/resume", "resume", NULL, NULL},
-    {"/v1/reopen", "reopen", NULL, NULL},
-    {"/v1/stop", "stop", "now", "quit"},
-    {"/v1/upgrade", "upgrade", NULL, NULL},
+    {"/v1/reload",
+     {"reload", "reloading"},
+     "chain",
+     {"chain-reload", "reloading, one worker after the other"}},
+    {"/v1/drain", {"drain", "the workers answer what they have, and end"}},
+    {"/v1/resume", {"resume", "workers start"}},
+    {"/v1/reopen", {"reopen", "the logs are opened again"}},
+    {"/v1/stop",
+     {"stop", "stopping when all requests are answered"},
+     "now",
+     {"quit", "stopping at once"}},
+    {"/v1/upgrade", {"upgrade", "another master starts"}},
 };
 
 #define PLAIN (sizeof plain / sizeof *plain)
@@ -205,12 +216,13 @@ static int change_plainly(ed_req *req)
     bool other =
         plain[i].flag && json_is_true(json_object_get(body, plain[i].flag));
     json_decref(body);
-    return tell_master(req, other ? plain[i].otherwise : plain[i].command);
+    const struct order *order = other ? &plain[i].otherwise : &plain[i].order;
+    return tell_master(req, order->command, order->done);
 }
 
 /* A command with a number of the body. */
 static int change_by_number(ed_req *req, const char *member,
-                            const char *command)
+                            const struct order *order)
 {
     char line[64];
     int err;
@@ -220,23 +232,28 @@ static int change_by_number(ed_req *req, const char *member,
         return err;
     const json_t *n = json_object_get(body, member);
     bool is_number = json_is_integer(n) && json_integer_value(n) > 0;
-    snprintf(line, sizeof line, "%s %lld", command,
+    snprintf(line, sizeof line, "%s %lld", order->command,
              (long long)json_integer_value(n));
     json_decref(body);
     if (is_number)
-        return tell_master(req, line);
+        return tell_master(req, line, order->done);
     return ed_reply_json(req, 400, "{s:s+}", "error", member,
                          ": a whole number above 0");
 }
 
 static int scale(ed_req *req)
 {
-    return change_by_number(req, "workers", "scale");
+    static const struct order order = {"scale", "workers come or go"};
+
+    return change_by_number(req, "workers", &order);
 }
 
 static int worker_stop(ed_req *req)
 {
-    return change_by_number(req, "pid", "worker-stop");
+    static const struct order order = {
+        "worker-stop", "it makes way for another, which starts first"};
+
+    return change_by_number(req, "pid", &order);
 }
 
 /* ---- how much is logged ---- */
@@ -278,11 +295,10 @@ static int set_level(ed_req *req, const char *level)
 {
     struct ed_admin *a = ed_admin_of(req);
     const char *answer;
-    char command[32];
-    char more[64] = "";
+    char text[96];
 
-    snprintf(command, sizeof command, "log-level %s", level);
-    int err = ed_admin_ask_master(a, command, &answer);
+    snprintf(text, sizeof text, "log-level %s", level);
+    int err = ed_admin_ask_master(a, text, &answer);
     if (err)
         return tell_failure(req, err);
     if (begins_with(ed_bytes(answer), "error"))
@@ -291,11 +307,13 @@ static int set_level(ed_req *req, const char *level)
     int missing = tell_workers_level(a, level);
     if (missing < 0)
         return missing;
+    int len = snprintf(text, sizeof text, "the log level is %s", level);
     if (missing)
-        snprintf(more, sizeof more, "; workers that did not answer: %d",
-                 missing);
-    ed_log_info("log level is %s%s", level, more);
-    return pass_on(req, answer, more);
+        snprintf(text + len, sizeof text - (size_t)len,
+                 ", but in %d workers that did not answer", missing);
+    ed_log_info("%s asks for 'log-level %s': %s", ed_req_peer(req), level,
+                text);
+    return pass_on(req, "ok", text);
 }
 
 static int log_level(ed_req *req)

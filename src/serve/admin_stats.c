@@ -14,9 +14,10 @@
 
 void ed_admin_write_seconds(ed_json *j, const char *key, int64_t ns)
 {
+    int64_t us = ns / ED_US; /* more digits say nothing */
+
     ed_json_key(j, key);
-    /* Whole microseconds: more digits say nothing. */
-    ed_json_double(j, (double)(ns / ED_US) / 1e6);
+    ed_json_double(j, (double)us / 1e6);
 }
 
 void ed_admin_write_count(ed_json *j, const char *key, uint64_t n)

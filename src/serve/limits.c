@@ -8,6 +8,7 @@
 
 #include <eddy/bytes.h>
 #include <eddy/log.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -130,14 +131,16 @@ void ed_limits_judge(const struct ed_system_limits *have,
 
 static uint64_t read_number(const char *path)
 {
-    FILE *f = fopen(path, "re");
-    unsigned long long n = 0;
+    char text[32];
+    int64_t n = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd < 0 ? 0 : read(fd, text, sizeof text);
+    struct ed_bytes rest = ed_bytes_of(text, len > 0 ? (size_t)len : 0);
 
-    if (f && fscanf(f, "%llu", &n) != 1)
-        n = 0;
-    if (f)
-        fclose(f);
-    return n;
+    if (fd >= 0)
+        close(fd);
+    return ed_bytes_int(ed_bytes_cut(&rest, '\n'), &n) || n < 0 ? 0
+                                                                : (uint64_t)n;
 }
 
 /* The soft limit is what programs get that use select(), which cannot bear

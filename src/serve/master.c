@@ -295,6 +295,24 @@ static int make_tickets(struct ed_master *m)
     return n == sizeof secret ? 0 : -EIO;
 }
 
+static int open_ctl(struct ed_master *m, struct ed_sockets *handed)
+{
+    struct ed_buf address = {0};
+    int err = ed_run_files_open(&m->files, m->options->name, m->settings->ctl);
+
+    if (err || !m->files.ctl)
+        return err;
+    err = ed_buf_addf(&address, "unix:%s", m->files.ctl);
+    if (!err) {
+        const char *only = address.ptr;
+        struct ed_texts one = {&only, 1};
+        err = ed_sockets_open(&m->ctl, &one, 16, 0600, handed);
+    }
+    ed_buf_free(&address);
+    return err;
+}
+
+/* What was handed on by another master is taken, as far as it is wanted. */
 static int open_sockets(struct ed_master *m)
 {
     const struct ed_settings *s = m->settings;
@@ -306,25 +324,9 @@ static int open_sockets(struct ed_master *m)
             ed_sockets_open(&m->listeners, &s->listen, s->backlog, 0, &handed);
     if (!err)
         err = ed_sockets_open(&m->admin, &s->admin, s->backlog, 0, &handed);
-    /* What was handed on and is not wanted any more. */
-    ed_sockets_close(&handed, false);
-    return err;
-}
-
-static int open_ctl(struct ed_master *m)
-{
-    struct ed_buf address = {0};
-    int err = ed_run_files_open(&m->files, m->options->name, m->settings->ctl);
-
-    if (err || !m->files.ctl)
-        return err;
-    err = ed_buf_addf(&address, "unix:%s", m->files.ctl);
-    if (!err) {
-        const char *only = address.ptr;
-        struct ed_texts one = {&only, 1};
-        err = ed_sockets_open(&m->ctl, &one, 16, 0600, NULL);
-    }
-    ed_buf_free(&address);
+    if (!err)
+        err = open_ctl(m, &handed);
+    ed_sockets_close(&handed, err != 0);
     return err;
 }
 
@@ -340,8 +342,6 @@ static int open_all(struct ed_master *m)
     err = make_tickets(m);
     if (!err)
         err = open_sockets(m);
-    if (!err)
-        err = open_ctl(m);
     if (!err && m->settings->pidfile)
         err = ed_run_files_write_pid(&m->files, m->settings->pidfile);
     return err;
@@ -386,12 +386,16 @@ static void begin(struct ed_master *m)
 
 static void close_all(struct ed_master *m)
 {
+    /* Files of sockets are another master's: of the one that has taken over,
+     * or of the one that goes on since this one could not. */
+    bool not_ours = m->handed_on || m->former;
+
     end_admin(m);
     ed_child_forget(&m->admin_child);
-    ed_sockets_close(&m->listeners, m->handed_on);
-    ed_sockets_close(&m->admin, m->handed_on);
+    ed_sockets_close(&m->listeners, not_ours);
+    ed_sockets_close(&m->admin, not_ours);
     ed_sockets_close(&m->dropped, false);
-    ed_sockets_close(&m->ctl, false);
+    ed_sockets_close(&m->ctl, not_ours && m->settings->ctl);
     ed_run_files_close(&m->files);
     ed_board_unmap(m->board);
     const int fds[] = {m->signals, m->board_fd, m->tickets, m->handed_settings};

@@ -183,14 +183,16 @@ void ed_master_rolled_out(struct ed_master *m, enum ed_rollout how)
 
 static _Noreturn void become_heir(const struct ed_master *m)
 {
-    const struct ed_sockets *const sets[] = {&m->listeners, &m->admin};
+    /* A socket of eddy ctl that has our process id in its name stays ours. */
+    const struct ed_sockets *const sets[] = {&m->listeners, &m->admin, &m->ctl};
+    size_t count = m->settings->ctl ? 3 : 2;
     const struct ed_program *program = &m->options->program;
     char pid[24];
 
     snprintf(pid, sizeof pid, "%d", (int)getppid());
     setenv("EDDY_UPGRADE_OF", pid, 1);
     sigprocmask(SIG_SETMASK, &m->mask, NULL);
-    int err = ed_sockets_give(sets, sizeof sets / sizeof *sets);
+    int err = ed_sockets_give(sets, count);
     if (!err)
         execv(program->file, program->argv);
     dprintf(STDERR_FILENO, "%s: cannot start: %s\n", program->file,

@@ -11,6 +11,7 @@
 #include <eddy/error.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -327,14 +328,12 @@ static void tell_server(struct text *t, const struct ed_board *board,
 
 /* ---- the master's process ---- */
 
-struct usage {
-    unsigned long long utime, stime; /* ticks */
-    unsigned long long size;         /* bytes */
-    long long pages;
-};
+/* Words of /proc/PID/stat behind the name (proc(5)), from 0. */
+enum { STAT_UTIME = 11, STAT_STIME = 12, STAT_SIZE = 20, STAT_PAGES = 21 };
+enum { STAT_WORDS = 22 };
 
 /* False: the system does not tell. */
-static bool read_usage(int pid, struct usage *u)
+static bool read_stat(int pid, uint64_t words[STAT_WORDS])
 {
     char path[64], line[1024];
 
@@ -345,11 +344,14 @@ static bool read_usage(int pid, struct usage *u)
         fclose(f);
     line[len] = '\0';
     /* The name before may have anything in it, blanks and parentheses, too. */
-    const char *rest = strrchr(line, ')');
-    return rest && sscanf(rest,
-                          ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u "
-                          "%llu %llu %*d %*d %*d %*d %*d %*d %*u %llu %lld",
-                          &u->utime, &u->stime, &u->size, &u->pages) == 4;
+    char *at = strrchr(line, ')');
+    for (int i = 0; i < STAT_WORDS; i++) {
+        at = at ? strchr(at, ' ') : NULL;
+        if (!at)
+            return false;
+        words[i] = strtoull(++at, NULL, 10); /* the first is a letter: 0 */
+    }
+    return true;
 }
 
 static void tell_descriptors(struct text *t, int pid)
@@ -371,22 +373,23 @@ static void tell_descriptors(struct text *t, int pid)
 static void tell_process(struct text *t, const struct ed_board *board)
 {
     int pid = atomic_load(&board->master);
-    struct usage u;
+    uint64_t words[STAT_WORDS];
 
     tell_seconds(t, "process_start_time_seconds", "gauge",
                  "When the master was started, since 1970.",
                  (uint64_t)atomic_load(&board->started));
-    if (!read_usage(pid, &u))
+    if (!read_stat(pid, words))
         return;
     uint64_t ticks = (uint64_t)sysconf(_SC_CLK_TCK);
     tell_seconds(t, "process_cpu_seconds_total", "counter",
                  "CPU that the master has used.",
-                 (u.utime + u.stime) * (uint64_t)ED_S / ticks);
+                 (words[STAT_UTIME] + words[STAT_STIME]) * (uint64_t)ED_S /
+                     ticks);
     tell(t, "process_virtual_memory_bytes", "gauge",
-         "Virtual memory of the master.", u.size);
+         "Virtual memory of the master.", words[STAT_SIZE]);
     tell(t, "process_resident_memory_bytes", "gauge",
          "Resident memory of the master.",
-         (uint64_t)u.pages * (uint64_t)sysconf(_SC_PAGESIZE));
+         words[STAT_PAGES] * (uint64_t)sysconf(_SC_PAGESIZE));
     tell_descriptors(t, pid);
 }
 

@@ -6,6 +6,7 @@
 #include "core/runtime.h"
 #include "http/message.h"
 #include "http/observer.h"
+#include "serve/admission.h"
 #include "serve/telemetry.h"
 #include "serve/worker_internal.h"
 
@@ -13,6 +14,7 @@ struct ed_requests {
     struct ed_server_observer observer;
     struct ed_worker *worker;
     struct ed_telemetry *telemetry;
+    struct ed_admission admission;
 };
 
 static void move_in_flight(struct ed_slot *slot, int by)
@@ -71,6 +73,7 @@ int ed_requests_open(struct ed_worker *w)
     r->observer.over = over;
     r->observer.refused = refused;
     w->requests = r;
+    ed_admission_open(&r->admission, w->options->settings, w->slot);
     int err = ed_telemetry_open(&r->telemetry, w->options->settings, w->app,
                                 w->options->name);
     if (!err)
@@ -98,5 +101,5 @@ int ed_requests_handle(ed_req *req)
     const struct ed_worker *w = ed_req_user(req);
 
     req->user = w->app;
-    return ed_app_handle(req);
+    return ed_admission_run(&w->requests->admission, req, ed_app_handle);
 }

@@ -84,8 +84,6 @@ static void check_pairs(const struct ed_settings *s)
 {
     if (s->max_requests_jitter && !s->max_requests)
         wrong(s, "max-requests-jitter", "without max-requests");
-    if (s->reload_command && !s->reload)
-        wrong(s, "reload-command", "without reload");
     if (s->sandbox_read.count && !s->sandbox)
         wrong(s, "sandbox-read", "without sandbox");
     if (s->sandbox_write.count && !s->sandbox)

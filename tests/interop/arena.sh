@@ -47,7 +47,7 @@ start() { # LOG [OPTION...]; with the environment given; sets $url, $tls, $pid
         kill -0 "$pid" 2>/dev/null || { cat "$1"; exit 1; }
         sleep 0.02
     done
-    tls=$(grep -o 'https://127.*' "$1")
+    tls=$(grep -om 1 'https://127.*' "$1")
 }
 
 stop() { # PID; its exit status

@@ -131,8 +131,9 @@ async function launch() {
 
 // Opens a page in a profile of its own. What it says that is wrong, and what it
 // asks of other hosts, counts as broken at the end; `mayBreak` allows for servers
-// that are gone.
-export async function open(url, {mayBreak = false, ...options} = {}) {
+// that are gone, `mayRefuse` for answers of 401 to 404.
+export async function open(url, {mayBreak = false, mayRefuse = false,
+  ...options} = {}) {
   browser ??= await launch();
   const context = await browser.newContext(options);
   const page = await context.newPage();
@@ -141,8 +142,9 @@ export async function open(url, {mayBreak = false, ...options} = {}) {
   page.on('console', message => {
     const isNetwork = /ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY|ERR_ABORTED|WebSocket/
       .test(message.text());
+    const isRefusal = /status of 40[134]/.test(message.text());
     if (['error', 'warning'].includes(message.type()) &&
-        !(mayBreak && isNetwork))
+        !(mayBreak && isNetwork) && !(mayRefuse && isRefusal))
       wrong(message.text());
   });
   page.on('request', request => {

@@ -7,7 +7,7 @@ set -uo pipefail
 . "$(dirname "$0")/common.bash"
 needs curl
 
-serve server.log "$build/examples/middleware" --listen 127.0.0.1:0 \
+serve server.log "$build/examples/middleware" --listen 127.0.0.1:0 --workers 1 \
     --access-log access.log
 
 fetch() { curl -s --max-time 20 "$@"; }

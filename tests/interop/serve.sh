@@ -75,7 +75,7 @@ for i in $(seq 5); do
     pids=("$pid")
 done
 wait $load
-expect_in "20 reloads and 5 upgrades lose no request" ' failed 0$' cat load
+expect_in "20 reloads and 5 upgrades lose no request" 'failed 0' cat load
 end
 
 # ---- what cannot start ----
@@ -115,7 +115,7 @@ expect "the log says how it ended" 1 grep -c 'ended by signal 9' log
 ask "$url/crash" >/dev/null
 until_said 1 'ended by signal 6'
 until_count 2
-expect_in "a crash says where" 'crash *at\|crash in\| crash\b' cat log
+expect_in "a crash says where" 'crash+0x' cat log
 expect_in "and which request it was" 'GET /crash' cat log
 expect "after which all goes on" two ask "$url/"
 end
@@ -135,7 +135,7 @@ end
 
 begin --max-requests 50 --max-requests-jitter 10
 python3 "$source/tests/interop/serve_load.py" "$port" 3 4 >load
-expect_in "recycled workers lose no request" ' failed 0$' cat load
+expect_in "recycled workers lose no request" 'failed 0' cat load
 expect_in "they make way after so many requests" 'it has served' cat log
 end
 

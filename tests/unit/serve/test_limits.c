@@ -10,13 +10,16 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <eddy/log.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "tree.h"
 
 /* ---- control groups ---- */
 
@@ -25,11 +28,14 @@ static char root[] = "/tmp/eddy-cgroup-XXXXXX";
 /* A file below the root, with its directories. */
 static void write_file(const char *name, const char *text)
 {
-    char command[400], path[256];
+    char path[256];
 
     snprintf(path, sizeof path, "%s/%s", root, name);
-    snprintf(command, sizeof command, "mkdir -p \"$(dirname %s)\"", path);
-    assert_int_equal(system(command), 0);
+    for (char *at = path + strlen(root) + 1; (at = strchr(at, '/')); at++) {
+        *at = '\0';
+        assert_true(!mkdir(path, 0755) || errno == EEXIST);
+        *at = '/';
+    }
     FILE *f = fopen(path, "w");
     assert_non_null(f);
     fputs(text, f);
@@ -45,11 +51,8 @@ static int make_root(void **state)
 
 static int remove_root(void **state)
 {
-    char command[100];
-
     (void)state;
-    snprintf(command, sizeof command, "rm -rf %s", root);
-    return system(command);
+    return tree_remove(root);
 }
 
 static void the_tightest_group_counts(void **state)

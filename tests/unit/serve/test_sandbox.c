@@ -29,6 +29,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "tree.h"
 
 static char home[] = "/tmp/eddy-sandbox-XXXXXX";
 static char inside[64], outside[64];
@@ -48,11 +49,8 @@ static int make_directories(void **state)
 
 static int remove_directories(void **state)
 {
-    char command[100];
-
     (void)state;
-    snprintf(command, sizeof command, "rm -rf %s", home);
-    return system(command);
+    return tree_remove(home);
 }
 
 static bool has_landlock(void)
