@@ -147,6 +147,7 @@ export NOTIFY_SOCKET=$work/notify WATCHDOG_USEC=1000000
 begin --user nobody
 pids+=("$manager")
 heard "MAINPID=$pid READY=1"
+heard 'STATUS=1 workers serve'
 heard 'WATCHDOG=1'
 kill -HUP "$pid"
 heard 'RELOADING=1 MONOTONIC_USEC=[0-9]*$'
