@@ -65,7 +65,7 @@ void ed_master_stop(struct ed_master *m, bool at_once)
     m->ending = true;
     atomic_store(&m->board->ready, false);
     if (!begun && !m->handed_on) /* the service goes on when it was */
-        ed_notify("STOPPING=1");
+        ed_notify("STOPPING=1\nSTATUS=stopping");
     if (at_once || begun) {
         ed_log_info("stopping at once");
         m->drain_at = 0;

@@ -132,6 +132,8 @@ static void succeed(struct ed_master *m)
     m->ever_ready = true;
     atomic_store(&m->board->generation, m->crew.generation);
     ed_sockets_close(&m->dropped, false);
+    ed_notify_status("%u workers serve, generation %u", m->crew.wanted,
+                     (unsigned)m->crew.generation);
     if (first) {
         take_over(m);
         return;
@@ -154,6 +156,7 @@ static void go_back(struct ed_master *m)
         return;
     }
     ed_log_error("not reloaded: a new worker cannot start; the old ones stay");
+    ed_notify_status("the last reload failed: a new worker cannot start");
     ed_settings_free(m->settings);
     *m->settings = m->old;
     m->old = (struct ed_settings){0};
