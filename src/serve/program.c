@@ -56,8 +56,10 @@ static ed_app *make(void *arg)
 {
     struct process *p = arg;
 
-    if (p->preloaded)
+    if (p->preloaded) {
+        ed_settings_publish(&p->settings); /* there may be newer ones */
         return p->preloaded;
+    }
     return p->program->make(&p->settings, p->program->arg);
 }
 
@@ -194,13 +196,13 @@ static int run_leader(struct process *p)
         status = program->begin(&p->settings, program->arg);
     if (status != ED_SETTINGS_GO_ON)
         return status;
-    apply_log(p);
     name_it(p);
     if (p->settings.workdir && chdir(p->settings.workdir)) {
         ed_log_error("workdir %s: %s", p->settings.workdir,
                      ed_err_text(-errno));
         return FAILED;
     }
+    apply_log(p); /* its file is found from there, as in workers */
     if (p->settings.single)
         return work(NULL, p);
     p->preload = p->settings.preload;
