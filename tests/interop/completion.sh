@@ -51,12 +51,11 @@ def hear(until, seconds=20):
 
 tell(f"fpath=({completion} $fpath); autoload -Uz compinit; compinit -u -D;"
      " zstyle ':completion:*' list-separator '--'; LISTMAX=1000;"
-     " unsetopt zle_bracketed_paste; bindkey '^I' list-choices;"
-     " bindkey '^X' kill-whole-line; echo rea''dy\n")
+     " bindkey -e; bindkey '^I' list-choices; echo rea''dy\n")
 hear("ready")
 tell(words + "\t")
 time.sleep(1)
-tell("\x18echo do''ne\n")
+tell("\x15echo do''ne\n")
 print(hear("done"))
 tell("exit\n")
 PYTHON
