@@ -36,6 +36,10 @@ static const size_t ARENA_MAX = (size_t)256 << 20;
 /* What is being answered when the process ends: seconds are for drains. */
 static const int64_t END_TIME = 2 * ED_S;
 
+/* For a request that is on its way when we stop. A reload brings another admin
+ * process, which waits for our end, and its callers with it: not for long. */
+static const int64_t END_GRACE = 100 * ED_MS;
+
 /* ---- who may do what ---- */
 
 int ed_admin_refuse(ed_req *req, int status, const char *why)
@@ -208,7 +212,7 @@ static ed_app *make_app(struct ed_admin_door *door)
 static ed_server *make_server(ed_app *app)
 {
     return ed_server_new(ed_app_handle, .user = app, .drain_timeout = END_TIME,
-                         .max_memory = ARENA_MAX,
+                         .stop_grace = END_GRACE, .max_memory = ARENA_MAX,
                          .max_connections = CONNECTIONS_MAX);
 }
 

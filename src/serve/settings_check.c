@@ -138,7 +138,8 @@ static bool is_address(const char *text)
 {
     struct ed_endpoint endpoint;
 
-    return !strncmp(text, "fd:", 3) || !strncmp(text, "systemd", 7) ||
+    return !strncmp(text, "fd:", 3) || !strcmp(text, "systemd") ||
+           !strncmp(text, "systemd:", 8) ||
            !ed_endpoint_parse(&endpoint, ed_bytes(text));
 }
 
