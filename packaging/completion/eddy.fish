@@ -38,7 +38,7 @@ complete -c eddy -n '__eddy_command ctl' -f -a log-level -d 'debug, info, warn, 
 complete -c eddy -n '__eddy_command ctl' -f -a reopen -d 'open log files anew, after they were moved'
 complete -c eddy -n '__eddy_command ctl' -f -a upgrade -d 'the program from disk takes over'
 complete -c eddy -n '__eddy_command ctl' -f -a stop -d 'end what is in flight, then the server'
-complete -c eddy -n '__eddy_command serve' -l listen -x -d 'where to listen, such as [::]:80, unix:/run/x.sock, fd:3'
+complete -c eddy -n '__eddy_command serve' -l listen -x -d 'where to listen, such as [::]:80, unix:/run/x.sock, fd:3, systemd:NAME'
 complete -c eddy -n '__eddy_command serve' -l certfile -r -F -d 'certificate in PEM, and those that lead to its issuer: all addresses speak TLS'
 complete -c eddy -n '__eddy_command serve' -l keyfile -r -F -d 'key of the certificate (in the same file)'
 complete -c eddy -n '__eddy_command serve' -l workers -x -d 'processes that serve; 0 is one a processor'
