@@ -155,8 +155,8 @@ static const struct ed_setting *setting_of(struct ed_bytes variable)
 
 /* Those of others that begin like ours. */
 static const char *const other_variables[] = {
-    "EDDY_CONFIG",      "EDDY_CTL",        "EDDY_SERVE",
-    "EDDY_DNS_SERVERS", "EDDY_HOSTS_FILE", "EDDY_UPGRADE_OF",
+    "EDDY_CONFIG",     "EDDY_CTL",        "EDDY_SERVE",   "EDDY_DNS_SERVERS",
+    "EDDY_HOSTS_FILE", "EDDY_UPGRADE_OF", "EDDY_SOCKETS",
 };
 
 static bool is_of_others(struct ed_bytes name)
