@@ -618,7 +618,7 @@ static void set_any(struct ed_settings *s, const struct ed_setting *setting)
         *(int *)member = (int)any(01000);
         break;
     case ED_SETTING_RATE:
-        *(double *)member = any(1000001) / 1e6;
+        *(double *)member = any(INT32_MAX) / (double)INT32_MAX;
         break;
     case ED_SETTING_SECTION:
         return;
