@@ -27,6 +27,15 @@ foreach(section 1 3 5 7)
   endif()
 endforeach()
 
+# Where the shells look for it.
+set(completion packaging/completion)
+install(FILES ${completion}/eddy.bash RENAME eddy
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+install(FILES ${completion}/_eddy
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+install(FILES ${completion}/eddy.fish
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+
 configure_package_config_file(cmake/EddyConfig.cmake.in
   ${PROJECT_BINARY_DIR}/cmake/EddyConfig.cmake
   INSTALL_DESTINATION ${EDDY_CMAKE_DIR})

@@ -25,6 +25,9 @@ struct ed_child {
 struct ed_program {
     const char *file; /* to execute, with argv */
     char **argv;
+    /* Where all began, before `workdir` was gone to: argv may say what only
+     * leads somewhere from there. NULL: it is where we are. */
+    const char *directory;
     /* Instead of that, run() in a fork of the master; returns the exit
      * status. */
     bool preload;

@@ -196,6 +196,8 @@ static _Noreturn void become_heir(const struct ed_master *m)
     setenv("EDDY_UPGRADE_OF", pid, 1);
     sigprocmask(SIG_SETMASK, &m->mask, NULL);
     int err = ed_sockets_give(sets, count);
+    if (!err && program->directory && chdir(program->directory))
+        err = -errno;
     if (!err)
         execv(program->file, program->argv);
     dprintf(STDERR_FILENO, "%s: cannot start: %s\n", program->file,

@@ -205,6 +205,32 @@ end
 expect_in "a socket it was not given is missed" 'has handed over no' \
     "$eddy" serve app.so --listen systemd:web --ctl none
 
+# ---- another directory ----
+
+mkdir elsewhere
+cp app.so elsewhere
+ln -s "$eddy" here
+printf '[serve]\nworkdir = elsewhere\nworkers = 1\nctl = none\n' >here.conf
+: >log
+serve log ./here serve app.so --config here.conf --listen 127.0.0.1:0 \
+    --pidfile "$work/pid"
+until_said 1 'is ready'
+expect "it goes to its directory" "$work/elsewhere" \
+    readlink "/proc/$pid/cwd"
+echo 'drain-timeout = soon' >>here.conf
+kill -HUP "$pid"
+until_said 1 'not reloaded: all stays as it was'
+expect_in "and finds its file from there" 'here.conf:5: drain-timeout' cat log
+sed -i '$d' here.conf
+kill -USR2 "$pid"
+until_said 1 'takes over from'
+for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.05; done
+pid=$(cat pid)
+pids=("$pid")
+expect "as does who takes over" two ask "$url/"
+expect "in the same directory" "$work/elsewhere" readlink "/proc/$pid/cwd"
+end
+
 # ---- users ----
 
 if [ "$(id -u)" = 0 ]; then
