@@ -2,7 +2,7 @@
 """Runs benchmarks against their peers and prints what came out.
 
     bench/run.py [pong|pipeline|fanout|idle|tls|ws|static|client|pg|redis|
-                  arena|accept|fiber|parser|json]... [--json] [--rounds N]
+                  arena|accept|fiber|parser|json|line]... [--json] [--rounds N]
                  [--seconds S] [--only a,b] [--quick]
 
 The server under test has processor 0 for itself, the load generator (and the
@@ -24,8 +24,8 @@ import statistics
 import subprocess
 import sys
 
-from rig import bench_arena, bench_client, bench_databases, bench_static
-from rig import bench_tls, bench_ws
+from rig import bench_arena, bench_client, bench_databases, bench_line
+from rig import bench_static, bench_tls, bench_ws
 from rig import machine, measure, paths, plot, servers, table
 from rig.report import Report
 from rig.rounds import check_greeting, measured, need_built, progress
@@ -432,6 +432,7 @@ BENCHMARKS = {
     "fiber": (fiber, None, None),
     "parser": (parser, None, None),
     "json": (json_writer, None, None),
+    "line": (bench_line.run, None, None),
 }
 
 

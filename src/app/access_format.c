@@ -314,12 +314,17 @@ static int add_seconds(struct ed_buf *out, const struct ed_access *a,
     return add_number(out, a->took / ED_S);
 }
 
+static int add_time_of(struct ed_buf *out, int64_t ns)
+{
+    return ed_buf_addf(out, "%lld.%06lld", (long long)(ns / ED_S),
+                       (long long)(ns % ED_S / ED_US));
+}
+
 static int add_precise(struct ed_buf *out, const struct ed_access *a,
                        const char *argument)
 {
     (void)argument;
-    return ed_buf_addf(out, "%lld.%06lld", (long long)(a->took / ED_S),
-                       (long long)(a->took % ED_S / ED_US));
+    return add_time_of(out, a->took);
 }
 
 static int add_micros(struct ed_buf *out, const struct ed_access *a,
@@ -378,6 +383,8 @@ static int add_other(struct ed_buf *out, const struct ed_access *a,
 {
     char text[ED_TRACE_PARENT_TEXT];
 
+    if (!strcmp(argument, "queue"))
+        return add_time_of(out, a->req->waited);
     return add_text(out, strcmp(argument, "trace") ? ed_req_scheme(a->req)
                                                    : trace_id(a->req, text));
 }
@@ -398,7 +405,7 @@ static const struct directive {
     {"P", add_process, NULL, false},  {"u", add_user, NULL, true},
     {"L", add_id, NULL, true},        {"h", add_host, NULL, true},
     {"X", add_end, NULL, false},      {"i", add_field, "", true},
-    {"o", add_reply_field, "", true}, {"x", add_other, "trace scheme", true},
+    {"o", add_reply_field, "", true}, {"x", add_other, "trace scheme queue", true},
 };
 
 /* ---- reading a format ---- */
@@ -586,6 +593,10 @@ static int add_json(struct ed_buf *out, const struct ed_access *a)
     ed_json_int(j, a->bytes);
     ed_json_key(j, "seconds");
     ed_json_double(j, (double)micros / 1e6);
+    if (a->req && a->req->waited) {
+        ed_json_key(j, "queued");
+        ed_json_double(j, (double)(a->req->waited / ED_US) / 1e6);
+    }
     if (a->cut) {
         ed_json_key(j, "cut");
         ed_json_bool(j, true);
