@@ -12,6 +12,7 @@ cc -shared -fPIC -O1 -I "$source/include" \
     "$source/tests/interop/overload_module.c" -o app.so || exit 1
 
 begin() { # OPTION...
+    : >log
     serve log "$build/eddy" serve app.so --listen 127.0.0.1:0 --workers 1 \
         --ctl none --vital "/count" --max-in-flight 10 "$@"
     for _ in $(seq 400); do grep -q 'is ready' log && break; sleep 0.05; done
