@@ -249,7 +249,8 @@ static void settle(struct h1_conn *c)
         close_conn(c);
         return;
     }
-    if (c->close || c->ended || (ed_server_hurries(c->base.server) && !c->view_len)) {
+    if (c->close || c->ended ||
+        (ed_server_hurries(c->base.server) && !c->view_len)) {
         finish(c);
         return;
     }

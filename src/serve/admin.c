@@ -36,6 +36,10 @@ static const size_t ARENA_MAX = (size_t)256 << 20;
 /* What is being answered when the process ends: seconds are for drains. */
 static const int64_t END_TIME = 2 * ED_S;
 
+/* For a request that is on its way when we stop. A reload brings another admin
+ * process, which waits for our end, and its callers with it: not for long. */
+static const int64_t END_GRACE = 100 * ED_MS;
+
 /* ---- who may do what ---- */
 
 int ed_admin_refuse(ed_req *req, int status, const char *why)
@@ -178,6 +182,12 @@ static int never_kept(ed_req *req, void *arg)
     return ed_reply_header(req, "Cache-Control", "no-store");
 }
 
+/* Whoever opens the address in a browser. */
+static int to_console(ed_req *req)
+{
+    return ed_redirect(req, 307, "/console/");
+}
+
 static ed_app *make_app(struct ed_admin_door *door)
 {
     ed_app *app = ed_app_new();
@@ -195,13 +205,14 @@ static ed_app *make_app(struct ed_admin_door *door)
     ed_admin_live_routes(app);
     ed_admin_change_routes(app);
     ed_console_routes(app);
+    ed_route(app, "GET /", to_console);
     return app;
 }
 
 static ed_server *make_server(ed_app *app)
 {
     return ed_server_new(ed_app_handle, .user = app, .drain_timeout = END_TIME,
-                         .max_memory = ARENA_MAX,
+                         .stop_grace = END_GRACE, .max_memory = ARENA_MAX,
                          .max_connections = CONNECTIONS_MAX);
 }
 

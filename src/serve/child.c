@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/printed.h"
+#include "serve/notify.h"
 
 /* ---- starting ---- */
 
@@ -31,6 +32,7 @@ static _Noreturn void become(const struct ed_program *program,
                              const sigset_t *mask)
 {
     reset_signals(mask);
+    ed_notify_forget();
     if (program->preload && launch->role == ED_ROLE_WORKER)
         exit(program->run(launch, program->arg));
     int err = ed_launch_give(launch);

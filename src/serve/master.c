@@ -19,6 +19,7 @@
 #include <unistd.h>
 #include "serve/limits.h"
 #include "serve/notify.h"
+#include "serve/privileges.h"
 
 /* Loops that stand still are looked for, and the watchdog is told, this
  * often. */
@@ -63,7 +64,7 @@ void ed_master_stop(struct ed_master *m, bool at_once)
 
     m->ending = true;
     atomic_store(&m->board->ready, false);
-    if (!begun)
+    if (!begun && !m->handed_on) /* the service goes on when it was */
         ed_notify("STOPPING=1");
     if (at_once || begun) {
         ed_log_info("stopping at once");
@@ -267,9 +268,11 @@ static void keep_watch(struct ed_master *m)
         if (now - looked >= TICK) {
             looked = now;
             ed_master_look_for_hung(m, now);
-            ed_notify_watchdog();
         }
         int64_t next = ed_crew_tick(&m->crew, now);
+        int64_t watched = ed_notify_watchdog(now);
+        if (watched && watched < next)
+            next = watched;
         ed_master_start_admin(m, now);
         if (!is_over(m))
             wait_for_news(m, next);
@@ -370,6 +373,7 @@ static void begin(struct ed_master *m)
     atomic_store(&m->board->wanted, wanted);
     atomic_store(&m->board->ready, true);
     ed_limits_prepare(s);
+    ed_privileges_warn(s);
     ed_crew_init(&m->crew, &ed_master_crew_ops, m);
     m->crew.times = (struct ed_crew_times){
         .start = s->start_timeout,

@@ -86,7 +86,6 @@ static void renew_admin(struct ed_master *m)
 void ed_master_reload(struct ed_master *m, bool chain)
 {
     int64_t now = ed_clock_monotonic();
-    char text[64];
 
     if (m->ending)
         return;
@@ -96,9 +95,7 @@ void ed_master_reload(struct ed_master *m, bool chain)
         m->chain_again = chain;
         return;
     }
-    snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld",
-             (long long)(now / ED_US));
-    ed_notify(text);
+    ed_notify_reloading();
     if (!change_settings(m)) {
         ed_log_error("not reloaded: all stays as it was");
         ed_notify("READY=1");
@@ -120,10 +117,7 @@ void ed_master_reload(struct ed_master *m, bool chain)
 
 static void take_over(struct ed_master *m)
 {
-    char text[64];
-
-    snprintf(text, sizeof text, "MAINPID=%d\nREADY=1", (int)getpid());
-    ed_notify(text);
+    ed_notify_take_over(m->former);
     if (m->former && !m->settings->upgrade_wait) {
         ed_log_info("takes over from process %d", (int)m->former);
         kill(m->former, SIGQUIT);

@@ -6,12 +6,22 @@
 
 #include <eddy/bytes.h>
 #include <eddy/clock.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+/* A manager that takes longer is in trouble of its own; ours is to serve. */
+enum { SEND_TRIES = 5, SEND_WAIT = 20 /* milliseconds each */ };
+
+/* When the watchdog was told last; 0: never. */
+static int64_t told;
 
 /* A path, or an abstract name behind '@'. */
 static socklen_t address_of(const char *path, struct sockaddr_un *address)
@@ -27,6 +37,19 @@ static socklen_t address_of(const char *path, struct sockaddr_un *address)
     return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
 }
 
+/* Connected, since only then poll() knows whether there is room. */
+static void send_line(int fd, const char *text)
+{
+    struct pollfd ready = {fd, POLLOUT, 0};
+
+    for (int i = 0; i < SEND_TRIES; i++) {
+        ssize_t n = send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n >= 0 || (errno != EAGAIN && errno != EINTR))
+            return;
+        (void)poll(&ready, 1, SEND_WAIT);
+    }
+}
+
 void ed_notify(const char *text)
 {
     const char *path = getenv("NOTIFY_SOCKET");
@@ -36,33 +59,85 @@ void ed_notify(const char *text)
 
     if (fd < 0)
         return;
-    (void)sendto(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT,
-                 (struct sockaddr *)&address, len);
+    if (!connect(fd, (const struct sockaddr *)&address, len))
+        send_line(fd, text);
     close(fd);
+}
+
+void ed_notify_reloading(void)
+{
+    char text[80];
+
+    snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld",
+             (long long)(ed_clock_monotonic() / ED_US));
+    ed_notify(text);
+}
+
+void ed_notify_status(const char *fmt, ...)
+{
+    char text[256] = "STATUS=";
+    size_t len = strlen(text);
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(text + len, sizeof text - len, fmt, args);
+    va_end(args);
+    ed_notify(text);
+}
+
+/* ---- the watchdog ---- */
+
+static int64_t number_of(const char *name)
+{
+    const char *text = getenv(name);
+    int64_t n;
+
+    return text && !ed_bytes_int(ed_bytes(text), &n) ? n : 0;
 }
 
 /* How often it wants to hear; 0: never, or from another process. */
 static int64_t watchdog_period(void)
 {
-    const char *period = getenv("WATCHDOG_USEC");
-    const char *whose = getenv("WATCHDOG_PID");
-    int64_t us = 0, pid = 0;
+    int64_t us = number_of("WATCHDOG_USEC");
 
-    if (!period || ed_bytes_int(ed_bytes(period), &us) || us <= 0)
+    if (us <= 0 || us > INT64_MAX / ED_US)
         return 0;
-    if (whose && (ed_bytes_int(ed_bytes(whose), &pid) || pid != getpid()))
+    if (getenv("WATCHDOG_PID") && number_of("WATCHDOG_PID") != getpid())
         return 0;
     return us * ED_US;
 }
 
-void ed_notify_watchdog(void)
+int64_t ed_notify_watchdog(int64_t now)
 {
-    static int64_t told;
     int64_t period = watchdog_period();
-    int64_t now = ed_clock_monotonic();
 
-    if (!period || now - told < period / 3)
-        return;
-    told = now;
-    ed_notify("WATCHDOG=1");
+    if (!period)
+        return 0;
+    if (!told || now - told >= period / 2) {
+        told = now;
+        ed_notify("WATCHDOG=1");
+    }
+    return told + period / 2;
+}
+
+/* ---- whose business it is ---- */
+
+void ed_notify_take_over(pid_t former)
+{
+    char text[40];
+
+    if (former && number_of("WATCHDOG_PID") == former) {
+        snprintf(text, sizeof text, "%d", (int)getpid());
+        setenv("WATCHDOG_PID", text, 1);
+    }
+    snprintf(text, sizeof text, "MAINPID=%d\nREADY=1", (int)getpid());
+    ed_notify(text);
+    told = 0;
+}
+
+void ed_notify_forget(void)
+{
+    unsetenv("NOTIFY_SOCKET");
+    unsetenv("WATCHDOG_USEC");
+    unsetenv("WATCHDOG_PID");
 }

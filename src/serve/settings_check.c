@@ -7,12 +7,11 @@
 #include <eddy/error.h>
 #include <eddy/log.h>
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
 #include "net/addr.h"
+#include "serve/privileges.h"
 
 /* Tells that a setting is wrong, by the name it was set with. */
 ED_PRINTF(3, 4)
@@ -52,7 +51,8 @@ static bool is_address(const char *text)
 {
     struct ed_endpoint endpoint;
 
-    return !strncmp(text, "fd:", 3) || !strncmp(text, "systemd", 7) ||
+    return !strncmp(text, "fd:", 3) || !strcmp(text, "systemd") ||
+           !strncmp(text, "systemd:", 8) ||
            !ed_endpoint_parse(&endpoint, ed_bytes(text));
 }
 
@@ -74,18 +74,21 @@ static void check_addresses(const struct ed_settings *s, const char *name,
 
 static void check_who(const struct ed_settings *s)
 {
-    if (s->user && !getpwnam(s->user))
-        wrong(s, "user", "'%s': there is none", s->user);
-    if (s->group && !getgrnam(s->group))
-        wrong(s, "group", "'%s': there is none", s->group);
-    if ((s->user || s->group || s->chroot) && geteuid())
-        wrong(s, "user", "and group and chroot are for root to change");
+    struct ed_identity who;
+    struct ed_identity_wrong what;
+
+    if (!ed_privileges_look_up(s, &who, &what))
+        wrong(s, what.setting, "'%s' %s", what.value, what.text);
 }
 
 static void check_pairs(const struct ed_settings *s)
 {
     if (s->max_requests_jitter && !s->max_requests)
         wrong(s, "max-requests-jitter", "without max-requests");
+    if (s->sandbox_read.count && !s->sandbox)
+        wrong(s, "sandbox-read", "without sandbox");
+    if (s->sandbox_write.count && !s->sandbox)
+        wrong(s, "sandbox-write", "without sandbox");
     if (s->single && s->workers > 1)
         wrong(s, "single", "with %u workers", s->workers);
 }

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "net/activation.h"
 #include "net/addr.h"
 
 static const char VARIABLE[] = "EDDY_SOCKETS";
@@ -41,12 +42,32 @@ static void move(struct ed_sockets *from, size_t i, struct ed_sockets_entry *to)
     from->each[i] = from->each[--from->count];
 }
 
+/* Sockets of the service manager are asked for by their name, or all at once
+ * by the word alone. */
+static const struct ed_bytes MANAGER = ED_BYTES("systemd");
+static const struct ed_bytes MANAGER_NAMED = ED_BYTES("systemd:");
+
+static bool is_managers(struct ed_bytes address)
+{
+    return ed_bytes_equal(address, MANAGER) ||
+           ed_bytes_starts(address, MANAGER_NAMED);
+}
+
+static bool answers_to(const struct ed_sockets_entry *entry,
+                       struct ed_bytes address)
+{
+    struct ed_bytes own = ed_bytes(entry->address);
+
+    return ed_bytes_equal(own, address) ||
+           (ed_bytes_equal(address, MANAGER) &&
+            ed_bytes_starts(own, MANAGER_NAMED));
+}
+
 static size_t find(const struct ed_sockets *sockets, struct ed_bytes address)
 {
     size_t i = 0;
 
-    while (i < sockets->count &&
-           !ed_bytes_equal(ed_bytes(sockets->each[i].address), address))
+    while (i < sockets->count && !answers_to(&sockets->each[i], address))
         i++;
     return i;
 }
@@ -83,20 +104,49 @@ static int open_one(struct ed_sockets_entry *entry, const char *address,
     return err;
 }
 
-static int take_or_open(struct ed_sockets *sockets, const char *address,
-                        unsigned backlog, int unix_mode, struct ed_sockets *old)
+static int take_over(struct ed_sockets *sockets, struct ed_sockets *old,
+                     size_t i)
 {
-    size_t known = old ? find(old, ed_bytes(address)) : 0;
     struct ed_sockets_entry *entry = add(sockets);
 
     if (!entry)
         return ED_ENOMEM;
-    if (!old || known == old->count)
-        return open_one(entry, address, backlog, unix_mode);
-    move(old, known, entry);
+    move(old, i, entry);
     entry->taken_over = true;
-    listen(entry->bound.fd, (int)backlog); /* which may have changed */
     return 0;
+}
+
+static int take_managers(struct ed_sockets *sockets, const char *address,
+                         struct ed_sockets *old)
+{
+    size_t before = sockets->count;
+    size_t i;
+    int err = 0;
+
+    while (!err && old && (i = find(old, ed_bytes(address))) < old->count)
+        err = take_over(sockets, old, i);
+    if (err || sockets->count > before)
+        return err;
+    ed_log_error("cannot listen on %s: the service manager has handed over no "
+                 "such socket",
+                 address);
+    return ED_EADDR;
+}
+
+static int take_or_open(struct ed_sockets *sockets, const char *address,
+                        unsigned backlog, int unix_mode, struct ed_sockets *old)
+{
+    if (is_managers(ed_bytes(address)))
+        return take_managers(sockets, address, old);
+    size_t known = old ? find(old, ed_bytes(address)) : 0;
+    if (old && known < old->count) {
+        int err = take_over(sockets, old, known);
+        if (!err) /* which may have changed */
+            listen(sockets->each[sockets->count - 1].bound.fd, (int)backlog);
+        return err;
+    }
+    struct ed_sockets_entry *entry = add(sockets);
+    return entry ? open_one(entry, address, backlog, unix_mode) : ED_ENOMEM;
 }
 
 int ed_sockets_open(struct ed_sockets *sockets,
@@ -203,13 +253,32 @@ static int take_line(struct ed_sockets *handed, struct ed_bytes line)
     return take_file(entry, file);
 }
 
-int ed_sockets_take(struct ed_sockets *handed)
+/* Those of the service manager, as if another master had had them. */
+static int take_activation(struct ed_sockets *handed)
+{
+    struct ed_activation given;
+    int err = ed_activation_take(&given);
+
+    if (err)
+        ed_log_error("sockets of the service manager: %s", given.why);
+    for (int i = 0; i < given.count && !err; i++) {
+        struct ed_buf address = {0};
+        struct ed_sockets_entry *entry = add(handed);
+        if (!entry ||
+            ed_buf_addf(&address, "systemd:%s", given.sockets[i].name))
+            return ED_ENOMEM;
+        entry->bound.fd = given.sockets[i].fd;
+        entry->address = address.ptr;
+    }
+    return err;
+}
+
+static int take_handed(struct ed_sockets *handed)
 {
     const char *text = getenv(VARIABLE);
     struct ed_bytes rest = ed_bytes(text);
     int err = 0;
 
-    *handed = (struct ed_sockets){0};
     while (rest.ptr && !err) {
         struct ed_bytes line = ed_bytes_cut(&rest, '\n');
         if (line.len)
@@ -217,4 +286,11 @@ int ed_sockets_take(struct ed_sockets *handed)
     }
     unsetenv(VARIABLE);
     return err;
+}
+
+int ed_sockets_take(struct ed_sockets *handed)
+{
+    *handed = (struct ed_sockets){0};
+    int err = take_handed(handed);
+    return err ? err : take_activation(handed);
 }

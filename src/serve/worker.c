@@ -12,6 +12,7 @@
 #include <eddy/log.h>
 #include <eddy/signal.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,7 @@
 #include "net/stream.h"
 #include "serve/inspect.h"
 #include "serve/privileges.h"
+#include "serve/sandbox.h"
 
 /* How often a worker shows that its loop runs. */
 static const int64_t BEAT = 250 * ED_MS;
@@ -213,17 +215,21 @@ static int open_signals(struct ed_worker *w)
 
 /* ---- its slot, size and age ---- */
 
-/* Resident bytes; 0: not known. */
+/* Resident bytes, the second number in the file; 0: not known. */
 static uint64_t memory_used(void)
 {
-    FILE *f = fopen("/proc/self/statm", "re");
-    unsigned long long all, resident = 0;
+    char text[128];
+    int64_t pages = 0;
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text);
+    struct ed_bytes rest = ed_bytes_of(text, n > 0 ? (size_t)n : 0);
 
-    if (f && fscanf(f, "%llu %llu", &all, &resident) != 2)
-        resident = 0;
-    if (f)
-        fclose(f);
-    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+    if (fd >= 0)
+        close(fd);
+    (void)ed_bytes_cut(&rest, ' ');
+    if (!rest.ptr || ed_bytes_int(ed_bytes_cut(&rest, ' '), &pages))
+        return 0;
+    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static int64_t cpu_used(void)
@@ -598,7 +604,8 @@ int ed_worker_run(const struct ed_worker_options *options)
     struct ed_worker w = {.options = options};
     int err = open_board(&w);
 
-    if (err || open_tls(&w) || ed_privileges_drop(options->settings))
+    if (err || open_tls(&w) || ed_privileges_drop(options->settings) ||
+        ed_sandbox_enter(options->settings))
         return FAILED; /* the log has it */
     w.app = options->make(options->arg);
     if (!w.app)

@@ -179,6 +179,31 @@ for orphan in $orphans; do
 done
 pids=()
 
+# ---- sockets of the service manager ----
+
+cat >activate.py <<'EOF'
+"""Starts a program with a listening socket, as the service manager does."""
+import os, socket, sys
+
+port = socket.create_server(("127.0.0.1", 0))
+os.dup2(port.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1",
+                  LISTEN_FDNAMES="web")
+os.execv(sys.argv[1], sys.argv[1:])
+EOF
+: >log
+serve log python3 activate.py "$eddy" serve app.so --listen systemd:web \
+    --pidfile pid --ctl none --workers 1
+until_said 1 'is ready'
+expect "it serves on a socket it was given" two ask "$url/"
+kill -HUP "$pid"
+until_said 1 'INFO  reloaded'
+expect "and goes on doing so" two ask "$url/"
+end
+expect_in "a socket it was not given is missed" 'has handed over no' \
+    "$eddy" serve app.so --listen systemd:web --ctl none
+
 # ---- users ----
 
 if [ "$(id -u)" = 0 ]; then

@@ -348,15 +348,16 @@ NET_TEST(an_inherited_socket_listens)
 static unsigned long watched_events(int fd)
 {
     char path[64], line[256];
-    unsigned long events = 0, found;
-    int of;
+    unsigned long events = 0;
 
     snprintf(path, sizeof(path), "/proc/self/fdinfo/%d",
              ed_loop_current()->poll_fd);
     FILE *info = fopen(path, "re");
     while (info && fgets(line, sizeof(line), info)) {
-        if (sscanf(line, "tfd: %d events: %lx", &of, &found) == 2 && of == fd)
-            events = found;
+        const char *of = strstr(line, "tfd:");
+        const char *found = strstr(line, "events:");
+        if (of && found && strtol(of + strlen("tfd:"), NULL, 10) == fd)
+            events = strtoul(found + strlen("events:"), NULL, 16);
     }
     if (info)
         fclose(info);

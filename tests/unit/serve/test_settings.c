@@ -140,8 +140,7 @@ static void nonsense_is_refused_by_name(void **state)
         {"--trace-sample", "nan", "is not a number from 0 to 1"},
         {"--listen", "no port", "--listen 'no port' is no address"},
         {"--user", "nobody-has-this-name",
-         "--user 'nobody-has-this-name': "
-         "there is none"},
+         "--user 'nobody-has-this-name' is not known here"},
         {"--max-requests-jitter", "5",
          "--max-requests-jitter without max-requests"},
         {"--log", "loud", "--log 'loud' is none of debug"},

@@ -157,7 +157,8 @@ FIBER_TEST(datagrams_fit_into_every_path_and_lose_no_duration)
     for (const char *at = text; (at = strstr(at, "|ms")); at++)
         durations++;
     text = strstr(text, "eddy.requests:");
-    requests = text ? (unsigned)atoi(text + strlen("eddy.requests:")) : 0;
+    requests =
+        text ? (unsigned)strtoul(text + strlen("eddy.requests:"), NULL, 10) : 0;
     check_int(durations, 1000);
     check_int(requests, 1000);
     check(datagrams > 10);

@@ -265,8 +265,8 @@ FIBER_TEST(a_span_lasts_as_long_as_its_request)
     hosted_get(&o.h, "/slow", SAMPLED);
     let_them_be_sent();
     json_t *span = the_span();
-    int64_t began = atoll(text_of(span, "startTimeUnixNano"));
-    int64_t ended = atoll(text_of(span, "endTimeUnixNano"));
+    int64_t began = strtoll(text_of(span, "startTimeUnixNano"), NULL, 10);
+    int64_t ended = strtoll(text_of(span, "endTimeUnixNano"), NULL, 10);
     check_int(ended - began, 1500 * ED_MS);
     check(began > (int64_t)1700000000 * ED_S);
     observed_close(&o);
