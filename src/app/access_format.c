@@ -396,16 +396,26 @@ static const struct directive {
     const char *arguments; /* NULL: takes none; "": any; else one of these */
     bool of_request;
 } DIRECTIVES[] = {
-    {"Tf", add_precise, NULL, false}, {"a", add_peer, NULL, true},
-    {"t", add_time, NULL, false},     {"r", add_line, NULL, true},
-    {"m", add_method, NULL, true},    {"U", add_path, NULL, true},
-    {"q", add_query, NULL, true},     {"H", add_version, NULL, true},
-    {"s", add_status, NULL, false},   {"b", add_bytes, NULL, false},
-    {"T", add_seconds, NULL, false},  {"D", add_micros, NULL, false},
-    {"P", add_process, NULL, false},  {"u", add_user, NULL, true},
-    {"L", add_id, NULL, true},        {"h", add_host, NULL, true},
-    {"X", add_end, NULL, false},      {"i", add_field, "", true},
-    {"o", add_reply_field, "", true}, {"x", add_other, "trace scheme queue", true},
+    {"Tf", add_precise, NULL, false},
+    {"a", add_peer, NULL, true},
+    {"t", add_time, NULL, false},
+    {"r", add_line, NULL, true},
+    {"m", add_method, NULL, true},
+    {"U", add_path, NULL, true},
+    {"q", add_query, NULL, true},
+    {"H", add_version, NULL, true},
+    {"s", add_status, NULL, false},
+    {"b", add_bytes, NULL, false},
+    {"T", add_seconds, NULL, false},
+    {"D", add_micros, NULL, false},
+    {"P", add_process, NULL, false},
+    {"u", add_user, NULL, true},
+    {"L", add_id, NULL, true},
+    {"h", add_host, NULL, true},
+    {"X", add_end, NULL, false},
+    {"i", add_field, "", true},
+    {"o", add_reply_field, "", true},
+    {"x", add_other, "trace scheme queue", true},
 };
 
 /* ---- reading a format ---- */

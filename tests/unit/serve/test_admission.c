@@ -150,7 +150,7 @@ static int ask(void *arg)
         return err;
     a->took = ed_now() - began;
     a->status = ed_res_status(res);
-    a->retry_after = atoll(hosted_field(res, "Retry-After"));
+    a->retry_after = strtoll(hosted_field(res, "Retry-After"), NULL, 10);
     return 0;
 }
 
