@@ -101,6 +101,10 @@ def names():
     return [make(1, None).short_name for make in MAKERS]
 
 
+def everywhere():
+    return set(range(os.cpu_count()))
+
+
 def workers_of(server):
     return int(server.name.split()[1])
 
@@ -118,7 +122,8 @@ def check(server):
 
 
 def service_rounds(running, options, report):
-    """{(route, connections): {name: [run, ...]}}"""
+    """{(route, connections): {name: [run, ...]}} and {name: [run, ...]}"""
+    scaling = {}
     runs = {(route, n): {} for route in ROUTES for n in CONNECTIONS}
     for number in range(1, options.rounds + 1):
         for (route, connections), by_server in runs.items():
@@ -132,10 +137,30 @@ def service_rounds(running, options, report):
                     route,
                     connections,
                     options.seconds,
-                    niced=workers_of(server) > 1,
+                    everywhere() if workers_of(server) > 1 else None,
                 ),
             )
-    return runs
+        measured(
+            [server for server in running if server.short_name == "eddy"],
+            scaling,
+            report,
+            f"round {number}/{options.rounds}: scaling",
+            lambda server: scaling_run(server, options),
+        )
+    return runs, scaling
+
+
+def scaling_run(server, options):
+    """As many processors as workers, each with its share of connections and of
+    wrk: what two have more is then the server's doing."""
+    workers = workers_of(server)
+    return wrk.run(
+        server,
+        "/ping",
+        TABLE_CONNECTIONS * workers,
+        options.seconds,
+        everywhere() if workers > 1 else {machine.SERVER_CPU},
+    )
 
 
 def quartiles(values):
@@ -197,30 +222,40 @@ def add_doubts(report, name, runs):
         report.data["doubts"].append(f"{name}: {error}")
 
 
-def find(report, route, name):
-    return next(
-        (
-            row
-            for row in report.data["rows"]
-            if row.get("route") == route
-            and row["server"] == name
-            and row["connections"] == TABLE_CONNECTIONS
-        ),
-        None,
-    )
+def add_scaling(report, runs):
+    rows = {}
+    lines = []
+    for name, own in runs.items():
+        row = rows[name] = service_row(
+            "/ping", TABLE_CONNECTIONS * int(name.split()[1]), name, own
+        )
+        low, high = row["per_second_quartiles"]
+        lines.append(
+            [
+                name.split()[1],
+                *(table.number(n, 0) for n in (row["per_second"], low, high)),
+                table.number(row["cpu_us_min"]),
+                table.number(row["cpu_us_median"]),
+            ]
+        )
+        add_doubts(report, f"{name}, scaling", own)
+    report.data["scaling"] = rows
+    columns = ["eddy's workers", "requests/s", "lower", "upper quartile"]
+    columns += ["µs CPU/request", "median"]
+    if lines:
+        report.title += "\n\n" + table.render(columns, lines)
+    if len(rows) == len(WORKERS):
+        add_scaling_bar(report, *(rows[f"eddy {n}"] for n in WORKERS))
 
 
-def add_scaling_bar(report):
-    one, two = (find(report, "/ping", f"eddy {n}") for n in WORKERS)
-    if not one or not two:
-        return
+def add_scaling_bar(report, one, two):
     times = two["per_second"] / one["per_second"]
-    report.data["two_workers"] = {"times_per_second": times}
     if times >= TIMES:
-        report.bar("one worker's requests", 1 / times, 1 / TIMES, " × two's")
+        words = f"one worker's requests (two answer {times:.2f} × as many)"
+        report.bar(words, 1 / times, 1 / TIMES, " × two's")
     else:
         cpu = two["cpu_us_min"] / one["cpu_us_min"]
-        words = f"two workers' ({times:.2f} × the requests) CPU per request"
+        words = f"two workers' CPU per request ({times:.2f} × the requests)"
         report.bar(words, cpu, SAME, " × one's")
 
 
@@ -381,18 +416,19 @@ def run(options):
         options,
     )
     told = tell(report, options)
-    runs = {}
+    runs, scaling = {}, {}
     database = databases.Postgres()
     why = database.missing() or servers.needs_program("wrk")()
     if why:
         report.skip("services", why)
     else:
-        runs = run_services(report, options, database)
+        runs, scaling = run_services(report, options, database)
         add_service_rows(report, runs)
-        add_scaling_bar(report)
+        add_scaling(report, scaling)
         draw(report)
     report.data["raw"] = {
         "telling": told,
+        "scaling": scaling,
         "services": {f"{r} {n}": by for (r, n), by in runs.items()},
     }
     add_telling(report, told)
@@ -400,9 +436,8 @@ def run(options):
 
 
 def run_services(report, options, database):
-    everywhere = set(range(os.cpu_count()))
     candidates = [
-        make(n, None if n == 1 else everywhere)
+        make(n, None if n == 1 else everywhere())
         for make in MAKERS
         for n in WORKERS
     ]
@@ -413,7 +448,7 @@ def run_services(report, options, database):
             database.start()
         except (servers.Failed, subprocess.CalledProcessError) as failure:
             report.skip("services", str(failure))
-            return {}
+            return {}, {}
         report.data["versions"]["PostgreSQL"] = database.version()
         running = start(
             stack, candidates, report, options, check, database.uri

@@ -9,7 +9,7 @@ from . import machine, servers
 
 UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 
-# Where a server may use all processors: what is niced gets what is left.
+# On a processor with a server: what is niced gets what that leaves.
 NICE = 19
 
 
@@ -31,18 +31,19 @@ def ms(text, name):
     return float(found.group(1)) * UNITS[found.group(2)] if found else None
 
 
-def run(server, path, connections, seconds, niced):
+def run(server, path, connections, seconds, niced_on=None):
     """One run: answers a second, latencies, and the server's processor time
-    for an answer, over all of the run. wrk knows whole seconds only."""
+    for an answer, over all of the run. wrk knows whole seconds only. It has the
+    generator's processor, or is niced and has a thread on each of those."""
+    cpus = niced_on or {machine.generator_cpu()}
 
     def prepare():
-        if niced:
-            os.sched_setaffinity(0, set(range(os.cpu_count())))
+        os.sched_setaffinity(0, cpus)
+        if niced_on:
             os.nice(NICE)
-        else:
-            os.sched_setaffinity(0, {machine.generator_cpu()})
 
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{math.ceil(seconds)}s"]
+    command = ["wrk", f"-t{len(cpus)}", f"-c{connections}"]
+    command += [f"-d{math.ceil(seconds)}s"]
     pids = server.pids()
     before = cpu_ns(pids)
     done = subprocess.run(
