@@ -114,6 +114,8 @@ static int lines(ed_req *req)
     int64_t number;
     int err = first_number(req, &number);
 
+    if (ed_app_stopping(ed_req_app(req)))
+        return ed_reply(req, 503, "The feed ends.\n");
     if (!err)
         err = ed_reply_header_set(req, "Content-Type", "application/x-ndjson");
     if (!err)

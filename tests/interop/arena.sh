@@ -40,7 +40,7 @@ expect() { # PROMISE COMMAND...
 
 start() { # LOG [OPTION...]; with the environment given; sets $url, $tls, $pid
     : >"$1"
-    "$arena" --listen 127.0.0.1:0 --listen-tls 127.0.0.1:0 "${@:2}" 2>"$1" &
+    "$arena" --listen 127.0.0.1:0 --workers 1 --listen-tls 127.0.0.1:0 "${@:2}" 2>"$1" &
     pid=$!
     programs+=("$pid")
     until url=$(grep -o 'http://127.*' "$1"); do

@@ -69,7 +69,8 @@ export class Server {
   constructor(name, port, args) {
     this.program = `${process.env.EDDY_BUILD}/examples/${name}`;
     this.name = `${name}-${port}`;
-    this.args = ['--listen', `127.0.0.1:${port}`, ...args];
+    // Alone: its memory is looked at, and it is killed without warning.
+    this.args = ['--single', '--listen', `127.0.0.1:${port}`, ...args];
     this.url = `http://127.0.0.1:${port}`;
     this.log = `${this.name}.log`;
     this.child = null;

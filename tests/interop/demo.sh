@@ -210,7 +210,7 @@ check "it had nothing to complain about" test ! -s "$work/err"
 check "it starts again" start_demo
 kill "${services%%,*}"
 check "a service that is gone makes it a bad gateway" eventually \
-    status_is 502 "${url}fanout?n=3&ms=5"
+    status_is 502 "${url}fanout?n=5&ms=5"
 { kill -9 "$demo" && wait "$demo"; } 2>/dev/null
 demo=
 check "killed, it takes its services with it" eventually services_are_gone
