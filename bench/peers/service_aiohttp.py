@@ -29,7 +29,9 @@ async def row(request):
 
 
 async def open_database(app):
-    app["db"] = await asyncpg.create_pool(DATABASE, min_size=POOL, max_size=POOL)
+    app["db"] = await asyncpg.create_pool(
+        DATABASE, min_size=POOL, max_size=POOL
+    )
     yield
     await app["db"].close()
 

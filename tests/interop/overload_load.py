@@ -1,7 +1,9 @@
 """
 overload_load.py - a burst of clients, of which some leave in line.
 
-usage: overload_load.py PORT TARGET STAY LEAVE    prints "200: N 503: N retry: N"
+usage: overload_load.py PORT TARGET STAY LEAVE
+
+prints "200: N 503: N retry: N"
 
 STAY clients ask, then LEAVE more, who close their connections without an
 answer as soon as all have asked. `retry` is how many of the 503 have a
