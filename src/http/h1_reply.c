@@ -406,6 +406,7 @@ static int put_head(struct h1_exchange *x)
     at = add_fields(at, req->reply.fields);
     at = ADD(at, "\r\n");
     req->reply.began = true;
+    ed_req_let_go(req);
     if (!in_place)
         return h1_put(c, ed_bytes_of(head, (size_t)(at - head)));
     c->out->len = (size_t)(at - c->out->bytes);
@@ -549,6 +550,7 @@ int h1_upgrade_reply(struct h1_exchange *x, const char *protocol)
         return ED_ENOMEM;
     req->reply.status = protocol ? 101 : 200;
     req->reply.began = req->reply.ended = true;
+    ed_req_let_go(req);
     x->keep_alive = false;
     char *at = add_status_line(head, req->reply.status);
     at = add_bytes(at, common);

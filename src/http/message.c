@@ -145,6 +145,11 @@ int ed_reply_status(const ed_req *req)
     return req->reply.status;
 }
 
+void ed_req_give_place(ed_req *req)
+{
+    ed_req_let_go(req);
+}
+
 bool ed_reply_began(const ed_req *req)
 {
     return req->reply.began;

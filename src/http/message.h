@@ -25,6 +25,12 @@ struct ed_reply_field {
     struct ed_bytes value;
 };
 
+/* What a request has as long as its reply has not begun; embedded in what is
+ * told that it is let go, anywhere in the loop. Does not suspend. */
+struct ed_req_hold {
+    void (*let_go)(struct ed_req_hold *hold, ed_req *req);
+};
+
 struct ed_takeover;
 
 /* What a version of HTTP does for a request. */
@@ -130,12 +136,26 @@ struct ed_req {
     struct ed_trace *trace; /* NULL: none */
     bool trace_read;        /* the fields were looked at */
 
-    int64_t came;       /* when the head was there; ed_now() */
+    struct ed_req_hold *hold; /* NULL: nothing */
+    int64_t came;             /* when the head was there; ed_now() */
+    int64_t waited; /* in line, before its handler was called (serve) */
+    bool in_line;
     int64_t sent_bytes; /* of the body, that were handed to the connection; a
                            piece that failed is none */
     uint64_t number;    /* ed_req_id() */
     char *id;
 };
+
+/* Lets go what is held until the reply begins; once. */
+static inline void ed_req_let_go(ed_req *req)
+{
+    struct ed_req_hold *hold = req->hold;
+
+    if (!hold)
+        return;
+    req->hold = NULL;
+    hold->let_go(hold, req);
+}
 
 /* Makes a request ready whose head the version has filled in. */
 void ed_req_init(ed_req *req);

@@ -183,7 +183,7 @@ static void write_request(ed_json *j, const struct inspect *in,
     add_text(j, "peer", ed_req_peer(req));
     add_seconds(j, "age_s", ed_now() - req->came);
     add_left(j, "deadline_s", awaited->scope->deadline);
-    add_text(j, "state", state_of(awaited));
+    add_text(j, "state", req->in_line ? "queued" : state_of(awaited));
     add_text(j, "waits_for", awaited->what);
     add_text(j, "fiber", awaited->name);
     add_route(j, req);
