@@ -18,6 +18,14 @@
 
 /* ---- reloading ---- */
 
+/* Who develops is one, and reads what one worker has to say. */
+unsigned ed_master_workers(const struct ed_settings *s)
+{
+    if (s->workers)
+        return s->workers;
+    return s->reload ? 1 : ed_processors();
+}
+
 static void forget_handed_settings(struct ed_master *m)
 {
     if (m->handed_settings >= 0)
@@ -89,6 +97,7 @@ void ed_master_reload(struct ed_master *m, bool chain)
 
     if (m->ending)
         return;
+    m->explain_again = false;
     if (m->crew.rolling) {
         ed_log_info("a reload is under way; another follows");
         m->reload_again = true;
@@ -102,15 +111,32 @@ void ed_master_reload(struct ed_master *m, bool chain)
         return;
     }
     ed_log_info("reloading%s", chain ? ", one worker after the other" : "");
-    unsigned wanted =
-        m->settings->workers ? m->settings->workers : ed_processors();
+    unsigned wanted = ed_master_workers(m->settings);
     /* A number that was changed while it ran stays, unless it was set anew. */
     if (m->settings->workers != m->old.workers)
         m->crew.wanted = wanted;
     atomic_store(&m->board->wanted, m->crew.wanted);
     atomic_store(&m->board->ready, true);
     m->crew.times.start = m->settings->start_timeout;
+    m->why = NULL;
+    if (m->develop)
+        ed_develop_forget(m->develop);
     ed_crew_roll_out(&m->crew, chain, now);
+}
+
+void ed_master_explain(struct ed_master *m)
+{
+    const struct ed_explanation *why;
+
+    m->reload_again = false;
+    m->explain_again = m->crew.rolling;
+    if (m->crew.rolling)
+        return;
+    why = ed_develop_explain(m->develop);
+    if (!why)
+        return; /* the terminal has it */
+    m->why = why;
+    ed_crew_roll_out(&m->crew, false, ed_clock_monotonic());
 }
 
 /* ---- how it came out ---- */
@@ -132,6 +158,10 @@ static void succeed(struct ed_master *m)
     m->ever_ready = true;
     atomic_store(&m->board->generation, m->crew.generation);
     ed_sockets_close(&m->dropped, false);
+    if (m->why) {
+        ed_log_error("this is shown instead of the app, until it is mended");
+        return;
+    }
     ed_notify_status("%u workers serve, generation %u", m->crew.wanted,
                      (unsigned)m->crew.generation);
     if (first) {
@@ -146,8 +176,22 @@ static void succeed(struct ed_master *m)
     ed_notify("READY=1");
 }
 
+/* Shows why, in the place of the workers there are, if there are any. What
+ * cannot even be explained stays as it is. */
+static void go_on_developing(struct ed_master *m)
+{
+    if (m->ending || m->why)
+        return;
+    ed_log_error("a new worker cannot start");
+    m->explain_again = true;
+}
+
 static void go_back(struct ed_master *m)
 {
+    if (m->develop && !m->former && !m->ever_ready) {
+        go_on_developing(m);
+        return;
+    }
     if (!m->ever_ready) {
         ed_log_error("no worker can start: stopping");
         m->status = 1;
@@ -155,7 +199,11 @@ static void go_back(struct ed_master *m)
         ed_crew_quit(&m->crew, ed_clock_monotonic());
         return;
     }
-    ed_log_error("not reloaded: a new worker cannot start; the old ones stay");
+    if (m->develop)
+        go_on_developing(m);
+    else
+        ed_log_error(
+            "not reloaded: a new worker cannot start; the old ones stay");
     ed_notify_status("the last reload failed: a new worker cannot start");
     ed_settings_free(m->settings);
     *m->settings = m->old;
@@ -180,6 +228,8 @@ void ed_master_rolled_out(struct ed_master *m, enum ed_rollout how)
         m->reload_again = false;
         ed_master_reload(m, m->chain_again);
     }
+    if (m->explain_again && !m->ending)
+        ed_master_explain(m);
 }
 
 /* ---- another master ---- */
