@@ -343,7 +343,8 @@ static int open_all(struct ed_master *m)
     if (!err)
         err = open_sockets(m);
     if (!err && m->settings->pidfile)
-        err = ed_run_files_write_pid(&m->files, m->settings->pidfile);
+        err =
+            ed_run_files_write_pid(&m->files, m->settings->pidfile, m->former);
     return err;
 }
 
