@@ -326,7 +326,10 @@ static int open_sockets(struct ed_master *m)
         err = ed_sockets_open(&m->admin, &s->admin, s->backlog, 0, &handed);
     if (!err)
         err = open_ctl(m, &handed);
-    ed_sockets_close(&handed, err != 0);
+    if (err)
+        ed_sockets_close(&handed, true);
+    else
+        m->dropped = handed; /* the former master needs them if we fail */
     return err;
 }
 
@@ -388,14 +391,14 @@ static void begin(struct ed_master *m)
 static void close_all(struct ed_master *m)
 {
     /* Files of sockets are another master's: of the one that has taken over,
-     * or of the one that goes on since this one could not. */
-    bool not_ours = m->handed_on || m->former;
+     * or of the one that goes on without this one. */
+    bool not_ours = m->handed_on || ed_master_has_former(m);
 
     end_admin(m);
     ed_child_forget(&m->admin_child);
     ed_sockets_close(&m->listeners, not_ours);
     ed_sockets_close(&m->admin, not_ours);
-    ed_sockets_close(&m->dropped, false);
+    ed_sockets_close(&m->dropped, not_ours);
     ed_sockets_close(&m->ctl, not_ours && m->settings->ctl);
     ed_run_files_close(&m->files);
     ed_board_unmap(m->board);
@@ -416,6 +419,11 @@ static pid_t former_master(void)
     unsetenv("EDDY_UPGRADE_OF");
     /* Only of who really started us. */
     return pid == getppid() ? (pid_t)pid : 0;
+}
+
+bool ed_master_has_former(const struct ed_master *m)
+{
+    return m->former && m->former == getppid();
 }
 
 int ed_master_run(const struct ed_master_options *options)

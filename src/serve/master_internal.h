@@ -23,7 +23,8 @@ struct ed_master {
     struct ed_sockets listeners;
     struct ed_sockets admin; /* the ctl socket is not among them */
     struct ed_sockets ctl;
-    struct ed_sockets dropped; /* by a reload, until it has come out well */
+    struct ed_sockets dropped; /* by a reload or an upgrade, until it has come
+                                * out well */
     struct ed_run_files files;
 
     struct ed_crew crew;
@@ -81,5 +82,9 @@ void ed_master_look_for_hung(struct ed_master *m, int64_t now);
 void ed_master_reopen(struct ed_master *m);
 void ed_master_stop(struct ed_master *m, bool at_once);
 void ed_master_tell_all(struct ed_master *m, const char *line);
+
+/* Whether the master this one takes over from is still there: its process id
+ * may be another's by now, but only it can be our parent. */
+bool ed_master_has_former(const struct ed_master *m);
 
 #endif

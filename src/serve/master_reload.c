@@ -115,14 +115,19 @@ void ed_master_reload(struct ed_master *m, bool chain)
 
 /* ---- how it came out ---- */
 
+/* The first workers are ready. */
 static void take_over(struct ed_master *m)
 {
+    bool stays = m->settings->upgrade_wait;
+
     ed_notify_take_over(m->former);
-    if (m->former && !m->settings->upgrade_wait) {
-        ed_log_info("takes over from process %d", (int)m->former);
-        kill(m->former, SIGQUIT);
-    }
-    m->former = 0;
+    if (!ed_master_has_former(m))
+        return;
+    ed_sockets_close(&m->dropped, stays);
+    if (stays)
+        return;
+    ed_log_info("takes over from process %d", (int)m->former);
+    kill(m->former, SIGQUIT);
 }
 
 static void succeed(struct ed_master *m)
@@ -131,13 +136,13 @@ static void succeed(struct ed_master *m)
 
     m->ever_ready = true;
     atomic_store(&m->board->generation, m->crew.generation);
-    ed_sockets_close(&m->dropped, false);
     ed_notify_status("%u workers serve, generation %u", m->crew.wanted,
                      (unsigned)m->crew.generation);
-    if (first) {
+    if (first)
         take_over(m);
+    ed_sockets_close(&m->dropped, false);
+    if (first)
         return;
-    }
     ed_log_info("reloaded");
     ed_count(&m->board->reloads, 1);
     ed_settings_free(&m->old);
@@ -209,7 +214,7 @@ int ed_master_upgrade(struct ed_master *m)
 {
     if (m->ending)
         return ED_ECLOSED;
-    if (m->heir || m->former)
+    if (m->heir || (!m->ever_ready && ed_master_has_former(m)))
         return -EALREADY;
     fflush(NULL);
     pid_t pid = fork();

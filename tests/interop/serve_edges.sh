@@ -91,4 +91,37 @@ mv away.so app.so
 end
 rm -f pid.old
 
+# ---- sockets in the file system ----
+
+at() { ask --unix-socket "$1" http://a/; }
+begin_at() { # OPTION...
+    printf '[serve]\nlisten = 127.0.0.1:0 unix:%s\n' "$work/a.sock" >app.conf
+    : >log
+    serve log "$eddy" serve app.so --config app.conf --pidfile pid \
+        --ctl "$work/ctl" --workers 1 "$@"
+    until_said 1 'is ready'
+}
+
+begin_at --upgrade-wait
+kill -USR2 "$pid"
+until_said 2 'is ready'
+until [ "$(cat pid)" != "$pid" ]; do sleep 0.05; done
+heir=$(cat pid)
+sleep 0.3
+kill -TERM "$heir"
+until_said 1 'did not take over'
+expect "a new master that is sent away again leaves the sockets" one at a.sock
+expect "the old one has its file of the process id" "$pid" cat pid
+expect_in "and that of eddy ctl" '"workers"' ctl workers --json
+end
+
+begin_at
+module broken -DBROKEN
+sed -i "s|a.sock|b.sock|" app.conf
+kill -USR2 "$pid"
+until_said 1 'did not take over'
+module one
+expect "one that cannot start does, too" one at a.sock
+end
+
 tally
