@@ -367,10 +367,24 @@ static void tell_addresses(const struct ed_master *m)
     }
 }
 
+unsigned ed_master_workers(const struct ed_settings *s)
+{
+    return s->workers ? s->workers : ed_processors();
+}
+
+void ed_master_set_times(struct ed_master *m)
+{
+    m->crew.times = (struct ed_crew_times){
+        .start = m->settings->start_timeout,
+        .drain = m->settings->drain_timeout + PARTS_TIME,
+        .quit = PARTS_TIME,
+    };
+}
+
 static void begin(struct ed_master *m)
 {
     const struct ed_settings *s = m->settings;
-    unsigned wanted = s->workers ? s->workers : ed_processors();
+    unsigned wanted = ed_master_workers(s);
 
     atomic_store(&m->board->master, getpid());
     atomic_store(&m->board->started, ed_clock_realtime());
@@ -379,11 +393,7 @@ static void begin(struct ed_master *m)
     ed_limits_prepare(s);
     ed_privileges_warn(s);
     ed_crew_init(&m->crew, &ed_master_crew_ops, m);
-    m->crew.times = (struct ed_crew_times){
-        .start = s->start_timeout,
-        .drain = s->drain_timeout + PARTS_TIME,
-        .quit = PARTS_TIME,
-    };
+    ed_master_set_times(m);
     m->crew.wanted = wanted;
     ed_crew_roll_out(&m->crew, false, ed_clock_monotonic());
 }
@@ -396,9 +406,11 @@ static void close_all(struct ed_master *m)
 
     end_admin(m);
     ed_child_forget(&m->admin_child);
+    ed_settings_free(&m->old);
     ed_sockets_close(&m->listeners, not_ours);
     ed_sockets_close(&m->admin, not_ours);
     ed_sockets_close(&m->dropped, not_ours);
+    ed_sockets_close(&m->dropped_admin, not_ours);
     ed_sockets_close(&m->ctl, not_ours && m->settings->ctl);
     ed_run_files_close(&m->files);
     ed_board_unmap(m->board);

@@ -124,4 +124,57 @@ module one
 expect "one that cannot start does, too" one at a.sock
 end
 
+# ---- settings that do not come into force ----
+
+printf '[serve]\nworkers = 1\nadmin = 127.0.0.1:0 unix:%s\n' "$work/adm" >app.conf
+: >log
+serve log "$eddy" serve app.so --config app.conf --listen 127.0.0.1:0 \
+    --pidfile pid --ctl "$work/ctl"
+until_said 1 'is ready'
+module broken -DBROKEN
+printf '[serve]\nworkers = 3\nadmin = 127.0.0.1:0\n' >app.conf
+kill -HUP "$pid"
+until_said 1 'the old ones stay'
+module one
+sleep 1
+expect "with a reload its number of workers is gone" 1 count
+expect "and its admin addresses" ok ask --unix-socket adm http://a/healthz
+kill -9 "$(admin)"
+sleep 2.5
+expect "for whoever comes, too" ok ask --unix-socket adm http://a/healthz
+end
+
+# ---- what a service manager hears ----
+
+# Every datagram, a line each.
+cat >manager.py <<'END'
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+while True:
+    print(s.recv(4096).decode().replace("\n", " "), flush=True)
+END
+python3 manager.py "$work/notify" >told &
+manager=$!
+pids+=("$manager")
+for _ in $(seq 100); do [ -S notify ] && break; sleep 0.05; done
+module one
+: >log
+NOTIFY_SOCKET=$work/notify serve log "$eddy" serve app.so --listen 127.0.0.1:0 \
+    --pidfile pid --ctl none --workers 1
+until_said 1 'is ready'
+module late -DLATE=1000
+kill -HUP "$pid"
+until_said 1 'reloading'
+kill -WINCH "$pid"
+until_said 1 'workers stop'
+sleep 0.3
+expect "a reload that is cut short is told to be over" READY=1 tail -n 1 told
+module one
+kill -HUP "$pid"
+until_said 2 'is ready'
+expect "and another brings workers" one ask "$url/"
+end
+kill "$manager"
+
 tally
