@@ -39,15 +39,18 @@ static void redirect_errors(int errors)
 
 static _Noreturn void become(const struct ed_program *program,
                              const struct ed_launch *launch,
+                             const struct ed_forked *forked,
                              const sigset_t *mask)
 {
-    bool forked = program->preload || launch->why;
+    bool in_fork = program->preload || launch->why;
 
     reset_signals(mask);
     redirect_errors(launch->errors);
     ed_notify_forget();
-    if (forked && launch->role == ED_ROLE_WORKER)
+    if (in_fork && launch->role == ED_ROLE_WORKER) {
+        forked->close(forked->arg);
         exit(program->run(launch, program->arg));
+    }
     int err = ed_launch_give(launch);
     if (!err)
         execv(program->file, program->argv);
@@ -57,7 +60,8 @@ static _Noreturn void become(const struct ed_program *program,
 }
 
 int ed_child_start(struct ed_child *child, const struct ed_program *program,
-                   const struct ed_launch *launch, const sigset_t *mask)
+                   const struct ed_launch *launch,
+                   const struct ed_forked *forked, const sigset_t *mask)
 {
     struct ed_launch given = *launch;
     int ends[2];
@@ -76,7 +80,7 @@ int ed_child_start(struct ed_child *child, const struct ed_program *program,
     if (!pid) {
         close(ends[0]);
         given.control = ends[1];
-        become(program, &given, mask);
+        become(program, &given, forked, mask);
     }
     close(ends[1]);
     *child = (struct ed_child){.pid = pid, .control = ends[0]};

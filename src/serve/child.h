@@ -36,6 +36,13 @@ struct ed_program {
     void *arg;
 };
 
+/* What a fork that executes nothing does first: nobody closes for it what is
+ * the master's alone. */
+struct ed_forked {
+    void (*close)(void *arg);
+    void *arg;
+};
+
 /*
  * Starts a process as `launch` says, with a control socket of its own. It gets
  * the signal mask `mask` and default dispositions. 0, or -errno, with nothing
@@ -45,6 +52,7 @@ struct ed_program {
 ED_CHECK int ed_child_start(struct ed_child *child,
                             const struct ed_program *program,
                             const struct ed_launch *launch,
+                            const struct ed_forked *forked,
                             const sigset_t *mask);
 
 enum { ED_CHILD_NOT_FOUND = 127 };

@@ -353,7 +353,10 @@ static int open_sockets(struct ed_master *m)
         err = ed_sockets_open(&m->admin, &s->admin, s->backlog, 0, &handed);
     if (!err)
         err = open_ctl(m, &handed);
-    ed_sockets_close(&handed, err != 0);
+    if (err)
+        ed_sockets_close(&handed, true);
+    else
+        m->dropped = handed; /* the former master needs them if we fail */
     return err;
 }
 
@@ -370,7 +373,8 @@ static int open_all(struct ed_master *m)
     if (!err)
         err = open_sockets(m);
     if (!err && m->settings->pidfile)
-        err = ed_run_files_write_pid(&m->files, m->settings->pidfile);
+        err =
+            ed_run_files_write_pid(&m->files, m->settings->pidfile, m->former);
     if (!err && m->settings->reload)
         err = ed_develop_open(&m->develop, m->settings,
                               m->options->program.watched);
@@ -393,6 +397,23 @@ static void tell_addresses(const struct ed_master *m)
     }
 }
 
+/* Who develops is one, and reads what one worker has to say. */
+unsigned ed_master_workers(const struct ed_settings *s)
+{
+    if (s->workers)
+        return s->workers;
+    return s->reload ? 1 : ed_processors();
+}
+
+void ed_master_set_times(struct ed_master *m)
+{
+    m->crew.times = (struct ed_crew_times){
+        .start = m->settings->start_timeout,
+        .drain = m->settings->drain_timeout + PARTS_TIME,
+        .quit = PARTS_TIME,
+    };
+}
+
 static void begin(struct ed_master *m)
 {
     const struct ed_settings *s = m->settings;
@@ -405,11 +426,7 @@ static void begin(struct ed_master *m)
     ed_limits_prepare(s);
     ed_privileges_warn(s);
     ed_crew_init(&m->crew, &ed_master_crew_ops, m);
-    m->crew.times = (struct ed_crew_times){
-        .start = s->start_timeout,
-        .drain = s->drain_timeout + PARTS_TIME,
-        .quit = PARTS_TIME,
-    };
+    ed_master_set_times(m);
     m->crew.wanted = wanted;
     ed_crew_roll_out(&m->crew, false, ed_clock_monotonic());
 }
@@ -417,15 +434,17 @@ static void begin(struct ed_master *m)
 static void close_all(struct ed_master *m)
 {
     /* Files of sockets are another master's: of the one that has taken over,
-     * or of the one that goes on since this one could not. */
-    bool not_ours = m->handed_on || m->former;
+     * or of the one that goes on without this one. */
+    bool not_ours = m->handed_on || ed_master_has_former(m);
 
     ed_develop_close(m->develop);
     end_admin(m);
     ed_child_forget(&m->admin_child);
+    ed_settings_free(&m->old);
     ed_sockets_close(&m->listeners, not_ours);
     ed_sockets_close(&m->admin, not_ours);
-    ed_sockets_close(&m->dropped, false);
+    ed_sockets_close(&m->dropped, not_ours);
+    ed_sockets_close(&m->dropped_admin, not_ours);
     ed_sockets_close(&m->ctl, not_ours && m->settings->ctl);
     ed_run_files_close(&m->files);
     ed_board_unmap(m->board);
@@ -446,6 +465,11 @@ static pid_t former_master(void)
     unsetenv("EDDY_UPGRADE_OF");
     /* Only of who really started us. */
     return pid == getppid() ? (pid_t)pid : 0;
+}
+
+bool ed_master_has_former(const struct ed_master *m)
+{
+    return m->former && m->former == getppid();
 }
 
 int ed_master_run(const struct ed_master_options *options)

@@ -16,6 +16,7 @@ struct ed_master {
     const struct ed_master_options *options;
     struct ed_settings *settings; /* in force */
     struct ed_settings old;       /* until a roll-out has come out well */
+    unsigned old_wanted;          /* workers, before it */
     int handed_settings;          /* memfd of those in force */
     int tickets;                  /* memfd of a secret */
 
@@ -24,7 +25,8 @@ struct ed_master {
     struct ed_sockets listeners;
     struct ed_sockets admin; /* the ctl socket is not among them */
     struct ed_sockets ctl;
-    struct ed_sockets dropped; /* by a reload, until it has come out well */
+    /* By a reload or an upgrade, until it has come out well. */
+    struct ed_sockets dropped, dropped_admin;
     struct ed_run_files files;
 
     struct ed_crew crew;
@@ -52,8 +54,6 @@ struct ed_master {
 
 /* ---- master_reload.c: new code and settings, and new masters ---- */
 
-/* How many there shall be. */
-unsigned ed_master_workers(const struct ed_settings *settings);
 void ed_master_reload(struct ed_master *m, bool chain);
 void ed_master_rolled_out(struct ed_master *m, enum ed_rollout how);
 /* Workers that explain why there is nothing to be served take the place of
@@ -90,6 +90,14 @@ void ed_master_look_for_hung(struct ed_master *m, int64_t now);
 
 void ed_master_reopen(struct ed_master *m);
 void ed_master_stop(struct ed_master *m, bool at_once);
+/* The number of workers that settings ask for, and the times they have. */
+unsigned ed_master_workers(const struct ed_settings *s);
+void ed_master_set_times(struct ed_master *m);
+
 void ed_master_tell_all(struct ed_master *m, const char *line);
+
+/* Whether the master this one takes over from is still there: its process id
+ * may be another's by now, but only it can be our parent. */
+bool ed_master_has_former(const struct ed_master *m);
 
 #endif

@@ -1,7 +1,8 @@
 /*
  * serve_module.c - a module for `eddy serve` that does well, and everything
  * else. TEXT is what it answers, so that new code can be told from old; with
- * BROKEN it makes no app.
+ * BROKEN it makes no app, and with LATE one that is ready after so many
+ * milliseconds.
  */
 #include <eddy/eddy.h>
 #include <stdlib.h>
@@ -43,6 +44,14 @@ static int crash(ed_req *req)
     abort();
 }
 
+#ifdef LATE
+static int start_late(void *arg)
+{
+    (void)arg;
+    return ed_sleep(LATE * ED_MS);
+}
+#endif
+
 ED_API ed_app *eddy_app(void);
 ed_app *eddy_app(void)
 {
@@ -55,5 +64,8 @@ ed_app *eddy_app(void)
     ed_route(app, "GET /slow", slow);
     ed_route(app, "GET /hang", hang);
     ed_route(app, "GET /crash", crash);
+#ifdef LATE
+    ed_app_context(app, start_late, NULL, NULL);
+#endif
     return app;
 }
