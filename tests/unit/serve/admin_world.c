@@ -150,6 +150,14 @@ static int run_server(void *server)
     return 0;
 }
 
+ed_app *world_app(const char *pattern, ed_handler *handler)
+{
+    ed_app *app = ed_app_new();
+
+    ed_route(app, pattern, handler);
+    return app;
+}
+
 void world_worker(struct world *w, unsigned slot, int pid, ed_app *app)
 {
     char address[96];

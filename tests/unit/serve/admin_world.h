@@ -53,6 +53,9 @@ typedef void world_fn(struct world *w);
  * `failures` are those of the test's own checks. */
 void world_run(world_fn *prepare, world_fn *test, unsigned *failures);
 
+/* An app of one route. */
+ed_app *world_app(const char *pattern, ed_handler *handler);
+
 /* A worker on the board that answers questions by an app, which is freed; with
  * NULL it has no socket. */
 void world_worker(struct world *w, unsigned slot, int pid, ed_app *app);
