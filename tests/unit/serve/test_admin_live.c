@@ -88,13 +88,124 @@ ADMIN_TEST(a_worker_that_stands_still_does_not_hold_up_who_looks)
     world_worker(w, 0, 4101, world_app("GET /ps", stands_still));
     ed_ws *ws = view(w, "/v1/live");
     json_t *first = next_message(ws, &text);
-    ed_count(&w->board->slots[0].counters.blocked, 1);
     json_t *second = next_message(ws, &text);
-    json_t *blocked = json_array_get(json_object_get(second, "blocked"), 0);
-    check_int(json_integer_value(json_object_get(blocked, "pid")), 4101);
     check_int(json_array_size(json_object_get(second, "slowest")), 0);
     json_decref(first);
     json_decref(second);
+    ed_buf_free(&text);
+    ed_ws_free(ws);
+}
+
+static void stands_in(struct world *w, uint64_t number, const char *names)
+{
+    const struct ed_block block = {
+        .number = number,
+        .lasted = 100 * ED_MS,
+        .names = names,
+        .fiber = "request",
+        .place = "shop.c:12",
+    };
+
+    ed_standstill_write(w->board->slots[0].standstills, &block);
+}
+
+static void runs_again(struct world *w, uint64_t number, int64_t lasted)
+{
+    const struct ed_block block = {
+        .number = number,
+        .lasted = lasted,
+        .over = true,
+    };
+
+    ed_standstill_write(w->board->slots[0].standstills, &block);
+}
+
+static const char *blocked_text(const json_t *message, size_t i,
+                                const char *member)
+{
+    const json_t *blocked = json_object_get(message, "blocked");
+    const char *text =
+        json_string_value(json_object_get(json_array_get(blocked, i), member));
+
+    return text ? text : "";
+}
+
+ADMIN_TEST(a_loop_that_stands_still_is_told_of_with_its_function)
+{
+    struct ed_buf text = {0};
+
+    world_worker(w, 0, 4101, NULL);
+    ed_ws *ws = view(w, "/v1/live");
+    json_decref(next_message(ws, &text));
+
+    stands_in(w, 1, "? < md5 < thumbnail < page");
+    json_t *live = next_message(ws, &text);
+    const json_t *event = json_array_get(json_object_get(live, "blocked"), 0);
+    check_int(json_integer_value(json_object_get(event, "pid")), 4101);
+    check_text(blocked_text(live, 0, "function"), "md5");
+    check_text(blocked_text(live, 0, "names"), "? < md5 < thumbnail < page");
+    check_text(blocked_text(live, 0, "fiber"), "request");
+    check_text(blocked_text(live, 0, "place"), "shop.c:12");
+    check(!json_is_true(json_object_get(event, "over")));
+    check(strstr(blocked_text(live, 0, "text"), "stands still, for "));
+    check(strstr(
+        blocked_text(live, 0, "text"),
+        " ms so far, in md5 < thumbnail < page, fiber 'request' (started at "
+        "shop.c:12)"));
+    json_decref(live);
+
+    live = next_message(ws, &text); /* there is nothing new */
+    check_int(json_array_size(json_object_get(live, "blocked")), 0);
+    json_decref(live);
+
+    runs_again(w, 1, 2345 * ED_MS);
+    live = next_message(ws, &text);
+    check_text(blocked_text(live, 0, "text"),
+               "stood still for 2345 ms in md5 < thumbnail < page, "
+               "fiber 'request' (started at shop.c:12)");
+    json_decref(live);
+    ed_buf_free(&text);
+    ed_ws_free(ws);
+}
+
+ADMIN_TEST(of_a_long_chain_of_functions_whole_names_are_shown)
+{
+    char names[200] = "first";
+    struct ed_buf text = {0};
+
+    for (size_t len = 5; len < 180; len += 20)
+        stpcpy(names + len, " < seventeen_letters");
+    world_worker(w, 0, 4101, NULL);
+    ed_ws *ws = view(w, "/v1/live");
+    json_decref(next_message(ws, &text));
+    stands_in(w, 1, names);
+    runs_again(w, 1, ED_S);
+    json_t *live = next_message(ws, &text);
+    check_text(blocked_text(live, 0, "text"),
+               "stood still for 1000 ms in first < seventeen_letters < "
+               "seventeen_letters < seventeen_letters < seventeen_letters < "
+               "seventeen_letters, fiber 'request' (started at shop.c:12)");
+    json_decref(live);
+    ed_buf_free(&text);
+    ed_ws_free(ws);
+}
+
+ADMIN_TEST(loops_that_stand_still_too_often_are_told_of_by_their_number)
+{
+    struct ed_buf text = {0};
+
+    world_worker(w, 0, 4101, NULL);
+    ed_ws *ws = view(w, "/v1/live");
+    json_decref(next_message(ws, &text));
+    for (uint64_t i = 1; i <= ED_STANDSTILLS + 3; i++)
+        stands_in(w, i, NULL);
+    json_t *live = next_message(ws, &text);
+    check_int(json_array_size(json_object_get(live, "blocked")),
+              ED_STANDSTILLS + 1);
+    check(strstr(blocked_text(live, 0, "text"), " ms so far, in the kernel"));
+    check_text(blocked_text(live, ED_STANDSTILLS, "text"),
+               "stood still 3 times more; the log says where");
+    json_decref(live);
     ed_buf_free(&text);
     ed_ws_free(ws);
 }
@@ -120,6 +231,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_looks_gets_the_figures_of_each_interval),
         cmocka_unit_test(a_worker_that_stands_still_does_not_hold_up_who_looks),
+        cmocka_unit_test(a_loop_that_stands_still_is_told_of_with_its_function),
+        cmocka_unit_test(of_a_long_chain_of_functions_whole_names_are_shown),
+        cmocka_unit_test(
+            loops_that_stand_still_too_often_are_told_of_by_their_number),
         cmocka_unit_test(who_looks_does_not_keep_it_from_ending),
     };
 
