@@ -155,6 +155,7 @@ void ctl_show_status(const json_t *answer)
         {"workers hung", "hung", CTL_NUMBER},
         {"log level", "log_level", CTL_TEXTUAL},
         {"listens at", "listen", CTL_TEXTUAL},
+        {"admin at", "admin", CTL_TEXTUAL},
         {0},
     };
 

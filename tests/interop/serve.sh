@@ -121,6 +121,16 @@ expect_in "and which request it was" 'GET /crash' cat log
 expect "after which all goes on" two ask "$url/"
 end
 
+# ---- where it is ----
+
+begin --admin 127.0.0.1:0
+admin=$(grep -o 'admin on http://.*' log | sed 's/.*on //')
+expect_in "the state tells the port the system has given" "$url" \
+    "$eddy" ctl --socket "$work/ctl" status
+expect_in "and that of the admin address" "$admin" \
+    "$eddy" ctl --socket "$work/ctl" status
+end
+
 # ---- a loop that stands still ----
 
 begin --hang-timeout 1s

@@ -29,6 +29,7 @@ struct world {
     char directory[64];
     struct ed_board *board;
     int board_fd;
+    int addresses;
     pid_t process;
     int status; /* of the process, once it has ended */
     bool ended;

@@ -109,8 +109,10 @@ ADMIN_TEST(the_state_of_the_server_is_that_of_the_board)
     check_text(world_string(res, "program"), "shop");
     check_text(world_string(res, "version"), ED_VERSION);
     check_text(world_string(res, "log_level"), "warn");
-    check_text(world_string(res, "listen.0"), "http://127.0.0.1:8080");
-    check_text(world_string(res, "listen.1"), "http+unix:///run/shop.sock");
+    check_text(world_string(res, "listen.0"), "http://127.0.0.1:43210");
+    check_text(world_string(res, "listen.1"), "http://[::1]:443");
+    check_text(world_string(res, "listen.2"), "http+unix:///run/a shop.sock");
+    check_text(world_string(res, "admin.0"), w->open_url);
     check_int(world_number(res, "pid"), getpid());
     check_int(world_number(res, "workers_wanted"), 2);
 
