@@ -311,8 +311,11 @@ void ed_master_start_admin(struct ed_master *m, int64_t now)
     add_listeners(&launch, &m->ctl);
     launch.ctl_count = launch.listener_count;
     add_listeners(&launch, &m->admin);
+    launch.addresses = ed_sockets_hand(&m->listeners); /* looks, without it */
     if (!err)
         err = start_child(m, &m->admin_child, &launch);
+    if (launch.addresses >= 0)
+        close(launch.addresses);
     if (err)
         ed_log_error("no admin process: %s", ed_err_text(err));
 }

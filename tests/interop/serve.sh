@@ -75,9 +75,32 @@ expect_in "and which request it was" 'GET /crash' cat log
 expect "after which all goes on" two ask "$url/"
 end
 
+# ---- where it is ----
+
+begin --admin 127.0.0.1:0
+admin=$(grep -o 'admin on http://.*' log | sed 's/.*on //')
+expect_in "the state tells the port the system has given" "$url" \
+    "$eddy" ctl --socket "$work/ctl" status
+expect_in "and that of the admin address" "$admin" \
+    "$eddy" ctl --socket "$work/ctl" status
+end
+
 # ---- a loop that stands still ----
 
 begin --hang-timeout 1s
+"$eddy" ctl --socket "$work/ctl" --json watch >live &
+watcher=$!
+wait_for_text live requests_per_s >/dev/null
+ask "$url/stall" >/dev/null
+for _ in $(seq 60); do
+    grep -q '"over":true' live && break
+    sleep 0.1
+done
+kill "$watcher"
+wait "$watcher" 2>/dev/null
+expect_in "who looks is told which function holds a loop up" \
+    'stand_a_while < stall' cat live
+expect_in "and in which fiber that was" '"fiber":"request"' cat live
 ask "$url/hang" >/dev/null
 until_said 1 'stood still'
 until_count 2

@@ -38,6 +38,20 @@ static int hang(ed_req *req)
     return ed_reply(req, 200, "never\n");
 }
 
+/* Long enough to be noticed, and to be over soon. */
+__attribute__((noinline)) static void stand_a_while(void)
+{
+    int64_t until = ed_clock_monotonic() + 600 * ED_MS;
+    while (ed_clock_monotonic() < until)
+        ;
+}
+
+static int stall(ed_req *req)
+{
+    stand_a_while();
+    return ed_reply(req, 200, "late\n");
+}
+
 static int crash(ed_req *req)
 {
     (void)req;
@@ -63,6 +77,7 @@ ed_app *eddy_app(void)
     ed_route(app, "GET /pid", pid);
     ed_route(app, "GET /slow", slow);
     ed_route(app, "GET /hang", hang);
+    ed_route(app, "GET /stall", stall);
     ed_route(app, "GET /crash", crash);
 #ifdef LATE
     ed_app_context(app, start_late, NULL, NULL);
