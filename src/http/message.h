@@ -108,6 +108,7 @@ struct ed_req {
 
     struct {
         int status; /* 0: not chosen */
+        struct ed_bytes reason; /* words of its own; empty: the usual */
         bool began; /* the head is out, or on its way */
         bool ended;
         int failed;      /* a piece could not be sent: it can only be cut */
