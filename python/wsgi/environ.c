@@ -21,11 +21,12 @@ enum { ROOM = 48 };
 
 /* ---- names that are always there ---- */
 
-#define KEYS(KEY)                                                           \
-    KEY(REQUEST_METHOD)                                                     \
-    KEY(SCRIPT_NAME) KEY(PATH_INFO) KEY(QUERY_STRING) KEY(REQUEST_URI)      \
-        KEY(RAW_URI) KEY(CONTENT_TYPE) KEY(CONTENT_LENGTH) KEY(SERVER_NAME) \
-            KEY(SERVER_PORT) KEY(SERVER_PROTOCOL) KEY(SERVER_SOFTWARE)      \
+#define KEYS(KEY)                                                      \
+    KEY(REQUEST_METHOD)                                                \
+    KEY(SCRIPT_NAME)                                                   \
+    KEY(PATH_INFO) KEY(QUERY_STRING) KEY(REQUEST_URI) KEY(RAW_URI)     \
+        KEY(CONTENT_TYPE) KEY(CONTENT_LENGTH) KEY(SERVER_NAME)         \
+            KEY(SERVER_PORT) KEY(SERVER_PROTOCOL) KEY(SERVER_SOFTWARE) \
                 KEY(REMOTE_ADDR) KEY(REMOTE_PORT) KEY(HTTP_HOST)
 
 enum key {
@@ -262,22 +263,28 @@ static size_t decode(char *to, const char *from)
     return len;
 }
 
-static PyObject *path_info(const struct wsgi_host *host,
-                           const struct wsgi_job *job)
+static PyObject *decoded(const char *path, size_t len)
 {
     char store[1024];
-    const char *path = job->path + strlen(host->script_name);
-    size_t len = strlen(path);
-
-    if (!memchr(path, '%', len))
-        return text(path, len);
     char *buf = len < sizeof store ? store : malloc(len + 1);
+
     if (!buf)
         return PyErr_NoMemory();
-    PyObject *made = text(buf, decode(buf, path));
+    buf[0] = '\0';
+    len = decode(buf, path);
+    PyObject *made = text(buf, len);
     if (buf != store)
         free(buf);
     return made;
+}
+
+static PyObject *path_info(const struct wsgi_host *host,
+                           const struct wsgi_job *job)
+{
+    const char *path = job->path + strlen(host->script_name);
+    size_t len = strlen(path);
+
+    return memchr(path, '%', len) ? decoded(path, len) : text(path, len);
 }
 
 /* ---- addresses ---- */

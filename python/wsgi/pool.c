@@ -275,6 +275,7 @@ static struct wsgi_job *next_job(struct wsgi_thread *t, bool *trash)
         wake_one(pool);
     *trash = pool->trash_count > 0;
     pthread_mutex_unlock(&pool->lock);
+    ed_guest_log_id(job ? job->id : NULL);
     if (over)
         wsgi_job_release(over);
     return job;
@@ -296,28 +297,36 @@ static void work(struct wsgi_thread *t)
     tell_now(pool);
 }
 
-/* Until there is something to do; false: it is to end. *woken: others count on
- * it. */
+/* Who was woken has looked: others count on it no longer. */
+static void arrive(struct wsgi_pool *pool)
+{
+    atomic_store(&pool->coming, false);
+    tell_now(pool);
+}
+
+static bool has_work(const struct wsgi_pool *pool)
+{
+    return pool->first || pool->trash_count;
+}
+
+/* Until there is something to do; false: it is to end. *woken: it has to
+ * arrive when it has the interpreter. */
 static bool await_work(struct wsgi_pool *pool, bool *woken)
 {
     *woken = false;
     pthread_mutex_lock(&pool->lock);
-    while (!pool->first && !pool->trash_count && !pool->stopping) {
+    while (!has_work(pool) && !pool->stopping) {
+        /* Another was quicker. */
+        if (*woken)
+            arrive(pool);
         pool->idle++;
         pthread_cond_wait(&pool->work, &pool->lock);
         pool->idle--;
         *woken = true;
     }
-    bool more = pool->first || pool->trash_count;
+    bool more = has_work(pool);
     pthread_mutex_unlock(&pool->lock);
     return more;
-}
-
-/* Lines of the log carry the id of the request the thread works on. */
-static void name_request(char *out, size_t size)
-{
-    if (self && self->job)
-        snprintf(out, size, "%s", self->job->id);
 }
 
 static void *run_thread(void *arg)
@@ -329,15 +338,12 @@ static void *run_thread(void *arg)
 
     self = t;
     wsgi_signals_here();
-    ed_log_set_context(name_request);
     t->state = PyEval_SaveThread();
     while (await_work(pool, &woken)) {
         PyEval_RestoreThread(t->state);
         t->inside = true;
-        if (woken) {
-            atomic_store(&pool->coming, false);
-            tell_now(pool);
-        }
+        if (woken)
+            arrive(pool);
         work(t);
         t->inside = false;
         (void)PyEval_SaveThread();

@@ -27,8 +27,7 @@ static void tell_frame(void *arg, const char *function, const char *file,
     struct report *r = arg;
 
     r->frames++;
-    ed_log_warn("[%s]   File \"%s\", line %d, in %s", r->job->id, file, line,
-                function);
+    ed_log_warn("  File \"%s\", line %d, in %s", file, line, function);
 }
 
 /* On the blocking pool. */
@@ -36,13 +35,15 @@ static int tell(void *arg)
 {
     struct report *r = arg;
 
-    ed_log_warn("[%s] Python has been at %s %s for %.1f s (thread %u); "
+    ed_guest_log_id(r->job->id);
+    ed_log_warn("Python has been at %s %s for %.1f s (thread %u); "
                 "most recent call first:",
-                r->job->id, r->job->method, r->job->path,
-                (double)r->took / ED_S, r->thread->number);
+                r->job->method, r->job->path, (double)r->took / ED_S,
+                r->thread->number);
     wsgi_trace(r->thread, r->job, tell_frame, r);
     if (!r->frames)
-        ed_log_warn("[%s]   it has just ended", r->job->id);
+        ed_log_warn("  it has just ended");
+    ed_guest_log_id(NULL);
     return 0;
 }
 

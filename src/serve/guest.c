@@ -71,6 +71,11 @@ int ed_guest_reason(ed_req *req, int status, const char *reason)
     return 0;
 }
 
+void ed_guest_log_id(const char *id)
+{
+    ed_req_log_thread(id);
+}
+
 void ed_guest_local(const ed_req *req, char out[ED_ADDR_TEXT])
 {
     ed_stream *stream = req->ops->transport ? req->ops->transport(req) : NULL;

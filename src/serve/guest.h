@@ -61,6 +61,10 @@ ED_API int ed_guest_send_away(ed_req *req, int64_t wait);
 ED_API ED_CHECK int ed_guest_reason(ed_req *req, int status,
                                     const char *reason);
 
+/* The calling thread, which is the guest's, works for the request of that id:
+ * lines of the log say so. Borrowed until the next call; NULL: for none. */
+ED_API void ed_guest_log_id(const char *id);
+
 /* The address the request came in at, as text; "" when it is not known. */
 ED_API void ed_guest_local(const ed_req *req, char out[ED_ADDR_TEXT]);
 
