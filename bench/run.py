@@ -2,7 +2,7 @@
 """Runs benchmarks against their peers and prints what came out.
 
     bench/run.py [pong|pipeline|fanout|idle|tls|ws|static|client|pg|redis|
-                  arena|serve|accept|fiber|parser|json|line]... [--json]
+                  arena|serve|wsgi|accept|fiber|parser|json|line]... [--json]
                  [--rounds N] [--seconds S] [--only a,b] [--quick]
 
 The server under test has processor 0 for itself, the load generator (and the
@@ -25,7 +25,7 @@ import subprocess
 import sys
 
 from rig import bench_arena, bench_client, bench_databases, bench_line
-from rig import bench_serve, bench_static, bench_tls, bench_ws
+from rig import bench_serve, bench_static, bench_tls, bench_ws, bench_wsgi
 from rig import machine, measure, paths, plot, servers, table
 from rig.report import Report
 from rig.rounds import check_greeting, measured, need_built, progress
@@ -429,6 +429,7 @@ BENCHMARKS = {
     "redis": (bench_databases.redis, 6, 2),
     "arena": (bench_arena.run, 6, 1),
     "serve": (bench_serve.run, 10, 1),
+    "wsgi": (bench_wsgi.run, 10, 1),
     "accept": (accept, None, None),
     "fiber": (fiber, None, None),
     "parser": (parser, None, None),
@@ -474,6 +475,7 @@ def parse_arguments():
         *(c.short_name for c in bench_client.clients()),
         *bench_databases.names(),
         *bench_serve.names(),
+        *bench_wsgi.names(),
     ]
     for name in options.only or []:
         if name not in known:

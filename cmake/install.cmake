@@ -20,6 +20,10 @@ if(TARGET eddy)
   install(TARGETS eddy RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 
+if(TARGET eddy_wsgi)
+  install(TARGETS eddy_wsgi LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/eddy)
+endif()
+
 foreach(section 1 3 5 7)
   file(GLOB pages CONFIGURE_DEPENDS docs/man/*.${section})
   if(pages)

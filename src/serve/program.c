@@ -40,6 +40,8 @@ static void name_it(struct process *p)
 {
     const char *module = ed_settings_argument(&p->settings, 0);
 
+    if (!module)
+        module = p->settings.wsgi;
     if (module)
         p->name = ed_program_name(module);
 }
