@@ -80,6 +80,7 @@ struct ed_fiber {
     int result;      /* what ed_park() will return */
     uint8_t state;
     bool trimmed;             /* its unused pages were given back */
+    bool plain_calls;         /* its calls of libc are not replaced: patch.h */
     const char *what;         /* it waits for, while parked */
     bool (*abort)(void *arg); /* see ed_park() */
     void *abort_arg;
