@@ -16,6 +16,7 @@
 #include "patch/patch.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "core/runtime.h"
@@ -33,10 +34,12 @@ struct held {
     unsigned depth;
 };
 
+/* The list is not in here: a library that is loaded by a running program, such
+ * as Python, finds little room for variables of threads. */
 static _Thread_local struct {
     struct ed_patch_queue waiting;
     unsigned held_count;
-    struct held held[HELD_MAX];
+    struct held *held; /* while there are any */
 } mine;
 
 /* ---- what a mutex is: glibc's, of which the kind and the holder can be read
@@ -85,9 +88,11 @@ static void note(const pthread_mutex_t *mutex)
     if (!tells_holders_apart(mutex))
         return;
     struct held *held = find(mutex);
+    if (!held && !mine.held)
+        mine.held = malloc(HELD_MAX * sizeof(*mine.held));
     if (held)
         held->depth++;
-    else if (mine.held_count < HELD_MAX)
+    else if (mine.held && mine.held_count < HELD_MAX)
         mine.held[mine.held_count++] = (struct held){mutex, ed_fiber_self(), 1};
 }
 
@@ -97,6 +102,10 @@ static void forget(const pthread_mutex_t *mutex)
 
     if (held && !--held->depth)
         *held = mine.held[--mine.held_count];
+    if (held && !mine.held_count) {
+        free(mine.held);
+        mine.held = NULL;
+    }
 }
 
 /* ---- locking ---- */
