@@ -1,4 +1,5 @@
-"""The fan-out curves as one SVG: latency over the number of calls.
+"""Curves as one SVG: latency over the number of calls (fan-out), requests a
+second over connections (serve).
 
 Drawn by hand so that it needs nothing installed: each curve carries its name
 and last value at its end instead of a legend.
@@ -21,6 +22,7 @@ COLOURS = {
     "node": "#2e8b57",
     "aiohttp": "#e08a00",
     "tornado": "#b5487e",
+    "gunicorn": "#b5487e",
 }
 
 
@@ -92,13 +94,13 @@ def curve(points, x, y, colour, strong, dashed):
     return parts
 
 
-def axes(x, y, ticks_x, high):
+def axes(x, y, ticks_x, high, unit=" ms"):
     parts = []
     step = nice_step(high)
     value = 0
     while value <= high:
         parts.append(line(LEFT, y(value), WIDTH - RIGHT, y(value), FAINT))
-        words = f"{value:g} ms" if value else "0"
+        words = f"{value:,.10g}{unit}" if value else "0"
         parts.append(text(LEFT - 10, y(value) + 4.5, words, 13, MUTED, "end"))
         value += step
     base = HEIGHT - BOTTOM
@@ -155,3 +157,57 @@ def fanout_svg(curves, delay_ms, subtitle):
     parts += labels(everything, y, WIDTH - RIGHT)
     parts.append("</svg>")
     return "\n".join(parts) + "\n"
+
+
+def whiskers(points, x, y, colour):
+    return [
+        line(x(n), y(low), x(n), y(high), colour, 1.4)
+        for n, _, (low, high) in points
+    ]
+
+
+def rates_svg(title, subtitle, curves):
+    """An SVG of [(name, [(connections, median, quartiles), ...]), ...]; steps
+    between connections are alike, however many they are. A name ends with the
+    number of workers: one is dotted."""
+    ticks = [n for n, _, _ in curves[0][1]]
+    place = Scale(0, max(1, len(ticks) - 1), LEFT + 30, WIDTH - RIGHT)
+    high = 1.04 * max(top for _, own in curves for _, _, (_, top) in own)
+    y = Scale(0, high, HEIGHT - BOTTOM, TOP)
+
+    def x(n):
+        return place(ticks.index(n))
+
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" '
+        f'height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" {FONT}>',
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{PAPER}"/>',
+        text(MARGIN, 38, title, 22, weight="700"),
+        text(MARGIN, 62, subtitle, 13.5, MUTED),
+        text(middle, HEIGHT - 20, "connections", 14, MUTED, "middle"),
+        *axes(x, y, ticks, high, unit=""),
+    ]
+    for name, points in curves:
+        kind, workers = name.split()
+        colour = COLOURS.get(kind, MUTED)
+        flat = [(n, median) for n, median, _ in points]
+        parts += curve(flat, x, y, colour, kind == "eddy", workers == "1")
+        parts += whiskers(points, x, y, colour)
+    parts += rate_labels(curves, y)
+    parts.append("</svg>")
+    return "\n".join(parts) + "\n"
+
+
+def rate_labels(curves, y):
+    placed = spread([y(points[-1][1]) for _, points in curves], LABEL_GAP)
+    parts = []
+    for (name, points), at in zip(curves, placed):
+        kind, workers = name.split()
+        words = f"{kind} × {workers}, {points[-1][1]:,.0f}"
+        weight = "700" if kind == "eddy" else "400"
+        colour = COLOURS.get(kind, MUTED)
+        parts.append(
+            text(WIDTH - RIGHT + 14, at + 4.5, words, 14, colour, weight=weight)
+        )
+    return parts

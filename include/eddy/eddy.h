@@ -29,6 +29,7 @@
 #include <eddy/map.h>
 #include <eddy/middleware.h>
 #include <eddy/offload.h>
+#include <eddy/patch.h>
 #include <eddy/pg.h>
 #include <eddy/pg_copy.h>
 #include <eddy/pg_listen.h>

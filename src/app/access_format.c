@@ -314,12 +314,17 @@ static int add_seconds(struct ed_buf *out, const struct ed_access *a,
     return add_number(out, a->took / ED_S);
 }
 
+static int add_time_of(struct ed_buf *out, int64_t ns)
+{
+    return ed_buf_addf(out, "%lld.%06lld", (long long)(ns / ED_S),
+                       (long long)(ns % ED_S / ED_US));
+}
+
 static int add_precise(struct ed_buf *out, const struct ed_access *a,
                        const char *argument)
 {
     (void)argument;
-    return ed_buf_addf(out, "%lld.%06lld", (long long)(a->took / ED_S),
-                       (long long)(a->took % ED_S / ED_US));
+    return add_time_of(out, a->took);
 }
 
 static int add_micros(struct ed_buf *out, const struct ed_access *a,
@@ -378,6 +383,8 @@ static int add_other(struct ed_buf *out, const struct ed_access *a,
 {
     char text[ED_TRACE_PARENT_TEXT];
 
+    if (!strcmp(argument, "queue"))
+        return add_time_of(out, a->req->waited);
     return add_text(out, strcmp(argument, "trace") ? ed_req_scheme(a->req)
                                                    : trace_id(a->req, text));
 }
@@ -389,16 +396,26 @@ static const struct directive {
     const char *arguments; /* NULL: takes none; "": any; else one of these */
     bool of_request;
 } DIRECTIVES[] = {
-    {"Tf", add_precise, NULL, false}, {"a", add_peer, NULL, true},
-    {"t", add_time, NULL, false},     {"r", add_line, NULL, true},
-    {"m", add_method, NULL, true},    {"U", add_path, NULL, true},
-    {"q", add_query, NULL, true},     {"H", add_version, NULL, true},
-    {"s", add_status, NULL, false},   {"b", add_bytes, NULL, false},
-    {"T", add_seconds, NULL, false},  {"D", add_micros, NULL, false},
-    {"P", add_process, NULL, false},  {"u", add_user, NULL, true},
-    {"L", add_id, NULL, true},        {"h", add_host, NULL, true},
-    {"X", add_end, NULL, false},      {"i", add_field, "", true},
-    {"o", add_reply_field, "", true}, {"x", add_other, "trace scheme", true},
+    {"Tf", add_precise, NULL, false},
+    {"a", add_peer, NULL, true},
+    {"t", add_time, NULL, false},
+    {"r", add_line, NULL, true},
+    {"m", add_method, NULL, true},
+    {"U", add_path, NULL, true},
+    {"q", add_query, NULL, true},
+    {"H", add_version, NULL, true},
+    {"s", add_status, NULL, false},
+    {"b", add_bytes, NULL, false},
+    {"T", add_seconds, NULL, false},
+    {"D", add_micros, NULL, false},
+    {"P", add_process, NULL, false},
+    {"u", add_user, NULL, true},
+    {"L", add_id, NULL, true},
+    {"h", add_host, NULL, true},
+    {"X", add_end, NULL, false},
+    {"i", add_field, "", true},
+    {"o", add_reply_field, "", true},
+    {"x", add_other, "trace scheme queue", true},
 };
 
 /* ---- reading a format ---- */
@@ -586,6 +603,10 @@ static int add_json(struct ed_buf *out, const struct ed_access *a)
     ed_json_int(j, a->bytes);
     ed_json_key(j, "seconds");
     ed_json_double(j, (double)micros / 1e6);
+    if (a->req && a->req->waited) {
+        ed_json_key(j, "queued");
+        ed_json_double(j, (double)a->req->waited / (double)ED_S);
+    }
     if (a->cut) {
         ed_json_key(j, "cut");
         ed_json_bool(j, true);

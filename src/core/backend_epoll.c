@@ -13,6 +13,7 @@
  * so is what is watched for a library that does not tell whether it read all:
  * that second look is much cheaper than the call that arms an edge again.
  */
+#include "base/calls.h"
 #include "core/loop_internal.h"
 
 #include <eddy/clock.h>
@@ -167,9 +168,9 @@ static ssize_t read_step(struct ed_io *io, struct ed_op *op)
     ssize_t n;
     do {
         if (op->socket && op->iov_count == 1)
-            n = recv(io->fd, op->iov->iov_base, op->iov->iov_len, 0);
+            n = ed_calls.recv(io->fd, op->iov->iov_base, op->iov->iov_len, 0);
         else
-            n = readv(io->fd, op->iov, op->iov_count);
+            n = ed_calls.readv(io->fd, op->iov, op->iov_count);
     } while (n < 0 && errno == EINTR);
     n = result_of(n);
     if (drained(io, op, n, iov_bytes(op)))
@@ -182,15 +183,16 @@ static ssize_t write_step(struct ed_io *io, struct ed_op *op)
     ssize_t n;
     do {
         if (op->socket && op->iov_count == 1) {
-            n = send(io->fd, op->iov->iov_base, op->iov->iov_len, MSG_NOSIGNAL);
+            n = ed_calls.send(io->fd, op->iov->iov_base, op->iov->iov_len,
+                              MSG_NOSIGNAL);
         } else if (op->socket) {
             struct msghdr message = {
                 .msg_iov = (struct iovec *)op->iov,
                 .msg_iovlen = (size_t)op->iov_count,
             };
-            n = sendmsg(io->fd, &message, MSG_NOSIGNAL);
+            n = ed_calls.sendmsg(io->fd, &message, MSG_NOSIGNAL);
         } else {
-            n = writev(io->fd, op->iov, op->iov_count);
+            n = ed_calls.writev(io->fd, op->iov, op->iov_count);
         }
     } while (n < 0 && errno == EINTR);
     n = result_of(n);
@@ -309,9 +311,9 @@ static ssize_t receive_step(struct ed_io *io, const struct ed_op *op,
     ssize_t n;
     do {
         if (op->socket)
-            n = recv(io->fd, scratch, ED_SCRATCH_BYTES, 0);
+            n = ed_calls.recv(io->fd, scratch, ED_SCRATCH_BYTES, 0);
         else
-            n = read(io->fd, scratch, ED_SCRATCH_BYTES);
+            n = ed_calls.read(io->fd, scratch, ED_SCRATCH_BYTES);
     } while (n < 0 && errno == EINTR);
     return result_of(n);
 }

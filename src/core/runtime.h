@@ -80,6 +80,7 @@ struct ed_fiber {
     int result;      /* what ed_park() will return */
     uint8_t state;
     bool trimmed;             /* its unused pages were given back */
+    bool plain_calls;         /* its calls of libc are not replaced: patch.h */
     const char *what;         /* it waits for, while parked */
     bool (*abort)(void *arg); /* see ed_park() */
     void *abort_arg;
@@ -170,6 +171,12 @@ int ed_waitq_wait(struct ed_waitq *q, const char *what, void *data);
  * it (valid until the fiber runs), or NULL when none waits. */
 struct ed_waiter *ed_waitq_wake(struct ed_waitq *q, int result);
 void ed_waitq_wake_all(struct ed_waitq *q, int result);
+
+/* For lines with another order. Who waits longest, and shortest; NULL: nobody.
+ * And wakes one of them, as above. */
+struct ed_waiter *ed_waitq_first(const struct ed_waitq *q);
+struct ed_waiter *ed_waitq_last(const struct ed_waitq *q);
+void ed_waitq_wake_it(struct ed_waiter *waiter, int result);
 
 /*
  * In the loop only: starts a fiber in `scope` and runs it at once until it

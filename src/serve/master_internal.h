@@ -7,6 +7,7 @@
 #include <signal.h>
 #include "serve/board.h"
 #include "serve/crew.h"
+#include "serve/develop.h"
 #include "serve/master.h"
 #include "serve/run_files.h"
 #include "serve/sockets.h"
@@ -15,6 +16,7 @@ struct ed_master {
     const struct ed_master_options *options;
     struct ed_settings *settings; /* in force */
     struct ed_settings old;       /* until a roll-out has come out well */
+    unsigned old_wanted;          /* workers, before it */
     int handed_settings;          /* memfd of those in force */
     int tickets;                  /* memfd of a secret */
 
@@ -23,7 +25,8 @@ struct ed_master {
     struct ed_sockets listeners;
     struct ed_sockets admin; /* the ctl socket is not among them */
     struct ed_sockets ctl;
-    struct ed_sockets dropped; /* by a reload, until it has come out well */
+    /* By a reload or an upgrade, until it has come out well. */
+    struct ed_sockets dropped, dropped_admin;
     struct ed_run_files files;
 
     struct ed_crew crew;
@@ -35,10 +38,14 @@ struct ed_master {
     sigset_t mask;     /* that children get */
     bool reload_again; /* was asked for during a roll-out */
     bool chain_again;
+    bool explain_again; /* there was something to explain during one */
     bool ever_ready;
     bool ending;
     int64_t drain_at; /* the last workers are told to drain then; 0: not */
     int status;       /* of the process */
+
+    struct ed_develop *develop;       /* NULL: this is no development */
+    const struct ed_explanation *why; /* workers only explain it; or NULL */
 
     pid_t heir; /* the master of an upgrade, until it has ended */
     bool handed_on;
@@ -49,6 +56,9 @@ struct ed_master {
 
 void ed_master_reload(struct ed_master *m, bool chain);
 void ed_master_rolled_out(struct ed_master *m, enum ed_rollout how);
+/* Workers that explain why there is nothing to be served take the place of
+ * those there are. */
+void ed_master_explain(struct ed_master *m);
 /* Starts a master that is to take over. 0 or an error. */
 int ed_master_upgrade(struct ed_master *m);
 void ed_master_heir_gone(struct ed_master *m, int status);
@@ -80,6 +90,14 @@ void ed_master_look_for_hung(struct ed_master *m, int64_t now);
 
 void ed_master_reopen(struct ed_master *m);
 void ed_master_stop(struct ed_master *m, bool at_once);
+/* The number of workers that settings ask for, and the times they have. */
+unsigned ed_master_workers(const struct ed_settings *s);
+void ed_master_set_times(struct ed_master *m);
+
 void ed_master_tell_all(struct ed_master *m, const char *line);
+
+/* Whether the master this one takes over from is still there: its process id
+ * may be another's by now, but only it can be our parent. */
+bool ed_master_has_former(const struct ed_master *m);
 
 #endif

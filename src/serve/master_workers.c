@@ -93,6 +93,35 @@ static void open_inspect(struct ed_master *m, struct ed_sockets *one,
     free(path);
 }
 
+/* Else a worker would keep the line of others open, who then would not hear of
+ * the master's end, and sockets that nobody is to answer on any more. */
+static void close_masters(void *arg)
+{
+    struct ed_master *m = arg;
+    struct ed_sockets *const sets[] = {&m->admin, &m->ctl, &m->dropped,
+                                       &m->dropped_admin};
+
+    close(m->signals);
+    ed_develop_leave(m->develop);
+    ed_child_forget(&m->admin_child);
+    ed_list_each (node, &m->crew.members) {
+        struct ed_worker_child *w = ed_member_at(node)->process;
+        if (w)
+            ed_child_forget(&w->child);
+    }
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+        ed_sockets_close(sets[i], true);
+}
+
+static int start_child(struct ed_master *m, struct ed_child *child,
+                       const struct ed_launch *launch)
+{
+    const struct ed_forked forked = {close_masters, m};
+
+    return ed_child_start(child, &m->options->program, launch, &forked,
+                          &m->mask);
+}
+
 static int start_worker(struct ed_master *m, struct ed_worker_child *w)
 {
     struct ed_launch launch = launch_of(m, ED_ROLE_WORKER);
@@ -104,10 +133,13 @@ static int start_worker(struct ed_master *m, struct ed_worker_child *w)
     launch.settings = m->handed_settings;
     launch.slot = (unsigned)ed_slot_number(m->board, w->slot);
     launch.tickets = m->tickets;
+    launch.why = m->why;
+    if (m->develop && !m->why)
+        launch.errors = ed_develop_errors(m->develop);
     add_listeners(&launch, &m->listeners);
     open_inspect(m, &inspect, launch.slot);
     launch.inspect = inspect.count ? inspect.each[0].bound.fd : -1;
-    err = ed_child_start(&w->child, &m->options->program, &launch, &m->mask);
+    err = start_child(m, &w->child, &launch);
     ed_sockets_close(&inspect, true);
     return err;
 }
@@ -279,9 +311,11 @@ void ed_master_start_admin(struct ed_master *m, int64_t now)
     add_listeners(&launch, &m->ctl);
     launch.ctl_count = launch.listener_count;
     add_listeners(&launch, &m->admin);
+    launch.addresses = ed_sockets_hand(&m->listeners); /* looks, without it */
     if (!err)
-        err = ed_child_start(&m->admin_child, &m->options->program, &launch,
-                             &m->mask);
+        err = start_child(m, &m->admin_child, &launch);
+    if (launch.addresses >= 0)
+        close(launch.addresses);
     if (err)
         ed_log_error("no admin process: %s", ed_err_text(err));
 }

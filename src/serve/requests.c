@@ -103,3 +103,38 @@ int ed_requests_handle(ed_req *req)
     req->user = w->app;
     return ed_admission_run(&w->requests->admission, req, ed_app_handle);
 }
+
+/* ---- the line of a guest ---- */
+
+/* Of the worker the request came to: it observes its server. */
+static struct ed_requests *requests_of(const ed_req *req)
+{
+    struct ed_server_observer *o = req->server->observer;
+
+    return o && o->began == began
+               ? ED_CONTAINER(o, struct ed_requests, observer)
+               : NULL;
+}
+
+void ed_requests_line(ed_req *req, int more)
+{
+    struct ed_requests *r = requests_of(req);
+
+    if (r)
+        ed_admission_line(&r->admission, more);
+}
+
+void ed_requests_waited(ed_req *req, int64_t waited)
+{
+    struct ed_requests *r = requests_of(req);
+
+    if (r)
+        ed_admission_waited(&r->admission, req, waited);
+}
+
+int ed_requests_send_away(ed_req *req, int64_t wait)
+{
+    struct ed_requests *r = requests_of(req);
+
+    return r ? ed_admission_send_away(&r->admission, req, wait) : ED_EOVERLOAD;
+}

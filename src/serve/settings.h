@@ -72,6 +72,11 @@ const char *ed_settings_argument(const struct ed_settings *settings, size_t i);
 ED_CHECK int ed_settings_reread(const struct ed_settings *settings,
                                 struct ed_settings *fresh);
 
+/* Gives the program's own options the values they have in these settings.
+ * ed_settings_read() and ed_settings_take() have done so; what was read again
+ * waits for it. They stay as long as the process: it may have kept them. */
+void ed_settings_publish(const struct ed_settings *settings);
+
 /* Whether they fit together, and what they name is there: errors on standard
  * error. How many there were. */
 unsigned ed_settings_check(const struct ed_settings *settings);

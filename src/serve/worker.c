@@ -254,12 +254,20 @@ static void show(struct ed_worker *w, bool look)
                           memory_order_relaxed);
     atomic_store_explicit(&slot->counters.handshakes_failed,
                           counts.handshakes_failed, memory_order_relaxed);
-    atomic_store_explicit(&slot->counters.blocked, ed_monitor_blocked_count(),
-                          memory_order_relaxed);
     atomic_store_explicit(&slot->cpu, cpu_used(), memory_order_relaxed);
     if (look)
         atomic_store_explicit(&slot->memory, memory_used(),
                               memory_order_relaxed);
+}
+
+/* On the monitor's thread: others see where the loop stands while it does. */
+static void note_block(const struct ed_block *block, void *slot)
+{
+    struct ed_slot *mine = slot;
+
+    ed_standstill_write(mine->standstills, block);
+    atomic_store_explicit(&mine->counters.blocked, block->number,
+                          memory_order_relaxed);
 }
 
 static void ask_for_another(struct ed_worker *w)
@@ -613,7 +621,9 @@ int ed_worker_run(const struct ed_worker_options *options)
     signal(SIGPIPE, SIG_IGN); /* a write says EPIPE as well */
     if (ed_report_on_crash())
         ed_log_warn("a crash would go untold");
+    ed_monitor_on_block(note_block, w.slot);
     err = ed_run(run_worker, &w);
+    ed_monitor_on_block(NULL, NULL);
     int status = outcome(&w, err);
     ed_app_free(w.app);
     ed_tls_free(w.tls);

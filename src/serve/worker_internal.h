@@ -39,4 +39,9 @@ void ed_requests_reopen(struct ed_worker *w);
 void ed_requests_close(struct ed_worker *w);
 int ed_requests_handle(ed_req *req);
 
+/* For the line of a guest (guest.h). */
+void ed_requests_line(ed_req *req, int more);
+void ed_requests_waited(ed_req *req, int64_t waited);
+int ed_requests_send_away(ed_req *req, int64_t wait);
+
 #endif
