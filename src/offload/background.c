@@ -48,10 +48,9 @@ struct ed_offload_loop ed_offload_loop = {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER; /* of the state */
-static struct ed_share share = ED_SHARE_INIT;
+static struct ed_share share;
 static struct ed_post post = {.run = take_up};
 static ed_event stop; /* the loop's thread's */
-static bool stopping; /* under the lock: `stop` is to be set */
 static pthread_t thread;
 static bool to_join; /* there is a thread that ended, or will */
 static int failed;   /* why the last start did */
@@ -107,7 +106,7 @@ static void take_up(struct ed_post *unused)
 {
     (void)unused;
     ed_offload_lock();
-    bool end = stopping;
+    bool end = ed_offload_loop.stopping;
     ed_offload_unlock();
     ed_offload_take_up();
     if (end)
@@ -133,7 +132,7 @@ static void open_for_work(ed_scope *work)
     o->loop = ed_loop_current();
     o->scope = work;
     o->starts++;
-    set_state(stopping ? ED_OFFLOAD_STOPPING : ED_OFFLOAD_RUNNING);
+    set_state(ED_OFFLOAD_RUNNING);
     ed_offload_nudge();
     ed_offload_unlock();
 }
@@ -143,8 +142,7 @@ static void close_for_work(void)
     ed_offload_lock();
     ed_offload_loop.scope = NULL;
     /* A loop that ends by itself is not replaced by a thread. */
-    ed_offload_loop.stopped = true;
-    set_state(ED_OFFLOAD_STOPPING);
+    ed_offload_loop.stopping = ed_offload_loop.stopped = true;
     ed_offload_unlock();
     ed_offload_refuse_queued(ED_ESTOPPED);
 }
@@ -227,7 +225,7 @@ static void ended(int err)
     ed_offload_lock();
     failed = err;
     ed_offload_loop.adopted = false;
-    stopping = false;
+    ed_offload_loop.stopping = false;
     set_state(ED_OFFLOAD_NONE);
     ed_offload_unlock();
 }
@@ -264,6 +262,7 @@ static void after_fork_in_child(void);
  * the end as well: what the loop's thread may use has to be there before. */
 static void prepare(void)
 {
+    ed_share_init(&share);
     ed_blocking_prepare();
     ed_tls_prepare();
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
@@ -281,9 +280,7 @@ static int may_start(void)
 {
     const struct ed_offload_loop *o = &ed_offload_loop;
 
-    return o->stopped || o->exiting || o->state == ED_OFFLOAD_STOPPING
-               ? ED_ESTOPPED
-               : 0;
+    return o->stopped || o->stopping || o->exiting ? ED_ESTOPPED : 0;
 }
 
 static void join_ended(void)
@@ -328,8 +325,7 @@ int ed_offload_start_with(const struct ed_offload_start_options *given)
 
     ed_offload_lock();
     take_limits(&options);
-    if (o->state != ED_OFFLOAD_STOPPING)
-        o->stopped = false;
+    o->stopped = o->stopping;
     int err = ed_offload_need();
     while (!err && o->state == ED_OFFLOAD_STARTING && !inside)
         pthread_cond_wait(&changed, &lock);
@@ -406,7 +402,7 @@ int ed_offload_stop(int64_t within)
     ed_offload_lock();
     o->stopped = true;
     if (o->state != ED_OFFLOAD_NONE) {
-        stopping = true;
+        o->stopping = true;
         ed_offload_nudge();
         if (inside)
             err = -EDEADLK;
@@ -462,18 +458,18 @@ static void after_fork_in_child(void)
 {
     struct ed_offload_loop *o = &ed_offload_loop;
 
-    pthread_mutex_init(&lock, NULL);
-    pthread_cond_init(&changed, NULL);
+    pthread_cond_init(&changed, NULL); /* those who waited are not here */
     ed_share_abandon(&share, o->loop);
     o->loop = NULL;
     o->scope = NULL;
     o->posted = o->adopted = o->stopped = o->exiting = false;
     o->state = ED_OFFLOAD_NONE;
     o->generation++;
-    stopping = to_join = false;
+    o->stopping = to_join = false;
     inside = outside = false;
     memset(&stop, 0, sizeof stop);
     ed_offload_forget_work();
+    ed_offload_unlock();
 }
 
 void ed_offload_check_fork(void)

@@ -1,8 +1,8 @@
 /*
  * stash.c - tickets that are kept by number, for those who come back later.
  *
- * Owns a reference to each. All live equally long, so the list is in the order
- * in which they expire; it is looked after whenever somebody comes. The store
+ * Owns a reference to each. The list is in the order in which they expire, and
+ * is looked after whenever somebody comes. The store
  * has a limit besides. Everything but the freeing of tickets is under the lock.
  */
 #include "offload/ticket.h"
@@ -49,6 +49,17 @@ void ed_stash_limit(unsigned count, int64_t time)
         stash.max = count;
     if (time > 0)
         stash.time = time;
+}
+
+/* Mostly to the end; the time may have been made shorter. */
+static void line_up(struct kept *kept)
+{
+    struct ed_list *before = stash.all.prev;
+
+    while (before != &stash.all &&
+           ED_CONTAINER(before, struct kept, link)->until > kept->until)
+        before = before->prev;
+    ed_list_insert(before, &kept->link);
 }
 
 /* Takes it out, and off the caller's hands: gives the ticket. */
@@ -117,7 +128,7 @@ static int put_in(struct kept *kept)
     if (err)
         return err;
     kept->until = ed_clock_monotonic() + stash.time;
-    ed_list_add_back(&stash.all, &kept->link);
+    line_up(kept);
     return 0;
 }
 

@@ -84,13 +84,13 @@ enum ed_offload_state {
     ED_OFFLOAD_NONE,
     ED_OFFLOAD_STARTING,
     ED_OFFLOAD_RUNNING,
-    ED_OFFLOAD_STOPPING,
 };
 
 struct ed_offload_loop {
     enum ed_offload_state state;
     bool adopted;
-    bool stopped; /* nothing is to be started before ed_offload_start() */
+    bool stopping; /* it is to end, or about to */
+    bool stopped;  /* nothing is to be started before ed_offload_start() */
     bool exiting;
     bool posted;         /* `post` is in the loop's list */
     unsigned generation; /* how many forks lie before this process */

@@ -24,8 +24,25 @@ int wait_for_ever(void *arg, ed_arena *arena, void **value);
 /* Fails as `arg`, an `int *`, says, with the text "no such luck". */
 int fail_with(void *arg, ed_arena *arena, void **value);
 
+/* Work that keeps the whole loop, as none should, until the lock is let go. */
+struct door {
+    pthread_mutex_t lock;
+    atomic_int before;
+};
+#define DOOR                         \
+    {                                \
+        PTHREAD_MUTEX_INITIALIZER, 0 \
+    }
+
+/* Takes the lock, and returns when the work waits for it. */
+ed_ticket *block_loop(struct door *door);
+
 /* Waits until the counter is that. */
 void await_count(atomic_int *counter, int count);
+
+/* Whether this process may start a loop: ThreadSanitizer allows no threads in
+ * the child of a process that has some. */
+bool may_have_loop(void);
 
 /* Forks, runs fn(arg) in the child, which ends with what that returns, and
  * returns the child's status. A child that hangs is killed: -1. */

@@ -60,32 +60,13 @@ static int note_begun(void *arg, ed_arena *arena, void **value)
     return 0;
 }
 
-struct door {
-    pthread_mutex_t lock;
-    atomic_int before;
-};
-
-/* Keeps the whole loop: no work should, but it shows what is still queued. */
-static int keep_loop(void *arg, ed_arena *arena, void **value)
-{
-    struct door *door = arg;
-
-    (void)arena, (void)value;
-    atomic_fetch_add(&door->before, 1);
-    pthread_mutex_lock(&door->lock);
-    pthread_mutex_unlock(&door->lock);
-    return 0;
-}
-
 static void work_cancelled_before_it_begins_does_not_begin(void **state)
 {
-    struct door door = {PTHREAD_MUTEX_INITIALIZER, 0};
+    struct door door = DOOR;
     atomic_int begun = 0;
 
     (void)state;
-    pthread_mutex_lock(&door.lock);
-    ed_ticket *first = ed_offload(keep_loop, &door);
-    await_count(&door.before, 1);
+    ed_ticket *first = block_loop(&door);
     ed_ticket *second = ed_offload(note_begun, &begun);
     ed_ticket_cancel(second);
     pthread_mutex_unlock(&door.lock);
