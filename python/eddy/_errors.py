@@ -114,7 +114,7 @@ class UncertainError(DatabaseError):
 
 
 class IntegrityError(DatabaseError):
-    """In conflict with what is stored."""
+    """A constraint is in the way (sqlstate 23...)."""
 
 
 class SerializationError(DatabaseError):
@@ -156,6 +156,8 @@ _TYPES = {
     "ED_EOVERLOAD": (Overload, "queue"),
     "ED_EDATABASE": (DatabaseError, "connect"),
     "ED_EUNCERTAIN": (UncertainError, "wait"),
+    "ED_ESTOPPED": (Stopped, ""),
+    "ED_EFORKED": (Stopped, ""),
     "ED_ESQL": (DatabaseError, "query"),
     "ED_EVALUE": (DatabaseError, "query"),
     "ED_EBADREQ": (DatabaseError, "query"),
@@ -220,14 +222,20 @@ def without_password(url):
 
 
 def from_failure(code, name, text, about, details=None):
-    """The exception of a failed call. `about` is its URL, "" if unknown."""
+    """The exception of a failed call. `about` is its URL, None if unknown."""
+    if isinstance(about, (bytes, bytearray)):
+        about = about.decode("utf-8", "replace")
+    about = about or ""
     kind, phase = _TYPES.get(name, (Error, ""))
+    details = details or {}
+    if details.get("sqlstate", "").startswith("23"):
+        kind = IntegrityError
     error = kind(text or name)
     error.code = code
     error.name = name
     error.url = without_password(about)
     error.host = host_of(about)
     error.phase = _phase_of(text) if phase is None else phase
-    for key, value in (details or {}).items():
+    for key, value in details.items():
         setattr(error, key, value)
     return error

@@ -234,8 +234,12 @@ static int list_cookies(ed_jar *jar, ed_arena *arena, void **value)
 static int run_cookies(void *arg, ed_arena *arena, void **value)
 {
     struct cookie_job *c = arg;
-    ed_jar *jar = jar_of(ed_ticket_value(c->job.pool));
+    void *client;
+    int err = home_value(c->job.pool, &client);
 
+    if (err)
+        return err;
+    ed_jar *jar = jar_of(client);
     if (!jar)
         return ed_fail(ED_EUSAGE, "the session keeps no cookies");
     if (c->url)
@@ -340,8 +344,7 @@ static PyObject *session_close(PyObject *self, PyObject *none)
     struct session *s = (struct session *)self;
 
     (void)none;
-    ed_ticket_free(s->home.ticket);
-    s->home.ticket = NULL;
+    home_leave(&s->home);
     Py_RETURN_NONE;
 }
 

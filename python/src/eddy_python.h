@@ -100,7 +100,13 @@ struct home {
 };
 /* A reference to a ticket of it that can be used; NULL without memory. */
 ed_ticket *home_of(struct home *home);
+/* What is made of the plan closes when nobody uses it any more; close() is for
+ * good. */
+void home_leave(struct home *home);
 void home_close(struct home *home);
+/* In a fiber: the value of such a ticket, or the error that it could not be
+ * made with. Suspends. */
+ED_CHECK int home_value(ed_ticket *ticket, void **value);
 
 /* ---- texts, bytes and times ---- */
 

@@ -209,7 +209,8 @@ static PyObject *eventual_wait(PyObject *self, PyObject *args, PyObject *names)
     ed_ticket *ticket = ed_ticket_ref(e->ticket);
     int err = wait_for(&ticket, 1, ED_TICKETS_ALL, within);
     ed_ticket_free(ticket);
-    if (is_done(e))
+    /* What was left behind by a fork is over, too, without being done. */
+    if (is_done(e) || !err)
         return outcome(e);
     return err == ED_ETIMEOUT ? not_yet() : fail_wait(err);
 }
@@ -405,10 +406,8 @@ static PyObject *raise_first(const struct crowd *c, int err)
 
     for (Py_ssize_t i = 0; i < PyList_Size(c->list); i++) {
         struct eventual *e = at(c, i);
-        if (e->value || !ed_ticket_done(e->ticket))
-            continue;
-        int own = ed_ticket_result(e->ticket, NULL);
-        if (own < 0 && (found < 0 || own == err))
+        int own = e->value ? 0 : ed_ticket_result(e->ticket, NULL);
+        if (own < 0 && own != ED_EWOULDBLOCK && (found < 0 || own == err))
             found = i;
         if (own == err)
             break;

@@ -35,14 +35,17 @@ PyObject *job_start(struct job *job, ed_offload_fn *run, const char *name,
 {
     atomic_fetch_add(&job->refs, 1);
     ed_ticket *ticket =
-        ed_offload(run, job, .free_arg = job_unref, .name = name);
+        ed_offload(run, job, .free_arg = job_unref, .name = name,
+                   .place = "Python");
     return eventual_new(ticket, value, job, about);
 }
 
 /* ---- what lives on the loop ---- */
 
-static void leave(struct home *home)
+/* Why it could not be made is told by the calls that needed it. */
+void home_leave(struct home *home)
 {
+    (void)ed_ticket_result(home->ticket, NULL);
     ed_ticket_free(home->ticket);
     home->ticket = NULL;
 }
@@ -59,20 +62,35 @@ static bool is_gone(ed_ticket *ticket)
 ed_ticket *home_of(struct home *home)
 {
     if (home->ticket && is_gone(home->ticket))
-        leave(home);
+        home_leave(home);
     if (!home->ticket) {
         atomic_fetch_add(&home->plan->refs, 1);
         home->ticket = ed_offload(home->make, home->plan, .at_home = true,
                                   .free_arg = job_unref,
                                   .free_value = home->close,
-                                  .name = home->name);
+                                  .name = home->name, .place = "Python");
     }
     return ed_ticket_ref(home->ticket);
 }
 
+int home_value(ed_ticket *ticket, void **value)
+{
+    int err = 0;
+
+    /* It began before us, but its end may not be known yet. */
+    while (!ed_ticket_done(ticket) && !err)
+        err = ed_yield();
+    if (!err)
+        err = ed_ticket_result(ticket, NULL);
+    if (err < 0)
+        return ed_fail(err, "%s", ed_ticket_detail(ticket));
+    *value = ed_ticket_value(ticket);
+    return *value ? 0 : ED_ESTOPPED;
+}
+
 void home_close(struct home *home)
 {
-    leave(home);
+    home_leave(home);
     job_unref(home->plan);
     home->plan = NULL;
 }

@@ -185,20 +185,18 @@ static int run_all(struct query *q, ed_pg *pool, ed_arena *arena, void **value)
 static int run(void *arg, ed_arena *arena, void **value)
 {
     struct query *q = arg;
-    ed_pg *pool = ed_ticket_value(q->job.pool);
     const struct statement *s = q->statements;
+    void *pool;
+    int err = home_value(q->job.pool, &pool);
 
-    if (!pool) {
-        int err = ed_ticket_result(q->job.pool, NULL);
-        return err < 0 ? ed_fail(err, "%s", ed_ticket_detail(q->job.pool))
-                       : ED_ESTOPPED;
-    }
+    if (err)
+        return err;
     if (q->many)
         return note_error(q, arena, run_all(q, pool, arena, value));
     if (q->script)
         return note_error(q, arena, ed_pg_script(pool, s->sql));
     ed_rows *rows = NULL;
-    int err = ed_pg_query_(pool, &rows, s->sql, s->params);
+    err = ed_pg_query_(pool, &rows, s->sql, s->params);
     *value = rows;
     return note_error(q, arena, err);
 }
@@ -464,8 +462,7 @@ static PyObject *pool_close(PyObject *self, PyObject *none)
     struct pool *pool = (struct pool *)self;
 
     (void)none;
-    ed_ticket_free(pool->home.ticket);
-    pool->home.ticket = NULL;
+    home_leave(&pool->home);
     Py_RETURN_NONE;
 }
 

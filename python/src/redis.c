@@ -59,16 +59,14 @@ static int run_all(struct question *q, ed_redis *db, ed_redis_reply **reply)
 static int run(void *arg, ed_arena *arena, void **value)
 {
     struct question *q = arg;
-    ed_redis *db = ed_ticket_value(q->job.pool);
     ed_redis_reply *reply = NULL;
+    void *db;
+    int err = home_value(q->job.pool, &db);
 
     (void)arena;
-    if (!db) {
-        int err = ed_ticket_result(q->job.pool, NULL);
-        return err < 0 ? ed_fail(err, "%s", ed_ticket_detail(q->job.pool))
-                       : ED_ESTOPPED;
-    }
-    int err = q->multi ? run_all(q, db, &reply)
+    if (err)
+        return err;
+    err = q->multi ? run_all(q, db, &reply)
                        : ed_redis_argv(db, &reply, q->commands->argc,
                                        q->commands->argv);
     *value = reply;
@@ -288,8 +286,7 @@ static PyObject *place_close(PyObject *self, PyObject *none)
     struct place *place = (struct place *)self;
 
     (void)none;
-    ed_ticket_free(place->home.ticket);
-    place->home.ticket = NULL;
+    home_leave(&place->home);
     Py_RETURN_NONE;
 }
 

@@ -96,7 +96,6 @@ class _Outcome:
         self.collected = False
         self.abandoned = False  # nobody can ask for it any more
         self.task = None  # in the loop's thread: what can be cancelled
-        self.canceled = False
 
     def deliver(self, value=None, failure=None):
         with self.lock:
@@ -295,21 +294,25 @@ def _call(outcome, function, args, kwargs):
     if not inspect.isawaitable(result):
         outcome.deliver(result)
         return
-    outcome.task = asyncio.ensure_future(_finish(outcome, result))
-    if outcome.canceled:
-        outcome.task.cancel()
-
-
-async def _finish(outcome, awaitable):
     try:
-        outcome.deliver(await awaitable)
-    except BaseException as exception:
+        outcome.task = asyncio.ensure_future(result)
+    except TypeError as exception:
         outcome.deliver(failure=Failure(exception))
+        return
+    outcome.task.add_done_callback(functools.partial(_finish, outcome))
+
+
+def _finish(outcome, task):
+    if task.cancelled():
+        outcome.deliver(failure=Failure(asyncio.CancelledError()))
+    elif task.exception():
+        outcome.deliver(failure=Failure(task.exception()))
+    else:
+        outcome.deliver(task.result())
 
 
 def _cancel(outcome):
     """In the loop's thread, behind the call itself."""
-    outcome.canceled = True
     if outcome.task:
         outcome.task.cancel()
 
