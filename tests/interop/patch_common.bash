@@ -8,3 +8,5 @@ patched() { # COMMAND...
     fi
     env LD_PRELOAD="$first$build/libeddy-patch.so" "$@"
 }
+
+sanitized() { grep -q '^EDDY_SANITIZE:STRING=.' "$build/CMakeCache.txt"; }
