@@ -25,9 +25,12 @@ calls() { # FOLDER MARK
 
 seen_by_strace() {
     local how mark
-    have strace && strace -o /dev/null true 2>/dev/null ||
-        { echo "no strace"; return; }
+    # A sanitizer asks the system things of its own.
     ! sanitized || return 0
+    if ! strace -o /dev/null true 2>/dev/null; then
+        echo "without strace"
+        return
+    fi
     compile patch_outside -D_GNU_SOURCE
     mkdir plain patched
     strace -ff -o plain/calls ./patch_outside
