@@ -64,6 +64,20 @@ expect_in "another one is for root" "--user 'root' is for root to change" \
     setpriv --reuid=nobody --regid=nogroup --clear-groups \
     "$eddy" serve "$work/app.so" --listen 127.0.0.1:0 --user root
 
+# ---- one process ----
+
+mkdir roots
+of_one() { ask --unix-socket roots/s http://x/status | sed -n "s/^$1:\t*//p"; }
+: >log
+"$eddy" serve app.so --single --user nobody --listen "unix:$work/roots/s" \
+    >log 2>&1 &
+pid=$!
+pids+=("$pid")
+until_said 'listening on'
+expect "a single process opens what its user may not" $'65534\t65534\t65534\t65534' \
+    of_one Uid
+end
+
 # ---- certificates of a user ----
 
 openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem \
