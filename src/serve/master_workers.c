@@ -11,10 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "core/monitor.h"
+#include "serve/privileges.h"
 
 /* A worker kills itself when it stands still, after telling where. One that
  * does not even do that is killed so much later. */
@@ -30,20 +30,10 @@ static const int64_t ADMIN_PAUSE = 2 * ED_S;
  * in an edited file. */
 static int hand_over_settings(struct ed_master *m)
 {
-    int fd;
-
     if (m->handed_settings >= 0)
         return 0;
-    fd = memfd_create("eddy-settings", MFD_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    int err = ed_settings_give(m->settings, fd);
-    if (err) {
-        close(fd);
-        return err;
-    }
-    m->handed_settings = fd;
-    return 0;
+    m->handed_settings = ed_settings_give(m->settings);
+    return m->handed_settings < 0 ? m->handed_settings : 0;
 }
 
 static struct ed_launch launch_of(const struct ed_master *m, enum ed_role role)
@@ -122,12 +112,25 @@ static int start_child(struct ed_master *m, struct ed_child *child,
                           &m->mask);
 }
 
+/* It reads them as whom it runs, when it reads its certificates again. */
+static int hand_tickets(const struct ed_master *m)
+{
+    struct ed_identity who = {0};
+    struct ed_identity_wrong wrong;
+
+    if (!ed_privileges_look_up(m->settings, &who, &wrong))
+        return 0; /* the worker says so, and does not start */
+    return who.user && fchown(m->tickets, who.uid, (gid_t)-1) ? -errno : 0;
+}
+
 static int start_worker(struct ed_master *m, struct ed_worker_child *w)
 {
     struct ed_launch launch = launch_of(m, ED_ROLE_WORKER);
     struct ed_sockets inspect = {0};
     int err = hand_over_settings(m);
 
+    if (!err)
+        err = hand_tickets(m);
     if (err)
         return err;
     launch.settings = m->handed_settings;
