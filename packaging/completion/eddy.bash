@@ -17,7 +17,8 @@ declare -gA _eddy_options=(
         --body-timeout --idle-timeout --write-timeout --max-body --max-head
         --log --log-file --access-log --access-log-format --admin
         --admin-token --ctl --otlp --trace-sample --service-name --statsd
-        --statsd-prefix --user --group --umask --chroot --sandbox
+        --statsd-prefix --reload --reload-command --reload-path
+        --reload-ignore --user --group --umask --chroot --sandbox
         --sandbox-read --sandbox-write --single --workdir --pidfile --config
         --check --print-config --help --version'
     [fetch]='--output --json --limit --header --request --head --data --form
@@ -69,6 +70,9 @@ declare -gA _eddy_values=(
     ['serve --service-name']=any
     ['serve --statsd']=any
     ['serve --statsd-prefix']=any
+    ['serve --reload-command']=any
+    ['serve --reload-path']=files
+    ['serve --reload-ignore']=any
     ['serve --user']=any
     ['serve --group']=any
     ['serve --umask']=any

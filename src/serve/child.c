@@ -27,14 +27,27 @@ static void reset_signals(const sigset_t *mask)
     sigprocmask(SIG_SETMASK, mask, NULL);
 }
 
+/* A terminal that is behind it is still shown colours. */
+static void redirect_errors(int errors)
+{
+    if (errors < 0)
+        return;
+    if (isatty(STDERR_FILENO))
+        setenv("CLICOLOR_FORCE", "1", 0);
+    dup2(errors, STDERR_FILENO);
+}
+
 static _Noreturn void become(const struct ed_program *program,
                              const struct ed_launch *launch,
                              const struct ed_forked *forked,
                              const sigset_t *mask)
 {
+    bool forks = program->preload || launch->why;
+
     reset_signals(mask);
+    redirect_errors(launch->errors);
     ed_notify_forget();
-    if (program->preload && launch->role == ED_ROLE_WORKER) {
+    if (forks && launch->role == ED_ROLE_WORKER) {
         forked->close(forked->arg);
         exit(program->run(launch, program->arg));
     }

@@ -25,11 +25,12 @@ struct ed_child {
 struct ed_program {
     const char *file; /* to execute, with argv */
     char **argv;
+    const char *watched; /* what changes when it is built anew */
     /* Where all began, before `workdir` was gone to: argv may say what only
      * leads somewhere from there. NULL: it is where we are. */
     const char *directory;
     /* Instead of that, run() in a fork of the master; returns the exit
-     * status. */
+     * status. With an explanation there may be no file to execute. */
     bool preload;
     int (*run)(const struct ed_launch *launch, void *arg);
     void *arg;

@@ -180,20 +180,27 @@ static void reap(struct ed_master *m)
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         if (pid == m->heir)
             ed_master_heir_gone(m, status);
-        else
+        else if (!ed_develop_reaped(m->develop, pid, status,
+                                    ed_clock_monotonic()))
             ed_master_reaped(m, pid, status);
     }
 }
 
 /* ---- waiting ---- */
 
-/* The signals, the admin process, and each worker. */
-#define POLLED (2 + ED_BOARD_SLOTS)
+/* The signals, the admin process, what development needs, each worker. */
+enum {
+    DEVELOP = 2,
+    FIRST_WORKER = DEVELOP + ED_DEVELOP_POLLED,
+    POLLED = FIRST_WORKER + ED_BOARD_SLOTS,
+};
 
 static int wait_time(const struct ed_master *m, int64_t next, int64_t now)
 {
     int64_t until = now + TICK;
 
+    if (ed_develop_next(m->develop) < until)
+        until = ed_develop_next(m->develop);
     if (next < until)
         until = next;
     if (m->drain_at && m->drain_at < until)
@@ -210,6 +217,8 @@ static size_t gather(struct ed_master *m, struct pollfd fds[POLLED],
 
     fds[n++] = (struct pollfd){m->signals, POLLIN, 0};
     fds[n++] = (struct pollfd){m->admin_child.control, POLLIN, 0};
+    ed_develop_gather(m->develop, fds + n);
+    n += ED_DEVELOP_POLLED;
     ed_list_each (node, &m->crew.members) {
         struct ed_member *member = ed_member_at(node);
         const struct ed_worker_child *w = member->process;
@@ -240,12 +249,13 @@ static void wait_for_news(struct ed_master *m, int64_t next)
     if (poll(fds, n, wait_time(m, next, ed_clock_monotonic())) <= 0)
         return;
     /* What a process said before it ended is heard before that. */
-    for (size_t i = 2; i < n; i++) {
+    for (size_t i = FIRST_WORKER; i < n; i++) {
         if (fds[i].revents && still_there(m, whose[i]))
             ed_master_hear_worker(m, whose[i]);
     }
     if (fds[1].revents)
         ed_master_hear_admin(m);
+    ed_develop_hear(m->develop, fds + DEVELOP, ed_clock_monotonic());
     if (fds[0].revents)
         take_signals(m);
 }
@@ -253,6 +263,22 @@ static void wait_for_news(struct ed_master *m, int64_t next)
 static bool is_over(const struct ed_master *m)
 {
     return m->ending && ed_crew_empty(&m->crew);
+}
+
+static void develop(struct ed_master *m, int64_t now)
+{
+    if (m->ending)
+        return;
+    switch (ed_develop_tick(m->develop, &m->mask, now)) {
+    case ED_DEVELOP_RELOAD:
+        ed_master_reload(m, false);
+        break;
+    case ED_DEVELOP_EXPLAIN:
+        ed_master_explain(m);
+        break;
+    case ED_DEVELOP_NOTHING:
+        break;
+    }
 }
 
 static void keep_watch(struct ed_master *m)
@@ -274,6 +300,7 @@ static void keep_watch(struct ed_master *m)
         if (watched && watched < next)
             next = watched;
         ed_master_start_admin(m, now);
+        develop(m, now);
         if (!is_over(m))
             wait_for_news(m, next);
     }
@@ -348,6 +375,9 @@ static int open_all(struct ed_master *m)
     if (!err && m->settings->pidfile)
         err =
             ed_run_files_write_pid(&m->files, m->settings->pidfile, m->former);
+    if (!err && m->settings->reload)
+        err = ed_develop_open(&m->develop, m->settings,
+                              m->options->program.watched);
     return err;
 }
 
@@ -369,7 +399,9 @@ static void tell_addresses(const struct ed_master *m)
 
 unsigned ed_master_workers(const struct ed_settings *s)
 {
-    return s->workers ? s->workers : ed_processors();
+    if (s->workers)
+        return s->workers;
+    return s->reload ? 1 : ed_processors();
 }
 
 void ed_master_set_times(struct ed_master *m)
@@ -404,6 +436,7 @@ static void close_all(struct ed_master *m)
      * or of the one that goes on without this one. */
     bool not_ours = m->handed_on || ed_master_has_former(m);
 
+    ed_develop_close(m->develop);
     end_admin(m);
     ed_child_forget(&m->admin_child);
     ed_settings_free(&m->old);

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include "serve/board.h"
 #include "serve/crew.h"
+#include "serve/develop.h"
 #include "serve/master.h"
 #include "serve/run_files.h"
 #include "serve/sockets.h"
@@ -37,10 +38,14 @@ struct ed_master {
     sigset_t mask;     /* that children get */
     bool reload_again; /* was asked for during a roll-out */
     bool chain_again;
+    bool explain_again; /* there was something to explain during one */
     bool ever_ready;
     bool ending;
     int64_t drain_at; /* the last workers are told to drain then; 0: not */
     int status;       /* of the process */
+
+    struct ed_develop *develop;       /* NULL: this is no development */
+    const struct ed_explanation *why; /* workers only explain it; or NULL */
 
     pid_t heir; /* the master of an upgrade, until it has ended */
     bool handed_on;
@@ -51,6 +56,9 @@ struct ed_master {
 
 void ed_master_reload(struct ed_master *m, bool chain);
 void ed_master_rolled_out(struct ed_master *m, enum ed_rollout how);
+/* Workers that explain why there is nothing to be served take the place of
+ * those there are. */
+void ed_master_explain(struct ed_master *m);
 /* Starts a master that is to take over. 0 or an error. */
 int ed_master_upgrade(struct ed_master *m);
 void ed_master_heir_gone(struct ed_master *m, int status);

@@ -18,11 +18,22 @@
 
 /* ---- reloading ---- */
 
+/* Who develops is one, and reads what one worker has to say. */
 static void forget_handed_settings(struct ed_master *m)
 {
     if (m->handed_settings >= 0)
         close(m->handed_settings);
     m->handed_settings = -1;
+}
+
+/* It is known which will be in force; or who needs them. */
+static void close_dropped(struct ed_master *m)
+{
+    bool needed = ed_master_has_former(m) &&
+                  (m->settings->upgrade_wait || !m->ever_ready);
+
+    ed_sockets_close(&m->dropped, needed);
+    ed_sockets_close(&m->dropped_admin, needed);
 }
 
 /* Sockets that are listened on by the new settings; those of the old ones stay
@@ -40,20 +51,12 @@ static int change_sockets(struct ed_master *m, const struct ed_settings *next)
         ed_sockets_undo(&listeners, &m->listeners);
         return err;
     }
-    /* There are some where an upgrade was cut short. */
-    ed_sockets_close(&m->dropped, ed_master_has_former(m));
+    close_dropped(m); /* there are some where a start came to nothing */
     m->dropped = m->listeners;
     m->listeners = listeners;
     m->dropped_admin = m->admin;
     m->admin = admin;
     return 0;
-}
-
-/* It is known. */
-static void close_dropped(struct ed_master *m)
-{
-    ed_sockets_close(&m->dropped, false);
-    ed_sockets_close(&m->dropped_admin, false);
 }
 
 static void restore_sockets(struct ed_master *m)
@@ -93,6 +96,7 @@ static bool change_settings(struct ed_master *m)
         ed_settings_free(&next);
         return false;
     }
+    ed_settings_free(&m->old);
     m->old = *m->settings;
     m->old_wanted = m->crew.wanted;
     /* A number that was changed while it ran stays, unless it was set anew. */
@@ -116,6 +120,7 @@ void ed_master_reload(struct ed_master *m, bool chain)
 
     if (m->ending)
         return;
+    m->explain_again = false;
     if (m->crew.rolling) {
         ed_log_info("a reload is under way; another follows");
         m->reload_again = true;
@@ -130,7 +135,25 @@ void ed_master_reload(struct ed_master *m, bool chain)
     }
     ed_log_info("reloading%s", chain ? ", one worker after the other" : "");
     atomic_store(&m->board->ready, true);
+    m->why = NULL;
+    if (m->develop)
+        ed_develop_forget(m->develop);
     ed_crew_roll_out(&m->crew, chain, now);
+}
+
+void ed_master_explain(struct ed_master *m)
+{
+    const struct ed_explanation *why;
+
+    m->reload_again = false;
+    m->explain_again = m->crew.rolling;
+    if (m->crew.rolling)
+        return;
+    why = ed_develop_explain(m->develop);
+    if (!why)
+        return; /* the terminal has it */
+    m->why = why;
+    ed_crew_roll_out(&m->crew, false, ed_clock_monotonic());
 }
 
 /* ---- how it came out ---- */
@@ -138,13 +161,8 @@ void ed_master_reload(struct ed_master *m, bool chain)
 /* The first workers are ready. */
 static void take_over(struct ed_master *m)
 {
-    bool stays = m->settings->upgrade_wait;
-
     ed_notify_take_over(m->former);
-    if (!ed_master_has_former(m))
-        return;
-    ed_sockets_close(&m->dropped, stays);
-    if (stays)
+    if (m->settings->upgrade_wait || !ed_master_has_former(m))
         return;
     ed_log_info("takes over from process %d", (int)m->former);
     kill(m->former, SIGQUIT);
@@ -156,6 +174,11 @@ static void succeed(struct ed_master *m)
 
     m->ever_ready = true;
     atomic_store(&m->board->generation, m->crew.generation);
+    if (m->why) {
+        close_dropped(m);
+        ed_log_error("this is shown instead of the app, until it is mended");
+        return;
+    }
     ed_notify_status("%u workers serve, generation %u", m->crew.wanted,
                      (unsigned)m->crew.generation);
     if (first)
@@ -170,18 +193,19 @@ static void succeed(struct ed_master *m)
     ed_notify("READY=1");
 }
 
-static void go_back(struct ed_master *m)
+/* Shows why, in the place of the workers there are, if there are any. What
+ * cannot even be explained stays as it is. */
+static void go_on_developing(struct ed_master *m)
 {
-    if (!m->ever_ready) {
-        ed_log_error("no worker can start: stopping");
-        m->status = 1;
-        m->ending = true;
-        ed_crew_quit(&m->crew, ed_clock_monotonic());
+    if (m->ending || m->why)
         return;
-    }
-    ed_log_error("not reloaded: a new worker cannot start; the old ones stay");
-    ed_notify_status("the last reload failed: a new worker cannot start");
-    /* One that was changed since the reload began stays changed. */
+    ed_log_error("a new worker cannot start");
+    m->explain_again = true;
+}
+
+static void restore_settings(struct ed_master *m)
+{
+    /* A number that was changed since the reload began stays. */
     if (m->settings->workers != m->old.workers &&
         m->crew.wanted == ed_master_workers(m->settings))
         m->crew.wanted = m->old_wanted;
@@ -189,6 +213,29 @@ static void go_back(struct ed_master *m)
     use_settings(m, &m->old);
     m->old = (struct ed_settings){0};
     restore_sockets(m);
+}
+
+static void go_back(struct ed_master *m)
+{
+    if (m->develop && !m->former && !m->ever_ready) {
+        go_on_developing(m);
+        return;
+    }
+    if (!m->ever_ready) {
+        ed_log_error("no worker can start: stopping");
+        m->status = 1;
+        m->ending = true;
+        ed_crew_quit(&m->crew, ed_clock_monotonic());
+        return;
+    }
+    if (m->develop)
+        go_on_developing(m);
+    else
+        ed_log_error(
+            "not reloaded: a new worker cannot start; the old ones stay");
+    ed_notify_status("the last reload failed: a new worker cannot start");
+    if (m->old.inside)
+        restore_settings(m);
     ed_notify("READY=1");
 }
 
@@ -217,6 +264,8 @@ void ed_master_rolled_out(struct ed_master *m, enum ed_rollout how)
         m->reload_again = false;
         ed_master_reload(m, m->chain_again);
     }
+    if (m->explain_again && !m->ending)
+        ed_master_explain(m);
 }
 
 /* ---- another master ---- */

@@ -132,6 +132,9 @@ static int start_worker(struct ed_master *m, struct ed_worker_child *w)
     launch.settings = m->handed_settings;
     launch.slot = (unsigned)ed_slot_number(m->board, w->slot);
     launch.tickets = m->tickets;
+    launch.why = m->why;
+    if (m->develop && !m->why)
+        launch.errors = ed_develop_errors(m->develop);
     add_listeners(&launch, &m->listeners);
     open_inspect(m, &inspect, launch.slot);
     launch.inspect = inspect.count ? inspect.each[0].bound.fd : -1;
