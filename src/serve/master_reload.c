@@ -110,8 +110,10 @@ static bool change_settings(struct ed_master *m)
 static void renew_admin(struct ed_master *m)
 {
     m->admin_at = 0;
-    if (m->admin_child.pid)
-        kill(m->admin_child.pid, SIGTERM);
+    if (!m->admin_child.pid || m->admin_end)
+        return;
+    kill(m->admin_child.pid, SIGTERM);
+    m->admin_end = ed_clock_monotonic() + ED_ADMIN_END_TIME;
 }
 
 void ed_master_reload(struct ed_master *m, bool chain)
