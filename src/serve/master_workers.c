@@ -304,8 +304,14 @@ static bool wants_admin(const struct ed_master *m)
     return !m->ending && (m->ctl.count || m->admin.count);
 }
 
-void ed_master_start_admin(struct ed_master *m, int64_t now)
+void ed_master_tend_admin(struct ed_master *m, int64_t now)
 {
+    if (m->admin_end && now >= m->admin_end) {
+        ed_log_error("admin process %d has not ended in time: killed",
+                     (int)m->admin_child.pid);
+        kill(m->admin_child.pid, SIGKILL);
+        m->admin_end = INT64_MAX;
+    }
     if (m->admin_child.pid || now < m->admin_at || !wants_admin(m))
         return;
     m->admin_at = now + ADMIN_PAUSE;
@@ -513,9 +519,10 @@ static void worker_gone(struct ed_master *m, struct ed_member *member,
 void ed_master_reaped(struct ed_master *m, pid_t pid, int status)
 {
     if (pid == m->admin_child.pid) {
-        if (!m->ending && status)
+        if (!m->ending && !m->admin_end && status)
             tell_end("admin process", pid, status);
         ed_child_forget(&m->admin_child);
+        m->admin_end = 0;
         return;
     }
     ed_list_each (node, &m->crew.members) {
