@@ -187,6 +187,7 @@ static void set_up(struct wsgi_host *host)
 {
     ed_before(host->app, wsgi_handle, host);
     ed_app_context(host->app, start, stop, host);
+    ed_app_background(host->app, wsgi_guard, host);
     ed_app_background(host->app, wsgi_watch, host);
 }
 

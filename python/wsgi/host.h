@@ -164,11 +164,16 @@ struct wsgi_pool {
     atomic_bool coming;            /* one was woken, and has not looked yet */
     bool stopping;
     unsigned running; /* threads that have not ended */
-    int64_t stay;     /* how long Python takes for a request, lately */
+    _Atomic int64_t stay; /* how long Python takes for a request, lately */
+    atomic_uint taken;    /* jobs, in all */
+    int64_t last_taken;   /* when */
 
     /* References that are to be dropped by who has the interpreter. */
     PyObject **trash;
     size_t trash_count, trash_room;
+
+    struct ed_deferred wake; /* a thread, at the end of the loop's turn */
+    ed_event guarded;        /* there is something that wsgi_guard() minds */
 
     /* Jobs whose fibers are to be woken together. Their lock is taken last. */
     pthread_mutex_t tell_lock;
@@ -196,8 +201,12 @@ int64_t wsgi_pool_wait(struct wsgi_host *host);
 /* Takes those out who stand there since before `then`, and wakes them. */
 void wsgi_pool_expire(struct wsgi_host *host, int64_t then);
 
-/* Has a reference dropped by a thread that may. Any thread. */
+/* Has a reference dropped by a thread that may, with the next request or
+ * before long. Any thread. */
 void wsgi_pool_drop(struct wsgi_host *host, PyObject *object);
+
+/* Wakes a thread if there is something that it has to drop. */
+void wsgi_pool_clean(struct wsgi_host *host);
 
 /* ---- signals.c ---- */
 
@@ -214,8 +223,11 @@ void wsgi_signals_here(void);
 /* Answers a request. Suspends. */
 int wsgi_handle(ed_req *req, void *host);
 
-/* Looks after the line and the threads; a task of the app. */
+/* Looks after the line and the threads; a task of the app, as is the next. */
 int wsgi_watch(void *host);
+
+/* pool.c: sees to it that a thread that stops short holds up nobody. */
+int wsgi_guard(void *host);
 
 extern const struct ed_guest wsgi_guest;
 

@@ -6,12 +6,12 @@
  * on until the line is empty: the interpreter is taken once for many requests,
  * and never only to find that another thread was quicker. Of those that sleep
  * one is woken at a time; when it has taken a job and there are more, it wakes
- * the next. So a thread that computes is not disturbed by the others, and one
- * that waits, and lets the interpreter go, is followed at once by the next.
+ * the next. So one that waits, and lets the interpreter go, is followed at once.
  *
- * Fibers are woken together, by a post for several jobs, when more jobs wait
- * and another thread is on its way, which tells of them should the next one
- * take long. Otherwise each is told of at once.
+ * Where requests are brief even that is too much: to wake a thread costs as
+ * much as to answer. Then one thread goes through the line, and the replies it
+ * has made are told of together; a fiber of the loop looks each millisecond
+ * whether it still does, and if not, tells and wakes in its stead.
  */
 #include "host.h"
 
@@ -25,6 +25,11 @@
 /* Fibers woken by one post: no reply waits for more of others. */
 enum { TOLD_TOGETHER = 16 };
 
+/* Requests that take less are brief: it is some times what waking a thread
+ * costs. And how often it is looked after who answers them. */
+static const int64_t BRIEF = 100 * ED_US;
+static const int64_t GUARD = ED_MS;
+
 /* A job counts for so much of how long they are said to take. */
 enum { STAYS = 16 };
 
@@ -36,6 +41,11 @@ static _Thread_local struct wsgi_thread *self;
 struct wsgi_thread *wsgi_thread_self(void)
 {
     return self;
+}
+
+static bool is_brisk(struct wsgi_pool *pool)
+{
+    return atomic_load_explicit(&pool->stay, memory_order_relaxed) < BRIEF;
 }
 
 /* ---- telling the loop ---- */
@@ -89,9 +99,9 @@ void wsgi_job_tell(struct wsgi_job *job)
     pthread_mutex_lock(&pool->tell_lock);
     *pool->told_end = job;
     pool->told_end = &job->next_told;
-    /* Who is coming tells when it no longer is, which is behind this lock. */
-    bool may_wait = ++pool->told_count < TOLD_TOGETHER &&
-                    atomic_load(&pool->coming) && atomic_load(&pool->waiting);
+    /* The guard tells if the thread does not go on. */
+    bool may_wait = ++pool->told_count < TOLD_TOGETHER && is_brisk(pool) &&
+                    atomic_load(&pool->waiting);
     if (!may_wait)
         tell_all(pool);
     pthread_mutex_unlock(&pool->tell_lock);
@@ -99,12 +109,18 @@ void wsgi_job_tell(struct wsgi_job *job)
 
 /* ---- the line ---- */
 
-/* With the lock. */
-static void wake_one(struct wsgi_pool *pool)
+/* With the lock: whether one is to be woken, by wake() without it, or else it
+ * would wait for the lock first. */
+static bool shall_wake(struct wsgi_pool *pool)
 {
     if (!pool->idle || atomic_load(&pool->coming))
-        return;
+        return false;
     atomic_store(&pool->coming, true);
+    return true;
+}
+
+static void wake(struct wsgi_pool *pool)
+{
     pthread_cond_signal(&pool->work);
 }
 
@@ -144,9 +160,65 @@ int wsgi_pool_add(struct wsgi_host *host, struct wsgi_job *job)
     if (!err) {
         wsgi_job_hold(job);
         put_last(pool, job);
-        wake_one(pool);
     }
     pthread_mutex_unlock(&pool->lock);
+    if (!err)
+        ed_guest_defer(&pool->wake);
+    return err;
+}
+
+/* A thread goes through the line, and will come to what is in it. With the
+ * lock. */
+static bool is_at_it(struct wsgi_pool *pool)
+{
+    return pool->idle < pool->running && is_brisk(pool) &&
+           ed_clock_monotonic() - pool->last_taken < BRIEF;
+}
+
+/* At the end of a turn. Were it woken by the first of many requests, it would
+ * take the processor from the loop for each of them. */
+static void wake_for_turn(struct ed_deferred *deferred)
+{
+    struct wsgi_pool *pool = ED_CONTAINER(deferred, struct wsgi_pool, wake);
+
+    pthread_mutex_lock(&pool->lock);
+    bool shall = pool->first && !is_at_it(pool) && shall_wake(pool);
+    pthread_mutex_unlock(&pool->lock);
+    if (shall)
+        wake(pool);
+    if (is_brisk(pool))
+        ed_event_set(&pool->guarded);
+}
+
+/* Nobody has taken a job since it was last looked. */
+static void guard(struct wsgi_pool *pool, unsigned *taken)
+{
+    unsigned now = atomic_load(&pool->taken);
+
+    tell_now(pool);
+    pthread_mutex_lock(&pool->lock);
+    bool shall = pool->first && now == *taken && shall_wake(pool);
+    pthread_mutex_unlock(&pool->lock);
+    if (shall)
+        wake(pool);
+    *taken = now;
+}
+
+int wsgi_guard(void *arg)
+{
+    struct wsgi_pool *pool = &((struct wsgi_host *)arg)->pool;
+    int err;
+
+    while (!(err = ed_event_wait(&pool->guarded))) {
+        unsigned taken = atomic_load(&pool->taken);
+        ed_event_clear(&pool->guarded);
+        err = ed_sleep(GUARD);
+        if (err)
+            return err;
+        guard(pool, &taken);
+        if (atomic_load(&pool->waiting))
+            ed_event_set(&pool->guarded);
+    }
     return err;
 }
 
@@ -193,7 +265,8 @@ int64_t wsgi_pool_wait(struct wsgi_host *host)
     struct wsgi_pool *pool = &host->pool;
 
     pthread_mutex_lock(&pool->lock);
-    int64_t wait = (int64_t)atomic_load(&pool->waiting) * pool->stay /
+    int64_t wait = (int64_t)atomic_load(&pool->waiting) *
+                   atomic_load(&pool->stay) /
                    (int64_t)host->thread_count;
     pthread_mutex_unlock(&pool->lock);
     return wait;
@@ -222,8 +295,18 @@ void wsgi_pool_drop(struct wsgi_host *host, PyObject *object)
     }
     if (pool->trash_count < pool->trash_room)
         pool->trash[pool->trash_count++] = object;
-    wake_one(pool);
     pthread_mutex_unlock(&pool->lock);
+}
+
+void wsgi_pool_clean(struct wsgi_host *host)
+{
+    struct wsgi_pool *pool = &host->pool;
+
+    pthread_mutex_lock(&pool->lock);
+    bool shall = pool->trash_count && shall_wake(pool);
+    pthread_mutex_unlock(&pool->lock);
+    if (shall)
+        wake(pool);
 }
 
 /* With the interpreter. What is dropped may run code of the application. */
@@ -245,7 +328,10 @@ static void empty_trash(struct wsgi_pool *pool)
 /* With the lock. */
 static void note_stay(struct wsgi_pool *pool, int64_t stay)
 {
-    pool->stay += (stay - pool->stay) / STAYS;
+    int64_t before = atomic_load_explicit(&pool->stay, memory_order_relaxed);
+
+    atomic_store_explicit(&pool->stay, before + (stay - before) / STAYS,
+                          memory_order_relaxed);
 }
 
 /* The job it has is over; the next, or NULL. *trash: there is some. */
@@ -267,14 +353,17 @@ static struct wsgi_job *next_job(struct wsgi_thread *t, bool *trash)
         job->stage = WSGI_RUNNING;
         job->thread = t;
         job->waited = now - job->came;
+        pool->last_taken = now;
+        atomic_fetch_add_explicit(&pool->taken, 1, memory_order_relaxed);
     }
     t->job = job;
     t->since = now;
     t->reported = false;
-    if (atomic_load(&pool->waiting))
-        wake_one(pool);
+    bool shall = pool->first && !is_brisk(pool) && shall_wake(pool);
     *trash = pool->trash_count > 0;
     pthread_mutex_unlock(&pool->lock);
+    if (shall)
+        wake(pool);
     ed_guest_log_id(job ? job->id : NULL);
     if (over)
         wsgi_job_release(over);
@@ -304,18 +393,15 @@ static void arrive(struct wsgi_pool *pool)
     tell_now(pool);
 }
 
-static bool has_work(const struct wsgi_pool *pool)
-{
-    return pool->first || pool->trash_count;
-}
-
 /* Until there is something to do; false: it is to end. *woken: it has to
  * arrive when it has the interpreter. */
 static bool await_work(struct wsgi_pool *pool, bool *woken)
 {
     *woken = false;
     pthread_mutex_lock(&pool->lock);
-    while (!has_work(pool) && !pool->stopping) {
+    while (!pool->first && !pool->stopping) {
+        if (*woken && pool->trash_count)
+            break;
         /* Another was quicker. */
         if (*woken)
             arrive(pool);
@@ -324,7 +410,7 @@ static bool await_work(struct wsgi_pool *pool, bool *woken)
         pool->idle--;
         *woken = true;
     }
-    bool more = has_work(pool);
+    bool more = pool->first || pool->trash_count;
     pthread_mutex_unlock(&pool->lock);
     return more;
 }
@@ -382,6 +468,7 @@ int wsgi_pool_start(struct wsgi_host *host)
     int err = 0;
 
     pool->told_end = &pool->told;
+    pool->wake.run = wake_for_turn;
     pool->loop = ed_loop_current();
     wsgi_signals_forward();
     for (unsigned i = 0; i < host->thread_count && !err; i++)

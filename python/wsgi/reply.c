@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* Below this a copy costs less than to have an object dropped later. */
-enum { COPIED = 32 * 1024 };
+enum { COPIED = 2 * 1024 };
 
 static bool has_body(const struct wsgi_job *job)
 {

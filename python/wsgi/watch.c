@@ -88,6 +88,7 @@ int wsgi_watch(void *arg)
     while (!(err = ed_sleep(TICK))) {
         if (patience > 0)
             wsgi_pool_expire(host, ed_clock_monotonic() - patience);
+        wsgi_pool_clean(host);
         int told = report_stuck(host);
         if (told == ED_ECANCELED)
             return told;

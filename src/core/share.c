@@ -7,8 +7,10 @@
  */
 #include "core/share.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <eddy/clock.h>
 #include "core/loop_internal.h"
@@ -24,34 +26,56 @@ static struct timespec from_now(int64_t ns)
 
 /* ---- standing still ---- */
 
+void ed_share_init(struct ed_share *share)
+{
+    sem_init(&share->gate, 0, 1);
+    sem_init(&share->busy, 0, 1);
+}
+
 void ed_share_leave(struct ed_share *share)
 {
-    pthread_mutex_unlock(&share->busy);
+    sem_post(&share->busy);
+}
+
+static void take(sem_t *sem)
+{
+    while (sem_wait(sem))
+        ; /* a signal */
+}
+
+static bool take_until(sem_t *sem, const struct timespec *until)
+{
+    int err;
+
+    do
+        err = sem_clockwait(sem, CLOCK_MONOTONIC, until);
+    while (err && errno == EINTR);
+    return !err;
 }
 
 void ed_share_return(struct ed_share *share)
 {
-    pthread_mutex_lock(&share->gate);
-    pthread_mutex_lock(&share->busy);
-    pthread_mutex_unlock(&share->gate);
+    take(&share->gate);
+    take(&share->busy);
+    sem_post(&share->gate);
 }
 
 bool ed_share_hold(struct ed_share *share, int64_t within)
 {
     struct timespec until = from_now(within);
 
-    if (pthread_mutex_clocklock(&share->gate, CLOCK_MONOTONIC, &until))
+    if (!take_until(&share->gate, &until))
         return false;
-    if (!pthread_mutex_clocklock(&share->busy, CLOCK_MONOTONIC, &until))
+    if (take_until(&share->busy, &until))
         return true;
-    pthread_mutex_unlock(&share->gate);
+    sem_post(&share->gate);
     return false;
 }
 
 void ed_share_release(struct ed_share *share)
 {
-    pthread_mutex_unlock(&share->busy);
-    pthread_mutex_unlock(&share->gate);
+    sem_post(&share->busy);
+    sem_post(&share->gate);
 }
 
 /* ---- descriptors ---- */
@@ -131,8 +155,7 @@ void ed_share_abandon(struct ed_share *share, ed_loop *loop)
         close(loop->wake_io.fd);
     }
     forget_owned(share);
-    pthread_mutex_init(&share->gate, NULL);
-    pthread_mutex_init(&share->busy, NULL);
+    ed_share_init(share);
     if (loop && ed_loop_tls == loop)
         ed_loop_tls = NULL;
 }

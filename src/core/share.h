@@ -9,7 +9,7 @@
 #ifndef EDDY_CORE_SHARE_H
 #define EDDY_CORE_SHARE_H
 
-#include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include "core/runtime.h"
 
@@ -17,19 +17,19 @@
 struct ed_share {
     /* `busy` is held by the loop's thread while it is at work. Who wants it to
      * stand still takes `gate` first, at which the loop then waits; otherwise
-     * it would let go of `busy` and have it again before anybody woke. */
-    pthread_mutex_t gate;
-    pthread_mutex_t busy;
+     * it would let go of `busy` and have it again before anybody woke. Both
+     * belong to a loop and its fibers together, so they are no mutexes. */
+    sem_t gate;
+    sem_t busy;
     _Atomic bool asleep;
     bool own_fds;
     _Atomic uint64_t wakeups;
     uint64_t *owned; /* a bit for each descriptor; in the loop's thread */
     size_t owned_words;
 };
-#define ED_SHARE_INIT                                                        \
-    {                                                                        \
-        .gate = PTHREAD_MUTEX_INITIALIZER, .busy = PTHREAD_MUTEX_INITIALIZER \
-    }
+
+/* Before anything else. Once, and again in the child of a fork. */
+void ed_share_init(struct ed_share *share);
 
 /* ---- in the loop's thread ---- */
 
@@ -66,7 +66,8 @@ void ed_share_release(struct ed_share *share);
 /* ---- in the child of a fork ---- */
 
 /* The loop, if there was one, stayed with the parent: closes the child's copies
- * of what was its own, and makes `share` as new. Its memory is left alone. */
+ * of what was its own, and makes `share` as new. The loop's memory is left
+ * alone. */
 void ed_share_abandon(struct ed_share *share, ed_loop *loop);
 
 #endif

@@ -48,7 +48,7 @@ struct ed_offload_loop ed_offload_loop = {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER; /* of the state */
-static struct ed_share share = ED_SHARE_INIT;
+static struct ed_share share;
 static struct ed_post post = {.run = take_up};
 static ed_event stop; /* the loop's thread's */
 static pthread_t thread;
@@ -262,6 +262,7 @@ static void after_fork_in_child(void);
  * the end as well: what the loop's thread may use has to be there before. */
 static void prepare(void)
 {
+    ed_share_init(&share);
     ed_blocking_prepare();
     ed_tls_prepare();
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
@@ -457,8 +458,7 @@ static void after_fork_in_child(void)
 {
     struct ed_offload_loop *o = &ed_offload_loop;
 
-    pthread_mutex_init(&lock, NULL);
-    pthread_cond_init(&changed, NULL);
+    pthread_cond_init(&changed, NULL); /* those who waited are not here */
     ed_share_abandon(&share, o->loop);
     o->loop = NULL;
     o->scope = NULL;
@@ -469,6 +469,7 @@ static void after_fork_in_child(void)
     inside = outside = false;
     memset(&stop, 0, sizeof stop);
     ed_offload_forget_work();
+    ed_offload_unlock();
 }
 
 void ed_offload_check_fork(void)

@@ -98,9 +98,10 @@ bool ed_ticket_settled(const ed_ticket *t, int *result)
     *result = ED_ENOMEM;
     if (!t)
         return true;
-    *result = t->result;
-    if (is_done(t))
+    if (is_done(t)) {
+        *result = t->result;
         return true;
+    }
     *result = of_this_process(t) ? ED_ESTOPPED : ED_EFORKED;
     return t->given_up || !of_this_process(t);
 }

@@ -21,32 +21,32 @@ static int begin(int fd, int flags, const struct sockaddr *to, socklen_t len)
     return result;
 }
 
-static int outcome(int fd)
+/* Called again, connect() tells what became of it, and leaves the socket as it
+ * would have been left by one that waited: SO_ERROR does not. */
+static int outcome(int fd, int flags, const struct sockaddr *to, socklen_t len)
 {
-    int err = 0;
-    socklen_t len = sizeof err;
+    int result = begin(fd, flags, to, len);
 
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len))
-        return -1;
-    errno = err;
-    return err ? -1 : 0;
+    return result && errno == EISCONN ? 0 : result;
 }
 
-static int finish(struct ed_patch_try *t)
+static int finish(struct ed_patch_try *t, int flags, const struct sockaddr *to,
+                  socklen_t len)
 {
     struct pollfd p = {.fd = t->fd, .events = POLLOUT};
 
     while (!ed_plain->poll(&p, 1, 0)) {
         enum ed_patch_next next = ed_patch_retry(t);
-        if (next == ED_PATCH_PLAIN && ed_plain->poll(&p, 1, -1) < 0)
-            return -1;
+        /* Begun already, it goes on as any call that blocks. */
+        if (next == ED_PATCH_PLAIN)
+            return ed_plain->connect(t->fd, to, len);
         if (next == ED_PATCH_ERROR) {
             if (errno == EAGAIN) /* SO_SNDTIMEO, socket(7) */
                 errno = EINPROGRESS;
             return -1;
         }
     }
-    return outcome(t->fd);
+    return outcome(t->fd, flags, to, len);
 }
 
 /* The queue of a Unix socket is full. Nothing tells when it has room. */
@@ -83,7 +83,7 @@ int ed_patch_connect(int fd, const struct sockaddr *to, socklen_t len)
     if (!result)
         return 0;
     if (errno == EINPROGRESS)
-        return finish(&t);
+        return finish(&t, flags, to, len);
     if (errno == EAGAIN && to->sa_family == AF_UNIX)
         return again(&t, flags, to, len);
     return result;
@@ -105,7 +105,7 @@ static bool await_connection(const char *call, int fd)
 
     if (!ed_patch_enter(fd))
         return false;
-    while (!ed_plain->poll(&p, 1, 0)) {
+    while (fd >= 0 && !ed_plain->poll(&p, 1, 0)) {
         enum ed_patch_next next = ed_patch_retry(&t);
         if (next != ED_PATCH_AGAIN)
             return next == ED_PATCH_PLAIN;

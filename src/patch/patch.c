@@ -106,6 +106,13 @@ static void keep_own_calls(void)
     };
 }
 
+/* The loop, and what epoll knows of it, stay the parent's. A child that waited
+ * as a fiber does would run the parent's fibers. */
+static void forked(void)
+{
+    (void)ed_patch_fiber(false);
+}
+
 /* In a program that has the patch linked in or preloaded the name is known to
  * the dynamic linker; in any other it is not, and nothing changes. */
 __attribute__((constructor)) static void attach(void)
@@ -122,6 +129,8 @@ __attribute__((constructor)) static void attach(void)
         return;
     }
     ed_patch_door = found;
+    if (pthread_atfork(NULL, NULL, forked))
+        return;
     keep_own_calls();
     atomic_store_explicit(&mode, mode_of_environment(), memory_order_relaxed);
 }

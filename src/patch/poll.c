@@ -325,15 +325,20 @@ struct epoll_call {
     int room;
 };
 
+/* epoll_pwait() that is not to wait does not look at signals; ppoll() does. */
 static int epoll_now(const struct look *look)
 {
     const struct epoll_call *e = look->arg;
+    struct pollfd p = {.fd = e->fd, .events = POLLIN};
 
-    return ed_plain->epoll_pwait(e->fd, e->events, e->room, 0, look->mask);
+    if (look->mask && ed_plain->ppoll(&p, 1, &NO_TIME, look->mask) < 0)
+        return -1;
+    return ed_plain->epoll_wait(e->fd, e->events, e->room, 0);
 }
 
-static int epoll_until(struct epoll_call *e, const char *call, int64_t until,
-                       const sigset_t *mask)
+/* -1, a count, or 0: reported, call what blocks. */
+static int epoll_call(const char *call, struct epoll_call *e, int64_t until,
+                      const sigset_t *mask, bool *plain)
 {
     const struct pollfd p = {.fd = e->fd, .events = POLLIN};
     struct look look = {
@@ -346,24 +351,26 @@ static int epoll_until(struct epoll_call *e, const char *call, int64_t until,
         .arg = e,
     };
 
-    return look_until(&look);
+    *plain = false;
+    if (!enter())
+        return -1;
+    int n = epoll_now(&look);
+    if (n)
+        return n;
+    *plain = ed_patch_reports(call);
+    return *plain ? 0 : look_until(&look);
 }
 
 int ed_patch_epoll_pwait(int fd, struct epoll_event *events, int room,
                          int timeout, const sigset_t *mask)
 {
     struct epoll_call e = {fd, events, room};
+    bool plain = true;
+    int n = 0;
 
-    if (!timeout)
-        return ed_plain->epoll_pwait(fd, events, room, 0, mask);
-    if (!enter())
-        return -1;
-    int n = ed_plain->epoll_pwait(fd, events, room, 0, mask);
-    if (n)
-        return n;
-    if (ed_patch_reports("epoll_wait()"))
-        return ed_plain->epoll_pwait(fd, events, room, timeout, mask);
-    return epoll_until(&e, "epoll_wait()", until_ms(timeout), mask);
+    if (timeout)
+        n = epoll_call("epoll_wait()", &e, until_ms(timeout), mask, &plain);
+    return plain ? ed_plain->epoll_pwait(fd, events, room, timeout, mask) : n;
 }
 
 int ed_patch_epoll_wait(int fd, struct epoll_event *events, int room,
@@ -376,15 +383,10 @@ int ed_patch_epoll_pwait2(int fd, struct epoll_event *events, int room,
                           const struct timespec *timeout, const sigset_t *mask)
 {
     struct epoll_call e = {fd, events, room};
+    bool plain = true;
+    int n = 0;
 
-    if (timeout && (!ed_patch_time_valid(timeout) || !ed_patch_ns(timeout)))
-        return ed_plain->epoll_pwait2(fd, events, room, timeout, mask);
-    if (!enter())
-        return -1;
-    int n = ed_plain->epoll_pwait(fd, events, room, 0, mask);
-    if (n)
-        return n;
-    if (ed_patch_reports("epoll_pwait2()"))
-        return ed_plain->epoll_pwait2(fd, events, room, timeout, mask);
-    return epoll_until(&e, "epoll_pwait2()", until_time(timeout), mask);
+    if (!timeout || (ed_patch_time_valid(timeout) && ed_patch_ns(timeout)))
+        n = epoll_call("epoll_pwait2()", &e, until_time(timeout), mask, &plain);
+    return plain ? ed_plain->epoll_pwait2(fd, events, room, timeout, mask) : n;
 }

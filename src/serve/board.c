@@ -34,7 +34,7 @@ struct ed_board *ed_board_new(int *fd)
         return NULL;
     struct ed_board *board = NULL;
     /* Nobody shall be able to cut it off under the others. */
-    if (!ftruncate(*fd, sizeof *board) &&
+    if (!ftruncate(*fd, sizeof *board) && !fchmod(*fd, S_IRUSR | S_IWUSR) &&
         !fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
         board = map(*fd);
     if (!board) {

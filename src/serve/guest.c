@@ -71,6 +71,11 @@ int ed_guest_reason(ed_req *req, int status, const char *reason)
     return 0;
 }
 
+void ed_guest_defer(struct ed_deferred *deferred)
+{
+    ed_defer(ed_loop_current(), deferred);
+}
+
 void ed_guest_log_id(const char *id)
 {
     ed_req_log_thread(id);

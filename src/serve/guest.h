@@ -11,6 +11,7 @@
 #define EDDY_SERVE_GUEST_H
 
 #include <eddy/http.h>
+#include "core/runtime.h"
 
 /* ---- what the worker asks ---- */
 
@@ -60,6 +61,12 @@ ED_API int ed_guest_send_away(ed_req *req, int64_t wait);
  * ED_EUSAGE when they cannot stand there. */
 ED_API ED_CHECK int ed_guest_reason(ed_req *req, int status,
                                     const char *reason);
+
+/* Has deferred->run(deferred) called in the loop when all that is there to be
+ * done in this turn is done: what is handed over to threads then costs them one
+ * waking. Asked for again meanwhile, it is called once. On the loop's thread.
+ */
+ED_API void ed_guest_defer(struct ed_deferred *deferred);
 
 /* The calling thread, which is the guest's, works for the request of that id:
  * lines of the log say so. Borrowed until the next call; NULL: for none. */

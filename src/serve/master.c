@@ -12,11 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+#include "serve/handed.h"
 #include "serve/limits.h"
 #include "serve/notify.h"
 #include "serve/privileges.h"
@@ -45,10 +46,21 @@ void ed_master_tell_all(struct ed_master *m, const char *line)
     }
 }
 
+/* Who starts after us opens what it listens on: it has to be gone. */
 static void end_admin(struct ed_master *m)
 {
-    if (m->admin_child.pid)
-        kill(m->admin_child.pid, SIGTERM);
+    int64_t until = ed_clock_monotonic() + ED_ADMIN_END_TIME;
+    struct timespec pause = {0, 10 * ED_MS};
+    pid_t pid = m->admin_child.pid;
+
+    if (!pid)
+        return;
+    kill(pid, SIGTERM);
+    while (!waitpid(pid, NULL, WNOHANG)) {
+        if (ed_clock_monotonic() >= until)
+            kill(pid, SIGKILL);
+        nanosleep(&pause, NULL);
+    }
 }
 
 static void drain_all(struct ed_master *m, int64_t now)
@@ -292,14 +304,17 @@ static void keep_watch(struct ed_master *m)
         if (m->drain_at && now >= m->drain_at)
             drain_all(m, now);
         if (now - looked >= TICK) {
+            /* If this comes late we did not run ourselves (all were stopped,
+             * or the machine), and others need not have either. */
+            if (now - looked < 2 * TICK)
+                ed_master_look_for_hung(m, now);
             looked = now;
-            ed_master_look_for_hung(m, now);
         }
         int64_t next = ed_crew_tick(&m->crew, now);
         int64_t watched = ed_notify_watchdog(now);
         if (watched && watched < next)
             next = watched;
-        ed_master_start_admin(m, now);
+        ed_master_tend_admin(m, now);
         develop(m, now);
         if (!is_over(m))
             wait_for_news(m, next);
@@ -310,16 +325,14 @@ static void keep_watch(struct ed_master *m)
 
 static int make_tickets(struct ed_master *m)
 {
-    unsigned char secret[TICKET_SECRET];
+    char secret[TICKET_SECRET];
 
-    m->tickets = memfd_create("eddy-tickets", MFD_CLOEXEC);
-    if (m->tickets < 0)
-        return -errno;
     if (getrandom(secret, sizeof secret, 0) != sizeof secret)
         return -EIO;
-    ssize_t n = write(m->tickets, secret, sizeof secret);
+    m->tickets =
+        ed_handed_new("eddy-tickets", ed_bytes_of(secret, sizeof secret));
     explicit_bzero(secret, sizeof secret);
-    return n == sizeof secret ? 0 : -EIO;
+    return m->tickets < 0 ? m->tickets : 0;
 }
 
 static int open_ctl(struct ed_master *m, struct ed_sockets *handed)

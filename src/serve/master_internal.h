@@ -12,6 +12,10 @@
 #include "serve/run_files.h"
 #include "serve/sockets.h"
 
+/* How long the admin process may take to end: more than it gives those who
+ * are being answered. */
+#define ED_ADMIN_END_TIME (5 * ED_S)
+
 struct ed_master {
     const struct ed_master_options *options;
     struct ed_settings *settings; /* in force */
@@ -31,8 +35,8 @@ struct ed_master {
 
     struct ed_crew crew;
     struct ed_child admin_child;
-    int64_t admin_at; /* when it may be started again */
-    unsigned admin_failures;
+    int64_t admin_at;  /* when it may be started again */
+    int64_t admin_end; /* when it is killed; 0: it was not told to end */
 
     int signals;       /* signalfd */
     sigset_t mask;     /* that children get */
@@ -74,7 +78,8 @@ struct ed_worker_child {
     struct ed_member *member;
 };
 
-void ed_master_start_admin(struct ed_master *m, int64_t now);
+/* Starts it if it is time, or kills it if it will not end. */
+void ed_master_tend_admin(struct ed_master *m, int64_t now);
 
 /* What a process has said. */
 void ed_master_hear_worker(struct ed_master *m, struct ed_member *member);

@@ -25,6 +25,16 @@ static void forget_handed_settings(struct ed_master *m)
     m->handed_settings = -1;
 }
 
+/* It is known which will be in force; or who needs them. */
+static void close_dropped(struct ed_master *m)
+{
+    bool needed = ed_master_has_former(m) &&
+                  (m->settings->upgrade_wait || !m->ever_ready);
+
+    ed_sockets_close(&m->dropped, needed);
+    ed_sockets_close(&m->dropped_admin, needed);
+}
+
 /* Sockets that are listened on by the new settings; those of the old ones stay
  * open until it is known which will be in force. */
 static int change_sockets(struct ed_master *m, const struct ed_settings *next)
@@ -40,20 +50,12 @@ static int change_sockets(struct ed_master *m, const struct ed_settings *next)
         ed_sockets_undo(&listeners, &m->listeners);
         return err;
     }
-    /* There are some where an upgrade was cut short. */
-    ed_sockets_close(&m->dropped, ed_master_has_former(m));
+    close_dropped(m); /* there are some where a start came to nothing */
     m->dropped = m->listeners;
     m->listeners = listeners;
     m->dropped_admin = m->admin;
     m->admin = admin;
     return 0;
-}
-
-/* It is known. */
-static void close_dropped(struct ed_master *m)
-{
-    ed_sockets_close(&m->dropped, false);
-    ed_sockets_close(&m->dropped_admin, false);
 }
 
 static void restore_sockets(struct ed_master *m)
@@ -93,6 +95,7 @@ static bool change_settings(struct ed_master *m)
         ed_settings_free(&next);
         return false;
     }
+    ed_settings_free(&m->old);
     m->old = *m->settings;
     m->old_wanted = m->crew.wanted;
     /* A number that was changed while it ran stays, unless it was set anew. */
@@ -106,8 +109,10 @@ static bool change_settings(struct ed_master *m)
 static void renew_admin(struct ed_master *m)
 {
     m->admin_at = 0;
-    if (m->admin_child.pid)
-        kill(m->admin_child.pid, SIGTERM);
+    if (!m->admin_child.pid || m->admin_end)
+        return;
+    kill(m->admin_child.pid, SIGTERM);
+    m->admin_end = ed_clock_monotonic() + ED_ADMIN_END_TIME;
 }
 
 void ed_master_reload(struct ed_master *m, bool chain)
@@ -157,13 +162,8 @@ void ed_master_explain(struct ed_master *m)
 /* The first workers are ready. */
 static void take_over(struct ed_master *m)
 {
-    bool stays = m->settings->upgrade_wait;
-
     ed_notify_take_over(m->former);
-    if (!ed_master_has_former(m))
-        return;
-    ed_sockets_close(&m->dropped, stays);
-    if (stays)
+    if (m->settings->upgrade_wait || !ed_master_has_former(m))
         return;
     ed_log_info("takes over from process %d", (int)m->former);
     kill(m->former, SIGQUIT);
@@ -176,6 +176,7 @@ static void succeed(struct ed_master *m)
     m->ever_ready = true;
     atomic_store(&m->board->generation, m->crew.generation);
     if (m->why) {
+        close_dropped(m);
         ed_log_error("this is shown instead of the app, until it is mended");
         return;
     }
@@ -203,6 +204,18 @@ static void go_on_developing(struct ed_master *m)
     m->explain_again = true;
 }
 
+static void restore_settings(struct ed_master *m)
+{
+    /* A number that was changed since the reload began stays. */
+    if (m->settings->workers != m->old.workers &&
+        m->crew.wanted == ed_master_workers(m->settings))
+        m->crew.wanted = m->old_wanted;
+    ed_settings_free(m->settings);
+    use_settings(m, &m->old);
+    m->old = (struct ed_settings){0};
+    restore_sockets(m);
+}
+
 static void go_back(struct ed_master *m)
 {
     if (m->develop && !m->former && !m->ever_ready) {
@@ -222,14 +235,8 @@ static void go_back(struct ed_master *m)
         ed_log_error(
             "not reloaded: a new worker cannot start; the old ones stay");
     ed_notify_status("the last reload failed: a new worker cannot start");
-    /* One that was changed since the reload began stays changed. */
-    if (m->settings->workers != m->old.workers &&
-        m->crew.wanted == ed_master_workers(m->settings))
-        m->crew.wanted = m->old_wanted;
-    ed_settings_free(m->settings);
-    use_settings(m, &m->old);
-    m->old = (struct ed_settings){0};
-    restore_sockets(m);
+    if (m->old.inside)
+        restore_settings(m);
     ed_notify("READY=1");
 }
 

@@ -172,8 +172,7 @@ void ed_sockets_close(struct ed_sockets *sockets, bool handed_on)
         struct ed_sockets_entry *entry = &sockets->each[i];
         if (handed_on)
             ed_socket_file_leave(&entry->bound.file);
-        if (entry->bound.fd >= 0)
-            ed_bound_close(&entry->bound);
+        ed_bound_close(&entry->bound);
         free(entry->address);
     }
     free(sockets->each);

@@ -54,7 +54,7 @@ pids+=($!)
 service=http://localhost:$(wait_for_text service.port '[0-9].*')/
 
 start_postgres max_connections=$((CALLERS + 10))
-start_redis
+start_redis "maxclients 1000"
 start_mariadb --max-connections=$((CALLERS + 10))
 
 all_at_once() { # LIBRARY WHERE

@@ -1,5 +1,7 @@
 # patch_common.bash - running programs with the patch; read by its tests.
 
+: "${build:?comes from common.bash}"
+
 # With libeddy-patch.so preloaded. A sanitizer's library must come first.
 patched() { # COMMAND...
     local first=
@@ -8,3 +10,5 @@ patched() { # COMMAND...
     fi
     env LD_PRELOAD="$first$build/libeddy-patch.so" "$@"
 }
+
+sanitized() { grep -q '^EDDY_SANITIZE:STRING=.' "$build/CMakeCache.txt"; }

@@ -53,8 +53,8 @@ expect "what is mended is served" two ask "$url/"
 
 # ---- workers that die ----
 
-ask "$url/slow" >slow &
-slow=$!
+ask "$url/held" >held &
+held=$!
 # The one that is not asked: the other's request is nobody's loss.
 asked() {
     "$eddy" ctl --socket "$work/ctl" ps --json 2>/dev/null |
@@ -64,8 +64,9 @@ for _ in $(seq 100); do [ -n "$(asked)" ] && break; sleep 0.05; done
 worker=$(workers | grep -vx "$(asked)")
 kill -9 "$worker"
 until_count 2
-wait $slow
-expect "a worker's death costs no one else's request" slow cat slow
+touch go
+wait $held
+expect "a worker's death costs no one else's request" held cat held
 expect "the log says how it ended" 1 grep -c 'ended by signal 9' log
 ask "$url/crash" >/dev/null
 until_said 1 'ended by signal 6'

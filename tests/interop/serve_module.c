@@ -24,6 +24,16 @@ static int slow(ed_req *req)
     return err ? err : ed_reply(req, 200, "slow\n");
 }
 
+/* Until somebody makes the file "go". */
+static int held(ed_req *req)
+{
+    int err = 0;
+
+    while (!err && access("go", F_OK))
+        err = ed_sleep(10 * ED_MS);
+    return err ? err : ed_reply(req, 200, "held\n");
+}
+
 /* What no handler should do. */
 __attribute__((noinline)) static void stand_still(void)
 {
@@ -76,6 +86,7 @@ ed_app *eddy_app(void)
     ed_route(app, "GET /", text);
     ed_route(app, "GET /pid", pid);
     ed_route(app, "GET /slow", slow);
+    ed_route(app, "GET /held", held);
     ed_route(app, "GET /hang", hang);
     ed_route(app, "GET /stall", stall);
     ed_route(app, "GET /crash", crash);

@@ -40,6 +40,10 @@ ed_ticket *block_loop(struct door *door);
 /* Waits until the counter is that. */
 void await_count(atomic_int *counter, int count);
 
+/* Whether this process may start a loop: ThreadSanitizer allows no threads in
+ * the child of a process that has some. */
+bool may_have_loop(void);
+
 /* Forks, runs fn(arg) in the child, which ends with what that returns, and
  * returns the child's status. A child that hangs is killed: -1. */
 int in_child(int (*fn)(void *arg), void *arg);

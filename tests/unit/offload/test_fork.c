@@ -3,20 +3,13 @@
 
 #include <signal.h>
 
-#if defined(__SANITIZE_THREAD__)
-/* Children start threads, which ThreadSanitizer has to be told to allow. */
-const char *__tsan_default_options(void);
-const char *__tsan_default_options(void)
-{
-    return "die_after_fork=0";
-}
-#endif
-
 static int fetch_hello(void *arg)
 {
     ed_ticket *t;
 
     (void)arg;
+    if (!may_have_loop())
+        return 0;
     int err = ed_fetch_blocking(&t, backend_url("/hello"), .timeout = PATIENCE);
     bool well = !err && !strcmp(ed_res_text(ed_ticket_res(t)), "hello");
     if (err)
@@ -81,6 +74,8 @@ static int look_at_pending(void *arg)
         return 5;
     ed_ticket_cancel(t);
     ed_ticket_free(t);
+    if (!may_have_loop())
+        return heard;
     ed_ticket *own = ed_offload(give, &n);
     if (ed_ticket_wait(own, PATIENCE) != 5)
         return 6;
@@ -164,12 +159,14 @@ static void the_child_closes_what_it_inherited(void **state)
 
 static int use_client_of_parent(void *arg)
 {
+    if (ed_ticket_value(arg))
+        return 2;
+    if (!may_have_loop())
+        return 0;
     ed_ticket *t =
         ed_offload_fetch_by(arg, backend_url("/hello"), .timeout = PATIENCE);
     int err = ed_ticket_wait(t, PATIENCE);
 
-    if (ed_ticket_value(arg))
-        return 2;
     return err == ED_EFORKED ? 0 : 1;
 }
 
@@ -236,11 +233,11 @@ static void fork_in_callback(ed_ticket *t, void *arg)
 static void a_callback_may_fork(void **state)
 {
     atomic_int result = -2;
-    int n = 0;
-    ed_ticket *t = ed_offload(give, &n);
+    ed_ticket *t = ed_offload(wait_for_ever, NULL);
 
     (void)state;
     assert_int_equal(ed_ticket_on_done(t, fork_in_callback, &result), 0);
+    ed_ticket_cancel(t);
     await_count(&result, 0);
     ed_ticket_free(t);
 }
@@ -268,14 +265,13 @@ static int64_t time_fork(void)
 
 static void a_fork_does_not_wait_for_who_waits_for_it(void **state)
 {
-    int n = 0;
-    ed_ticket *t = ed_offload(give, &n);
+    ed_ticket *t = ed_offload(wait_for_ever, NULL);
 
     (void)state;
     pthread_mutex_lock(&interpreter);
     assert_int_equal(ed_ticket_on_done(t, take_interpreter, NULL), 0);
-    if (!called)
-        await_count(&called, 1);
+    ed_ticket_cancel(t);
+    await_count(&called, 1);
     assert_true(time_fork() < PATIENCE);
     pthread_mutex_unlock(&interpreter);
     ed_ticket_free(t);
@@ -345,6 +341,9 @@ static void several_children_work_side_by_side(void **state)
     int status;
 
     (void)state;
+#ifdef __SANITIZE_THREAD__
+    skip();
+#endif
     assert_int_equal(fetch_hello(NULL), 0); /* the master has a loop */
     for (int i = 0; i < WORKERS; i++) {
         pids[i] = fork();
@@ -361,9 +360,11 @@ static void several_children_work_side_by_side(void **state)
 static int start_after_stop(void *arg)
 {
     int n = 9;
-    ed_ticket *t = ed_offload(give, &n);
 
     (void)arg;
+    if (!may_have_loop())
+        return 0;
+    ed_ticket *t = ed_offload(give, &n);
     int result = ed_ticket_wait(t, PATIENCE);
     ed_ticket_free(t);
     return result == 9 ? 0 : 1;

@@ -25,10 +25,13 @@ static int run_one(void)
 
 static void there_is_one_more_thread_whatever_it_does(void **state)
 {
-    int before = threads();
     ed_ticket *t;
 
     (void)state;
+    assert_int_equal(run_one(), 0);
+    assert_int_equal(ed_offload_stop(PATIENCE), 0);
+    int before = threads();
+    assert_int_equal(ed_offload_start(), 0);
     assert_int_equal(run_one(), 0);
     assert_int_equal(threads(), before + 1);
     /* A name to be resolved, by a server that is asked over the network. */
@@ -269,6 +272,8 @@ static void exit_now(void *arg)
 
 static int exit_with_work(void *arg)
 {
+    if (!may_have_loop())
+        return 0;
     ed_ticket *t = ed_offload(wait_for_ever, NULL);
 
     ed_ticket *kept = ed_offload(fail_with, &(int){-EIO});
@@ -287,6 +292,8 @@ static int exit_inside_work(void *arg, ed_arena *arena, void **value)
 
 static int exit_inside(void *arg)
 {
+    if (!may_have_loop())
+        return 0;
     (void)arg;
     (void)ed_ticket_wait(ed_offload(exit_inside_work, NULL), -1);
     return 1;
@@ -294,6 +301,8 @@ static int exit_inside(void *arg)
 
 static int exit_blocked(void *arg)
 {
+    if (!may_have_loop())
+        return 0;
     static struct door door = DOOR;
 
     (void)block_loop(&door);
@@ -308,11 +317,11 @@ static void the_process_ends_whatever_is_under_way(void **state)
     (void)state;
     assert_int_equal(in_child(exit_with_work, NULL), 0);
     assert_int_equal(in_child(exit_blocked, NULL), 0);
-#ifndef __SANITIZE_THREAD__ /* it ends by itself what it finds running */
     assert_int_equal(in_child(exit_inside, NULL), 0);
-#endif
     char *text = captured(log);
+#ifndef __SANITIZE_THREAD__
     says(text, "nobody asked for it: no such luck");
+#endif
     free(text);
     assert_int_equal(fiber_test_failures, 0);
 }
