@@ -153,7 +153,8 @@ ED_API bool ed_ticket_done(const ed_ticket *ticket);
 /*
  * Waits until the ticket is done. Again and again, by any number of threads:
  * each gets the same result. Signal handlers that run meanwhile do not end the
- * wait (ed_tickets_wait() can do that).
+ * wait (ed_tickets_wait() can do that). In a fiber of another loop it blocks
+ * that loop.
  *
  * Returns the result of the work, or
  *   ED_ETIMEOUT   ed_ticket_done() is false: the time has passed, and the work
@@ -204,7 +205,8 @@ ED_API void ed_ticket_cancel(ed_ticket *ticket);
  * call. Several are called in their order. In the child of a fork those of the
  * parent are not called.
  *
- * Returns 0, or ED_ENOMEM, or ED_EFORKED; it is not called then.
+ * Returns 0, or ED_ENOMEM, ED_EFORKED or ED_ESTOPPED (the loop was stopped,
+ * and the work did not end); it is not called then.
  */
 typedef void ed_ticket_fn(ed_ticket *ticket, void *arg);
 ED_API ED_CHECK int ed_ticket_on_done(ed_ticket *ticket, ed_ticket_fn *fn,

@@ -90,8 +90,9 @@ struct ed_loop {
     struct ed_io wake_io;
     struct ed_op wake_op;
     struct iovec wake_iov;
-    uint64_t wakes; /* read from wake_io */
+    uint64_t wakes;         /* read from wake_io */
     struct ed_share *share; /* NULL: it is not shared */
+    ed_loop *former;        /* left by the fork before, once this one is left */
     int expected;
 
     bool virtual_clock;

@@ -156,7 +156,11 @@ void ed_share_abandon(struct ed_share *share, ed_loop *loop)
     }
     forget_owned(share);
     ed_share_init(share);
-    if (loop && ed_loop_tls == loop)
+    if (!loop)
+        return;
+    loop->former = share->abandoned; /* lest it be taken for a leak */
+    share->abandoned = loop;
+    if (ed_loop_tls == loop)
         ed_loop_tls = NULL;
 }
 

@@ -24,7 +24,8 @@ struct ed_share {
     _Atomic bool asleep;
     bool own_fds;
     _Atomic uint64_t wakeups;
-    uint64_t *owned; /* a bit for each descriptor; in the loop's thread */
+    ed_loop *abandoned; /* that stayed with the parent, and those before it */
+    uint64_t *owned;    /* a bit for each descriptor; in the loop's thread */
     size_t owned_words;
 };
 
@@ -67,7 +68,7 @@ void ed_share_release(struct ed_share *share);
 
 /* The loop, if there was one, stayed with the parent: closes the child's copies
  * of what was its own, and makes `share` as new. The loop's memory is left
- * alone. */
+ * alone, for its fibers lie in the middle of what they did. */
 void ed_share_abandon(struct ed_share *share, ed_loop *loop);
 
 #endif

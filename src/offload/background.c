@@ -35,7 +35,7 @@
 /* What is still to be delivered when the work has ended, at one time. */
 #define DELIVERY_PATIENCE (1 * ED_S)
 
-static void take_up(struct ed_post *post);
+static void take_up(struct ed_post *unused);
 
 struct ed_offload_loop ed_offload_loop = {
     .queue = {&ed_offload_loop.queue, &ed_offload_loop.queue},

@@ -34,7 +34,7 @@ static void take_names(ed_ticket *t, const char *name, const char *place)
     size_t name_size = strlen(name) + 1;
 
     memcpy(t->name, name, name_size);
-    strcpy(t->name + name_size, place);
+    memcpy(t->name + name_size, place, strlen(place) + 1);
     t->place = t->name + name_size;
 }
 

@@ -139,7 +139,7 @@ void ed_offload_check_fork(void);
  * the caller's. */
 ed_ticket *ed_ticket_new(ed_offload_fn *fn, void *arg, const char *name,
                          const char *place,
-                         const struct ed_offload_options *options);
+                         const struct ed_offload_options *given);
 
 /* Whether it has an answer, be it that there will be none, which it gives in
  * *result. Under the lock, or by who knows that it is done. */

@@ -16,8 +16,8 @@
 #include "patch/patch.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include "core/runtime.h"
 
@@ -34,13 +34,16 @@ struct held {
     unsigned depth;
 };
 
-/* The list is not in here: a library that is loaded by a running program, such
- * as Python, finds little room for variables of threads. */
+/* The list is no variable of the thread itself: a library that is loaded late
+ * finds room for few of these. */
 static _Thread_local struct {
     struct ed_patch_queue waiting;
     unsigned held_count;
-    struct held *held; /* while there are any */
+    struct held *held; /* of HELD_MAX; NULL: none yet */
 } mine;
+
+static pthread_key_t held_key; /* gives the list back with its thread */
+static bool have_key;
 
 /* ---- what a mutex is: glibc's, of which the kind and the holder can be read
  * (bits/struct_mutex.h) ---- */
@@ -83,16 +86,44 @@ static bool another_holds(const pthread_mutex_t *mutex)
     return held && held->fiber != ed_fiber_self();
 }
 
+static void give_back(void *held)
+{
+    munmap(held, HELD_MAX * sizeof(struct held));
+    mine.held = NULL;
+    mine.held_count = 0;
+}
+
+__attribute__((constructor)) static void make_key(void)
+{
+    have_key = !pthread_key_create(&held_key, give_back);
+}
+
+/* Not from malloc(), which may be what locks. */
+static bool have_list(void)
+{
+    if (mine.held || !have_key)
+        return mine.held;
+    void *held =
+        mmap(NULL, HELD_MAX * sizeof(struct held), PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (held == MAP_FAILED)
+        return false;
+    if (pthread_setspecific(held_key, held)) {
+        give_back(held);
+        return false;
+    }
+    mine.held = held;
+    return true;
+}
+
 static void note(const pthread_mutex_t *mutex)
 {
     if (!tells_holders_apart(mutex))
         return;
     struct held *held = find(mutex);
-    if (!held && !mine.held)
-        mine.held = malloc(HELD_MAX * sizeof(*mine.held));
     if (held)
         held->depth++;
-    else if (mine.held && mine.held_count < HELD_MAX)
+    else if (mine.held_count < HELD_MAX && have_list())
         mine.held[mine.held_count++] = (struct held){mutex, ed_fiber_self(), 1};
 }
 
@@ -102,10 +133,6 @@ static void forget(const pthread_mutex_t *mutex)
 
     if (held && !--held->depth)
         *held = mine.held[--mine.held_count];
-    if (held && !mine.held_count) {
-        free(mine.held);
-        mine.held = NULL;
-    }
 }
 
 /* ---- locking ---- */

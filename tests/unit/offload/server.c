@@ -5,6 +5,7 @@
 #include "offloaded.h"
 
 #include <eddy/server.h>
+#include <arpa/inet.h>
 #include <signal.h>
 #include <sys/prctl.h>
 
@@ -99,45 +100,17 @@ const char *backend_url(const char *path)
     return url;
 }
 
-/* "local_address rem_address" in hexadecimal, ports last, and the inode. */
-static bool is_ours(const char *line, unsigned long *inode)
-{
-    unsigned remote;
-
-    return sscanf(line, "%*d: %*8x:%*4x %*8x:%4x 01 %*s %*s %*s %*s %*s %lu",
-                  &remote, inode) == 2 &&
-           (int)remote == atoi(port);
-}
-
-static bool holds(unsigned long inode)
-{
-    char name[64], wanted[64], path[64];
-    bool found = false;
-
-    snprintf(wanted, sizeof wanted, "socket:[%lu]", inode);
-    for (int fd = 0; fd < 1024 && !found; fd++) {
-        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-        ssize_t n = readlink(path, name, sizeof name - 1);
-        if (n <= 0)
-            continue;
-        name[n] = '\0';
-        found = !strcmp(name, wanted);
-    }
-    return found;
-}
-
 int backend_connections(void)
 {
-    FILE *f = fopen("/proc/self/net/tcp", "r");
-    char line[512];
-    unsigned long inode;
+    struct sockaddr_in peer;
     int count = 0;
 
-    while (f && fgets(line, sizeof line, f)) {
-        if (is_ours(line, &inode) && holds(inode))
+    for (int fd = 0; fd < 1024; fd++) {
+        socklen_t len = sizeof peer;
+        if (!getpeername(fd, (struct sockaddr *)&peer, &len) &&
+            peer.sin_family == AF_INET &&
+            ntohs(peer.sin_port) == strtol(port, NULL, 10))
             count++;
     }
-    if (f)
-        fclose(f);
     return count;
 }

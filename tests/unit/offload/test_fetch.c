@@ -26,7 +26,7 @@ static ed_ticket *fetch_with_what_is_gone(void)
     char url[256], field[] = "X-Say: , ", body[] = "world";
     const char *const fields[] = {field, NULL};
 
-    strcpy(url, backend_url("/hello"));
+    snprintf(url, sizeof url, "%s", backend_url("/hello"));
     ed_ticket *t = ed_offload_fetch(url, .headers = fields, .method = "PUT",
                                     .body = ed_bytes(body));
     memset(url, 'x', sizeof url - 1);

@@ -3,7 +3,7 @@
 
 #include <eddy/process.h>
 #include <signal.h>
-#include <sys/syscall.h>
+#include <sys/resource.h>
 
 static int threads(void)
 {
@@ -152,6 +152,31 @@ static void only_its_own_children_are_reaped(void **state)
     ed_ticket_free(t);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(WEXITSTATUS(status), 3);
+}
+
+/* ---- a loop that cannot be made ---- */
+
+static int run_without_descriptors(void *unused)
+{
+    struct rlimit none, limit;
+
+    (void)unused;
+    if (!may_have_loop())
+        return 0;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    none = limit;
+    none.rlim_cur = 3;
+    setrlimit(RLIMIT_NOFILE, &none);
+    if (run_one() != -EMFILE || ed_offload_start() != -EMFILE)
+        return 1;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    return run_one();
+}
+
+static void what_keeps_the_loop_from_starting_fails_the_call(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(run_without_descriptors, NULL), 0);
 }
 
 /* ---- stopping ---- */
@@ -458,6 +483,7 @@ int main(void)
         cmocka_unit_test(its_thread_takes_no_signals),
         cmocka_unit_test(a_broken_pipe_is_an_error_and_no_signal),
         cmocka_unit_test(only_its_own_children_are_reaped),
+        cmocka_unit_test(what_keeps_the_loop_from_starting_fails_the_call),
         cmocka_unit_test(a_stop_wakes_all_who_wait_and_later_calls_fail),
         cmocka_unit_test(it_can_be_started_again_and_again_and_leaves_nothing),
         cmocka_unit_test(what_lives_there_is_given_back_by_a_stop),
