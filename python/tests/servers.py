@@ -226,6 +226,8 @@ def run_python(code, *arguments, timeout=PATIENCE, **options):
     done = subprocess.run(
         [os.environ.get("EDDY_PYTHON", "/usr/bin/python3"), "-c", code,
          *map(str, arguments)],
+        # Python warns of forks beside threads, whatever they do.
+        env={**os.environ, "PYTHONWARNINGS": "ignore::DeprecationWarning"},
         capture_output=True,
         text=True,
         timeout=timeout,
