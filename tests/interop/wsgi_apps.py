@@ -261,6 +261,12 @@ def whoami(env, start):
     return answer(start, f"{os.getpid()} {sys.prefix}\n".encode())
 
 
+def burn(env, start):
+    """Keeps the interpreter, for some seconds."""
+    sum(range(300_000_000))
+    return answer(start, b"burnt\n")
+
+
 def child(env, start):
     """A child process that can be ended."""
     import signal
@@ -277,7 +283,7 @@ wild = {
         boom, late_boom, replaced, too_late, twice, never_started, text_chunk,
         split, hop, late_start, too_much, too_little, big_stream, big_bytes,
         slowly, served_file, served_buffer, sleeping, stuck, counted, noted,
-        threads, whoami, child, environ, echo, lines,
+        threads, whoami, child, environ, echo, lines, teapot, burn,
     )
 }
 

@@ -167,6 +167,7 @@ check("204 has no body, nor length",
 reply = get(validated, "/teapot")
 check("the reason is the application's",
       reply.status == "HTTP/1.1 418 I Am A Kettle", reply.raw)
+reply = get(wild, "/teapot")
 check("one chunk has its length", reply.fields.get("content-length") == "15",
       reply.raw)
 check("Date and Server are the server's",
