@@ -48,11 +48,11 @@ expect "files are served" '' cmp got "$apps/wsgi_apps.py"
 expect_in "one thread says so" "wsgi.multithread=False" ask "$url/shop/environ"
 expect_in "and one worker" "wsgi.multiprocess=False" ask "$url/shop/environ"
 ask -H 'X-Forwarded-For: 192.0.2.7' -H 'X-Forwarded-Proto: https' \
-    -H 'X-Forwarded-Host: shop.example' "$url/shop/environ" >env
-expect_in "a trusted proxy tells the client" "REMOTE_ADDR='192.0.2.7'" cat env
-expect_in "the scheme" "wsgi.url_scheme='https'" cat env
-expect_in "and the host" "HTTP_HOST='shop.example'" cat env
-expect_in "with its port" "SERVER_PORT='443'" cat env
+    -H 'X-Forwarded-Host: shop.example' "$url/shop/environ" >told
+expect_in "a trusted proxy tells the client" "REMOTE_ADDR='192.0.2.7'" cat told
+expect_in "the scheme" "wsgi.url_scheme='https'" cat told
+expect_in "and the host" "HTTP_HOST='shop.example'" cat told
+expect_in "with its port" "SERVER_PORT='443'" cat told
 quit "$pid"
 pids=()
 

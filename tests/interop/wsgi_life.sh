@@ -82,11 +82,11 @@ one=$!
 ask "$url/sleeping?2.5" >two &
 two=$!
 sleep 0.3
-for i in 1 2 3; do ask -D "late.$i" -o /dev/null "$url/counted" & late[$i]=$!; done
+for i in 1 2 3; do ask -D "late.$i" -o /dev/null "$url/counted" & late[i]=$!; done
 sleep 0.2
-"$eddy" ctl --socket "$work/ctl-line" ps >ps
-expect "those in line are shown as such" 3 grep -c 'queued .*a thread of Python.*/counted' ps
-expect "and those at work" 2 grep -c 'Python.*/sleeping' ps
+"$eddy" ctl --socket "$work/ctl-line" ps >seen
+expect "those in line are shown as such" 3 grep -c 'queued .*a thread of Python.*/counted' seen
+expect "and those at work" 2 grep -c 'Python.*/sleeping' seen
 expect_in "a line has an end" 503 code "$url/counted"
 wait "${late[@]}"
 for i in 1 2 3; do
@@ -116,9 +116,9 @@ ask "$url/stuck" >out & one=$!
 sleep 0.3
 id=$("$eddy" ctl --socket "$work/ctl-stuck" ps --json |
     grep -o '"id": *"[^"]*"' | head -n 1 | cut -d'"' -f4)
-"$eddy" ctl --socket "$work/ctl-stuck" stack "$id" >stack
-expect_in "eddy ctl stack shows where Python is" "asleep_in_view" cat stack
-expect_in "line by line" "wsgi_apps.py:" cat stack
+"$eddy" ctl --socket "$work/ctl-stuck" stack "$id" >frames
+expect_in "eddy ctl stack shows where Python is" "asleep_in_view" cat frames
+expect_in "line by line" "wsgi_apps.py:" cat frames
 until_said stuck 1 'Python has been at GET /stuck'
 until_said stuck 1 'in asleep_in_view'
 expect "the log has it under the request's id" \
@@ -135,8 +135,8 @@ expect_in "even that comes to its end" burnt cat out
 expect "it is told once" 1 grep -c 'Python has been at GET /stuck' stuck
 # A client that leaves a request that is being run: it stays in sight.
 timeout 0.3 curl -s "$url/sleeping?1.5"
-"$eddy" ctl --socket "$work/ctl-stuck" ps >ps
-expect_in "what runs for nobody is still shown" '/sleeping?1.5' cat ps
+"$eddy" ctl --socket "$work/ctl-stuck" ps >seen
+expect_in "what runs for nobody is still shown" '/sleeping?1.5' cat seen
 ask "$url/sleeping?1.5" >out & one=$!
 sleep 0.3
 quit "$pid"
