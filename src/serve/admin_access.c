@@ -10,19 +10,16 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Bytes of the token's file: a token is a line of it. */
-enum { TOKEN_MAX = 4096 };
-
 /* The token of the file, as it is now: an operator may change it. 0 or an
  * error; *token is in `room`. */
-static int read_token(const char *file, char room[TOKEN_MAX],
+static int read_token(const char *file, char room[ED_ADMIN_TOKEN_MAX],
                       struct ed_bytes *token)
 {
     int fd = open(file, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0)
         return -errno;
-    ssize_t len = read(fd, room, TOKEN_MAX);
+    ssize_t len = read(fd, room, ED_ADMIN_TOKEN_MAX);
     int err = len < 0 ? -errno : 0;
     close(fd);
     if (err)
@@ -33,6 +30,46 @@ static int read_token(const char *file, char room[TOKEN_MAX],
         token->len--;
     *token = ed_bytes_trim(*token);
     return token->len ? 0 : ED_EPARSE;
+}
+
+static bool is_forbidden(int err)
+{
+    return err == -EACCES || err == -EPERM;
+}
+
+void ed_admin_keep_token(struct ed_admin *a)
+{
+    const char *file = a->options->settings->admin_token;
+
+    if (!file || read_token(file, a->token_room, &a->token))
+        a->token = (struct ed_bytes){0}; /* told when somebody gives one */
+}
+
+void ed_admin_check_token(const struct ed_admin *a)
+{
+    const char *file = a->options->settings->admin_token;
+    char room[ED_ADMIN_TOKEN_MAX];
+    struct ed_bytes token;
+
+    if (!a->token.len)
+        return;
+    if (is_forbidden(read_token(file, room, &token)))
+        ed_log_warn("admin-token %s: user '%s' cannot read it: the one that is "
+                    "in it now holds until a reload",
+                    file, a->options->settings->user);
+    explicit_bzero(room, sizeof room);
+}
+
+/* As it is now, or was when it could be read. */
+static int find_token(const struct ed_admin *a, char room[ED_ADMIN_TOKEN_MAX],
+                      struct ed_bytes *token)
+{
+    int err = read_token(a->options->settings->admin_token, room, token);
+
+    if (!is_forbidden(err) || !a->token.len)
+        return err;
+    *token = a->token;
+    return 0;
 }
 
 /* What the Authorization field holds behind "Bearer "; empty if nothing. */
@@ -79,7 +116,7 @@ int ed_admin_see_to(ed_req *req, void *arg)
 {
     const struct ed_admin_door *door = arg;
     const char *file = door->admin->options->settings->admin_token;
-    char room[TOKEN_MAX];
+    char room[ED_ADMIN_TOKEN_MAX];
     struct ed_bytes token;
 
     if (door->trusted || only_looks(req))
@@ -88,7 +125,7 @@ int ed_admin_see_to(ed_req *req, void *arg)
         return refused(ed_admin_refuse(
             req, 403,
             "nothing can be changed here: the server has no --admin-token"));
-    int err = read_token(file, room, &token);
+    int err = find_token(door->admin, room, &token);
     if (err) {
         ed_log_error("admin-token %s: %s", file,
                      err == ED_EPARSE ? "there is no token in it"
