@@ -16,8 +16,8 @@ declare -gA _eddy_options=(
         --queue-limit --queue-timeout --vital --request-timeout --head-timeout
         --body-timeout --idle-timeout --write-timeout --max-body --max-head
         --log --log-file --access-log --access-log-format --admin
-        --admin-token --ctl --otlp --trace-sample --service-name --statsd
-        --statsd-prefix --user --group --umask --chroot --sandbox
+        --admin-hosts --admin-token --ctl --otlp --trace-sample --service-name
+        --statsd --statsd-prefix --user --group --umask --chroot --sandbox
         --sandbox-read --sandbox-write --single --workdir --pidfile --config
         --check --print-config --help --version'
     [fetch]='--output --json --limit --header --request --head --data --form
@@ -62,6 +62,7 @@ declare -gA _eddy_values=(
     ['serve --access-log']=files
     ['serve --access-log-format']=any
     ['serve --admin']=any
+    ['serve --admin-hosts']=any
     ['serve --admin-token']=files
     ['serve --ctl']=files
     ['serve --otlp']=any

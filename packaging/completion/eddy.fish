@@ -71,6 +71,7 @@ complete -c eddy -n '__eddy_command serve' -l log-file -r -F -d 'where the log g
 complete -c eddy -n '__eddy_command serve' -l access-log -r -F -d 'a line for each request; \'-\' is standard error; SIGUSR1 opens it again'
 complete -c eddy -n '__eddy_command serve' -l access-log-format -x -d 'common, combined, json, or a format of your own'
 complete -c eddy -n '__eddy_command serve' -l admin -x -d 'where /healthz, /readyz, /metrics and /console are served'
+complete -c eddy -n '__eddy_command serve' -l admin-hosts -x -d 'names by which those may be asked, beside addresses, localhost and the machine\'s'
 complete -c eddy -n '__eddy_command serve' -l admin-token -r -F -d 'file with the token by which the console and its API may change things'
 complete -c eddy -n '__eddy_command serve' -l ctl -r -F -d 'socket of eddy ctl; \'none\' for none (in $RUNTIME_DIRECTORY, /run/eddy or /tmp)'
 complete -c eddy -n '__eddy_command serve' -l otlp -x -d 'traces go there by OTLP/HTTP, such as http://127.0.0.1:4318'
