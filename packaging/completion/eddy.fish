@@ -76,7 +76,7 @@ complete -c eddy -n '__eddy_command serve' -l admin-token -r -F -d 'file with th
 complete -c eddy -n '__eddy_command serve' -l ctl -r -F -d 'socket of eddy ctl; \'none\' for none (in $RUNTIME_DIRECTORY, /run/eddy or /tmp)'
 complete -c eddy -n '__eddy_command serve' -l otlp -x -d 'traces go there by OTLP/HTTP, such as http://127.0.0.1:4318'
 complete -c eddy -n '__eddy_command serve' -l trace-sample -x -d 'how many of the requests without a trace of their own begin one'
-complete -c eddy -n '__eddy_command serve' -l service-name -x -d 'in traces and statsd (the program\'s)'
+complete -c eddy -n '__eddy_command serve' -l service-name -x -d 'whose traces they are (the name of the program)'
 complete -c eddy -n '__eddy_command serve' -l statsd -x -d 'where statsd packets go, such as 127.0.0.1:8125 or unix:/run/statsd'
 complete -c eddy -n '__eddy_command serve' -l statsd-prefix -x -d 'of the names of metrics there'
 complete -c eddy -n '__eddy_command serve' -l user -x -d 'whom workers and the admin process run as'
