@@ -2,8 +2,8 @@
 """Runs benchmarks against their peers and prints what came out.
 
     bench/run.py [pong|pipeline|fanout|idle|tls|ws|static|client|pg|redis|
-                  arena|serve|wsgi|offload|accept|fiber|parser|json|line]... [--json]
-                 [--rounds N] [--seconds S] [--only a,b] [--quick]
+                  arena|serve|wsgi|offload|accept|fiber|patch|parser|json|
+                  line]... [--json] [--rounds N] [--seconds S] [--only a,b] [--quick]
 
 The server under test has processor 0 for itself, the load generator (and the
 slow backend of `fanout`) processor 1. Every round measures every server once,
@@ -366,6 +366,14 @@ def fiber(options):
     return report
 
 
+def patch(options):
+    report = Report("patch", "patch: what it costs where it changes nothing",
+                    options)
+    report.columns = ["", "of", "unit", "value"]
+    add_costs(report, "eddy", own_results(report, "patch"))
+    return report
+
+
 def add_costs(report, source, results):
     for cost in results:
         report.data["rows"].append({"server": source, **cost})
@@ -416,7 +424,7 @@ def cell(value):
 
 # name: (function, rounds, seconds of a run). Many short rounds: a machine's
 # slow phases last seconds, and the minimum wants one round that missed them.
-# accept, fiber, parser and json know themselves how often and how long to run.
+# accept, fiber, patch, parser and json know themselves how often and how long to run.
 BENCHMARKS = {
     "pong": (pong, 10, 1.5),
     "pipeline": (pipeline, 10, 1.5),
@@ -434,6 +442,7 @@ BENCHMARKS = {
     "offload": (bench_offload.run, 6, 2),
     "accept": (accept, None, None),
     "fiber": (fiber, None, None),
+    "patch": (patch, None, None),
     "parser": (parser, None, None),
     "json": (json_writer, None, None),
     "line": (bench_line.run, None, None),
