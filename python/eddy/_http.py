@@ -101,7 +101,7 @@ class Response(_eddy.Response):
         """Raises HTTPError from 400 on; returns the response otherwise."""
         if self.ok:
             return self
-        shown = _errors.without_password(self.url)
+        shown = _errors.shown(self.url)
         error = _errors.HTTPError(f"{self.status} {self.reason} from {shown}")
         error.response = self
         error.url = shown

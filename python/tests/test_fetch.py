@@ -211,6 +211,15 @@ class Streams(HttpTest):
                 with self.assertRaises(ValueError):
                     answer.read(size)
 
+    def test_the_whole_body_of_a_stream_is_not_to_be_had(self):
+        with self.stream("/pieces") as answer:
+            with self.assertRaises(ValueError):
+                answer.text
+
+    def test_what_is_not_streamed_cannot_be_read(self):
+        with self.assertRaises(eddy.UsageError):
+            eddy.fetch(self.url()).wait(10).read().wait(10)
+
     def test_a_closed_response_says_so(self):
         answer = self.stream("/pieces")
         answer.close()
@@ -356,11 +365,28 @@ class Handles(HttpTest):
         with self.assertRaises(KeyError):
             eddy.retrieve_result(number)
 
+    def test_more_calls_than_allowed_are_refused(self):
+        eddy.start(max_pending=2)
+        self.addCleanup(eddy.start, max_pending=100000)
+        handles = [eddy.fetch(self.url("/slow")) for _ in range(3)]
+        with self.assertRaises(eddy.Overload) as caught:
+            handles[2].wait(10)
+        self.assertEqual(caught.exception.phase, "queue")
+        self.release()
+        eddy.gather(handles[:2], 10)
+
+    def test_handles_and_responses_come_of_calls_only(self):
+        for kind in (eddy.EventualResult, eddy.Response):
+            with self.assertRaises(TypeError):
+                kind()
+
     def test_a_handle_tells_what_it_is(self):
         handle = eddy.fetch(self.url())
         handle.wait(10)
         self.assertIn("done", repr(handle))
         self.assertIn("/echo", repr(eddy.fetch(self.url("/echo"))))
+        secret = self.url("/echo").replace("://", "://me:secret@")
+        self.assertNotIn("secret", repr(eddy.fetch(secret)))
         with self.assertRaises(TypeError):
             pickle.dumps(handle)
 
