@@ -22,7 +22,6 @@ struct ed_share {
     sem_t gate;
     sem_t busy;
     _Atomic bool asleep;
-    bool own_fds;
     _Atomic uint64_t wakeups;
     ed_loop *abandoned; /* that stayed with the parent, and those before it */
     uint64_t *owned;    /* a bit for each descriptor; in the loop's thread */
@@ -34,9 +33,9 @@ void ed_share_init(struct ed_share *share);
 
 /* ---- in the loop's thread ---- */
 
-/* The calling thread's loop is shared from now on, until ed_share_end(). With
- * `own_fds` the descriptors it opens from now on are noted. */
-void ed_share_begin(struct ed_share *share, bool own_fds);
+/* The calling thread's loop is shared from now on, until ed_share_end(), and
+ * the descriptors that it opens are noted. */
+void ed_share_begin(struct ed_share *share);
 void ed_share_end(struct ed_share *share);
 
 /* Around calls of foreign code, on the loop's own stack, which may wait for

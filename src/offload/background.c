@@ -126,7 +126,7 @@ static void open_for_work(ed_scope *work)
     struct ed_offload_loop *o = &ed_offload_loop;
 
     inside = true;
-    ed_share_begin(&share, !o->adopted);
+    ed_share_begin(&share);
     ed_event_clear(&stop);
     ed_offload_lock();
     o->loop = ed_loop_current();

@@ -14,6 +14,7 @@ grep -q '^EDDY_SANITIZE:STRING=.' "$build/CMakeCache.txt" && exit 77
 
 cat >app.py <<'PYTHON'
 import os
+import socket
 import eddy
 
 def names():
@@ -26,14 +27,27 @@ def fetch():
     answers = eddy.gather([eddy.fetch(url) for url in urls], timeout=30)
     return {answer.text for answer in answers}
 
+def held(port):
+    "How many connections of clients this process holds."
+    count = 0
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            with socket.socket(fileno=os.dup(int(fd))) as connection:
+                connection.getpeername()
+                count += connection.getsockname()[1:] == (int(port),)
+        except OSError:
+            pass
+    return count
+
 early = fetch() if "EARLY" in os.environ else None
 
 def app(environ, start_response):
     pid = os.fork() if environ["PATH_INFO"] == "/fork" else None
     if pid == 0:
-        os._exit(0 if fetch() == {"Hello, you!\n"} else 1)
+        os._exit(held(environ["SERVER_PORT"]) + 100 * (len(fetch()) != 1))
     if pid:
-        text = f"child: {os.waitpid(pid, 0)[1]}\n"
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        text = f"{held(environ['SERVER_PORT'])} held, child {status}\n"
     else:
         text = f"{fetch()} {'eddy-offload' in names()}\n"
     start_response("200 OK", [("Content-Type", "text/plain")])
@@ -47,8 +61,8 @@ fetched="\{'Hello, you!\\\\n'\} False"
 serve wsgi.log "$build/eddy" serve --wsgi app:app -w 1 -t 3 --listen 127.0.0.1:0
 expect "twenty are fetched without a thread" "$fetched" curl -s "$url/"
 expect "again" "$fetched" curl -s "$url/"
-expect "a child made by a request fetches by a loop of its own" "child: 0" \
-    curl -s "$url/fork"
+expect "its child holds no client, and fetches by a loop of its own" \
+    "1 held, child 0" curl -s "$url/fork"
 expect "and the parent goes on" "$fetched" curl -s "$url/"
 
 EARLY=1 serve early.log "$build/eddy" serve --wsgi app:app -w 1 -t 3 \
