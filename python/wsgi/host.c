@@ -122,8 +122,8 @@ static int take_proxies(struct wsgi_host *host)
 
 /* ---- start and stop ---- */
 
-/* What the application fetches by `eddy` waits on this very loop. A loop that it
- * has had started while it was loaded is in the way. */
+/* What the application fetches by `eddy` waits on this very loop. A loop that
+ * it has had started while it was loaded is in the way. */
 static int lend_loop(void)
 {
     int err = ed_offload_adopt();

@@ -7,7 +7,7 @@ set -uo pipefail
 # shellcheck source=tests/interop/common.bash
 . "$(dirname "$0")/common.bash"
 needs curl
-[ -e "$build/libeddy-wsgi.so" ] && [ -d "$build/python/eddy" ] ||
+[[ -e $build/libeddy-wsgi.so && -d $build/python/eddy ]] ||
     { echo "no Python"; exit 77; }
 # The interpreter is not built with a sanitizer.
 grep -q '^EDDY_SANITIZE:STRING=.' "$build/CMakeCache.txt" && exit 77
