@@ -146,15 +146,20 @@ void ed_share_end(struct ed_share *share)
     ed_share_leave(share);
 }
 
-void ed_share_abandon(struct ed_share *share, ed_loop *loop)
+void ed_share_abandon(struct ed_share *share, ed_loop *loop, bool still)
 {
     ed_share_init(share);
     if (!loop)
         return;
-    close_owned(share);
+    if (still) {
+        close_owned(share);
+        forget_owned(share);
+    } else { /* the notes may be in the middle of being moved */
+        share->owned = NULL;
+        share->owned_words = 0;
+    }
     close(loop->poll_fd);
     close(loop->wake_io.fd);
-    forget_owned(share);
     loop->former = share->abandoned; /* lest it be taken for a leak */
     share->abandoned = loop;
     if (ed_loop_tls == loop)

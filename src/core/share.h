@@ -66,8 +66,9 @@ void ed_share_release(struct ed_share *share);
 /* ---- in the child of a fork ---- */
 
 /* The loop, if there was one, stayed with the parent: closes the child's copies
- * of what was its own, and makes `share` as new. The loop's memory is left
- * alone, for its fibers lie in the middle of what they did. */
-void ed_share_abandon(struct ed_share *share, ed_loop *loop);
+ * of what was its own, unless it did not stand still and nobody knows, and
+ * makes `share` as new. The loop's memory is left alone, for its fibers lie in
+ * the middle of what they did. */
+void ed_share_abandon(struct ed_share *share, ed_loop *loop, bool still);
 
 #endif
