@@ -2,8 +2,8 @@
 """Runs benchmarks against their peers and prints what came out.
 
     bench/run.py [pong|pipeline|fanout|idle|tls|ws|static|client|pg|redis|
-                  arena|serve|wsgi|accept|fiber|patch|parser|json|line]...
-                 [--json] [--rounds N] [--seconds S] [--only a,b] [--quick]
+                  arena|serve|wsgi|offload|accept|fiber|patch|parser|json|
+                  line]... [--json] [--rounds N] [--seconds S] [--only a,b] [--quick]
 
 The server under test has processor 0 for itself, the load generator (and the
 slow backend of `fanout`) processor 1. Every round measures every server once,
@@ -25,7 +25,8 @@ import subprocess
 import sys
 
 from rig import bench_arena, bench_client, bench_databases, bench_line
-from rig import bench_serve, bench_static, bench_tls, bench_ws, bench_wsgi
+from rig import bench_offload, bench_serve, bench_static, bench_tls
+from rig import bench_ws, bench_wsgi
 from rig import machine, measure, paths, plot, servers, table
 from rig.report import Report
 from rig.rounds import check_greeting, measured, need_built, progress
@@ -438,6 +439,7 @@ BENCHMARKS = {
     "arena": (bench_arena.run, 6, 1),
     "serve": (bench_serve.run, 10, 1),
     "wsgi": (bench_wsgi.run, 10, 1),
+    "offload": (bench_offload.run, 6, 2),
     "accept": (accept, None, None),
     "fiber": (fiber, None, None),
     "patch": (patch, None, None),
