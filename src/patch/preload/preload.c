@@ -22,24 +22,37 @@ static _Atomic(struct ed_patch_runtime *) runtimes;
 
 /* ---- the plain functions ---- */
 
-/* RTLD_NEXT alone gives the oldest of several versions, which for conditions
- * is one of a different layout. */
+/* RTLD_NEXT gives the oldest of several versions. Of conditions that is one of
+ * a different layout, where there are two. */
 static void *next(const char *name)
 {
-    void *found = dlvsym(RTLD_NEXT, name, "GLIBC_2.3.2");
+#if defined(__x86_64__) || defined(__i386__)
+    static const char conditions[] = "pthread_cond_";
+    void *found = NULL;
 
-    return found ? found : dlsym(RTLD_NEXT, name);
+    if (!strncmp(name, conditions, sizeof conditions - 1))
+        found = dlvsym(RTLD_NEXT, name, "GLIBC_2.3.2");
+    if (found)
+        return found;
+#endif
+    return dlsym(RTLD_NEXT, name);
 }
 
-/* Several threads may come here at once, and find the same. */
+/* Several threads may come here at once, and find the same. So may an allocator
+ * that takes its first lock, with it still held: nothing here allocates, unless
+ * a name is not found, and then what it needs is there already. */
 __attribute__((constructor)) static void look_up(void)
 {
-    if (atomic_load_explicit(&looked_up, memory_order_acquire))
+    static _Thread_local bool looking;
+
+    if (looking || atomic_load_explicit(&looked_up, memory_order_acquire))
         return;
+    looking = true;
 #define PATCH_CALL(result, name, parameters, arguments) \
     *(void **)&plain.name = next(#name);
 #include "patch/calls.def"
 #undef PATCH_CALL
+    looking = false;
     atomic_store_explicit(&looked_up, true, memory_order_release);
 }
 
