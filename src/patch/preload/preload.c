@@ -77,8 +77,7 @@ static void keep(const void *in_it)
 ED_API ed_patch_attach_fn ed_patch_attach_;
 const struct ed_patch_calls *ed_patch_attach_(struct ed_patch_runtime *runtime)
 {
-    if (strcmp(runtime->version, ED_VERSION) != 0 ||
-        runtime->calls_size != sizeof(struct ed_patch_calls))
+    if (strcmp(runtime->contract, ed_patch_contract) != 0)
         return NULL;
     const struct ed_patch_calls *calls = plain_calls();
     keep(runtime);
