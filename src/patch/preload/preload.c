@@ -117,8 +117,7 @@ static inline const struct ed_patch_calls *calls_here(void)
 
 _Static_assert(sizeof(off_t) == sizeof(off64_t), "two functions, not one");
 
-ED_API int lockf64(int fd, int how, off64_t len);
-int lockf64(int fd, int how, off64_t len)
+ED_API int lockf64(int fd, int how, off64_t len)
 {
     return calls_here()->lockf(fd, how, len);
 }
