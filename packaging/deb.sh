@@ -30,8 +30,8 @@ install_all() {
     find all -path '*/man/man*' -type f -exec gzip -9n {} +
     # Debug information goes; the symbol table stays, for reports of blocked
     # loops and crashes.
-    find all -type f \( -path '*/bin/*' -o -name '*.so.*' -o -name '*.a' \) \
-        -exec strip --strip-debug {} +
+    find all -type f \( -path '*/bin/*' -o -name '*.so' -o -name '*.so.*' \
+        -o -name '*.a' \) -exec strip --strip-debug {} +
 }
 
 take() { # PACKAGE
@@ -65,7 +65,7 @@ describe() { # PACKAGE: DEBIAN/control and what else dpkg wants to know
     local -a programs
     mkdir "$1/DEBIAN"
     mapfile -t programs < <(find "$1/usr" -type f \
-        \( -path '*/bin/*' -o -name '*.so.*' \))
+        \( -path '*/bin/*' -o -name '*.so' -o -name '*.so.*' \))
     : >substvars
     if ((${#programs[@]} > 0)); then
         dpkg-shlibdeps -Tsubstvars --warnings=0 "${programs[@]/#/-e}"

@@ -15,21 +15,23 @@ declare -gA _eddy_options=(
         --upgrade-wait --max-connections --max-in-flight --adaptive
         --queue-limit --queue-timeout --vital --request-timeout --head-timeout
         --body-timeout --idle-timeout --write-timeout --max-body --max-head
-        --log --log-file --access-log --access-log-format --admin
-        --admin-token --ctl --otlp --trace-sample --service-name --statsd
-        --statsd-prefix --reload --reload-command --reload-path
-        --reload-ignore --user --group --umask --chroot --sandbox
-        --sandbox-read --sandbox-write --single --workdir --pidfile --config
-        --check --print-config --help --version'
+        --wsgi --threads --python-path --virtualenv --script-name --static
+        --spool-above --spool-dir --reply-buffer --stuck-after
+        --trusted-proxies --proxy-fields --log --log-file --access-log
+        --access-log-format --admin --admin-hosts --admin-token --ctl --otlp
+        --trace-sample --service-name --statsd --statsd-prefix --reload
+        --reload-command --reload-path --reload-ignore --user --group --umask
+        --chroot --sandbox --sandbox-read --sandbox-write --single --workdir
+        --pidfile --config --check --print-config --help --version'
     [fetch]='--output --json --limit --header --request --head --data --form
         --upload-file --range --user-agent --raw --location --max-redirs
         --user --digest --anyauth --oauth2-bearer --cookie --cookie-jar
         --insecure --cacert --cert --key --pinnedpubkey --proxy --noproxy
         --resolve --interface --timeout --connect-timeout --retry --help'
-    [console]='--socket --port --write --help'
+    [console]=''
     [ctl]='--socket --json --sort --limit --chain --help'
     [demo]='--listen --services --source --rate --redis --help'
-    [top]='--socket --help'
+    [top]=''
 )
 # What follows an option that takes a value.
 declare -gA _eddy_values=(
@@ -58,11 +60,24 @@ declare -gA _eddy_values=(
     ['serve --write-timeout']=any
     ['serve --max-body']=any
     ['serve --max-head']=any
+    ['serve --wsgi']=any
+    ['serve --threads']=any
+    ['serve --python-path']=directories
+    ['serve --virtualenv']=directories
+    ['serve --script-name']=any
+    ['serve --static']=any
+    ['serve --spool-above']=any
+    ['serve --spool-dir']=directories
+    ['serve --reply-buffer']=any
+    ['serve --stuck-after']=any
+    ['serve --trusted-proxies']=any
+    ['serve --proxy-fields']=any
     ['serve --log']=levels
     ['serve --log-file']=files
     ['serve --access-log']=files
     ['serve --access-log-format']=any
     ['serve --admin']=any
+    ['serve --admin-hosts']=any
     ['serve --admin-token']=files
     ['serve --ctl']=files
     ['serve --otlp']=any
@@ -121,8 +136,6 @@ declare -gA _eddy_values=(
     ['fetch -m']=any
     ['fetch --connect-timeout']=any
     ['fetch --retry']=any
-    ['console --socket']=files
-    ['console --port']=any
     ['ctl --socket']=files
     ['ctl --sort']=any
     ['ctl --limit']=any
@@ -131,7 +144,6 @@ declare -gA _eddy_values=(
     ['demo --source']=any
     ['demo --rate']=any
     ['demo --redis']=any
-    ['top --socket']=files
 )
 # [/settings]
 

@@ -9,6 +9,7 @@
  *
  * Leaves errno alone.
  */
+#include "base/calls.h"
 #include "base/log_safe.h"
 #include "base/log_watch.h"
 #include "base/utf8.h"
@@ -446,7 +447,7 @@ static void write_out(const char *text, size_t len)
     size_t done = 0;
 
     while (done < len) {
-        ssize_t n = write(log_fd, text + done, len - done);
+        ssize_t n = ed_calls.write(log_fd, text + done, len - done);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -577,7 +578,7 @@ void ed_log_safely(enum ed_log_level level, const struct ed_safe_line *text)
         put_safe_text(&w, level, text);
     *w.at++ = '\n';
     do
-        n = write(log_fd, out, (size_t)(w.at - out));
+        n = ed_calls.write(log_fd, out, (size_t)(w.at - out));
     while (n < 0 && errno == EINTR);
     errno = saved_errno;
 }

@@ -108,6 +108,7 @@ struct ed_req {
 
     struct {
         int status; /* 0: not chosen */
+        struct ed_bytes reason; /* words of its own; empty: the usual */
         bool began; /* the head is out, or on its way */
         bool ended;
         int failed;      /* a piece could not be sent: it can only be cut */
@@ -226,6 +227,10 @@ bool ed_req_try_write(ed_req *req, struct ed_bytes piece);
 
 /* Names the request that the running fiber works on, for its log lines. */
 void ed_req_log_context(char *out, size_t size);
+
+/* The same for the calling thread, which is no loop's: by that id, which is
+ * borrowed until it is told another. NULL: none. */
+void ed_req_log_thread(const char *id);
 
 /* A plain error reply, used when the application makes none. */
 int ed_req_error_reply(ed_req *req, int status, const char *text);

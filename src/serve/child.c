@@ -42,12 +42,12 @@ static _Noreturn void become(const struct ed_program *program,
                              const struct ed_forked *forked,
                              const sigset_t *mask)
 {
-    bool forks = program->preload || launch->why;
+    bool in_fork = program->preload || launch->why;
 
     reset_signals(mask);
     redirect_errors(launch->errors);
     ed_notify_forget();
-    if (forks && launch->role == ED_ROLE_WORKER) {
+    if (in_fork && launch->role == ED_ROLE_WORKER) {
         forked->close(forked->arg);
         exit(program->run(launch, program->arg));
     }

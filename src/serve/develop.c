@@ -100,18 +100,27 @@ static void close_output(struct ed_develop *d)
     d->output = -1;
 }
 
+void ed_develop_leave(struct ed_develop *d)
+{
+    if (!d)
+        return;
+    close_output(d);
+    for (size_t i = 0; i < 2; i++) {
+        if (d->errors[i] >= 0)
+            close(d->errors[i]);
+        d->errors[i] = -1;
+    }
+    ed_watch_close(d->watch);
+    d->watch = NULL;
+}
+
 void ed_develop_close(struct ed_develop *d)
 {
     if (!d)
         return;
     if (d->building)
         kill(-d->building, SIGTERM);
-    close_output(d);
-    for (size_t i = 0; i < 2; i++) {
-        if (d->errors[i] >= 0)
-            close(d->errors[i]);
-    }
-    ed_watch_close(d->watch);
+    ed_develop_leave(d);
     ed_map_free(d->before);
     ed_map_free(d->during);
     ed_buf_free(&d->said);

@@ -40,6 +40,9 @@ ED_CHECK int ed_develop_open(struct ed_develop **develop,
 /* Ends a command that runs. */
 void ed_develop_close(struct ed_develop *d);
 
+/* In a fork: closes what is the master's alone. Explanations stay. */
+void ed_develop_leave(struct ed_develop *d);
+
 /* Where workers write what they have to say: it is passed on to standard
  * error, and the last of it is kept. */
 int ed_develop_errors(const struct ed_develop *d);

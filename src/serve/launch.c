@@ -30,6 +30,7 @@ static const struct {
     {"control", offsetof(struct ed_launch, control)},
     {"inspect", offsetof(struct ed_launch, inspect)},
     {"tickets", offsetof(struct ed_launch, tickets)},
+    {"addresses", offsetof(struct ed_launch, addresses)},
 };
 
 #define NAMED (sizeof named / sizeof *named)

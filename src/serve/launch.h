@@ -29,6 +29,9 @@ struct ed_launch {
     int control; /* to the master */
     int inspect; /* listens for who looks into a worker */
     int tickets; /* of what TLS tickets are sealed with */
+    /* Of what workers listen on, as ed_sockets_hand() writes it; the admin
+     * process's. */
+    int addresses;
     int listeners[ED_LAUNCH_LISTENERS];
     size_t listener_count;
     /* How many of the listeners are the socket of eddy ctl: they come first.

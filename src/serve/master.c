@@ -12,12 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "serve/handed.h"
 #include "serve/limits.h"
 #include "serve/log_file.h"
 #include "serve/notify.h"
@@ -327,16 +327,14 @@ static void keep_watch(struct ed_master *m)
 
 static int make_tickets(struct ed_master *m)
 {
-    unsigned char secret[TICKET_SECRET];
+    char secret[TICKET_SECRET];
 
-    m->tickets = memfd_create("eddy-tickets", MFD_CLOEXEC);
-    if (m->tickets < 0)
-        return -errno;
     if (getrandom(secret, sizeof secret, 0) != sizeof secret)
         return -EIO;
-    ssize_t n = write(m->tickets, secret, sizeof secret);
+    m->tickets =
+        ed_handed_new("eddy-tickets", ed_bytes_of(secret, sizeof secret));
     explicit_bzero(secret, sizeof secret);
-    return n == sizeof secret ? 0 : -EIO;
+    return m->tickets < 0 ? m->tickets : 0;
 }
 
 static int open_ctl(struct ed_master *m, struct ed_sockets *handed)
@@ -414,6 +412,7 @@ static void tell_addresses(const struct ed_master *m)
     }
 }
 
+/* Who develops is one, and reads what one worker has to say. */
 unsigned ed_master_workers(const struct ed_settings *s)
 {
     if (s->workers)

@@ -18,7 +18,6 @@
 
 /* ---- reloading ---- */
 
-/* Who develops is one, and reads what one worker has to say. */
 static void forget_handed_settings(struct ed_master *m)
 {
     if (m->handed_settings >= 0)

@@ -11,10 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "core/monitor.h"
+#include "serve/privileges.h"
 
 /* A worker kills itself when it stands still, after telling where. One that
  * does not even do that is killed so much later. */
@@ -30,20 +30,10 @@ static const int64_t ADMIN_PAUSE = 2 * ED_S;
  * in an edited file. */
 static int hand_over_settings(struct ed_master *m)
 {
-    int fd;
-
     if (m->handed_settings >= 0)
         return 0;
-    fd = memfd_create("eddy-settings", MFD_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    int err = ed_settings_give(m->settings, fd);
-    if (err) {
-        close(fd);
-        return err;
-    }
-    m->handed_settings = fd;
-    return 0;
+    m->handed_settings = ed_settings_give(m->settings);
+    return m->handed_settings < 0 ? m->handed_settings : 0;
 }
 
 static struct ed_launch launch_of(const struct ed_master *m, enum ed_role role)
@@ -75,6 +65,29 @@ static struct ed_master *master_of(const struct ed_member *member)
     return member->crew->user;
 }
 
+/* Whom workers and the admin process run as; false: as this process. A wrong
+ * user is told of by the worker, which then does not start. */
+static bool runs_as(const struct ed_master *m, struct ed_identity *who)
+{
+    struct ed_identity_wrong wrong;
+
+    return ed_privileges_look_up(m->settings, who, &wrong) && who->user &&
+           !geteuid();
+}
+
+static int listen_for_looks(struct ed_master *m, struct ed_sockets *one,
+                            const char *path, const char *address)
+{
+    const struct ed_texts texts = {&address, 1};
+    struct ed_identity who;
+
+    unlink(path); /* of a worker before */
+    int err = ed_sockets_open(one, &texts, 16, 0600, NULL);
+    if (!err && runs_as(m, &who))
+        err = ed_run_files_let_in(&m->files, path, who.uid, who.gid);
+    return err;
+}
+
 /* Where others look into it. Without one it works all the same. */
 static void open_inspect(struct ed_master *m, struct ed_sockets *one,
                          unsigned slot)
@@ -82,13 +95,9 @@ static void open_inspect(struct ed_master *m, struct ed_sockets *one,
     char *path = ed_run_files_inspect(&m->files, slot);
     struct ed_buf address = {0};
 
-    if (path && !ed_buf_addf(&address, "unix:%s", path)) {
-        const char *only = address.ptr;
-        struct ed_texts texts = {&only, 1};
-        unlink(path); /* of a worker before */
-        if (ed_sockets_open(one, &texts, 16, 0600, NULL))
-            ed_log_warn("worker %u cannot be looked into", slot);
-    }
+    if (path && !ed_buf_addf(&address, "unix:%s", path) &&
+        listen_for_looks(m, one, path, address.ptr))
+        ed_log_warn("worker %u cannot be looked into", slot);
     ed_buf_free(&address);
     free(path);
 }
@@ -102,6 +111,7 @@ static void close_masters(void *arg)
                                        &m->dropped_admin};
 
     close(m->signals);
+    ed_develop_leave(m->develop);
     ed_child_forget(&m->admin_child);
     ed_list_each (node, &m->crew.members) {
         struct ed_worker_child *w = ed_member_at(node)->process;
@@ -121,12 +131,23 @@ static int start_child(struct ed_master *m, struct ed_child *child,
                           &m->mask);
 }
 
+/* It reads them as whom it runs, when it reads its certificates again. */
+static int hand_tickets(const struct ed_master *m)
+{
+    struct ed_identity who;
+
+    return runs_as(m, &who) && fchown(m->tickets, who.uid, (gid_t)-1) ? -errno
+                                                                      : 0;
+}
+
 static int start_worker(struct ed_master *m, struct ed_worker_child *w)
 {
     struct ed_launch launch = launch_of(m, ED_ROLE_WORKER);
     struct ed_sockets inspect = {0};
     int err = hand_over_settings(m);
 
+    if (!err)
+        err = hand_tickets(m);
     if (err)
         return err;
     launch.settings = m->handed_settings;
@@ -316,8 +337,11 @@ void ed_master_tend_admin(struct ed_master *m, int64_t now)
     add_listeners(&launch, &m->ctl);
     launch.ctl_count = launch.listener_count;
     add_listeners(&launch, &m->admin);
+    launch.addresses = ed_sockets_hand(&m->listeners); /* looks, without it */
     if (!err)
         err = start_child(m, &m->admin_child, &launch);
+    if (launch.addresses >= 0)
+        close(launch.addresses);
     if (err)
         ed_log_error("no admin process: %s", ed_err_text(err));
 }

@@ -41,6 +41,8 @@ static void name_it(struct process *p)
 {
     const char *module = ed_settings_argument(&p->settings, 0);
 
+    if (!module)
+        module = p->settings.wsgi;
     if (module)
         p->name = ed_program_name(module);
 }
@@ -160,9 +162,12 @@ static void free_command_line(char **words)
     free(words);
 }
 
-/* What is run: the module, or the program itself. */
+/* What is run: the module, the program itself, or all of an application whose
+ * sources are run as they are. */
 static const char *watched(const struct process *p, const char *file)
 {
+    if (p->settings.wsgi)
+        return ".";
     const char *module = ed_settings_argument(&p->settings, 0);
 
     return module ? module : file;

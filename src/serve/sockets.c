@@ -18,6 +18,7 @@
 #include <unistd.h>
 #include "net/activation.h"
 #include "net/addr.h"
+#include "serve/handed.h"
 
 static const char VARIABLE[] = "EDDY_SOCKETS";
 
@@ -171,8 +172,7 @@ void ed_sockets_close(struct ed_sockets *sockets, bool handed_on)
         struct ed_sockets_entry *entry = &sockets->each[i];
         if (handed_on)
             ed_socket_file_leave(&entry->bound.file);
-        if (entry->bound.fd >= 0)
-            ed_bound_close(&entry->bound);
+        ed_bound_close(&entry->bound);
         free(entry->address);
     }
     free(sockets->each);
@@ -187,6 +187,21 @@ void ed_sockets_address(const struct ed_sockets_entry *entry,
     if (getsockname(entry->bound.fd, &addr.any, &addr.len))
         addr.len = 0;
     ed_addr_text(&addr, out);
+}
+
+int ed_sockets_hand(const struct ed_sockets *sockets)
+{
+    struct ed_buf text = {0};
+    char address[ED_ADDR_TEXT];
+    int err = 0;
+
+    for (size_t i = 0; i < sockets->count && !err; i++) {
+        ed_sockets_address(&sockets->each[i], address);
+        err = ed_buf_addf(&text, "%s\n", address);
+    }
+    int fd = err ? err : ed_handed_new("eddy-addresses", ed_buf_bytes(&text));
+    ed_buf_free(&text);
+    return fd;
 }
 
 /* ---- to another master ---- */

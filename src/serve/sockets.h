@@ -44,6 +44,10 @@ void ed_sockets_close(struct ed_sockets *sockets, bool handed_on);
 void ed_sockets_address(const struct ed_sockets_entry *entry,
                         char out[ED_ADDR_TEXT]);
 
+/* Memory with those of all of them, a line each (handed.h): a descriptor, or an
+ * error. */
+ED_CHECK int ed_sockets_hand(const struct ed_sockets *sockets);
+
 /* In a child that becomes another master, before exec(): has it take them over
  * (EDDY_SOCKETS). 0 or -errno. */
 ED_CHECK int ed_sockets_give(const struct ed_sockets *const *sets,

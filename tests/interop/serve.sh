@@ -53,8 +53,8 @@ expect "what is mended is served" two ask "$url/"
 
 # ---- workers that die ----
 
-ask "$url/slow" >slow &
-slow=$!
+ask "$url/held" >held &
+held=$!
 # The one that is not asked: the other's request is nobody's loss.
 asked() {
     "$eddy" ctl --socket "$work/ctl" ps --json 2>/dev/null |
@@ -64,8 +64,9 @@ for _ in $(seq 100); do [ -n "$(asked)" ] && break; sleep 0.05; done
 worker=$(workers | grep -vx "$(asked)")
 kill -9 "$worker"
 until_count 2
-wait $slow
-expect "a worker's death costs no one else's request" slow cat slow
+touch go
+wait $held
+expect "a worker's death costs no one else's request" held cat held
 expect "the log says how it ended" 1 grep -c 'ended by signal 9' log
 ask "$url/crash" >/dev/null
 until_said 1 'ended by signal 6'
@@ -75,9 +76,38 @@ expect_in "and which request it was" 'GET /crash' cat log
 expect "after which all goes on" two ask "$url/"
 end
 
+# ---- where it is ----
+
+begin --admin 127.0.0.1:0 --access-log "$work/access"
+admin=$(grep -o 'admin on http://.*' log | sed 's/.*on //')
+expect_in "the state tells the port the system has given" "$url" \
+    "$eddy" ctl --socket "$work/ctl" status
+expect_in "and that of the admin address" "$admin" \
+    "$eddy" ctl --socket "$work/ctl" status
+exec 3<>"/dev/tcp/127.0.0.1/$port"
+printf 'nonsense\r\n\r\n' >&3
+cat <&3 >/dev/null
+exec 3>&-
+end
+expect "what is no request is logged with whose it was" 1 \
+    grep -c '^127\.0\.0\.1 - - \[[^]]*\] "-" 400 - "-" "-"$' access
+
 # ---- a loop that stands still ----
 
 begin --hang-timeout 1s
+"$eddy" ctl --socket "$work/ctl" --json watch >live &
+watcher=$!
+wait_for_text live requests_per_s >/dev/null
+ask "$url/stall" >/dev/null
+for _ in $(seq 60); do
+    grep -q '"over":true' live && break
+    sleep 0.1
+done
+kill "$watcher"
+wait "$watcher" 2>/dev/null
+expect_in "who looks is told which function holds a loop up" \
+    'stand_a_while < stall' cat live
+expect_in "and in which fiber that was" '"fiber":"request"' cat live
 ask "$url/hang" >/dev/null
 until_said 1 'stood still'
 until_count 2

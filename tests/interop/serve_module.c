@@ -24,6 +24,16 @@ static int slow(ed_req *req)
     return err ? err : ed_reply(req, 200, "slow\n");
 }
 
+/* Until somebody makes the file "go". */
+static int held(ed_req *req)
+{
+    int err = 0;
+
+    while (!err && access("go", F_OK))
+        err = ed_sleep(10 * ED_MS);
+    return err ? err : ed_reply(req, 200, "held\n");
+}
+
 /* What no handler should do. */
 __attribute__((noinline)) static void stand_still(void)
 {
@@ -36,6 +46,20 @@ static int hang(ed_req *req)
 {
     stand_still();
     return ed_reply(req, 200, "never\n");
+}
+
+/* Long enough to be noticed, and to be over soon. */
+__attribute__((noinline)) static void stand_a_while(void)
+{
+    int64_t until = ed_clock_monotonic() + 600 * ED_MS;
+    while (ed_clock_monotonic() < until)
+        ;
+}
+
+static int stall(ed_req *req)
+{
+    stand_a_while();
+    return ed_reply(req, 200, "late\n");
 }
 
 static int crash(ed_req *req)
@@ -62,7 +86,9 @@ ed_app *eddy_app(void)
     ed_route(app, "GET /", text);
     ed_route(app, "GET /pid", pid);
     ed_route(app, "GET /slow", slow);
+    ed_route(app, "GET /held", held);
     ed_route(app, "GET /hang", hang);
+    ed_route(app, "GET /stall", stall);
     ed_route(app, "GET /crash", crash);
 #ifdef LATE
     ed_app_context(app, start_late, NULL, NULL);
