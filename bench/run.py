@@ -2,8 +2,8 @@
 """Runs benchmarks against their peers and prints what came out.
 
     bench/run.py [pong|pipeline|fanout|idle|tls|ws|static|client|pg|redis|
-                  arena|serve|wsgi|talk|accept|fiber|parser|json|line]... [--json]
-                 [--rounds N] [--seconds S] [--only a,b] [--quick]
+                  arena|serve|wsgi|talk|accept|fiber|parser|json|
+                  line]... [--json] [--rounds N] [--seconds S] [--only a,b] [--quick]
 
 The server under test has processor 0 for itself, the load generator (and the
 slow backend of `fanout`) processor 1. Every round measures every server once,
@@ -11,8 +11,8 @@ so that a change in the machine's mood meets all of them. README.md beside this
 file says what is measured and how.
 
 The report goes to standard output and, with the raw figures of every run, to
-build/bench/NAME.txt and NAME.json; `fanout`, `serve` and `talk` draw plots there,
-too.
+build/bench/NAME.txt and NAME.json; `fanout`, `serve` and `talk` draw plots
+there, too.
 """
 import argparse
 import contextlib

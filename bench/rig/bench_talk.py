@@ -1,4 +1,4 @@
-"""The `talk` benchmark: a page of twenty calls, in a program that is synchronous.
+"""The `talk` benchmark: a page of twenty calls, in a synchronous program.
 
 The sequence is that of the talk which began this: two processes, then two with
 two threads each, and 1, 2, 4 and 5 requests sent at once; four threads each are
@@ -316,7 +316,7 @@ def draw(report):
         f"median of {report.data['rounds']} rounds, the server on one core of"
         f" {host['cpu']}, {report.data['date'][:10]}"
     )
-    title = f"A page of {CALLS} calls of {CALL_MS} ms, asked for N times at once"
+    title = f"A page of {CALLS} calls of {CALL_MS} ms, N times at once"
     path = paths.RESULTS / "talk.svg"
     path.write_text(plot.walls_svg(title, subtitle, panels))
     report.data["plot"] = paths.shown(path)

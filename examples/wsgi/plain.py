@@ -1,8 +1,8 @@
 """A page that calls many services.
 
 plain.py and gathered.py are the same but for two lines: how a call is made, and
-what is done with many of them. Any WSGI server runs either; $SERVICES says where
-the services are, and compare.py beside them runs it all.
+what is done with many of them. Any WSGI server runs either; $SERVICES says
+where the services are, and compare.py beside them runs it all.
 """
 import os
 
