@@ -40,6 +40,17 @@ expect_in "the command runs" "$version" root/usr/bin/eddy version
 expect "it has its symbol table" 1 sh -c "nm root/usr/bin/eddy | grep -ci ' t main\$'"
 expect "and no debug information" '' \
     sh -c 'readelf -S root/usr/bin/eddy | grep debug_info'
+expect_in "the host of Python needs Python" libpython3 \
+    dpkg-deb -f debs/eddy-wsgi_*.deb Depends
+expect_in "and the command does not" 0 \
+    sh -c 'dpkg-deb -f debs/eddy_*.deb Depends | grep -c libpython'
+serve log root/usr/bin/eddy serve --wsgi wsgi_apps:app --workers 1 \
+    --python-path "$source/tests/interop" --listen 127.0.0.1:0 --ctl none
+wait_for_text log 'is ready' >/dev/null
+expect "the command finds the host" slept curl -s "$url/sleeping?0"
+kill "$pid"
+wait "$pid"
+pids=()
 pc=$(find root -name eddy.pc -printf '%h')
 consumer() {
     local flags
@@ -79,7 +90,7 @@ fi
 # ---- the container's file, which is not built here ----
 
 needed() {
-    sed -n "/^BUILD_NEEDS=/,/^'/p" "$source/dev" | awk 'NF == 2 { print $1 }' | sort
+    sed -n "/^BUILD_NEEDS=/,/^'/p" "$source/dev" | awk 'NF == 2 { sub(/\?$/, "", $1); print $1 }' | sort
 }
 installed() {
     sed -n '/AS build/,/^WORKDIR/p' "$source/packaging/Containerfile" |
