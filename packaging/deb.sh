@@ -31,7 +31,7 @@ install_all() {
     # Debug information goes; the symbol table stays, for reports of blocked
     # loops and crashes.
     find all -type f \
-        \( -path '*/bin/*' -o -name '*.so*' -o -name '*.a' \) \
+        \( -path '*/bin/*' -o -name '*.so' -o -name '*.so.*' -o -name '*.a' \) \
         -exec strip --strip-debug {} +
 }
 
@@ -66,7 +66,7 @@ describe() { # PACKAGE: DEBIAN/control and what else dpkg wants to know
     local -a programs
     mkdir "$1/DEBIAN"
     mapfile -t programs < <(find "$1/usr" -type f \
-        \( -path '*/bin/*' -o -name '*.so*' \))
+        \( -path '*/bin/*' -o -name '*.so' -o -name '*.so.*' \))
     : >substvars
     if ((${#programs[@]} > 0)); then
         dpkg-shlibdeps -Tsubstvars --warnings=0 "${programs[@]/#/-e}"
