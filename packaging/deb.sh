@@ -30,9 +30,8 @@ install_all() {
     find all -path '*/man/man*' -type f -exec gzip -9n {} +
     # Debug information goes; the symbol table stays, for reports of blocked
     # loops and crashes.
-    find all -type f \
-        \( -path '*/bin/*' -o -name '*.so' -o -name '*.so.*' -o -name '*.a' \) \
-        -exec strip --strip-debug {} +
+    find all -type f \( -path '*/bin/*' -o -name '*.so' -o -name '*.so.*' \
+        -o -name '*.a' \) -exec strip --strip-debug {} +
 }
 
 take() { # PACKAGE

@@ -19,9 +19,10 @@ declare -gA _eddy_options=(
         --spool-above --spool-dir --reply-buffer --stuck-after
         --trusted-proxies --proxy-fields --log --log-file --access-log
         --access-log-format --admin --admin-token --ctl --otlp --trace-sample
-        --service-name --statsd --statsd-prefix --user --group --umask
-        --chroot --sandbox --sandbox-read --sandbox-write --single --workdir
-        --pidfile --config --check --print-config --help --version'
+        --service-name --statsd --statsd-prefix --reload --reload-command
+        --reload-path --reload-ignore --user --group --umask --chroot
+        --sandbox --sandbox-read --sandbox-write --single --workdir --pidfile
+        --config --check --print-config --help --version'
     [fetch]='--output --json --limit --header --request --head --data --form
         --upload-file --range --user-agent --raw --location --max-redirs
         --user --digest --anyauth --oauth2-bearer --cookie --cookie-jar
@@ -83,6 +84,9 @@ declare -gA _eddy_values=(
     ['serve --service-name']=any
     ['serve --statsd']=any
     ['serve --statsd-prefix']=any
+    ['serve --reload-command']=any
+    ['serve --reload-path']=files
+    ['serve --reload-ignore']=any
     ['serve --user']=any
     ['serve --group']=any
     ['serve --umask']=any

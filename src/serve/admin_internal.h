@@ -56,6 +56,12 @@ static inline struct ed_admin *ed_admin_of(const ed_req *req)
 /* Replies {"error": why}. */
 int ed_admin_refuse(ed_req *req, int status, const char *why);
 
+/* ---- admin_access.c: who may do what ---- */
+
+/* Before each request; `arg` is the door it comes by. 0, or 1: it has been
+ * refused. */
+int ed_admin_see_to(ed_req *req, void *arg);
+
 /* ---- admin_line.c: the master ---- */
 
 /*

@@ -9,6 +9,7 @@
 #include <eddy/log.h>
 #include <stdio.h>
 #include <string.h>
+#include "serve/handed.h"
 
 /* ---- writing ---- */
 
@@ -210,26 +211,48 @@ static const char *state_of(const struct ed_board *board,
     return is_changing(s) ? "reloading" : "ready";
 }
 
-/* What the settings say, as a URL where that is one. */
-static void write_address(ed_json *j, const char *address, bool tls)
+/* As a URL. */
+static void write_address(ed_json *j, struct ed_bytes address, bool tls)
 {
-    static const char local[] = "unix:";
+    static const struct ed_bytes local = ED_BYTES("unix:");
+    const char *scheme = tls ? "https" : "http", *between = "://";
     char url[512];
 
-    if (!strncmp(address, local, sizeof local - 1))
-        snprintf(url, sizeof url, "%s+unix://%s", tls ? "https" : "http",
-                 address + sizeof local - 1);
-    else
-        snprintf(url, sizeof url, "%s://%s", tls ? "https" : "http", address);
+    if (ed_bytes_starts(address, local)) {
+        between = "+unix://";
+        address = ed_bytes_of(address.ptr + local.len, address.len - local.len);
+    }
+    snprintf(url, sizeof url, "%s%s%.*s", scheme, between, (int)address.len,
+             address.ptr);
     ed_json_text(j, url);
 }
 
-static void write_addresses(ed_json *j, const struct ed_settings *s)
+/* Those that the system has given, which the settings do not always tell: port
+ * 0 is any, and a service manager's sockets are its own. */
+static void write_addresses(ed_json *j, const struct ed_admin *a)
 {
+    const struct ed_settings *s = a->options->settings;
+    struct ed_buf given = {0};
+    int fd = a->options->launch->addresses;
+    bool known = fd >= 0 && !ed_handed_read(fd, &given);
+    struct ed_bytes rest = known ? ed_buf_bytes(&given) : ed_bytes("");
+
     ed_json_key(j, "listen");
     ed_json_array(j);
-    for (size_t i = 0; i < s->listen.count; i++)
-        write_address(j, s->listen.each[i], s->certfile);
+    while (rest.len)
+        write_address(j, ed_bytes_cut(&rest, '\n'), s->certfile);
+    ed_json_end(j);
+    ed_buf_free(&given);
+}
+
+static void write_admin_addresses(ed_json *j, const struct ed_admin *a)
+{
+    char address[ED_ADDR_TEXT];
+
+    ed_json_key(j, "admin");
+    ed_json_array(j);
+    for (size_t i = 0; ed_server_address(a->open, i, address); i++)
+        write_address(j, ed_bytes(address), false);
     ed_json_end(j);
 }
 
@@ -290,7 +313,8 @@ static int status(ed_req *req)
     ed_admin_write_count(j, "workers_wanted", atomic_load(&board->wanted));
     ed_admin_write_count(j, "workers_ready", s.states[ED_SLOT_READY]);
     write_master(j, board);
-    write_addresses(j, a->options->settings);
+    write_addresses(j, a);
+    write_admin_addresses(j, a);
     write_level(j, a);
     ed_json_end(j);
     ed_snapshot_free(&s);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "serve/admin.h"
+#include "serve/explain.h"
 #include "serve/launch.h"
 #include "serve/master.h"
 #include "serve/worker.h"
@@ -24,7 +25,8 @@ struct process {
     struct ed_settings settings;
     char *directory; /* where the process began */
     bool preload;
-    ed_app *preloaded; /* made in the master */
+    ed_app *preloaded;                /* made in the master */
+    const struct ed_explanation *why; /* the app cannot be made */
 };
 
 const char *ed_program_name(const char *path)
@@ -59,6 +61,8 @@ static ed_app *make(void *arg)
 {
     struct process *p = arg;
 
+    if (p->why)
+        return ed_explain_app(p->why);
     if (p->preloaded) {
         ed_settings_publish(&p->settings); /* there may be newer ones */
         return p->preloaded;
@@ -77,6 +81,7 @@ static int work(const struct ed_launch *launch, void *arg)
         .arg = p,
     };
 
+    p->why = launch ? launch->why : NULL;
     return ed_worker_run(&options);
 }
 
@@ -165,6 +170,17 @@ static void free_command_line(char **words)
     free(words);
 }
 
+/* What is run: the module, the program itself, or all of an application whose
+ * sources are run as they are. */
+static const char *watched(const struct process *p, const char *file)
+{
+    if (p->settings.wsgi)
+        return ".";
+    const char *module = ed_settings_argument(&p->settings, 0);
+
+    return module ? module : file;
+}
+
 static int lead(struct process *p)
 {
     char **command = command_line();
@@ -176,6 +192,7 @@ static int lead(struct process *p)
             {
                 .file = file,
                 .argv = command,
+                .watched = watched(p, file),
                 .directory = p->directory,
                 .preload = p->preload,
                 .run = work,

@@ -72,13 +72,17 @@ int ed_requests_open(struct ed_worker *w)
     r->observer.began = began;
     r->observer.over = over;
     r->observer.refused = refused;
-    w->requests = r;
     ed_admission_open(&r->admission, w->options->settings, w->slot);
     int err = ed_telemetry_open(&r->telemetry, w->options->settings, w->app,
                                 w->options->name);
-    if (!err)
-        ed_server_observe(w->server, &r->observer);
-    return err;
+    if (err) {
+        free(r);
+        return err;
+    }
+    /* Not before: opening waits, and signals come meanwhile. */
+    w->requests = r;
+    ed_server_observe(w->server, &r->observer);
+    return 0;
 }
 
 void ed_requests_reopen(struct ed_worker *w)

@@ -183,21 +183,24 @@ static void warn(const struct ed_settings_inside *in, const char *fmt, ...)
  * may be anybody's. It is no error, for that may be anybody's, too. */
 static void judge_unknown(struct ed_settings_inside *in, struct ed_bytes name)
 {
+    const size_t prefix = sizeof PREFIX - 1;
     struct ed_suggestion best = {0};
     const char *text = ed_arena_copy(in->arena, name);
 
     if (!text || is_of_others(name))
         return;
+    /* Without the prefix: what all of them share makes none of them near. */
     for (size_t i = 0; i < ed_settings_count; i++) {
         const struct ed_setting *s = &ed_settings_table[i];
         const char *its = s->kind == ED_SETTING_SECTION
                               ? NULL
                               : ed_settings_variable(in, s->name);
         if (its)
-            ed_suggest(&best, text, its);
+            ed_suggest(&best, text + prefix, its + prefix);
     }
     if (best.word)
-        warn(in, "$%s is not a setting (did you mean $%s?)", text, best.word);
+        warn(in, "$%s is not a setting (did you mean $%s%s?)", text, PREFIX,
+             best.word);
 }
 
 static void read_variable(struct ed_settings *s, struct ed_bytes name,

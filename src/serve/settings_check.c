@@ -202,6 +202,14 @@ static void check_pairs(const struct ed_settings *s)
         wrong(s, "sandbox-read", "without sandbox");
     if (s->sandbox_write.count && !s->sandbox)
         wrong(s, "sandbox-write", "without sandbox");
+    if (s->reload && s->preload)
+        wrong(s, "reload", "with preload, by which no new code is loaded");
+    if (s->reload && s->single)
+        wrong(s, "reload", "with single: there is no master to do it");
+    if (s->reload_command && !s->reload)
+        wrong(s, "reload-command", "without reload");
+    if (s->reload_path.count && !s->reload)
+        wrong(s, "reload-path", "without reload");
     if (s->single && s->workers > 1)
         wrong(s, "single", "with %u workers", s->workers);
 }

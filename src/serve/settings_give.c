@@ -7,9 +7,8 @@
 #include "serve/settings_internal.h"
 
 #include <eddy/error.h>
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
+#include "serve/handed.h"
 
 static int give_pair(struct ed_buf *out, const char *name,
                      const struct ed_buf *value)
@@ -86,34 +85,20 @@ static void take_argument_again(struct ed_settings_inside *in,
         in->arguments[in->argument_count++] = ed_arena_copy(in->arena, text);
 }
 
-int ed_settings_give(const struct ed_settings *settings, int fd)
+int ed_settings_give(const struct ed_settings *settings)
 {
     struct ed_buf out = {0};
+    int fd = -1;
     int err = give_all(settings, &out);
 
     if (!err)
         err = give_own(settings, &out);
     if (!err)
         err = give_arguments(settings->inside, &out);
-    if (!err && pwrite(fd, out.ptr, out.len, 0) != (ssize_t)out.len)
-        err = -EIO;
+    if (!err)
+        fd = ed_handed_new("eddy-settings", ed_buf_bytes(&out));
     ed_buf_free(&out);
-    return err;
-}
-
-static int read_whole(int fd, struct ed_buf *out)
-{
-    ssize_t n;
-
-    do {
-        if (ed_buf_reserve(out, 4096))
-            return ED_ENOMEM;
-        n = pread(fd, out->ptr + out->len, 4096, (off_t)out->len);
-        if (n < 0)
-            return -errno;
-        out->len += (size_t)n;
-    } while (n);
-    return 0;
+    return err ? err : fd;
 }
 
 /* Where all of it comes from now. */
@@ -150,7 +135,7 @@ int ed_settings_take(struct ed_settings *settings,
     if (err)
         return err;
     settings->inside->to_log = true;
-    err = read_whole(fd, &said);
+    err = ed_handed_read(fd, &said);
     ed_settings_default(settings);
     struct ed_bytes rest = ed_buf_bytes(&said);
     while (rest.ptr && rest.len && !err) {

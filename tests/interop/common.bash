@@ -31,14 +31,14 @@ needs() { # PROGRAM...: the test is skipped without them
 }
 
 # Compiles a program of this folder against the library, with its sanitizers.
-compile() { # NAME
+compile() { # NAME [FLAG...]
     local sanitize
     sanitize=$(sed -n 's/^EDDY_SANITIZE:STRING=//p' "$build/CMakeCache.txt")
     # shellcheck disable=SC2046 # flags are words
     cc -std=gnu17 -g -O1 ${sanitize:+"-fsanitize=$sanitize"} \
         "$source/tests/interop/$1.c" \
         $(PKG_CONFIG_PATH=$build pkg-config --static --cflags --libs eddy |
-            sed 's/-leddy/-l:libeddy.a/') -o "$1" || exit 1
+            sed 's/-leddy/-l:libeddy.a/') "${@:2}" -o "$1" || exit 1
 }
 
 # ---- servers ----

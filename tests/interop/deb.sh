@@ -14,7 +14,7 @@ grep -q '^EDDY_SANITIZE:STRING=.' "$build/CMakeCache.txt" &&
 
 "$source/packaging/deb.sh" "$build" debs >made 2>&1 || fail "$(cat made)"
 version=$(sed -n 's/^#define ED_VERSION "\(.*\)"/\1/p' "$source/include/eddy/api.h")
-for package in eddy libeddy0 libeddy-dev eddy-wsgi; do
+for package in eddy eddy-wsgi libeddy0 libeddy-dev; do
     dpkg-deb -x debs/${package}_*.deb root || fail "$package cannot be unpacked"
     expect "$package is of this version" "$version" \
         dpkg-deb -f debs/${package}_*.deb Version
@@ -24,6 +24,8 @@ for package in eddy libeddy0 libeddy-dev eddy-wsgi; do
 done
 expect_in "it depends on what it is linked with" libseccomp2 \
     dpkg-deb -f debs/eddy_*.deb Depends
+expect_in "the host of Python depends on it" libpython3 \
+    dpkg-deb -f debs/eddy-wsgi_*.deb Depends
 expect "rotation is configuration, and kept" /etc/logrotate.d/eddy \
     cat control-eddy/DEBIAN/conffiles
 expect "libraries are made known" 'activate-noawait ldconfig' \
@@ -38,8 +40,6 @@ expect_in "the command runs" "$version" root/usr/bin/eddy version
 expect "it has its symbol table" 1 sh -c "nm root/usr/bin/eddy | grep -ci ' t main\$'"
 expect "and no debug information" '' \
     sh -c 'readelf -S root/usr/bin/eddy | grep debug_info'
-expect_in "the host of Python needs Python" libpython3 \
-    dpkg-deb -f debs/eddy-wsgi_*.deb Depends
 expect_in "and the command does not" 0 \
     sh -c 'dpkg-deb -f debs/eddy_*.deb Depends | grep -c libpython'
 serve log root/usr/bin/eddy serve --wsgi wsgi_apps:app --workers 1 \

@@ -64,6 +64,35 @@ expect_in "another one is for root" "--user 'root' is for root to change" \
     setpriv --reuid=nobody --regid=nogroup --clear-groups \
     "$eddy" serve "$work/app.so" --listen 127.0.0.1:0 --user root
 
+# ---- one process ----
+
+mkdir roots
+of_one() { ask --unix-socket roots/s http://x/status | sed -n "s/^$1:\t*//p"; }
+: >log
+"$eddy" serve app.so --single --user nobody --listen "unix:$work/roots/s" \
+    >log 2>&1 &
+pid=$!
+pids+=("$pid")
+until_said 'listening on'
+expect "a single process opens what its user may not" $'65534\t65534\t65534\t65534' \
+    of_one Uid
+end
+
+# ---- certificates of a user ----
+
+openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem \
+    -days 2 -subj /CN=localhost >/dev/null 2>&1 || exit 1
+chown nobody key.pem
+begin --user nobody --certfile "$work/cert.pem" --keyfile "$work/key.pem"
+expect "it speaks TLS" 1 line NoNewPrivs
+expect "what seals tickets is nobody else's to read" 0 grep -c 'every user' log
+kill -HUP "$(line Pid)"
+until_said 'certificates'
+expect "and certificates are read again, tickets going on" 1 \
+    grep -c 'certificates reloaded' log
+end
+rm key.pem cert.pem
+
 # ---- another root ----
 
 # The module is loaded before: its libraries are not in there.

@@ -505,13 +505,13 @@ static void they_arrive_as_they_are(void **state)
     (void)state;
     struct ed_settings s, copy;
     char odd[] = "a \"b\\ \t;#=\n";
-    int fd = memfd_create("settings", 0);
     assert_int_equal(read_settings(&s, "--word", odd, "--listen", "unix:/a \"b",
                                    "--listen", ":0", "--workers", "own",
                                    "--pidfile", odd, "--max-age", "90s",
                                    "--trace-sample", "0.1", "module"),
                      ED_SETTINGS_GO_ON);
-    assert_int_equal(ed_settings_give(&s, fd), 0);
+    int fd = ed_settings_give(&s);
+    assert_true(fd >= 0);
     word = other = NULL;
     setenv("EDDY_MAX_AGE", "1s", 1); /* is not looked at */
     assert_int_equal(ed_settings_take(&copy, &from, fd), 0);
@@ -666,8 +666,8 @@ static void any_settings_can_be_printed_and_given(void **state)
         ed_settings_set_own(s.inside, &first, ED_FROM_FLAG, "a test",
                             ed_bytes(text));
 
-        int fd = memfd_create("given", 0);
-        assert_int_equal(ed_settings_give(&s, fd), 0);
+        int fd = ed_settings_give(&s);
+        assert_true(fd >= 0);
         assert_int_equal(ed_settings_take(&taken, &from, fd), 0);
         expect_same(&s, &taken);
         assert_string_equal(word, text);
