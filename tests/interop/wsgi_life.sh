@@ -73,6 +73,18 @@ if /usr/bin/python3 -m venv --without-pip env 2>/dev/null; then
     pids=()
 fi
 
+# ---- calls of the module eddy ----
+
+if [ -d "$build/python/eddy" ]; then
+    wsgi calls 1 --wsgi wsgi_apps:app --python-path "$apps" \
+        --python-path "$build/python" -t 5
+    expect "calls of eddy are made on the worker's own loop" \
+        "b'slept.nslept.nslept.n' 0 more threads, adopted True" \
+        ask "$url/fan_out"
+    quit "$pid"
+    pids=()
+fi
+
 # ---- lines ----
 
 wsgi line 1 --wsgi wsgi_apps:app --python-path "$apps" -t 2 \
