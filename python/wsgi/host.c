@@ -61,7 +61,7 @@ static int add_static(struct wsgi_host *host, const char *text)
     char *prefix = strdup(text);
     char *directory = prefix ? strchr(prefix, '=') : NULL;
 
-    if (!directory || *prefix != '/' || directory == prefix + 1) {
+    if (!directory || *prefix != '/' || directory[-1] == '/') {
         free(prefix);
         return wrong("static", text, "is not like /static=./static");
     }

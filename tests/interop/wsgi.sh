@@ -63,7 +63,7 @@ expect_in "a name that is not there" "no attribute 'none'" \
     refuse --wsgi wsgi_apps:none --python-path "$apps"
 expect_in "what is no application" "cannot be called" \
     refuse --wsgi wsgi_apps:not_callable --python-path "$apps"
-expect_in "a virtualenv that is none" "virtualenv /nowhere" \
+expect_in "a virtualenv that is none" "virtualenv '/nowhere'" \
     refuse --wsgi wsgi_apps:app --virtualenv /nowhere
 expect_in "a map that is none" "is not like /static=./static" \
     refuse --wsgi wsgi_apps:app --static nonsense
