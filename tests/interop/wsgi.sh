@@ -56,6 +56,19 @@ expect_in "with its port" "SERVER_PORT='443'" cat told
 quit "$pid"
 pids=()
 
+if have openssl; then
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+        -subj /CN=localhost -keyout key.pem -out cert.pem 2>/dev/null
+    wsgi tls 1 --wsgi wsgi_apps:app --python-path "$apps" -t 1 \
+        --certfile cert.pem --keyfile key.pem
+    expect_in "TLS is https" "wsgi.url_scheme='https'" ask -k "$url/environ"
+    ask -k "$url/served_file" >got
+    tail -c +4 "$apps/wsgi_apps.py" >wanted
+    expect "files go through it" '' cmp got wanted
+    quit "$pid"
+    pids=()
+fi
+
 refuse() { "$eddy" serve --listen 127.0.0.1:0 --ctl none --single "$@"; }
 expect_in "a module that is not there" "No module named 'no_such'" \
     refuse --wsgi no_such:app
