@@ -99,6 +99,8 @@ sleep 0.2
 "$eddy" ctl --socket "$work/ctl-line" ps >seen
 expect "those in line are shown as such" 3 grep -c 'queued .*a thread of Python.*/counted' seen
 expect "and those at work" 2 grep -c 'Python.*/sleeping' seen
+"$eddy" ctl --socket "$work/ctl-line" workers --json >seen
+expect "and counted" '"queued": *3' grep -o '"queued": *3' seen
 expect_in "a line has an end" 503 code "$url/counted"
 wait "${late[@]}"
 for i in 1 2 3; do
