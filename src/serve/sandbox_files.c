@@ -196,6 +196,23 @@ static int allow_certificates(const struct jail *jail,
     return err;
 }
 
+/* Where modules are looked for, and the files of --static. */
+static int allow_python(const struct jail *jail, const struct ed_settings *s)
+{
+    int err = allow(jail, ".", READING);
+
+    if (!err)
+        err = allow_list(jail, "python-path", &s->python_path, READING);
+    if (!err && s->virtualenv)
+        err = allow(jail, s->virtualenv, READING);
+    for (size_t i = 0; i < s->static_maps.count && !err; i++) {
+        const char *equals = strchr(s->static_maps.each[i], '=');
+        if (equals)
+            err = allow_if_there(jail, equals + 1, READING);
+    }
+    return err;
+}
+
 static int allow_reading(const struct jail *jail, const struct ed_settings *s)
 {
     int err = 0;
@@ -206,6 +223,8 @@ static int allow_reading(const struct jail *jail, const struct ed_settings *s)
         err = allow_if_there(jail, of_the_system[i], READING);
     if (!err)
         err = allow_program(jail, s);
+    if (!err && s->wsgi)
+        err = allow_python(jail, s);
     if (!err)
         err = allow_certificates(jail, s);
     if (!err)
@@ -250,6 +269,8 @@ static int allow_writing(const struct jail *jail, const struct ed_settings *s)
     for (size_t i = 0; i < COUNT(writable_devices) && !err; i++)
         err =
             allow_if_there(jail, writable_devices[i], READING | WRITING_A_FILE);
+    if (!err && s->spool_dir)
+        err = allow(jail, s->spool_dir, READING | WRITING);
     if (!err)
         err = allow_log(jail, s->log_file);
     if (!err)
