@@ -56,6 +56,16 @@ expect_in "with its port" "SERVER_PORT='443'" cat told
 quit "$pid"
 pids=()
 
+mkdir spool
+chmod 777 spool
+wsgi jail 1 --wsgi wsgi_apps:app --python-path "$apps" -t 2 --sandbox \
+    --sandbox-read /dev --spool-dir spool
+head -c 700000 /dev/urandom >upload
+ask --data-binary @upload "$url/echo" >got
+expect "a sandbox leaves what it needs" '' cmp got upload
+quit "$pid"
+pids=()
+
 if have openssl; then
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
         -subj /CN=localhost -keyout key.pem -out cert.pem 2>/dev/null
