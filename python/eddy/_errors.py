@@ -218,7 +218,9 @@ def shown(url):
     """A URL, None or bytes as well, as it may be shown: without password."""
     if isinstance(url, (bytes, bytearray)):
         url = url.decode("utf-8", "replace")
-    return _USER.sub(r"\1", url or "")
+    found = _USER.match(url or "")
+    # Not by sub(), which imports: an interpreter that ends has no modules.
+    return found[1] + url[found.end():] if found else url or ""
 
 
 def from_failure(code, name, text, about, details=None):

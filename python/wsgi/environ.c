@@ -21,31 +21,17 @@ enum { ROOM = 48 };
 
 /* ---- names that are always there ---- */
 
-#define KEYS(KEY)                                                      \
-    KEY(REQUEST_METHOD)                                                \
-    KEY(SCRIPT_NAME)                                                   \
-    KEY(PATH_INFO) KEY(QUERY_STRING) KEY(REQUEST_URI) KEY(RAW_URI)     \
-        KEY(CONTENT_TYPE) KEY(CONTENT_LENGTH) KEY(SERVER_NAME)         \
-            KEY(SERVER_PORT) KEY(SERVER_PROTOCOL) KEY(SERVER_SOFTWARE) \
-                KEY(REMOTE_ADDR) KEY(REMOTE_PORT) KEY(HTTP_HOST)
-
 enum key {
-#define KEY(name) K_##name,
-    KEYS(KEY)
+#define KEY(name, text) K_##name,
+#include "environ_keys.def"
 #undef KEY
-        K_INPUT,
-    K_SCHEME,
-    K_REQUEST_ID,
     K_COUNT
 };
 
 static const char *const key_names[K_COUNT] = {
-#define KEY(name) [K_##name] = #name,
-    KEYS(KEY)
+#define KEY(name, text) [K_##name] = (text),
+#include "environ_keys.def"
 #undef KEY
-        [K_INPUT] = "wsgi.input",
-    [K_SCHEME] = "wsgi.url_scheme",
-    [K_REQUEST_ID] = "eddy.request_id",
 };
 
 static PyObject *keys[K_COUNT];

@@ -179,7 +179,7 @@ static void tell_line(char *line, wsgi_frame_fn *fn, void *arg)
     if (strncmp(line, begin, sizeof begin - 1) != 0 || !in)
         return;
     *middle = *in = '\0';
-    fn(arg, in + 4, file, atoi(middle + 8));
+    fn(arg, in + 4, file, (int)strtol(middle + 8, NULL, 10));
 }
 
 static void dump(struct wsgi_thread *thread, wsgi_frame_fn *fn, void *arg)
