@@ -57,6 +57,12 @@ class Requests(HttpTest):
         with self.assertRaises(eddy.UsageError):
             eddy.fetch(self.url(), json={}, body="x")
 
+    def test_the_first_arguments_have_an_order(self):
+        told = self.echo("PUT", {"X-A": "1"}, None, [1], {"q": 2}, 10, 10)
+        self.assertEqual((told["method"], told["body"]), ("PUT", "[1]"))
+        self.assertEqual(told["path"], "/echo?q=2")
+        self.assertEqual(self.header(told, "X-A"), ["1"])
+
     def test_parameters_are_put_into_the_query(self):
         def path(url, params):
             told = eddy.fetch(self.url(url), params=params).wait(10).json()
