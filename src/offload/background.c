@@ -414,6 +414,15 @@ int ed_offload_stop(int64_t within)
     return err;
 }
 
+static size_t count_homed(void)
+{
+    size_t count = 0;
+
+    ed_list_each (link, &ed_offload_loop.homed)
+        count++;
+    return count;
+}
+
 void ed_offload_counts(struct ed_offload_counts *counts)
 {
     const struct ed_offload_loop *o = &ed_offload_loop;
@@ -427,6 +436,7 @@ void ed_offload_counts(struct ed_offload_counts *counts)
         .wakeups = o->wakeups + atomic_load(&share.wakeups),
         .uncollected = ed_ticket_uncollected(),
         .pending = o->pending_count,
+        .at_home = count_homed(),
         .stashed = ed_stash_count(),
     };
     ed_offload_unlock();
