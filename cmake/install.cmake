@@ -20,12 +20,25 @@ if(TARGET eddy)
   install(TARGETS eddy RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 
+if(TARGET eddy_wsgi)
+  install(TARGETS eddy_wsgi LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/eddy)
+endif()
+
 foreach(section 1 3 5 7)
   file(GLOB pages CONFIGURE_DEPENDS docs/man/*.${section})
   if(pages)
     install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
   endif()
 endforeach()
+
+# Where the shells look for it.
+set(completion packaging/completion)
+install(FILES ${completion}/eddy.bash RENAME eddy
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+install(FILES ${completion}/_eddy
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+install(FILES ${completion}/eddy.fish
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 
 configure_package_config_file(cmake/EddyConfig.cmake.in
   ${PROJECT_BINARY_DIR}/cmake/EddyConfig.cmake

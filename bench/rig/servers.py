@@ -27,7 +27,14 @@ class Failed(Exception):
 
 class Server:
     def __init__(
-        self, name, command, needs=(), version=None, config=None, tls=False
+        self,
+        name,
+        command,
+        needs=(),
+        version=None,
+        config=None,
+        tls=False,
+        cpus=None,
     ):
         self.name = name
         self._command = command  # words; {port} and the like are filled in
@@ -35,6 +42,7 @@ class Server:
         self._version = version
         self._config = config  # a template in peers/
         self._tls = tls
+        self._cpus = cpus  # the processors it may use; None: the server's
         self._process = None
         self.port = None
 
@@ -74,7 +82,7 @@ class Server:
                 stderr=log,
                 cwd=paths.RUN,
                 start_new_session=True,
-                preexec_fn=lambda: prepare_child(cpu),
+                preexec_fn=lambda: prepare_child(self._cpus or {cpu}),
             )
         self._wait_until_listening()
 
@@ -169,8 +177,8 @@ def trusting():
     return context
 
 
-def prepare_child(cpu):
-    os.sched_setaffinity(0, {cpu})
+def prepare_child(cpus):
+    os.sched_setaffinity(0, cpus)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 

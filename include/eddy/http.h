@@ -219,6 +219,15 @@ ED_API int ed_reply_status(const ed_req *req);
 ED_API bool ed_reply_began(const ed_req *req);
 
 /*
+ * Says that the handler will now wait for what may be long in coming, as a long
+ * poll does. It has its place among those that are handled at once
+ * (max-in-flight of `eddy serve`) until it returns or its reply begins; this
+ * gives the place to the next before. Again, or without such a limit: nothing.
+ * Does not suspend.
+ */
+ED_API void ed_req_give_place(ed_req *req);
+
+/*
  * Takes the connection over: replies 101 Switching Protocols with that
  * Upgrade (unless NULL, then 200, for CONNECT) and the fields added before,
  * and gives the stream, which belongs to the caller from then on. Bytes that

@@ -272,6 +272,7 @@ struct ed_access_log_options {
  *   %h  host                     %X  + sent whole, X cut
  *   %{Name}i  field of the request     %{Name}o  field of the reply
  *   %{trace}x  id of the trace         %{scheme}x  http or https
+ *   %{queue}x  seconds in line before its handler ran (`eddy serve`)
  *   %%  a percent sign
  *
  * The status is 499 when the request was cancelled before its reply began,

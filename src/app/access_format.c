@@ -153,9 +153,8 @@ static struct ed_bytes ip_in(const char *peer)
 }
 
 /* Without a port: a client is more than one connection. */
-struct ed_bytes ed_access_peer(ed_req *req, char out[ED_ADDR_TEXT])
+struct ed_bytes ed_access_peer(const char *peer, char out[ED_ADDR_TEXT])
 {
-    const char *peer = ed_req_peer(req);
     struct ed_bytes ip = ip_in(peer);
     struct ed_addr addr;
 
@@ -164,6 +163,13 @@ struct ed_bytes ed_access_peer(ed_req *req, char out[ED_ADDR_TEXT])
     if (ed_addr_parse(&addr, ed_bytes(peer)) || addr.any.sa_family == AF_UNIX)
         return ed_bytes(peer);
     return ed_bytes(ed_addr_ip_text(&addr, out));
+}
+
+static const char *peer_of(const struct ed_access *a)
+{
+    const char *peer = a->req ? ed_req_peer(a->req) : a->peer;
+
+    return peer ? peer : "";
 }
 
 static const char *trace_id(ed_req *req, char out[ED_TRACE_PARENT_TEXT])
@@ -205,7 +211,7 @@ static int add_peer(struct ed_buf *out, const struct ed_access *a,
     char text[ED_ADDR_TEXT];
 
     (void)argument;
-    struct ed_bytes ip = ed_access_peer(a->req, text);
+    struct ed_bytes ip = ed_access_peer(peer_of(a), text);
     return ip.len ? add_escaped(out, ip) : add(out, "-", 1);
 }
 
@@ -314,12 +320,17 @@ static int add_seconds(struct ed_buf *out, const struct ed_access *a,
     return add_number(out, a->took / ED_S);
 }
 
+static int add_time_of(struct ed_buf *out, int64_t ns)
+{
+    return ed_buf_addf(out, "%lld.%06lld", (long long)(ns / ED_S),
+                       (long long)(ns % ED_S / ED_US));
+}
+
 static int add_precise(struct ed_buf *out, const struct ed_access *a,
                        const char *argument)
 {
     (void)argument;
-    return ed_buf_addf(out, "%lld.%06lld", (long long)(a->took / ED_S),
-                       (long long)(a->took % ED_S / ED_US));
+    return add_time_of(out, a->took);
 }
 
 static int add_micros(struct ed_buf *out, const struct ed_access *a,
@@ -378,6 +389,8 @@ static int add_other(struct ed_buf *out, const struct ed_access *a,
 {
     char text[ED_TRACE_PARENT_TEXT];
 
+    if (!strcmp(argument, "queue"))
+        return add_time_of(out, a->req->waited);
     return add_text(out, strcmp(argument, "trace") ? ed_req_scheme(a->req)
                                                    : trace_id(a->req, text));
 }
@@ -389,16 +402,26 @@ static const struct directive {
     const char *arguments; /* NULL: takes none; "": any; else one of these */
     bool of_request;
 } DIRECTIVES[] = {
-    {"Tf", add_precise, NULL, false}, {"a", add_peer, NULL, true},
-    {"t", add_time, NULL, false},     {"r", add_line, NULL, true},
-    {"m", add_method, NULL, true},    {"U", add_path, NULL, true},
-    {"q", add_query, NULL, true},     {"H", add_version, NULL, true},
-    {"s", add_status, NULL, false},   {"b", add_bytes, NULL, false},
-    {"T", add_seconds, NULL, false},  {"D", add_micros, NULL, false},
-    {"P", add_process, NULL, false},  {"u", add_user, NULL, true},
-    {"L", add_id, NULL, true},        {"h", add_host, NULL, true},
-    {"X", add_end, NULL, false},      {"i", add_field, "", true},
-    {"o", add_reply_field, "", true}, {"x", add_other, "trace scheme", true},
+    {"Tf", add_precise, NULL, false},
+    {"a", add_peer, NULL, false},
+    {"t", add_time, NULL, false},
+    {"r", add_line, NULL, true},
+    {"m", add_method, NULL, true},
+    {"U", add_path, NULL, true},
+    {"q", add_query, NULL, true},
+    {"H", add_version, NULL, true},
+    {"s", add_status, NULL, false},
+    {"b", add_bytes, NULL, false},
+    {"T", add_seconds, NULL, false},
+    {"D", add_micros, NULL, false},
+    {"P", add_process, NULL, false},
+    {"u", add_user, NULL, true},
+    {"L", add_id, NULL, true},
+    {"h", add_host, NULL, true},
+    {"X", add_end, NULL, false},
+    {"i", add_field, "", true},
+    {"o", add_reply_field, "", true},
+    {"x", add_other, "trace scheme queue", true},
 };
 
 /* ---- reading a format ---- */
@@ -542,10 +565,10 @@ static void json_member(ed_json *j, const char *name, const char *value)
     ed_json_text(j, value);
 }
 
-static void add_json_peer(ed_json *j, ed_req *req)
+static void add_json_peer(ed_json *j, const struct ed_access *a)
 {
     char text[ED_ADDR_TEXT];
-    struct ed_bytes ip = ed_access_peer(req, text);
+    struct ed_bytes ip = ed_access_peer(peer_of(a), text);
 
     if (!ip.len)
         return;
@@ -553,13 +576,16 @@ static void add_json_peer(ed_json *j, ed_req *req)
     ed_json_bytes(j, ip);
 }
 
-static void add_json_request(ed_json *j, ed_req *req)
+static void add_json_ids(ed_json *j, ed_req *req)
 {
     char trace[ED_TRACE_PARENT_TEXT];
 
     json_member(j, "id", ed_req_id(req));
     json_member(j, "trace", trace_id(req, trace));
-    add_json_peer(j, req);
+}
+
+static void add_json_request(ed_json *j, ed_req *req)
+{
     json_member(j, "user", ed_basic_user(req));
     json_member(j, "method", ed_req_method(req));
     json_member(j, "target", ed_req_target(req));
@@ -579,6 +605,9 @@ static int add_json(struct ed_buf *out, const struct ed_access *a)
     ed_json_object(j);
     json_member(j, "time", date);
     if (a->req)
+        add_json_ids(j, a->req);
+    add_json_peer(j, a);
+    if (a->req)
         add_json_request(j, a->req);
     ed_json_key(j, "status");
     ed_json_int(j, a->status);
@@ -586,6 +615,10 @@ static int add_json(struct ed_buf *out, const struct ed_access *a)
     ed_json_int(j, a->bytes);
     ed_json_key(j, "seconds");
     ed_json_double(j, (double)micros / 1e6);
+    if (a->req && a->req->waited) {
+        ed_json_key(j, "queued");
+        ed_json_double(j, (double)a->req->waited / (double)ED_S);
+    }
     if (a->cut) {
         ed_json_key(j, "cut");
         ed_json_bool(j, true);

@@ -274,6 +274,7 @@ int ed_long_poll_with(ed_req *req, ed_history *history,
         p.options.within = POLL_TIME;
     begin_poll(req, &p);
     uint64_t began_at = p.at.next;
+    ed_req_give_place(req);
     err = ed_with_timeout(p.options.within, wait_for_news, &p);
     bool timed_out = err == ED_ETIMEOUT && !ed_cancelled();
     if (!err)

@@ -90,12 +90,17 @@ static void unlock_log(void)
     pthread_mutex_unlock(&lock);
 }
 
-/* See https://no-color.org: set and not empty means no colour. */
+static bool is_set(const char *variable)
+{
+    const char *value = getenv(variable);
+
+    return value && *value;
+}
+
+/* See https://no-color.org and https://bixense.com/clicolors. */
 static bool wants_colour(int fd)
 {
-    const char *no_color = getenv("NO_COLOR");
-
-    return (!no_color || !*no_color) && isatty(fd);
+    return !is_set("NO_COLOR") && (is_set("CLICOLOR_FORCE") || isatty(fd));
 }
 
 /* A child forked while another thread logs would inherit a lock that nobody

@@ -155,6 +155,7 @@ void ctl_show_status(const json_t *answer)
         {"workers hung", "hung", CTL_NUMBER},
         {"log level", "log_level", CTL_TEXTUAL},
         {"listens at", "listen", CTL_TEXTUAL},
+        {"admin at", "admin", CTL_TEXTUAL},
         {0},
     };
 
@@ -241,6 +242,8 @@ void ctl_show_live(const json_t *message, bool header)
     const json_t *latency = json_object_get(message, "latency");
     const json_t *classes = json_object_get(message, "by_class_per_s");
     char rate[CTL_TEXT], bad[CTL_TEXT], p50[CTL_TEXT], p99[CTL_TEXT];
+    const json_t *each;
+    size_t i;
 
     if (header)
         printf("%10s %8s %9s %9s %6s %9s %8s %7s\n", "REQ/S", "5XX/S", "P50",
@@ -252,6 +255,13 @@ void ctl_show_live(const json_t *message, bool header)
            ctl_latency(ctl_number(latency, "p99_s"), p99),
            100 * ctl_number(message, "cpu"), ctl_number(message, "in_flight"),
            ctl_number(message, "queued"), ctl_number(message, "open"));
+    json_array_foreach(json_object_get(message, "blocked"), i, each)
+    {
+        char begin[64];
+        snprintf(begin, sizeof(begin), "  worker %.0f ",
+                 ctl_number(each, "pid"));
+        put_line(begin, ctl_string(each, "text"));
+    }
     (void)fflush(stdout);
 }
 

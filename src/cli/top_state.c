@@ -42,7 +42,7 @@ static void note_event(struct top *top, const json_t *blocked)
 
     time_text(json_object_get(blocked, "time"), event->time);
     (void)ctl_plain(ctl_string(blocked, "text"), TOP_LINE / 4 * 3, text);
-    snprintf(event->text, sizeof(event->text), "worker %.0f: %.130s",
+    snprintf(event->text, sizeof(event->text), "worker %.0f %.130s",
              ctl_number(blocked, "pid"), text);
 }
 

@@ -72,6 +72,8 @@ int ed_io_open(ed_loop *loop, struct ed_io *io, int fd)
     memset(io, 0, sizeof *io);
     io->loop = loop;
     io->fd = fd;
+    if (loop->share)
+        ed_share_own(loop->share, fd);
     return 0;
 }
 
@@ -106,6 +108,8 @@ static int watch(struct ed_io *io, uint32_t events, bool again)
 static void forget(struct ed_io *io)
 {
     ed_loop *loop = io->loop;
+    if (loop->share)
+        ed_share_disown(loop->share, io->fd);
     /* Explicitly, and not by close() alone: a child process between fork and
      * exec may still hold the descriptor, and events would go on coming. */
     if (io->watched)
@@ -450,9 +454,13 @@ bool ed_backend_poll(ed_loop *loop, int64_t timeout)
     const int64_t longest = 3600 * ED_S; /* fits every argument type */
     if (timeout > longest)
         timeout = longest;
+    if (loop->share)
+        timeout = ed_share_sleep(loop, timeout);
     ed_monitor_idle(&loop->monitor);
     int n = poll_events(loop, timeout);
     ed_monitor_busy(&loop->monitor);
+    if (loop->share)
+        ed_share_wake(loop);
     if (n < 0)
         return true; /* a signal: there may be some */
     if (!n)

@@ -355,14 +355,32 @@ int ed_waitq_wait(struct ed_waitq *q, const char *what, void *data)
     return ed_park(what, waiter_abort, &w);
 }
 
-struct ed_waiter *ed_waitq_wake(struct ed_waitq *q, int result)
+struct ed_waiter *ed_waitq_first(const struct ed_waitq *q)
 {
     if (ed_waitq_empty(q))
         return NULL;
-    struct ed_waiter *w =
-        ED_CONTAINER(ed_list_first(&q->waiters), struct ed_waiter, node);
-    ed_list_remove(&w->node);
-    ed_wake(w->fiber, result);
+    return ED_CONTAINER(q->waiters.next, struct ed_waiter, node);
+}
+
+struct ed_waiter *ed_waitq_last(const struct ed_waitq *q)
+{
+    if (ed_waitq_empty(q))
+        return NULL;
+    return ED_CONTAINER(q->waiters.prev, struct ed_waiter, node);
+}
+
+void ed_waitq_wake_it(struct ed_waiter *waiter, int result)
+{
+    ed_list_remove(&waiter->node);
+    ed_wake(waiter->fiber, result);
+}
+
+struct ed_waiter *ed_waitq_wake(struct ed_waitq *q, int result)
+{
+    struct ed_waiter *w = ed_waitq_first(q);
+
+    if (w)
+        ed_waitq_wake_it(w, result);
     return w;
 }
 

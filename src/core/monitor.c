@@ -63,6 +63,8 @@ static struct {
     bool stop;
     int signo; /* 0: none yet */
     sem_t taken;
+    ed_block_fn *on_block;
+    void *on_block_arg;
 } watch = {
     .life = PTHREAD_MUTEX_INITIALIZER,
     .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -168,16 +170,9 @@ static void log_symbol(void *arg, const struct ed_symbol *symbol)
         ed_log_warn("    %s", function);
 }
 
-/* At once: lines of code may take longer to find than the block lasts. */
-static void log_names(const struct ed_frames *frames)
-{
-    struct ed_safe_line line = {0};
-
-    ed_frames_put_names(frames, &line);
-    ed_log_warn("    in %s", line.text);
-}
-
-static void log_blocked(const struct ed_monitor_sample *sample, int64_t lasted)
+/* Names at once: lines of code may take longer to find than the block lasts. */
+static void log_blocked(const struct ed_monitor_sample *sample,
+                        const struct ed_safe_line *names, int64_t lasted)
 {
     int ms = (int)(lasted / ED_MS);
 
@@ -186,22 +181,64 @@ static void log_blocked(const struct ed_monitor_sample *sample, int64_t lasted)
                     sample->name, sample->place);
     else
         ed_log_warn("loop blocked for %d ms outside any fiber", ms);
-    log_names(&sample->frames);
+    ed_log_warn("    in %s", names->text);
     ed_frames_describe(&sample->frames, log_symbol, NULL);
+}
+
+static void tell_block(const struct ed_block *block)
+{
+    if (watch.on_block)
+        watch.on_block(block, watch.on_block_arg);
+}
+
+/* `names`: NULL if it is not known where it stands. */
+static void tell_standing(const struct ed_monitor *monitor, int64_t lasted,
+                          const struct ed_safe_line *names)
+{
+    const struct ed_monitor_sample *sample = monitor->sample;
+    bool fiber = names && sample->frames.fn;
+    const struct ed_block block = {
+        .number = monitor->reported,
+        .lasted = lasted,
+        .names = names ? names->text : NULL,
+        .fiber = fiber ? sample->name : NULL,
+        .place = fiber ? sample->place : NULL,
+    };
+
+    tell_block(&block);
+}
+
+static void tell_over(struct ed_monitor *monitor, int64_t lasted)
+{
+    const struct ed_block block = {
+        .number = monitor->reported,
+        .lasted = lasted,
+        .over = true,
+    };
+
+    if (!monitor->reported)
+        return;
+    monitor->reported = 0;
+    ed_log_warn("loop runs again after %d ms", (int)(lasted / ED_MS));
+    tell_block(&block);
 }
 
 static void report(struct ed_monitor *monitor, int64_t lasted)
 {
+    struct ed_safe_line names = {0};
     bool taken = sample_taken(monitor);
 
     if (taken && monitor->sample->missed)
         return;
     if (!monitor->reported)
-        atomic_fetch_add_explicit(&blocked_count, 1, memory_order_relaxed);
-    monitor->reported = true;
+        monitor->reported = 1 + atomic_fetch_add_explicit(&blocked_count, 1,
+                                                          memory_order_relaxed);
     monitor->report_at *= 2;
     if (taken)
-        log_blocked(monitor->sample, lasted);
+        ed_frames_put_names(&monitor->sample->frames, &names);
+    tell_standing(monitor, lasted, taken ? &names : NULL);
+    if (taken)
+        log_blocked(monitor->sample, &names, lasted);
     else
         ed_log_warn("loop blocked for %d ms in the kernel",
                     (int)(lasted / ED_MS));
@@ -269,9 +306,7 @@ static void look_at(struct ed_monitor *monitor, int64_t now)
             report(monitor, lasted);
         return;
     }
-    if (monitor->reported)
-        ed_log_warn("loop runs again after %d ms", (int)(lasted / ED_MS));
-    monitor->reported = false;
+    tell_over(monitor, lasted);
     monitor->seen = steps;
     monitor->seen_since = now;
     monitor->report_at = monitor->limit;
@@ -488,6 +523,14 @@ void ed_monitor_stop(struct ed_monitor *monitor)
     mine = NULL;
     free(monitor->sample);
     monitor->sample = NULL;
+}
+
+void ed_monitor_on_block(ed_block_fn *fn, void *arg)
+{
+    pthread_mutex_lock(&watch.lock);
+    watch.on_block = fn;
+    watch.on_block_arg = arg;
+    pthread_mutex_unlock(&watch.lock);
 }
 
 int ed_loop_on_hang(int64_t limit, ed_hang_fn *fn, void *arg)

@@ -28,6 +28,20 @@ struct ed_monitor_sample;
  * the watching thread, while the loop's is held with whatever it has locked. */
 typedef void ed_hang_fn(void *arg);
 
+/* A loop that stands still, or has done so. */
+struct ed_block {
+    uint64_t number; /* of those of this process, from 1 */
+    int64_t lasted;  /* so far; ns */
+    bool over;       /* the loop runs again */
+    /* Where it stood when it was looked at; until the function told of it
+     * returns. NULL: that was not to be seen (it is over, or in the kernel). */
+    const char *names; /* of functions, innermost first: "slow < page" */
+    const char *fiber; /* NULL: outside of any */
+    const char *place; /* where that was started; NULL as `fiber` */
+};
+
+typedef void ed_block_fn(const struct ed_block *block, void *arg);
+
 /* One per loop, embedded in it, zero before it is started. */
 struct ed_monitor {
     /* Steps taken, times two; the lowest bit is set while the loop sleeps.
@@ -41,7 +55,7 @@ struct ed_monitor {
     uint64_t seen;      /* steps at the last look */
     int64_t seen_since; /* when they were first that many */
     int64_t report_at;  /* how long they must last for the next report */
-    bool reported;
+    uint64_t reported;  /* the number of what was; 0: nothing */
     int64_t hang_limit; /* 0: none */
     ed_hang_fn *on_hang;
     void *on_hang_arg;
@@ -92,6 +106,14 @@ void ed_monitor_stop(struct ed_monitor *monitor);
  * or for a negative limit, or as ed_monitor_start().
  */
 ED_CHECK int ed_loop_on_hang(int64_t limit_ns, ed_hang_fn *fn, void *arg);
+
+/*
+ * Has fn(block, arg) told of each loop of this process that stands still: when
+ * the log first says so, each time it does again, and when it is over. On the
+ * watching thread, which looks at no loop meanwhile: it must not wait. NULL
+ * takes that back; fn is then not under way any more. Any thread.
+ */
+void ed_monitor_on_block(ed_block_fn *fn, void *arg);
 
 /* How often a loop of this process stood still, since it began. Any thread. */
 uint64_t ed_monitor_blocked_count(void);

@@ -172,6 +172,12 @@ int ed_waitq_wait(struct ed_waitq *q, const char *what, void *data);
 struct ed_waiter *ed_waitq_wake(struct ed_waitq *q, int result);
 void ed_waitq_wake_all(struct ed_waitq *q, int result);
 
+/* For lines with another order. Who waits longest, and shortest; NULL: nobody.
+ * And wakes one of them, as above. */
+struct ed_waiter *ed_waitq_first(const struct ed_waitq *q);
+struct ed_waiter *ed_waitq_last(const struct ed_waitq *q);
+void ed_waitq_wake_it(struct ed_waiter *waiter, int result);
+
 /*
  * In the loop only: starts a fiber in `scope` and runs it at once until it
  * waits or ends. For servers, whose requests should not stand in the run
@@ -179,6 +185,10 @@ void ed_waitq_wake_all(struct ed_waitq *q, int result);
  */
 int ed_fiber_run_now(ed_scope *scope, ed_fn *fn, void *arg, const char *name,
                      const char *place, ed_arena *arena);
+
+/* Has the pool of threads know of forks, as the first ed_blocking() does: for
+ * those whose own handlers of forks have to run before its. Any thread. */
+void ed_blocking_prepare(void);
 
 /*
  * Starts a fiber that belongs to the loop and to nobody's scope: for the

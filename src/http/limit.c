@@ -1,5 +1,15 @@
 /*
- * limit.c - how many requests may be under way to an origin.
+ * limit.c - how many requests may be under way, to an origin or in a worker.
+ *
+ * What the line does, and why. A burst is smoothed: who came first is next, and
+ * waits as long as the policy's patience. When more comes than goes that would
+ * make everybody wait just that long, for nothing: those served are those whose
+ * patience is nearly over. It shows by a line that is never empty. Then the
+ * patience of whoever comes is short, so that who cannot be served knows it
+ * soon, and who came last is next, so that those who are served are served at
+ * once. Who came before keeps its patience: what a long burst has left is still
+ * served. When the line was empty once, all is as before.
+ * docs/serve_overload.md has what was measured.
  *
  * What an adaptive limit does, and why. A backend works on so many requests at
  * once; more of them only wait inside of it, and then all take longer. So the
@@ -94,12 +104,40 @@ static void occupy(struct ed_limiter *limiter)
         limiter->peak = limiter->in_flight;
 }
 
+/* ---- the line ---- */
+
+static bool stands(const struct ed_limiter *limiter)
+{
+    int64_t standing = limiter->limits->line.standing;
+
+    return standing > 0 && !ed_waitq_empty(&limiter->line) &&
+           ed_now() - limiter->waited_since >= standing;
+}
+
 /* Whoever is woken has its slot already, so that nobody can overtake. */
 static void admit(struct ed_limiter *limiter)
 {
     while (limiter->in_flight < ed_limiter_now(limiter) &&
-           ed_waitq_wake(&limiter->line, 0))
+           !ed_waitq_empty(&limiter->line)) {
+        ed_waitq_wake_it(stands(limiter) ? ed_waitq_last(&limiter->line)
+                                         : ed_waitq_first(&limiter->line),
+                         0);
         occupy(limiter);
+    }
+}
+
+static int stand_in_line(struct ed_limiter *limiter)
+{
+    const struct ed_limits *limits = limiter->limits;
+    int64_t most = stands(limiter) ? limits->line.brisk : limits->line.patience;
+    ed_scope(line, .within = most, .name = "line");
+
+    (void)line;
+    if (ed_waitq_empty(&limiter->line))
+        limiter->waited_since = ed_now();
+    return ed_waitq_wait(&limiter->line,
+                         limits->what ? limits->what : "limit of the origin",
+                         NULL);
 }
 
 static int wait_in_line(struct ed_limiter *limiter)
@@ -113,9 +151,12 @@ static int wait_in_line(struct ed_limiter *limiter)
     limits->queued++;
     limits->waiting++;
     limiter->waiting++;
-    int err = ed_waitq_wait(&limiter->line, "limit of the origin", NULL);
+    int err = stand_in_line(limiter);
     limiter->waiting--;
     limits->waiting--;
+    if (err == ED_ETIMEOUT && !ed_cancelled())
+        err = ED_EOVERLOAD; /* the patience was over, no deadline of others */
+    limits->overloads += err == ED_EOVERLOAD;
     return err;
 }
 

@@ -1,10 +1,11 @@
 /*
- * limit.h - how many requests may be under way to an origin, and the line of
- * those that wait.
+ * limit.h - how many requests may be under way, and the line of those that
+ * wait: to an origin, for a client; in a worker, for a server.
  *
- * A slot is taken before a request is sent, and given back when its response
- * is there, or closed if it is streamed. Slots go to who waits in the order
- * they came. What the latency says of the limit is told apart from that.
+ * A slot is taken before a request is sent (or handled), and given back when
+ * its response is there, or closed if it is streamed. Slots go to who waits in
+ * the order they came. What the latency says of the limit is told apart from
+ * that.
  */
 #ifndef EDDY_HTTP_LIMIT_H
 #define EDDY_HTTP_LIMIT_H
@@ -12,9 +13,21 @@
 #include <eddy/client.h>
 #include "core/runtime.h"
 
-/* What the limits of a client have in common. */
+/* How long one waits. All zero: until the caller's deadline. */
+struct ed_line_policy {
+    int64_t patience; /* at most so long */
+    /* A line that was not empty for so long is none that a burst has left: more
+     * comes than goes. Then who comes waits no longer than `brisk`, and the
+     * last who came is next. 0: that is never thought of it. */
+    int64_t standing;
+    int64_t brisk;
+};
+
+/* What several limits have in common, as those of a client. */
 struct ed_limits {
     struct ed_limit_policy policy; /* with its defaults filled in */
+    struct ed_line_policy line;
+    const char *what; /* is waited for, in trees; NULL: "limit of the origin" */
     bool on;
     uint64_t queued;
     uint64_t overloads;
@@ -26,7 +39,8 @@ struct ed_limiter {
     struct ed_waitq line;
     unsigned in_flight;
     unsigned waiting;
-    double limit; /* now; an adaptive one moves by less than 1 */
+    int64_t waited_since; /* from when on the line was never empty */
+    double limit;         /* now; an adaptive one moves by less than 1 */
 
     /* Of the round under way; see limit.c. */
     unsigned results;
@@ -49,7 +63,7 @@ unsigned ed_limiter_now(const struct ed_limiter *limiter);
 bool ed_limiter_has_room(const struct ed_limiter *limiter);
 
 /* Takes a slot. Suspends while there is none. Returns 0, ED_EOVERLOAD when too
- * many wait already, ED_ECANCELED or ED_ETIMEOUT. */
+ * many wait already or it has waited too long, ED_ECANCELED or ED_ETIMEOUT. */
 ED_CHECK int ed_limiter_take(struct ed_limiter *limiter);
 
 /* Gives a slot back. Does not suspend, nor do those below. */

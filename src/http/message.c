@@ -145,6 +145,11 @@ int ed_reply_status(const ed_req *req)
     return req->reply.status;
 }
 
+void ed_req_give_place(ed_req *req)
+{
+    ed_req_let_go(req);
+}
+
 bool ed_reply_began(const ed_req *req)
 {
     return req->reply.began;
@@ -391,6 +396,7 @@ bool ed_req_take_back(ed_req *req)
     if (req->reply.began || req->reply.ended)
         return false;
     req->reply.status = 0;
+    req->reply.reason = (struct ed_bytes){0};
     req->reply.pieces = false;
     req->reply.unfinished = false;
     req->reply.recoded = false;

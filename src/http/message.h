@@ -25,6 +25,12 @@ struct ed_reply_field {
     struct ed_bytes value;
 };
 
+/* What a request has as long as its reply has not begun; embedded in what is
+ * told that it is let go, anywhere in the loop. Does not suspend. */
+struct ed_req_hold {
+    void (*let_go)(struct ed_req_hold *hold, ed_req *req);
+};
+
 struct ed_takeover;
 
 /* What a version of HTTP does for a request. */
@@ -101,8 +107,9 @@ struct ed_req {
     int body_error; /* of reading it: the client's doing, and for good */
 
     struct {
-        int status; /* 0: not chosen */
-        bool began; /* the head is out, or on its way */
+        int status;             /* 0: not chosen */
+        struct ed_bytes reason; /* words of its own; empty: the usual */
+        bool began;             /* the head is out, or on its way */
         bool ended;
         int failed;      /* a piece could not be sent: it can only be cut */
         bool pieces;     /* begun in pieces */
@@ -130,12 +137,26 @@ struct ed_req {
     struct ed_trace *trace; /* NULL: none */
     bool trace_read;        /* the fields were looked at */
 
-    int64_t came;       /* when the head was there; ed_now() */
+    struct ed_req_hold *hold; /* NULL: nothing */
+    int64_t came;             /* when the head was there; ed_now() */
+    int64_t waited; /* in line, before its handler was called (serve) */
+    bool in_line;
     int64_t sent_bytes; /* of the body, that were handed to the connection; a
                            piece that failed is none */
     uint64_t number;    /* ed_req_id() */
     char *id;
 };
+
+/* Lets go what is held until the reply begins; once. */
+static inline void ed_req_let_go(ed_req *req)
+{
+    struct ed_req_hold *hold = req->hold;
+
+    if (!hold)
+        return;
+    req->hold = NULL;
+    hold->let_go(hold, req);
+}
 
 /* Makes a request ready whose head the version has filled in. */
 void ed_req_init(ed_req *req);
@@ -206,6 +227,10 @@ bool ed_req_try_write(ed_req *req, struct ed_bytes piece);
 
 /* Names the request that the running fiber works on, for its log lines. */
 void ed_req_log_context(char *out, size_t size);
+
+/* The same for the calling thread, which is no loop's: by that id, which is
+ * borrowed until it is told another. NULL: none. */
+void ed_req_log_thread(const char *id);
 
 /* A plain error reply, used when the application makes none. */
 int ed_req_error_reply(ed_req *req, int status, const char *text);

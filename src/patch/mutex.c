@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include "core/runtime.h"
 
@@ -33,11 +34,16 @@ struct held {
     unsigned depth;
 };
 
+/* The list is no variable of the thread itself: a library that is loaded late
+ * finds room for few of these. */
 static _Thread_local struct {
     struct ed_patch_queue waiting;
     unsigned held_count;
-    struct held held[HELD_MAX];
+    struct held *held; /* of HELD_MAX; NULL: none yet */
 } mine;
+
+static pthread_key_t held_key; /* gives the list back with its thread */
+static bool have_key;
 
 /* ---- what a mutex is: glibc's, of which the kind and the holder can be read
  * (bits/struct_mutex.h) ---- */
@@ -80,6 +86,36 @@ static bool another_holds(const pthread_mutex_t *mutex)
     return held && held->fiber != ed_fiber_self();
 }
 
+static void give_back(void *held)
+{
+    munmap(held, HELD_MAX * sizeof(struct held));
+    mine.held = NULL;
+    mine.held_count = 0;
+}
+
+__attribute__((constructor)) static void make_key(void)
+{
+    have_key = !pthread_key_create(&held_key, give_back);
+}
+
+/* Not from malloc(), which may be what locks. */
+static bool have_list(void)
+{
+    if (mine.held || !have_key)
+        return mine.held;
+    void *held =
+        mmap(NULL, HELD_MAX * sizeof(struct held), PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (held == MAP_FAILED)
+        return false;
+    if (pthread_setspecific(held_key, held)) {
+        give_back(held);
+        return false;
+    }
+    mine.held = held;
+    return true;
+}
+
 static void note(const pthread_mutex_t *mutex)
 {
     if (!tells_holders_apart(mutex))
@@ -87,7 +123,7 @@ static void note(const pthread_mutex_t *mutex)
     struct held *held = find(mutex);
     if (held)
         held->depth++;
-    else if (mine.held_count < HELD_MAX)
+    else if (mine.held_count < HELD_MAX && have_list())
         mine.held[mine.held_count++] = (struct held){mutex, ed_fiber_self(), 1};
 }
 

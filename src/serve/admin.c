@@ -1,8 +1,9 @@
 /*
- * admin.c - the admin process: its two ways in, who may do what, and its end.
+ * admin.c - the admin process: its two ways in, and its end.
  *
- * Two servers in one loop that differ in nothing but whom they trust. Neither
- * queues nor sheds: health is told when all else is late.
+ * Two servers in one loop that differ in nothing but whom they trust
+ * (admin_access.c). Neither queues nor sheds: health is told when all else is
+ * late.
  */
 #include "serve/admin_internal.h"
 #include "serve/console.h"
@@ -13,15 +14,13 @@
 #include <eddy/middleware.h>
 #include <eddy/signal.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 #include "net/stream.h"
-#include "serve/prometheus.h"
-
-/* Bytes of the token's file: a token is a line of it. */
-enum { TOKEN_MAX = 4096 };
+#include "serve/privileges.h"
+#include "serve/sandbox.h"
 
 /* Connections of each way in. Whoever looks needs few; a leak of a scraper's
  * shall not cost us all descriptors. */
@@ -40,99 +39,9 @@ static const int64_t END_TIME = 2 * ED_S;
  * process, which waits for our end, and its callers with it: not for long. */
 static const int64_t END_GRACE = 100 * ED_MS;
 
-/* ---- who may do what ---- */
-
 int ed_admin_refuse(ed_req *req, int status, const char *why)
 {
     return ed_reply_json(req, status, "{s:s}", "error", why);
-}
-
-/* The token of the file, as it is now: an operator may change it. 0 or an
- * error; *token is in `room`. */
-static int read_token(const char *file, char room[TOKEN_MAX],
-                      struct ed_bytes *token)
-{
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-
-    if (fd < 0)
-        return -errno;
-    ssize_t len = read(fd, room, TOKEN_MAX);
-    int err = len < 0 ? -errno : 0;
-    close(fd);
-    if (err)
-        return err;
-    struct ed_bytes rest = ed_bytes_of(room, (size_t)len);
-    *token = ed_bytes_cut(&rest, '\n');
-    if (token->len && token->ptr[token->len - 1] == '\r')
-        token->len--;
-    *token = ed_bytes_trim(*token);
-    return token->len ? 0 : ED_EPARSE;
-}
-
-/* What the Authorization field holds behind "Bearer "; empty if nothing. */
-static struct ed_bytes given_token(const ed_req *req)
-{
-    static const struct ed_bytes scheme = ED_BYTES("bearer ");
-    struct ed_bytes field = ed_bytes(ed_header(req, "Authorization"));
-
-    if (field.len <= scheme.len ||
-        !ed_bytes_equal_nocase(ed_bytes_of(field.ptr, scheme.len), scheme))
-        return (struct ed_bytes){0};
-    return ed_bytes_trim(
-        ed_bytes_of(field.ptr + scheme.len, field.len - scheme.len));
-}
-
-static int refuse_token(ed_req *req)
-{
-    int err = ed_reply_header(req, "WWW-Authenticate", "Bearer");
-
-    return err ? err
-               : ed_admin_refuse(req, 401,
-                                 "this takes the token of --admin-token: "
-                                 "Authorization: Bearer TOKEN");
-}
-
-static bool only_looks(const ed_req *req)
-{
-    static const char *const looking[] = {"GET", "HEAD", "OPTIONS"};
-
-    for (size_t i = 0; i < sizeof looking / sizeof *looking; i++) {
-        if (!strcmp(ed_req_method(req), looking[i]))
-            return true;
-    }
-    return false;
-}
-
-/* 1: it has been refused. */
-static int refused(int err)
-{
-    return err ? err : 1;
-}
-
-static int see_to(ed_req *req, void *arg)
-{
-    const struct ed_admin_door *door = arg;
-    const char *file = door->admin->options->settings->admin_token;
-    char room[TOKEN_MAX];
-    struct ed_bytes token;
-
-    if (door->trusted || only_looks(req))
-        return 0;
-    if (!file)
-        return refused(ed_admin_refuse(
-            req, 403,
-            "nothing can be changed here: the server has no --admin-token"));
-    int err = read_token(file, room, &token);
-    if (err) {
-        ed_log_error("admin-token %s: %s", file,
-                     err == ED_EPARSE ? "there is no token in it"
-                                      : ed_err_text(err));
-        return refused(
-            ed_admin_refuse(req, 403, "the server cannot read its token"));
-    }
-    bool right = ed_bytes_equal_secret(given_token(req), token);
-    explicit_bzero(room, sizeof room);
-    return right ? 0 : refused(refuse_token(req));
 }
 
 /* ---- health ---- */
@@ -158,7 +67,8 @@ static int metrics(ed_req *req)
     int err = ed_snapshot_take(&s, a->board);
 
     if (!err)
-        err = ed_prometheus_write(&text, a->board, &s, a->options->name);
+        err = ed_prometheus_write(&text, a->board, &s, a->options->name,
+                                  &a->master);
     ed_snapshot_free(&s);
     if (!err)
         err = ed_reply_bytes(req, 200, ED_PROMETHEUS_TYPE, ed_buf_bytes(&text));
@@ -194,7 +104,7 @@ static ed_app *make_app(struct ed_admin_door *door)
 
     ed_admin_door_set(app, door);
     ed_on_error(app, ed_admin_refuse);
-    ed_before(app, see_to, door);
+    ed_before(app, ed_admin_see_to, door);
     ed_before(app, never_kept, NULL);
     ed_before(app, body_limit, NULL);
     ed_route(app, "GET /healthz", healthz);
@@ -346,21 +256,61 @@ static int run_admin(void *arg)
     return err;
 }
 
+/* ---- before the loop ---- */
+
+static int open_board(struct ed_admin *a)
+{
+    a->board = ed_board_map(a->options->launch->board);
+    if (a->board)
+        return 0;
+    int err = -errno;
+    ed_log_error("no admin process: %s",
+                 err == -EPROTO ? "the master is of another version; upgrade "
+                                  "it (SIGUSR2)"
+                                : ed_err_text(err));
+    return err;
+}
+
+/* The root of workers is not for this process, which finds them by their
+ * sockets. Nor is it for them to look into, or to change, being the same user:
+ * the master listens to it. */
+static int give_up_rights(const struct ed_admin *a)
+{
+    struct ed_settings own = *a->options->settings;
+    uid_t before = geteuid();
+
+    own.chroot = NULL;
+    int err = ed_privileges_drop(&own);
+    if (!err && geteuid() != before && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+        err = -errno;
+    return err ? err : ed_sandbox_enter_admin(&own);
+}
+
+static int prepare(struct ed_admin *a)
+{
+    int err = open_board(a);
+
+    if (err)
+        return err;
+    ed_board_use_level(a->board);
+    ed_prometheus_open(&a->master, atomic_load(&a->board->master));
+    ed_admin_keep_token(a);
+    err = give_up_rights(a);
+    if (!err)
+        ed_admin_check_token(a);
+    return err;
+}
+
 int ed_admin_run(const struct ed_admin_options *options)
 {
-    struct ed_admin a = {.options = options};
+    struct ed_admin a = {.options = options, .master = {-1, -1}};
+    int err = prepare(&a);
 
-    a.board = ed_board_map(options->launch->board);
-    if (!a.board) {
-        ed_log_error("no admin process: %s",
-                     errno == EPROTO ? "the master is of another version; "
-                                       "upgrade it (SIGUSR2)"
-                                     : ed_err_text(-errno));
-        return 1;
-    }
-    ed_board_use_level(a.board);
     signal(SIGPIPE, SIG_IGN); /* a write says EPIPE as well */
-    int err = ed_run(run_admin, &a);
+    if (!err)
+        err = ed_run(run_admin, &a);
+    ed_prometheus_close(&a.master);
+    explicit_bzero(a.token_room, sizeof a.token_room);
     ed_board_unmap(a.board);
     return err && err != ED_ECANCELED ? 1 : 0;
 }

@@ -11,6 +11,7 @@
 #include <eddy/error.h>
 #include <eddy/log.h>
 #include <eddy/ws.h>
+#include <stdio.h>
 #include <string.h>
 
 static const int64_t INTERVAL = ED_S;
@@ -93,22 +94,138 @@ static void write_workers(ed_json *j, const struct interval *v)
     ed_json_end(j);
 }
 
-static void write_blocked_worker(ed_json *j, const struct interval *v,
-                                 const struct ed_seen_worker *w)
-{
-    uint64_t n = ed_counted(&w->counters.blocked) -
-                 ed_counted(&worker_before(v, w)->counters.blocked);
+/* ---- loops that stood still ---- */
 
-    if (!n)
-        return;
+/* Of the chain of functions, in a text for people. */
+enum { NAMES_SHOWN = 120 };
+
+/* The kernel's own code in the process, which clocks are read by, has no
+ * names. */
+static struct ed_bytes known_names(const char *names)
+{
+    static const struct ed_bytes unknown = ED_BYTES("? < ");
+    struct ed_bytes rest = ed_bytes(names);
+
+    while (ed_bytes_starts(rest, unknown))
+        rest = ed_bytes_of(rest.ptr + unknown.len, rest.len - unknown.len);
+    return rest;
+}
+
+/* As many whole names as may be shown. */
+static struct ed_bytes shown_names(const char *names)
+{
+    struct ed_bytes known = known_names(names);
+
+    if (known.len <= NAMES_SHOWN)
+        return known;
+    known.len = NAMES_SHOWN;
+    const char *last = memrchr(known.ptr, '<', known.len);
+    if (last)
+        known.len = (size_t)(last - known.ptr);
+    return ed_bytes_trim(known);
+}
+
+static void write_standstill_text(ed_json *j, const struct ed_standstill *s,
+                                  int64_t lasted)
+{
+    char text[400];
+    struct ed_bytes names = shown_names(s->names);
+    int len = snprintf(text, sizeof text,
+                       s->over ? "stood still for %lld ms in "
+                               : "stands still, for %lld ms so far, in ",
+                       (long long)(lasted / ED_MS));
+
+    if (!names.len)
+        snprintf(text + len, sizeof text - (size_t)len, "the kernel");
+    else if (!*s->fiber)
+        snprintf(text + len, sizeof text - (size_t)len,
+                 "%.*s, outside of any fiber", (int)names.len, names.ptr);
+    else
+        snprintf(text + len, sizeof text - (size_t)len,
+                 "%.*s, fiber '%s' (started at %s)", (int)names.len, names.ptr,
+                 s->fiber, s->place);
+    ed_json_key(j, "text");
+    ed_json_text(j, text);
+}
+
+static void write_text(ed_json *j, const char *key, const char *text)
+{
+    ed_json_key(j, key);
+    ed_json_text(j, *text ? text : NULL);
+}
+
+static void write_standstill(ed_json *j, const struct interval *v,
+                             const struct ed_seen_worker *w,
+                             const struct ed_standstill *s)
+{
+    struct ed_bytes rest = known_names(s->names);
+    int64_t lasted = s->over ? s->lasted : v->to->now - s->began;
+
+    ed_json_object(j);
+    ed_admin_write_seconds(j, "time", s->began);
+    ed_admin_write_count(j, "pid", (uint64_t)w->pid);
+    write_standstill_text(j, s, lasted);
+    ed_admin_write_seconds(j, "lasted_s", lasted);
+    ed_json_key(j, "over");
+    ed_json_bool(j, s->over);
+    ed_json_key(j, "function");
+    rest = ed_bytes_cut(&rest, ' ');
+    if (rest.len)
+        ed_json_bytes(j, rest);
+    else
+        ed_json_null(j);
+    write_text(j, "names", s->names);
+    write_text(j, "fiber", s->fiber);
+    write_text(j, "place", s->place);
+    ed_json_end(j);
+}
+
+static void write_more(ed_json *j, const struct interval *v,
+                       const struct ed_seen_worker *w, uint64_t more)
+{
+    char text[80];
+
+    snprintf(text, sizeof text,
+             "stood still %llu time%s more; the log says where",
+             (unsigned long long)more, more == 1 ? "" : "s");
     ed_json_object(j);
     ed_admin_write_seconds(j, "time", v->to->now);
     ed_admin_write_count(j, "pid", (uint64_t)w->pid);
-    ed_json_key(j, "text");
-    ed_json_text(j, n == 1 ? "the loop stood still; the log says where"
-                           : "the loop stood still several times; the log "
-                             "says where");
+    write_text(j, "text", text);
     ed_json_end(j);
+}
+
+/* How many there have been in that worker. */
+static uint64_t standstills(const struct ed_seen_worker *w)
+{
+    uint64_t last = 0;
+
+    for (size_t i = 0; i < ED_STANDSTILLS; i++) {
+        if (w->standstills[i].number > last)
+            last = w->standstills[i].number;
+    }
+    return last;
+}
+
+/* Each is told of twice if it outlasts a message: when it has begun, and how
+ * long it lasted. */
+static void write_blocked_worker(ed_json *j, const struct interval *v,
+                                 const struct ed_seen_worker *w)
+{
+    const struct ed_seen_worker *before = worker_before(v, w);
+    uint64_t untold = standstills(w) - standstills(before);
+
+    for (size_t i = 0; i < ED_STANDSTILLS; i++) {
+        const struct ed_standstill *now = &w->standstills[i];
+        const struct ed_standstill *then = &before->standstills[i];
+        bool fresh = now->number > then->number;
+        if (!fresh && (now->number != then->number || now->over == then->over))
+            continue;
+        untold -= fresh;
+        write_standstill(j, v, w, now);
+    }
+    if (untold)
+        write_more(j, v, w, untold);
 }
 
 static void write_blocked(ed_json *j, const struct interval *v)

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* Changes with each change of the layout that its size does not tell. */
-static const uint64_t LAYOUT = 0xedd7b0a2d0003;
+static const uint64_t LAYOUT = 0xedd7b0a2d0004;
 
 static uint64_t magic(void)
 {
@@ -34,7 +34,7 @@ struct ed_board *ed_board_new(int *fd)
         return NULL;
     struct ed_board *board = NULL;
     /* Nobody shall be able to cut it off under the others. */
-    if (!ftruncate(*fd, sizeof *board) &&
+    if (!ftruncate(*fd, sizeof *board) && !fchmod(*fd, S_IRUSR | S_IWUSR) &&
         !fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
         board = map(*fd);
     if (!board) {

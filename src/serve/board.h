@@ -13,6 +13,7 @@
 #include <eddy/api.h>
 #include <stdatomic.h>
 #include "serve/counters.h"
+#include "serve/standstill.h"
 
 /* Workers of both generations, while one takes over from the other. */
 #define ED_BOARD_SLOTS 256
@@ -41,6 +42,7 @@ struct ed_slot {
     _Atomic int64_t cpu;        /* used so far, ns */
 
     struct ed_counters counters;
+    struct ed_standstill_note standstills[ED_STANDSTILLS];
 };
 
 struct ed_board {

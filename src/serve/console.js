@@ -435,7 +435,7 @@ function showBlocked(events) {
     place.querySelector('.none')?.remove();
     const when = typeof event.time === 'number'
       ? new Date(1000 * event.time) : new Date();
-    const item = make('li', `worker ${text(event.pid)}: ${text(event.text)}`);
+    const item = make('li', `worker ${text(event.pid)} ${text(event.text)}`);
     item.prepend(make('time', when.toLocaleTimeString('en-GB')));
     place.prepend(item);
   }

@@ -30,6 +30,7 @@ static const struct {
     {"control", offsetof(struct ed_launch, control)},
     {"inspect", offsetof(struct ed_launch, inspect)},
     {"tickets", offsetof(struct ed_launch, tickets)},
+    {"addresses", offsetof(struct ed_launch, addresses)},
 };
 
 #define NAMED (sizeof named / sizeof *named)
@@ -49,6 +50,7 @@ void ed_launch_init(struct ed_launch *launch)
     *launch = (struct ed_launch){0};
     for (size_t i = 0; i < NAMED; i++)
         *descriptor(launch, i) = -1;
+    launch->errors = -1;
 }
 
 /* ---- reading ---- */

@@ -10,6 +10,8 @@
 
 #include <eddy/api.h>
 
+struct ed_explanation;
+
 enum ed_role {
     ED_ROLE_MASTER, /* nobody said anything */
     ED_ROLE_WORKER,
@@ -27,12 +29,19 @@ struct ed_launch {
     int control; /* to the master */
     int inspect; /* listens for who looks into a worker */
     int tickets; /* of what TLS tickets are sealed with */
+    /* Of what workers listen on, as ed_sockets_hand() writes it; the admin
+     * process's. */
+    int addresses;
     int listeners[ED_LAUNCH_LISTENERS];
     size_t listener_count;
     /* How many of the listeners are the socket of eddy ctl: they come first.
      * The admin process's. */
     size_t ctl_count;
     char *directory; /* of the workers' inspect sockets; or NULL */
+
+    /* Known to a fork alone, not handed on through exec(). */
+    int errors; /* is to be its standard error; -1: as it is */
+    const struct ed_explanation *why; /* the app is not run; or NULL */
 };
 
 /* All descriptors -1. */

@@ -11,10 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "core/monitor.h"
+#include "serve/privileges.h"
 
 /* A worker kills itself when it stands still, after telling where. One that
  * does not even do that is killed so much later. */
@@ -30,20 +30,10 @@ static const int64_t ADMIN_PAUSE = 2 * ED_S;
  * in an edited file. */
 static int hand_over_settings(struct ed_master *m)
 {
-    int fd;
-
     if (m->handed_settings >= 0)
         return 0;
-    fd = memfd_create("eddy-settings", MFD_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    int err = ed_settings_give(m->settings, fd);
-    if (err) {
-        close(fd);
-        return err;
-    }
-    m->handed_settings = fd;
-    return 0;
+    m->handed_settings = ed_settings_give(m->settings);
+    return m->handed_settings < 0 ? m->handed_settings : 0;
 }
 
 static struct ed_launch launch_of(const struct ed_master *m, enum ed_role role)
@@ -75,6 +65,29 @@ static struct ed_master *master_of(const struct ed_member *member)
     return member->crew->user;
 }
 
+/* Whom workers and the admin process run as; false: as this process. A wrong
+ * user is told of by the worker, which then does not start. */
+static bool runs_as(const struct ed_master *m, struct ed_identity *who)
+{
+    struct ed_identity_wrong wrong;
+
+    return ed_privileges_look_up(m->settings, who, &wrong) && who->user &&
+           !geteuid();
+}
+
+static int listen_for_looks(struct ed_master *m, struct ed_sockets *one,
+                            const char *path, const char *address)
+{
+    const struct ed_texts texts = {&address, 1};
+    struct ed_identity who;
+
+    unlink(path); /* of a worker before */
+    int err = ed_sockets_open(one, &texts, 16, 0600, NULL);
+    if (!err && runs_as(m, &who))
+        err = ed_run_files_let_in(&m->files, path, who.uid, who.gid);
+    return err;
+}
+
 /* Where others look into it. Without one it works all the same. */
 static void open_inspect(struct ed_master *m, struct ed_sockets *one,
                          unsigned slot)
@@ -82,15 +95,49 @@ static void open_inspect(struct ed_master *m, struct ed_sockets *one,
     char *path = ed_run_files_inspect(&m->files, slot);
     struct ed_buf address = {0};
 
-    if (path && !ed_buf_addf(&address, "unix:%s", path)) {
-        const char *only = address.ptr;
-        struct ed_texts texts = {&only, 1};
-        unlink(path); /* of a worker before */
-        if (ed_sockets_open(one, &texts, 16, 0600, NULL))
-            ed_log_warn("worker %u cannot be looked into", slot);
-    }
+    if (path && !ed_buf_addf(&address, "unix:%s", path) &&
+        listen_for_looks(m, one, path, address.ptr))
+        ed_log_warn("worker %u cannot be looked into", slot);
     ed_buf_free(&address);
     free(path);
+}
+
+/* Else a worker would keep the line of others open, who then would not hear of
+ * the master's end, and sockets that nobody is to answer on any more. */
+static void close_masters(void *arg)
+{
+    struct ed_master *m = arg;
+    struct ed_sockets *const sets[] = {&m->admin, &m->ctl, &m->dropped,
+                                       &m->dropped_admin};
+
+    close(m->signals);
+    ed_develop_leave(m->develop);
+    ed_child_forget(&m->admin_child);
+    ed_list_each (node, &m->crew.members) {
+        struct ed_worker_child *w = ed_member_at(node)->process;
+        if (w)
+            ed_child_forget(&w->child);
+    }
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+        ed_sockets_close(sets[i], true);
+}
+
+static int start_child(struct ed_master *m, struct ed_child *child,
+                       const struct ed_launch *launch)
+{
+    const struct ed_forked forked = {close_masters, m};
+
+    return ed_child_start(child, &m->options->program, launch, &forked,
+                          &m->mask);
+}
+
+/* It reads them as whom it runs, when it reads its certificates again. */
+static int hand_tickets(const struct ed_master *m)
+{
+    struct ed_identity who;
+
+    return runs_as(m, &who) && fchown(m->tickets, who.uid, (gid_t)-1) ? -errno
+                                                                      : 0;
 }
 
 static int start_worker(struct ed_master *m, struct ed_worker_child *w)
@@ -99,15 +146,20 @@ static int start_worker(struct ed_master *m, struct ed_worker_child *w)
     struct ed_sockets inspect = {0};
     int err = hand_over_settings(m);
 
+    if (!err)
+        err = hand_tickets(m);
     if (err)
         return err;
     launch.settings = m->handed_settings;
     launch.slot = (unsigned)ed_slot_number(m->board, w->slot);
     launch.tickets = m->tickets;
+    launch.why = m->why;
+    if (m->develop && !m->why)
+        launch.errors = ed_develop_errors(m->develop);
     add_listeners(&launch, &m->listeners);
     open_inspect(m, &inspect, launch.slot);
     launch.inspect = inspect.count ? inspect.each[0].bound.fd : -1;
-    err = ed_child_start(&w->child, &m->options->program, &launch, &m->mask);
+    err = start_child(m, &w->child, &launch);
     ed_sockets_close(&inspect, true);
     return err;
 }
@@ -269,8 +321,14 @@ static bool wants_admin(const struct ed_master *m)
     return !m->ending && (m->ctl.count || m->admin.count);
 }
 
-void ed_master_start_admin(struct ed_master *m, int64_t now)
+void ed_master_tend_admin(struct ed_master *m, int64_t now)
 {
+    if (m->admin_end && now >= m->admin_end) {
+        ed_log_error("admin process %d has not ended in time: killed",
+                     (int)m->admin_child.pid);
+        kill(m->admin_child.pid, SIGKILL);
+        m->admin_end = INT64_MAX;
+    }
     if (m->admin_child.pid || now < m->admin_at || !wants_admin(m))
         return;
     m->admin_at = now + ADMIN_PAUSE;
@@ -279,9 +337,11 @@ void ed_master_start_admin(struct ed_master *m, int64_t now)
     add_listeners(&launch, &m->ctl);
     launch.ctl_count = launch.listener_count;
     add_listeners(&launch, &m->admin);
+    launch.addresses = ed_sockets_hand(&m->listeners); /* looks, without it */
     if (!err)
-        err = ed_child_start(&m->admin_child, &m->options->program, &launch,
-                             &m->mask);
+        err = start_child(m, &m->admin_child, &launch);
+    if (launch.addresses >= 0)
+        close(launch.addresses);
     if (err)
         ed_log_error("no admin process: %s", ed_err_text(err));
 }
@@ -476,9 +536,10 @@ static void worker_gone(struct ed_master *m, struct ed_member *member,
 void ed_master_reaped(struct ed_master *m, pid_t pid, int status)
 {
     if (pid == m->admin_child.pid) {
-        if (!m->ending && status)
+        if (!m->ending && !m->admin_end && status)
             tell_end("admin process", pid, status);
         ed_child_forget(&m->admin_child);
+        m->admin_end = 0;
         return;
     }
     ed_list_each (node, &m->crew.members) {

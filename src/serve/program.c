@@ -12,7 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 #include "serve/admin.h"
+#include "serve/explain.h"
 #include "serve/launch.h"
+#include "serve/log_file.h"
 #include "serve/master.h"
 #include "serve/worker.h"
 
@@ -22,8 +24,10 @@ struct process {
     const struct ed_serve_program *program;
     const char *name;
     struct ed_settings settings;
+    char *directory; /* where the process began */
     bool preload;
-    ed_app *preloaded; /* made in the master */
+    ed_app *preloaded;                /* made in the master */
+    const struct ed_explanation *why; /* the app cannot be made */
 };
 
 const char *ed_program_name(const char *path)
@@ -37,17 +41,10 @@ static void name_it(struct process *p)
 {
     const char *module = ed_settings_argument(&p->settings, 0);
 
+    if (!module)
+        module = p->settings.wsgi;
     if (module)
         p->name = ed_program_name(module);
-}
-
-static void apply_log(const struct process *p)
-{
-    const struct ed_settings *s = &p->settings;
-    int err = s->log_file ? ed_log_open(s->log_file) : 0;
-
-    if (err)
-        ed_log_error("log-file %s: %s", s->log_file, ed_err_text(err));
 }
 
 /* ---- a worker, an admin process ---- */
@@ -56,8 +53,12 @@ static ed_app *make(void *arg)
 {
     struct process *p = arg;
 
-    if (p->preloaded)
+    if (p->why)
+        return ed_explain_app(p->why);
+    if (p->preloaded) {
+        ed_settings_publish(&p->settings); /* there may be newer ones */
         return p->preloaded;
+    }
     return p->program->make(&p->settings, p->program->arg);
 }
 
@@ -72,6 +73,7 @@ static int work(const struct ed_launch *launch, void *arg)
         .arg = p,
     };
 
+    p->why = launch ? launch->why : NULL;
     return ed_worker_run(&options);
 }
 
@@ -97,7 +99,7 @@ static int run_child(struct process *p, const struct ed_launch *launch)
         ed_log_error("cannot start: settings: %s", ed_err_text(err));
         return FAILED;
     }
-    apply_log(p);
+    ed_log_file_use(&p->settings);
     name_it(p);
     return launch->role == ED_ROLE_WORKER ? work(launch, p)
                                           : administer(launch, p);
@@ -107,12 +109,16 @@ static int run_child(struct process *p, const struct ed_launch *launch)
 
 /* The file as it is found when a process starts, so that a new one put in its
  * place is used: not what /proc/self/exe leads to. */
-static char *find_program(const char *name)
+static char *find_program(const char *directory, const char *name)
 {
     char path[PATH_MAX];
 
-    if (strchr(name, '/'))
-        return access(name, X_OK) ? NULL : strdup(name);
+    if (strchr(name, '/')) {
+        bool leads = *name == '/' || !directory; /* from anywhere */
+        snprintf(path, sizeof path, "%s%s%s", leads ? "" : directory,
+                 leads ? "" : "/", name);
+        return access(path, X_OK) ? NULL : strdup(path);
+    }
     struct ed_bytes rest = ed_bytes(getenv("PATH"));
     while (rest.ptr) {
         struct ed_bytes dir = ed_bytes_cut(&rest, ':');
@@ -156,10 +162,21 @@ static void free_command_line(char **words)
     free(words);
 }
 
+/* What is run: the module, the program itself, or all of an application whose
+ * sources are run as they are. */
+static const char *watched(const struct process *p, const char *file)
+{
+    if (p->settings.wsgi)
+        return ".";
+    const char *module = ed_settings_argument(&p->settings, 0);
+
+    return module ? module : file;
+}
+
 static int lead(struct process *p)
 {
     char **command = command_line();
-    char *file = command ? find_program(command[0]) : NULL;
+    char *file = command ? find_program(p->directory, command[0]) : NULL;
     const struct ed_master_options options = {
         .name = p->name,
         .settings = &p->settings,
@@ -167,6 +184,8 @@ static int lead(struct process *p)
             {
                 .file = file,
                 .argv = command,
+                .watched = watched(p, file),
+                .directory = p->directory,
                 .preload = p->preload,
                 .run = work,
                 .arg = p,
@@ -194,13 +213,14 @@ static int run_leader(struct process *p)
         status = program->begin(&p->settings, program->arg);
     if (status != ED_SETTINGS_GO_ON)
         return status;
-    apply_log(p);
     name_it(p);
+    p->directory = getcwd(NULL, 0);
     if (p->settings.workdir && chdir(p->settings.workdir)) {
         ed_log_error("workdir %s: %s", p->settings.workdir,
                      ed_err_text(-errno));
         return FAILED;
     }
+    ed_log_file_use(&p->settings); /* it is found from there, as in workers */
     if (p->settings.single)
         return work(NULL, p);
     p->preload = p->settings.preload;
@@ -231,6 +251,7 @@ int ed_serve_program(const struct ed_serve_program *program)
         launch.role == ED_ROLE_MASTER ? run_leader(&p) : run_child(&p, &launch);
     if (p.settings.inside)
         ed_settings_free(&p.settings);
+    free(p.directory);
     ed_launch_free(&launch);
     return status;
 }

@@ -50,7 +50,8 @@ static void over(struct ed_server_observer *observer, ed_req *req, int status,
     ed_telemetry_over(r->telemetry, req, status, err, took);
 }
 
-static void refused(struct ed_server_observer *observer, int status)
+static void refused(struct ed_server_observer *observer, int status,
+                    const char *peer)
 {
     struct ed_requests *r =
         ED_CONTAINER(observer, struct ed_requests, observer);
@@ -59,7 +60,7 @@ static void refused(struct ed_server_observer *observer, int status)
     ed_count(&c->refused, 1);
     if (status >= ED_STATUS_FIRST && status <= ED_STATUS_LAST)
         ed_count(&c->statuses[status - ED_STATUS_FIRST], 1);
-    ed_telemetry_refused(r->telemetry, status);
+    ed_telemetry_refused(r->telemetry, status, peer);
 }
 
 int ed_requests_open(struct ed_worker *w)
@@ -72,13 +73,17 @@ int ed_requests_open(struct ed_worker *w)
     r->observer.began = began;
     r->observer.over = over;
     r->observer.refused = refused;
-    w->requests = r;
     ed_admission_open(&r->admission, w->options->settings, w->slot);
     int err = ed_telemetry_open(&r->telemetry, w->options->settings, w->app,
                                 w->options->name);
-    if (!err)
-        ed_server_observe(w->server, &r->observer);
-    return err;
+    if (err) {
+        free(r);
+        return err;
+    }
+    /* Not before: opening waits, and signals come meanwhile. */
+    w->requests = r;
+    ed_server_observe(w->server, &r->observer);
+    return 0;
 }
 
 void ed_requests_reopen(struct ed_worker *w)
@@ -102,4 +107,39 @@ int ed_requests_handle(ed_req *req)
 
     req->user = w->app;
     return ed_admission_run(&w->requests->admission, req, ed_app_handle);
+}
+
+/* ---- the line of a guest ---- */
+
+/* Of the worker the request came to: it observes its server. */
+static struct ed_requests *requests_of(const ed_req *req)
+{
+    struct ed_server_observer *o = req->server->observer;
+
+    return o && o->began == began
+               ? ED_CONTAINER(o, struct ed_requests, observer)
+               : NULL;
+}
+
+void ed_requests_line(ed_req *req, int more)
+{
+    struct ed_requests *r = requests_of(req);
+
+    if (r)
+        ed_admission_line(&r->admission, more);
+}
+
+void ed_requests_waited(ed_req *req, int64_t waited)
+{
+    struct ed_requests *r = requests_of(req);
+
+    if (r)
+        ed_admission_waited(&r->admission, req, waited);
+}
+
+int ed_requests_send_away(ed_req *req, int64_t wait)
+{
+    struct ed_requests *r = requests_of(req);
+
+    return r ? ed_admission_send_away(&r->admission, req, wait) : ED_EOVERLOAD;
 }

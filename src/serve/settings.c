@@ -10,7 +10,6 @@
 #include <eddy/error.h>
 #include <eddy/log.h>
 #include <ctype.h>
-#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,21 +38,41 @@ static const size_t MOST_MEMORY = 1 << 20;
 
 /* ---- errors ---- */
 
+/* A line stays one, and a terminal as it is, whatever somebody wrote. */
+static void make_one_line(char *text)
+{
+    for (; *text; text++) {
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            *text = '?';
+    }
+}
+
+ED_PRINTF(3, 0)
+static void tell(const struct ed_settings_inside *in, const char *place,
+                 const char *fmt, va_list args)
+{
+    char text[512];
+    int at = snprintf(text, sizeof text, "%s%s", place, *place ? ": " : "");
+
+    if (at >= (int)sizeof text)
+        at = (int)sizeof text - 1;
+    vsnprintf(text + at, sizeof text - (size_t)at, fmt, args);
+    make_one_line(text);
+    if (in->to_log)
+        ed_log_error("%s", text);
+    else
+        fprintf(stderr, "%s: %s\n", in->from->program, text);
+}
+
 void ed_settings_error(struct ed_settings_inside *in, const char *place,
                        const char *fmt, ...)
 {
-    char text[512];
     va_list args;
 
     va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
+    tell(in, place, fmt, args);
     va_end(args);
     in->errors++;
-    if (in->to_log)
-        ed_log_error("%s%s%s", place, *place ? ": " : "", text);
-    else
-        fprintf(stderr, "%s: %s%s%s\n", in->from->program, place,
-                *place ? ": " : "", text);
 }
 
 const char *ed_settings_suggest(const struct ed_settings_from *from,
@@ -83,16 +102,6 @@ const struct ed_setting *ed_settings_find(struct ed_bytes name)
     return NULL;
 }
 
-const struct ed_option *ed_settings_own(const struct ed_settings_from *from,
-                                        struct ed_bytes name)
-{
-    const struct ed_option *o = from->own;
-
-    while (o && !ed_bytes_equal(name, ed_bytes(o->name)))
-        o = o->next;
-    return o;
-}
-
 void ed_settings_set(struct ed_settings *s, const struct ed_setting *setting,
                      enum ed_setting_source source, const char *place,
                      struct ed_bytes text)
@@ -104,10 +113,10 @@ void ed_settings_set(struct ed_settings *s, const struct ed_setting *setting,
 
     if (wanted && source >= ED_FROM_ENV)
         ed_settings_error(s->inside, "", "%s '%.*s' is not %s", place,
-                          (int)text.len, text.ptr, wanted);
+                          ED_SETTINGS_SHOWN(text), wanted);
     else if (wanted)
         ed_settings_error(s->inside, place, "%s '%.*s' is not %s",
-                          setting->name, (int)text.len, text.ptr, wanted);
+                          setting->name, ED_SETTINGS_SHOWN(text), wanted);
     if (wanted)
         return;
     note->source = source;
@@ -116,233 +125,119 @@ void ed_settings_set(struct ed_settings *s, const struct ed_setting *setting,
 
 /* ---- variables ---- */
 
+static const char PREFIX[] = "EDDY_";
+
 const char *ed_settings_variable(struct ed_settings_inside *in,
                                  const char *name)
 {
-    size_t size = strlen("EDDY_") + strlen(name) + 1;
-    char *out = ed_arena_alloc(in->arena, size);
+    char *out = ed_arena_printf(in->arena, "%s%s", PREFIX, name);
 
-    if (!out)
-        return NULL;
-    snprintf(out, size, "EDDY_%s", name);
-    for (char *c = out; *c; c++)
+    for (char *c = out; c && *c; c++)
         *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
     return out;
 }
 
-static void read_variables(struct ed_settings *s)
+/* The setting a variable is of, by its name without the prefix. */
+static const struct ed_setting *setting_of(struct ed_bytes variable)
 {
-    struct ed_settings_inside *in = s->inside;
-    struct ed_buf place = {0};
+    char name[64];
 
-    for (size_t i = 0; i < ed_settings_count; i++) {
-        const struct ed_setting *setting = &ed_settings_table[i];
-        if (setting->kind == ED_SETTING_SECTION)
-            continue;
-        const char *name = ed_settings_variable(in, setting->name);
-        const char *value = name ? getenv(name) : NULL;
-        if (!value || ed_buf_addf(&place, "$%s", name))
-            continue;
-        ed_settings_set(s, setting, ED_FROM_ENV,
-                        ed_arena_copy(in->arena, ed_buf_bytes(&place)),
-                        ed_bytes(value));
-        ed_buf_drop(&place, place.len);
+    if (variable.len >= sizeof name)
+        return NULL;
+    for (size_t i = 0; i < variable.len; i++) {
+        char c = variable.ptr[i];
+        name[i] = c == '_' ? '-' : (char)tolower((unsigned char)c);
+        if (islower((unsigned char)c) || c == '-')
+            return NULL;
     }
-    ed_buf_free(&place);
+    return ed_settings_find(ed_bytes_of(name, variable.len));
 }
 
-/* ---- flags ---- */
-
-enum { GO_ON = ED_SETTINGS_GO_ON, DONE = 0, FAILED = 1, USAGE = 2 };
-
-/* What is told and ends it. */
-enum question { NOTHING, HELP, VERSION, CHECK, PRINT };
-
-static const struct {
-    const char *name;
-    enum question question;
-} questions[] = {
-    {"help", HELP},
-    {"version", VERSION},
-    {"check", CHECK},
-    {"print-config", PRINT},
+/* Those of others that begin like ours. */
+static const char *const other_variables[] = {
+    "EDDY_CONFIG",     "EDDY_CTL",        "EDDY_SERVE",   "EDDY_DNS_SERVERS",
+    "EDDY_HOSTS_FILE", "EDDY_UPGRADE_OF", "EDDY_SOCKETS",
 };
 
-/* The command line is gone through twice: for what comes before all else, and
- * for values. */
-struct reading {
-    struct ed_settings *s;
-    enum question question;
-    bool values; /* the second time */
-};
-
-/* What a flag says, split. */
-struct flag {
-    struct ed_bytes name;
-    const char *value; /* behind '='; or NULL */
-};
-
-static bool is_question(struct reading *r, struct flag flag)
+static bool is_of_others(struct ed_bytes name)
 {
-    for (size_t i = 0; i < sizeof questions / sizeof *questions; i++) {
-        if (!ed_bytes_equal(flag.name, ed_bytes(questions[i].name)))
-            continue;
-        if (flag.value && !r->values)
-            ed_settings_error(r->s->inside, "", "--%s takes no value",
-                              questions[i].name);
-        if (!r->question)
-            r->question = questions[i].question;
-        return true;
+    for (size_t i = 0; i < sizeof other_variables / sizeof *other_variables;
+         i++) {
+        if (ed_bytes_equal(name, ed_bytes(other_variables[i])))
+            return true;
     }
     return false;
 }
 
-static void unknown(struct reading *r, struct ed_bytes name)
+ED_PRINTF(2, 3)
+static void warn(const struct ed_settings_inside *in, const char *fmt, ...)
 {
-    struct ed_settings_inside *in = r->s->inside;
+    va_list args;
+
+    va_start(args, fmt);
+    tell(in, "", fmt, args);
+    va_end(args);
+}
+
+/* One that is near the name of a setting was meant for it, and one that is not
+ * may be anybody's. It is no error, for that may be anybody's, too. */
+static void judge_unknown(struct ed_settings_inside *in, struct ed_bytes name)
+{
+    const size_t prefix = sizeof PREFIX - 1;
+    struct ed_suggestion best = {0};
     const char *text = ed_arena_copy(in->arena, name);
-    const char *meant = text ? ed_settings_suggest(in->from, text) : NULL;
 
-    if (meant)
-        ed_settings_error(in, "",
-                          "unknown option '--%s' (did you mean '--%s'?)", text,
-                          meant);
-    else
-        ed_settings_error(in, "", "unknown option '--%s' (--help lists them)",
-                          text ? text : "?");
-}
-
-static const char *flag_place(struct ed_settings_inside *in, const char *name)
-{
-    struct ed_buf place = {0};
-    const char *text = ed_buf_addf(&place, "--%s", name)
-                           ? "--"
-                           : ed_arena_copy(in->arena, ed_buf_bytes(&place));
-
-    ed_buf_free(&place);
-    return text;
-}
-
-/* The value of a flag that needs one: behind '=', or the next argument, which
- * is then used up. */
-static const char *value_of(struct reading *r, struct flag flag,
-                            const char *placeholder, const char **next)
-{
-    const char *value = flag.value ? flag.value : *next;
-
-    if (!flag.value)
-        *next = NULL;
-    if (!value && !r->values)
-        ed_settings_error(r->s->inside, "", "--%.*s needs a value: %s",
-                          (int)flag.name.len, flag.name.ptr, placeholder);
-    return value;
-}
-
-static void take_setting(struct reading *r, const struct ed_setting *setting,
-                         struct flag flag, const char **next)
-{
-    const char *value = flag.value;
-
-    if (setting->kind != ED_SETTING_FLAG)
-        value = value_of(r, flag, setting->placeholder, next);
-    else if (!value)
-        value = "yes";
-    if (!r->values || !value)
+    if (!text || is_of_others(name))
         return;
-    const char *place = flag_place(r->s->inside, setting->name);
-    /* An argument is one item, spaces and all. */
-    struct ed_buf item = {0};
-    if (setting->kind == ED_SETTING_LIST && strpbrk(value, " \t\"")) {
-        const struct ed_texts one = {(const char *[]){value, NULL}, 1};
-        if (!ed_setting_write(setting, &one, &item))
-            value = item.ptr;
+    /* Without the prefix: what all of them share makes none of them near. */
+    for (size_t i = 0; i < ed_settings_count; i++) {
+        const struct ed_setting *s = &ed_settings_table[i];
+        const char *its = s->kind == ED_SETTING_SECTION
+                              ? NULL
+                              : ed_settings_variable(in, s->name);
+        if (its)
+            ed_suggest(&best, text + prefix, its + prefix);
     }
-    ed_settings_set(r->s, setting, ED_FROM_FLAG, place, ed_bytes(value));
-    ed_buf_free(&item);
+    if (best.word)
+        warn(in, "$%s is not a setting (did you mean $%s%s?)", text, PREFIX,
+             best.word);
 }
 
-static void take_own(struct reading *r, const struct ed_option *own,
-                     struct flag flag, const char **next)
+static void read_variable(struct ed_settings *s, struct ed_bytes name,
+                          const char *value)
 {
-    const char *value = flag.value;
+    struct ed_settings_inside *in = s->inside;
+    size_t prefix = sizeof PREFIX - 1;
+    const struct ed_setting *setting =
+        setting_of(ed_bytes_of(name.ptr + prefix, name.len - prefix));
 
-    if (own->placeholder)
-        value = value_of(r, flag, own->placeholder, next);
-    else if (value && !r->values)
-        ed_settings_error(r->s->inside, "", "--%s takes no value", own->name);
-    else
-        value = "yes";
-    if (r->values && value)
-        *own->value = value;
-}
-
-static void take_config(struct reading *r, struct flag flag, const char **next)
-{
-    const char *value = value_of(r, flag, "FILE", next);
-
-    if (value)
-        r->s->inside->file = value;
-}
-
-/* *next is the argument behind it, NULL once that is used. */
-static void take_flag(struct reading *r, struct flag flag, const char **next)
-{
-    const struct ed_option *own =
-        ed_settings_own(r->s->inside->from, flag.name);
-    const struct ed_setting *setting = ed_settings_find(flag.name);
-
-    if (own)
-        take_own(r, own, flag, next);
-    else if (setting)
-        take_setting(r, setting, flag, next);
-    else if (ed_bytes_equal(flag.name, ED_BYTES("config")))
-        take_config(r, flag, next);
-    else if (!is_question(r, flag) && !r->values)
-        unknown(r, flag.name);
-}
-
-static void take_argument(struct reading *r, const char *text)
-{
-    struct ed_settings_inside *in = r->s->inside;
-
-    if (r->values)
-        return;
-    if (in->argument_count == in->from->arguments) {
-        ed_settings_error(in, "",
-                          "unexpected argument '%s' (--help lists the "
-                          "options)",
-                          text);
+    if (!setting) {
+        judge_unknown(in, name);
         return;
     }
-    in->arguments[in->argument_count++] = text;
+    const char *place =
+        ed_arena_printf(in->arena, "$%.*s", (int)name.len, name.ptr);
+    ed_settings_set(s, setting, ED_FROM_ENV, place ? place : "$",
+                    ed_bytes(value));
 }
 
-/* Stops at the first error: the next ones are often of its making. */
-static void read_flags(struct reading *r)
+static void read_variables(struct ed_settings *s)
 {
-    const struct ed_settings_inside *in = r->s->inside;
-
-    for (int i = 1; i < in->argc && !in->errors; i++) {
-        const char *text = in->argv[i];
-        if (strncmp(text, "--", 2) || !text[2]) {
-            take_argument(r, text);
-            continue;
-        }
-        struct ed_bytes value = ed_bytes(text + 2);
-        struct flag flag = {.name = ed_bytes_cut(&value, '=')};
-        flag.value = value.ptr;
-        const char *behind = i + 1 < in->argc ? in->argv[i + 1] : NULL;
-        const char *next = behind;
-        take_flag(r, flag, &next);
-        if (behind && !next)
-            i++;
+    for (char **each = environ; each && *each; each++) {
+        struct ed_bytes value = ed_bytes(*each);
+        struct ed_bytes name = ed_bytes_cut(&value, '=');
+        if (value.ptr && ed_bytes_starts(name, ed_bytes(PREFIX)))
+            read_variable(s, name, value.ptr);
     }
 }
 
 /* ---- all of them ---- */
 
-static int begin(struct ed_settings *s, const struct ed_settings_from *from,
-                 int argc, char **argv)
+enum { GO_ON = ED_SETTINGS_GO_ON, DONE = 0, FAILED = 1, USAGE = 2 };
+
+int ed_settings_begin(struct ed_settings *s,
+                      const struct ed_settings_from *from, int argc,
+                      char **argv)
 {
     ed_arena *arena = ed_arena_new(MOST_MEMORY);
     struct ed_settings_inside *in =
@@ -357,17 +252,17 @@ static int begin(struct ed_settings *s, const struct ed_settings_from *from,
     in->arena = arena;
     in->argc = argc;
     in->argv = argv;
-    in->file = getenv("EDDY_CONFIG");
+    in->file = getenv("EDDY_CONFIG"); /* unless a flag names one */
     in->notes = ed_arena_zalloc(arena, ed_settings_count * sizeof *in->notes);
     in->arguments =
         ed_arena_zalloc(arena, (from->arguments + 1) * sizeof(char *));
-    if (in->notes && in->arguments)
+    if (in->notes && in->arguments && !ed_settings_begin_own(in))
         return 0;
     ed_settings_free(s);
     return ED_ENOMEM;
 }
 
-static void set_defaults(struct ed_settings *s)
+void ed_settings_default(struct ed_settings *s)
 {
     for (size_t i = 0; i < ed_settings_count; i++) {
         const struct ed_setting *setting = &ed_settings_table[i];
@@ -387,63 +282,79 @@ static void set_defaults(struct ed_settings *s)
     }
 }
 
+/* By a path that leads there from elsewhere, too: `workdir` is gone to before
+ * the file is read again. */
+static void find_file(struct ed_settings_inside *in)
+{
+    char here[4096];
+
+    if (in->file && !*in->file)
+        in->file = NULL;
+    in->path = in->file;
+    if (!in->file || *in->file == '/' || !getcwd(here, sizeof here))
+        return;
+    in->path = ed_arena_printf(in->arena, "%s/%s", here, in->file);
+}
+
 static int read_sources(struct ed_settings *s)
 {
-    struct reading r = {.s = s, .values = true};
-
-    set_defaults(s);
-    int err = s->inside->file ? ed_settings_read_file(s, s->inside->file) : 0;
+    ed_settings_default(s);
+    int err = s->inside->file ? ed_settings_read_file(s) : 0;
     if (err)
         return err;
     read_variables(s);
-    read_flags(&r);
+    ed_settings_read_flags(s);
     return s->inside->errors ? ED_EPARSE : 0;
 }
 
-static int answer(const struct ed_settings *s, enum question question)
+static int tell_version(const struct ed_settings_from *from)
 {
-    switch (question) {
-    case CHECK:
-        if (ed_settings_check(s))
-            return USAGE;
-        puts("the settings are well");
-        return DONE;
-    case PRINT:
-        ed_settings_print(s, stdout);
-        return DONE;
-    default:
-        return GO_ON;
-    }
+    printf("%s, on eddy %s\n", from->program, ED_VERSION);
+    return DONE;
+}
+
+static int tell_check(const struct ed_settings *s)
+{
+    if (ed_settings_check(s))
+        return USAGE;
+    printf("%s: ok\n", s->inside->file ? s->inside->file : "the settings");
+    return DONE;
 }
 
 static int read_all(struct ed_settings *s)
 {
-    struct reading r = {.s = s};
+    struct ed_settings_inside *in = s->inside;
+    enum ed_settings_question question = ed_settings_read_words(s);
 
-    read_flags(&r);
-    if (s->inside->errors)
+    if (in->errors)
         return USAGE;
-    if (r.question == HELP) {
-        ed_settings_help(s->inside->from);
+    if (question == ED_ASKS_HELP) {
+        ed_settings_help(in->from);
         return DONE;
     }
-    if (r.question == VERSION) {
-        printf("%s, on eddy %s\n", s->inside->from->program, ED_VERSION);
-        return DONE;
-    }
+    if (question == ED_ASKS_VERSION)
+        return tell_version(in->from);
+    find_file(in);
     int err = read_sources(s);
+    /* What the rest would do together is not told before the values are. */
     if (err)
         return err == ED_EPARSE ? USAGE : FAILED;
-    int status = answer(s, r.question);
-    if (status != GO_ON)
-        return status;
-    return ed_settings_check(s) ? USAGE : GO_ON;
+    if (question == ED_ASKS_CHECK)
+        return tell_check(s);
+    if (question == ED_ASKS_PRINT) {
+        ed_settings_print(s, stdout);
+        return DONE;
+    }
+    if (ed_settings_check(s))
+        return USAGE;
+    ed_settings_publish(s);
+    return GO_ON;
 }
 
 int ed_settings_read(struct ed_settings *settings,
                      const struct ed_settings_from *from, int argc, char **argv)
 {
-    if (begin(settings, from, argc, argv)) {
+    if (ed_settings_begin(settings, from, argc, argv)) {
         fprintf(stderr, "%s: no memory for the settings\n", from->program);
         return FAILED;
     }
@@ -457,12 +368,17 @@ int ed_settings_reread(const struct ed_settings *settings,
                        struct ed_settings *fresh)
 {
     const struct ed_settings_inside *in = settings->inside;
-    int err = begin(fresh, in->from, in->argc, in->argv);
+    int err = ed_settings_begin(fresh, in->from, in->argc, in->argv);
 
     if (err)
         return err;
     fresh->inside->to_log = true;
     fresh->inside->file = in->file;
+    fresh->inside->path =
+        ed_arena_copy(fresh->inside->arena, ed_bytes(in->path));
+    for (const struct ed_option *o = in->from->own; o; o = o->next)
+        ed_settings_own_note(fresh->inside, o)->initial =
+            ed_settings_own_note(in, o)->initial;
     fresh->inside->argument_count = in->argument_count;
     for (size_t i = 0; i < in->argument_count; i++)
         fresh->inside->arguments[i] = in->arguments[i]; /* argv's */
@@ -486,157 +402,4 @@ void ed_settings_free(struct ed_settings *settings)
     if (settings->inside)
         ed_arena_free(settings->inside->arena);
     *settings = (struct ed_settings){0};
-}
-
-/* ---- from one process to another ---- */
-
-static int give_pair(struct ed_buf *out, const char *name,
-                     const struct ed_buf *value)
-{
-    int err = ed_buf_add(out, name, strlen(name) + 1);
-
-    /* Always a NUL behind it, even when nothing is in it. */
-    return err ? err
-               : ed_buf_add(out, value->ptr ? value->ptr : "", value->len + 1);
-}
-
-static int give_all(const struct ed_settings *s, struct ed_buf *out)
-{
-    struct ed_buf value = {0};
-    int err = 0;
-
-    for (size_t i = 0; i < ed_settings_count && !err; i++) {
-        const struct ed_setting *setting = &ed_settings_table[i];
-        if (setting->kind == ED_SETTING_SECTION)
-            continue;
-        ed_buf_drop(&value, value.len);
-        err = ed_setting_write(setting, ed_settings_member(s, setting), &value);
-        if (!err)
-            err = give_pair(out, setting->name, &value);
-    }
-    ed_buf_free(&value);
-    return err;
-}
-
-/* Those of the program's own that were said, with a mark in front: one may have
- * the name of a setting, and then stands for itself. */
-static const char OWN_MARK = '+';
-
-static int give_one_own(const struct ed_option *o, struct ed_buf *out)
-{
-    const struct ed_buf value = {(char *)(uintptr_t)*o->value,
-                                 strlen(*o->value), 0};
-    int err = ed_buf_add(out, &OWN_MARK, 1);
-
-    return err ? err : give_pair(out, o->name, &value);
-}
-
-static int give_own(const struct ed_settings *s, struct ed_buf *out)
-{
-    const struct ed_option *o = s->inside->from->own;
-    int err = 0;
-
-    for (; o && !err; o = o->next) {
-        if (*o->value)
-            err = give_one_own(o, out);
-    }
-    return err;
-}
-
-/* By no name. */
-static int give_arguments(const struct ed_settings_inside *in,
-                          struct ed_buf *out)
-{
-    int err = 0;
-
-    for (size_t i = 0; i < in->argument_count && !err; i++) {
-        const char *text = in->arguments[i];
-        const struct ed_buf value = {(char *)(uintptr_t)text, strlen(text), 0};
-        err = give_pair(out, "", &value);
-    }
-    return err;
-}
-
-static void take_argument_again(struct ed_settings_inside *in,
-                                struct ed_bytes text)
-{
-    if (in->argument_count < in->from->arguments)
-        in->arguments[in->argument_count++] = ed_arena_copy(in->arena, text);
-}
-
-int ed_settings_give(const struct ed_settings *settings, int fd)
-{
-    struct ed_buf out = {0};
-    int err = give_all(settings, &out);
-
-    if (!err)
-        err = give_own(settings, &out);
-    if (!err)
-        err = give_arguments(settings->inside, &out);
-    if (!err && pwrite(fd, out.ptr, out.len, 0) != (ssize_t)out.len)
-        err = -EIO;
-    ed_buf_free(&out);
-    return err;
-}
-
-static int read_whole(int fd, struct ed_buf *out)
-{
-    ssize_t n;
-
-    do {
-        if (ed_buf_reserve(out, 4096))
-            return ED_ENOMEM;
-        n = pread(fd, out->ptr + out->len, 4096, (off_t)out->len);
-        if (n < 0)
-            return -errno;
-        out->len += (size_t)n;
-    } while (n);
-    return 0;
-}
-
-static void take_own_again(struct ed_settings *s, struct ed_bytes name,
-                           struct ed_bytes value)
-{
-    const struct ed_option *own = ed_settings_own(s->inside->from, name);
-
-    if (own)
-        *own->value = ed_arena_copy(s->inside->arena, value);
-}
-
-static void take_pair(struct ed_settings *s, struct ed_bytes name,
-                      struct ed_bytes value)
-{
-    const struct ed_setting *setting = ed_settings_find(name);
-
-    if (!name.len)
-        take_argument_again(s->inside, value);
-    else if (name.ptr[0] == OWN_MARK)
-        take_own_again(s, ed_bytes_of(name.ptr + 1, name.len - 1), value);
-    else if (setting)
-        ed_settings_set(s, setting, ED_FROM_FLAG, "the master", value);
-}
-
-int ed_settings_take(struct ed_settings *settings,
-                     const struct ed_settings_from *from, int fd)
-{
-    struct ed_buf said = {0};
-    int err = begin(settings, from, 0, NULL);
-
-    if (err)
-        return err;
-    settings->inside->to_log = true;
-    err = read_whole(fd, &said);
-    set_defaults(settings);
-    struct ed_bytes rest = ed_buf_bytes(&said);
-    while (rest.ptr && rest.len && !err) {
-        struct ed_bytes name = ed_bytes_cut(&rest, '\0');
-        if (rest.ptr)
-            take_pair(settings, name, ed_bytes_cut(&rest, '\0'));
-    }
-    ed_buf_free(&said);
-    if (!err && settings->inside->errors)
-        err = ED_EPARSE;
-    if (err)
-        ed_settings_free(settings);
-    return err;
 }

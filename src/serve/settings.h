@@ -72,6 +72,11 @@ const char *ed_settings_argument(const struct ed_settings *settings, size_t i);
 ED_CHECK int ed_settings_reread(const struct ed_settings *settings,
                                 struct ed_settings *fresh);
 
+/* Gives the program's own options the values they have in these settings.
+ * ed_settings_read() and ed_settings_take() have done so; what was read again
+ * waits for it. They stay as long as the process: it may have kept them. */
+void ed_settings_publish(const struct ed_settings *settings);
+
 /* Whether they fit together, and what they name is there: errors on standard
  * error. How many there were. */
 unsigned ed_settings_check(const struct ed_settings *settings);
@@ -80,10 +85,10 @@ unsigned ed_settings_check(const struct ed_settings *settings);
  * comes from, and commented if that is the default. */
 void ed_settings_print(const struct ed_settings *settings, FILE *out);
 
-/* Hands them to another process, as they are: writes them into a descriptor,
- * and takes them from the start of one, which stays open. 0, -errno or
- * ED_EPARSE. */
-ED_CHECK int ed_settings_give(const struct ed_settings *settings, int fd);
+/* Hands them to another process, as they are: by memory (handed.h), since they
+ * may hold passwords. Giving returns a descriptor, or an error; taking 0,
+ * -errno or ED_EPARSE, the descriptor staying open. */
+ED_CHECK int ed_settings_give(const struct ed_settings *settings);
 ED_CHECK int ed_settings_take(struct ed_settings *settings,
                               const struct ed_settings_from *from, int fd);
 

@@ -6,12 +6,17 @@
 
 #include <eddy/error.h>
 #include <eddy/log.h>
+#include <eddy/tls.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
+#include "app/access_format.h"
 #include "net/addr.h"
 #include "serve/privileges.h"
+#include "wire/url.h"
 
 /* Tells that a setting is wrong, by the name it was set with. */
 ED_PRINTF(3, 4)
@@ -33,19 +38,101 @@ static void wrong(const struct ed_settings *s, const char *name,
                           name, text);
 }
 
-static void check_file(const struct ed_settings *s, const char *name,
-                       const char *path)
+/* ---- files ---- */
+
+/* A path as it will be found from `workdir`, when that is not gone to yet. In
+ * the arena. */
+static const char *from_workdir(const struct ed_settings *s, const char *path)
 {
-    if (path && access(path, R_OK))
+    const struct ed_settings_inside *in = s->inside;
+
+    if (*path == '/' || !s->workdir || in->to_log)
+        return path;
+    return ed_arena_printf(in->arena, "%s/%s", s->workdir, path);
+}
+
+static bool can_be_read(const struct ed_settings *s, const char *name,
+                        const char *path)
+{
+    const char *found = path ? from_workdir(s, path) : NULL;
+
+    if (!found || !access(found, R_OK))
+        return true;
+    wrong(s, name, "'%s': %s", path, ed_err_text(-errno));
+    return false;
+}
+
+static void check_directory(const struct ed_settings *s, const char *name,
+                            const char *path)
+{
+    struct stat about;
+
+    if (!path)
+        return;
+    if (stat(path, &about))
         wrong(s, name, "'%s': %s", path, ed_err_text(-errno));
+    else if (!S_ISDIR(about.st_mode))
+        wrong(s, name, "'%s' is not a directory", path);
+}
+
+/* The file may be made, but its directory is there. */
+static void check_place(const struct ed_settings *s, const char *name,
+                        const char *path)
+{
+    const char *found = path ? from_workdir(s, path) : NULL;
+    const char *slash = found ? strrchr(found, '/') : NULL;
+    struct stat about;
+
+    if (!slash || slash == found)
+        return;
+    const char *directory = ed_arena_copy(
+        s->inside->arena, ed_bytes_of(found, (size_t)(slash - found)));
+    if (directory && stat(directory, &about))
+        wrong(s, name, "'%s': its directory: %s", path, ed_err_text(-errno));
+}
+
+/* Whether it is one, and the key is that of the certificate. */
+static void check_certificate(const struct ed_settings *s)
+{
+    ed_tls *tls;
+    int err =
+        ed_tls_server(&tls, .certificate = from_workdir(s, s->certfile),
+                      .key = s->keyfile ? from_workdir(s, s->keyfile) : NULL);
+
+    if (err)
+        wrong(s, "certfile", "'%s': %s", s->certfile,
+              *ed_error() ? ed_error() : ed_err_text(err));
+    else
+        ed_tls_free(tls);
 }
 
 static void check_tls(const struct ed_settings *s)
 {
-    if (s->keyfile && !s->certfile)
+    if (s->keyfile && !s->certfile) {
         wrong(s, "keyfile", "without certfile");
-    check_file(s, "admin-token", s->admin_token);
+        return;
+    }
+    bool readable = can_be_read(s, "certfile", s->certfile);
+    readable = can_be_read(s, "keyfile", s->keyfile) && readable;
+    if (s->certfile && readable)
+        check_certificate(s);
 }
+
+/* Only where they were read: a process that starts later does without what it
+ * does not need, such as a worker without the token. */
+static void check_files(const struct ed_settings *s)
+{
+    check_directory(s, "workdir", s->inside->to_log ? NULL : s->workdir);
+    check_directory(s, "chroot", s->chroot);
+    check_tls(s);
+    (void)can_be_read(s, "admin-token", s->admin_token);
+    check_place(s, "pidfile", s->pidfile);
+    check_place(s, "log-file", s->log_file);
+    if (s->access_log && strcmp(s->access_log, "-") != 0)
+        check_place(s, "access-log", s->access_log);
+}
+
+/* ---- addresses ---- */
 
 static bool is_address(const char *text)
 {
@@ -72,6 +159,42 @@ static void check_addresses(const struct ed_settings *s, const char *name,
     }
 }
 
+static void check_hosts(const struct ed_settings *s)
+{
+    for (size_t i = 0; i < s->admin_hosts.count; i++) {
+        if (strpbrk(s->admin_hosts.each[i], ":/[]"))
+            wrong(s, "admin-hosts",
+                  "'%s' is no name alone, without scheme and port",
+                  s->admin_hosts.each[i]);
+    }
+}
+
+static void check_ctl(const struct ed_settings *s)
+{
+    size_t most = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
+
+    if (s->ctl && strlen(s->ctl) > most)
+        wrong(s, "ctl", "'%s' is longer than a socket's path may be (%zu)",
+              s->ctl, most);
+}
+
+static void check_targets(const struct ed_settings *s)
+{
+    struct ed_endpoint endpoint;
+    struct ed_url url;
+    const char *why;
+
+    if (s->otlp && ed_url_parse(&url, ed_bytes(s->otlp), &why))
+        wrong(s, "otlp", "'%s' is no URL: %s", s->otlp, why);
+    if (s->statsd &&
+        (ed_endpoint_parse(&endpoint, ed_bytes(s->statsd)) || endpoint.any))
+        wrong(s, "statsd",
+              "'%s' is none of ADDRESS:PORT, NAME:PORT and unix:PATH",
+              s->statsd);
+}
+
+/* ---- what goes together ---- */
+
 static void check_who(const struct ed_settings *s)
 {
     struct ed_identity who;
@@ -89,8 +212,105 @@ static void check_pairs(const struct ed_settings *s)
         wrong(s, "sandbox-read", "without sandbox");
     if (s->sandbox_write.count && !s->sandbox)
         wrong(s, "sandbox-write", "without sandbox");
+    if (s->reload && s->preload)
+        wrong(s, "reload", "with preload, by which no new code is loaded");
+    if (s->reload && s->single)
+        wrong(s, "reload", "with single: there is no master to do it");
+    if (s->reload_command && !s->reload)
+        wrong(s, "reload-command", "without reload");
+    if (s->reload_path.count && !s->reload)
+        wrong(s, "reload-path", "without reload");
     if (s->single && s->workers > 1)
         wrong(s, "single", "with %u workers", s->workers);
+}
+
+/* ---- Python ---- */
+
+/* More threads share an interpreter badly. */
+enum { MOST_THREADS = 1024 };
+
+static void check_static(const struct ed_settings *s, const char *map)
+{
+    const char *equals = strchr(map, '=');
+
+    if (*map != '/' || !equals || equals == map + 1 || equals[-1] == '/') {
+        wrong(s, "static", "'%s' is not like /static=./static", map);
+        return;
+    }
+    if (s->inside->argv)
+        check_directory(s, "static", from_workdir(s, equals + 1));
+}
+
+static void check_wsgi(const struct ed_settings *s)
+{
+    static const char *const kinds[] = {"x-forwarded", "forwarded",
+                                        "x-real-ip"};
+    const char *script = s->script_name;
+    bool known = false;
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        known |= !strcmp(s->proxy_fields, kinds[i]);
+    if (!known)
+        wrong(s, "proxy-fields",
+              "'%s' is none of x-forwarded, forwarded and x-real-ip",
+              s->proxy_fields);
+    if (s->threads < 1 || s->threads > MOST_THREADS)
+        wrong(s, "threads", "'%u' is not from 1 to %d", s->threads,
+              MOST_THREADS);
+    if (script && (*script != '/' || script[strlen(script) - 1] == '/'))
+        wrong(s, "script-name", "'%s' is no path such as /shop", script);
+    for (size_t i = 0; i < s->static_maps.count; i++)
+        check_static(s, s->static_maps.each[i]);
+    if (!s->inside->argv)
+        return;
+    if (s->virtualenv)
+        check_directory(s, "virtualenv", from_workdir(s, s->virtualenv));
+    if (s->spool_dir)
+        check_directory(s, "spool-dir", from_workdir(s, s->spool_dir));
+}
+
+/* What a module would not do. */
+static void check_needs_wsgi(const struct ed_settings *s)
+{
+    const struct {
+        const char *name;
+        bool given;
+    } of_wsgi[] = {
+        {"python-path", s->python_path.count > 0},
+        {"virtualenv", s->virtualenv != NULL},
+        {"script-name", s->script_name != NULL},
+        {"static", s->static_maps.count > 0},
+        {"spool-dir", s->spool_dir != NULL},
+        {"trusted-proxies", s->trusted_proxies.count > 0},
+    };
+
+    for (size_t i = 0; i < sizeof of_wsgi / sizeof *of_wsgi; i++) {
+        if (of_wsgi[i].given)
+            wrong(s, of_wsgi[i].name, "without wsgi");
+    }
+}
+
+static void check_vital(const struct ed_settings *s)
+{
+    for (size_t i = 0; i < s->vital.count; i++) {
+        if (*s->vital.each[i] != '/')
+            wrong(s, "vital", "'%s' is no path: it begins with '/'",
+                  s->vital.each[i]);
+    }
+}
+
+/* ---- logs ---- */
+
+static void check_access_format(const struct ed_settings *s)
+{
+    struct ed_access_format *format;
+    const char *why = NULL;
+    int err = ed_access_format_read(&format, s->inside->arena,
+                                    s->access_log_format, &why);
+
+    if (err)
+        wrong(s, "access-log-format", "'%s': %s", s->access_log_format,
+              why ? why : ed_err_text(err));
 }
 
 static void check_log(const struct ed_settings *s)
@@ -107,11 +327,21 @@ unsigned ed_settings_check(const struct ed_settings *s)
 {
     unsigned before = s->inside->errors;
 
-    check_tls(s);
+    if (s->inside->argv)
+        check_files(s);
     check_addresses(s, "listen", &s->listen);
     check_addresses(s, "admin", &s->admin);
+    check_hosts(s);
+    check_ctl(s);
+    check_targets(s);
     check_who(s);
     check_pairs(s);
+    check_vital(s);
+    if (s->wsgi)
+        check_wsgi(s);
+    else
+        check_needs_wsgi(s);
+    check_access_format(s);
     check_log(s);
     return s->inside->errors - before;
 }

@@ -7,14 +7,22 @@
  *
  * The form of ini files, read line by line here: every error has to tell its
  * line, values may be long, and may hold any character that others take for the
- * beginning of a comment. A value in double quotes keeps its spaces.
+ * beginning of a comment. A value in quotation marks keeps its spaces.
  */
 #include "serve/settings_internal.h"
 
 #include <eddy/error.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+
+enum {
+    /* Far more than all settings with their comments: what is larger is another
+     * file. */
+    FILE_MAX = 256 << 10,
+    LONGEST_LINE = 8192,
+    /* Of a file that is something else nobody wants to read them all. */
+    ERRORS_MAX = 50,
+};
 
 /* Sections that belong to other commands: they are read by those. */
 static const char *const others[] = {"serve", "gateway", "console",
@@ -57,7 +65,7 @@ static void enter(struct reader *r, struct ed_bytes name)
             return;
     }
     ed_settings_error(r->s->inside, place_of(r), "there is no section [%.*s]",
-                      (int)name.len, name.ptr);
+                      ED_SETTINGS_SHOWN(name));
 }
 
 static void unknown(struct reader *r, struct ed_bytes name)
@@ -75,35 +83,14 @@ static void unknown(struct reader *r, struct ed_bytes name)
                           text ? text : "?");
 }
 
-/* Values of the program's own options, which it may look at for as long as it
- * runs, whatever becomes of the settings. */
-struct kept {
-    struct kept *next;
-    char text[];
-};
-
-static struct kept *kept;
-
-static const char *keep(struct ed_bytes value)
-{
-    struct kept *k = malloc(sizeof *k + value.len + 1);
-
-    if (!k)
-        return NULL;
-    memcpy(k->text, value.ptr, value.len);
-    k->text[value.len] = '\0';
-    k->next = kept;
-    kept = k;
-    return k->text;
-}
-
 static void set_own(struct reader *r, struct ed_bytes name,
                     struct ed_bytes value)
 {
-    const struct ed_option *own = ed_settings_own(r->s->inside->from, name);
+    struct ed_settings_inside *in = r->s->inside;
+    const struct ed_option *own = ed_settings_own(in->from, name);
 
     if (own)
-        *own->value = keep(value);
+        ed_settings_set_own(in, own, ED_FROM_FILE, place_of(r), value);
     else
         unknown(r, name);
 }
@@ -119,12 +106,33 @@ static void set_here(struct reader *r, struct ed_bytes name,
         unknown(r, name);
 }
 
-static struct ed_bytes unquoted(struct ed_bytes value)
+static bool is_list(const struct reader *r, struct ed_bytes name)
 {
-    if (value.len < 2 || value.ptr[0] != '"' ||
-        memchr(value.ptr + 1, '"', value.len - 1) != value.ptr + value.len - 1)
-        return value;
-    return ed_bytes_of(value.ptr + 1, value.len - 2);
+    const struct ed_setting *setting =
+        r->where == HERE ? ed_settings_find(name) : NULL;
+
+    return setting && setting->kind == ED_SETTING_LIST;
+}
+
+/* A value that begins with a quotation mark ends with one, too: else nobody
+ * could say whether those belong to it. False: it does not, which is told. */
+static bool unquote(struct reader *r, struct ed_bytes name,
+                    struct ed_bytes *value)
+{
+    struct ed_settings_inside *in = r->s->inside;
+
+    if (!value->len || value->ptr[0] != '"')
+        return true;
+    const char *text = ed_setting_unquote(value, in->arena);
+    if (text && !value->len) {
+        *value = ed_bytes(text);
+        return true;
+    }
+    ed_settings_error(in, place_of(r),
+                      "%.*s: a value that begins with a quotation mark ends "
+                      "with one; those within stand behind a backslash",
+                      ED_SETTINGS_SHOWN(name));
+    return false;
 }
 
 static void take_pair(struct reader *r, struct ed_bytes line)
@@ -135,21 +143,22 @@ static void take_pair(struct reader *r, struct ed_bytes line)
     if (!value.ptr) {
         ed_settings_error(r->s->inside, place_of(r),
                           "'%.*s' is no 'name = value'",
-                          (int)(line.len < 60 ? line.len : 60), line.ptr);
+                          ED_SETTINGS_SHOWN(line));
         return;
     }
     value = ed_bytes_trim(value);
-    if (r->where == HERE) {
-        const struct ed_setting *setting = ed_settings_find(name);
-        bool list = setting && setting->kind == ED_SETTING_LIST;
-        set_here(r, name, list ? value : unquoted(value));
-    } else if (r->where == IN_OWN) {
-        set_own(r, name, unquoted(value));
-    } else if (r->where == NOWHERE) {
+    if (r->where == NOWHERE)
         ed_settings_error(r->s->inside, place_of(r),
                           "'%.*s' stands before any section such as [%s]",
-                          (int)name.len, name.ptr, r->s->inside->from->section);
-    }
+                          ED_SETTINGS_SHOWN(name), r->s->inside->from->section);
+    else if (r->where == ELSEWHERE)
+        return;
+    else if (!is_list(r, name) && !unquote(r, name, &value))
+        return;
+    else if (r->where == HERE)
+        set_here(r, name, value);
+    else
+        set_own(r, name, value);
 }
 
 static void take_line(struct reader *r, struct ed_bytes line)
@@ -163,36 +172,70 @@ static void take_line(struct reader *r, struct ed_bytes line)
         ed_settings_error(r->s->inside, place_of(r), "a NUL is no text");
         return;
     }
+    if (line.len > LONGEST_LINE) {
+        ed_settings_error(r->s->inside, place_of(r),
+                          "a line of %zu characters is too long (%d)", line.len,
+                          LONGEST_LINE);
+        return;
+    }
     if (line.ptr[0] == '[' && line.ptr[line.len - 1] == ']')
         enter(r, ed_bytes_of(line.ptr + 1, line.len - 2));
     else
         take_pair(r, line);
 }
 
-int ed_settings_read_file(struct ed_settings *s, const char *path)
+void ed_settings_read_lines(struct ed_settings *s, const char *name,
+                            struct ed_bytes lines)
 {
-    struct reader r = {.s = s, .path = path};
-    FILE *in = fopen(path, "re");
-    char *line = NULL;
-    size_t room = 0;
-    ssize_t len;
+    static const struct ed_bytes mark = ED_BYTES("\xef\xbb\xbf"); /* of UTF-8 */
+    struct reader r = {.s = s, .path = name};
+    unsigned before = s->inside->errors;
 
-    if (!in) {
-        int err = -errno;
-        ed_settings_error(s->inside, path, "%s", ed_err_text(err));
-        return err;
-    }
-    while ((len = getline(&line, &room, in)) >= 0) {
+    if (ed_bytes_starts(lines, mark))
+        lines = ed_bytes_of(lines.ptr + mark.len, lines.len - mark.len);
+    while (lines.ptr) {
+        struct ed_bytes line = ed_bytes_cut(&lines, '\n');
         r.line++;
-        if (len && line[len - 1] == '\n')
-            len--;
-        take_line(&r, ed_bytes_of(line, (size_t)len));
+        take_line(&r, line);
+        if (s->inside->errors - before >= ERRORS_MAX) {
+            ed_settings_error(s->inside, name, "too many errors to tell all");
+            return;
+        }
     }
-    int err = ferror(in) ? -EIO : 0;
-    if (err)
-        ed_settings_error(s->inside, path, "cannot be read: %s",
-                          ed_err_text(-errno));
-    free(line);
+}
+
+static int read_whole(const char *path, struct ed_buf *out)
+{
+    FILE *in = fopen(path, "re");
+    int err = 0;
+
+    if (!in)
+        return -errno;
+    while (!err && !feof(in) && out->len <= FILE_MAX) {
+        err = ed_buf_reserve(out, LONGEST_LINE);
+        if (err)
+            break;
+        errno = 0;
+        out->len += fread(out->ptr + out->len, 1, LONGEST_LINE, in);
+        if (ferror(in))
+            err = errno ? -errno : -EIO;
+    }
     fclose(in);
+    return err;
+}
+
+int ed_settings_read_file(struct ed_settings *s)
+{
+    struct ed_settings_inside *in = s->inside;
+    struct ed_buf all = {0};
+    int err = in->path ? read_whole(in->path, &all) : ED_ENOMEM;
+
+    if (!err && all.len > FILE_MAX)
+        err = -EFBIG;
+    if (err)
+        ed_settings_error(in, in->file, "%s", ed_err_text(err));
+    else
+        ed_settings_read_lines(s, in->file, ed_buf_bytes(&all));
+    ed_buf_free(&all);
     return err;
 }

@@ -46,20 +46,30 @@ enum ed_setting_source {
 struct ed_setting_note {
     enum ed_setting_source source;
     const char *place; /* "eddy.conf:12", "$EDDY_WORKERS", "--workers" */
-    const char *text;  /* as it was said; NULL: nothing was */
+};
+
+/* And of each option of the program's own. */
+struct ed_own_note {
+    enum ed_setting_source source;
+    const char *place;
+    const char *text;    /* as it was said; NULL: nothing was */
+    const char *initial; /* what the program has without */
 };
 
 struct ed_settings_inside {
     const struct ed_settings_from *from;
     ed_arena *arena;
     int argc;
-    char **argv;
-    const char *file; /* NULL: none */
+    char **argv;      /* NULL: another process has read and checked them */
+    const char *file; /* as it was named; NULL: none */
+    const char *path; /* the same from any directory */
     const char **arguments;
     size_t argument_count;
     struct ed_setting_note *notes; /* one a setting */
+    struct ed_own_note *own;       /* in the order of the options */
     unsigned errors;
-    bool to_log; /* errors go there, and not to standard error */
+    bool to_log; /* errors go there, and not to standard error: the process has
+                  * begun, and is where `workdir` is */
 };
 
 /* ---- settings.c ---- */
@@ -71,8 +81,16 @@ void ed_settings_set(struct ed_settings *s, const struct ed_setting *setting,
                      struct ed_bytes text);
 
 const struct ed_setting *ed_settings_find(struct ed_bytes name);
-const struct ed_option *ed_settings_own(const struct ed_settings_from *from,
-                                        struct ed_bytes name);
+
+/* Starts with nothing said. 0 or ED_ENOMEM. */
+ED_CHECK int ed_settings_begin(struct ed_settings *s,
+                               const struct ed_settings_from *from, int argc,
+                               char **argv);
+void ed_settings_default(struct ed_settings *s);
+
+/* How much of a text that somebody wrote is shown in an error. */
+#define ED_SETTINGS_SHOWN(bytes) \
+    (int)((bytes).len < 60 ? (bytes).len : 60), (bytes).ptr
 
 /* Tells of an error. */
 ED_PRINTF(3, 4)
@@ -99,10 +117,48 @@ static inline void *ed_settings_member(const struct ed_settings *s,
 const char *ed_settings_variable(struct ed_settings_inside *in,
                                  const char *name);
 
+/* ---- settings_flags.c ---- */
+
+enum ed_settings_question {
+    ED_ASKS_NOTHING,
+    ED_ASKS_HELP,
+    ED_ASKS_VERSION,
+    ED_ASKS_CHECK,
+    ED_ASKS_PRINT,
+};
+
+/* The first time: what is asked, the name of the file, arguments, and all
+ * errors but those of values. */
+enum ed_settings_question ed_settings_read_words(struct ed_settings *s);
+
+/* The second time: values. */
+void ed_settings_read_flags(struct ed_settings *s);
+
+/* ---- settings_own.c ---- */
+
+const struct ed_option *ed_settings_own(const struct ed_settings_from *from,
+                                        struct ed_bytes name);
+
+/* Makes the notes. 0 or ED_ENOMEM. */
+ED_CHECK int ed_settings_begin_own(struct ed_settings_inside *in);
+
+struct ed_own_note *ed_settings_own_note(const struct ed_settings_inside *in,
+                                         const struct ed_option *own);
+
+/* Notes what was said of one, or tells that it cannot be. */
+void ed_settings_set_own(struct ed_settings_inside *in,
+                         const struct ed_option *own,
+                         enum ed_setting_source source, const char *place,
+                         struct ed_bytes text);
+
 /* ---- settings_file.c ---- */
 
 /* Reads a file. 0 or -errno; errors in it are told and counted. */
-ED_CHECK int ed_settings_read_file(struct ed_settings *s, const char *path);
+ED_CHECK int ed_settings_read_file(struct ed_settings *s);
+
+/* The same of what stands in one. */
+void ed_settings_read_lines(struct ed_settings *s, const char *name,
+                            struct ed_bytes lines);
 
 /* ---- settings_value.c ---- */
 
@@ -115,6 +171,17 @@ const char *ed_setting_parse(const struct ed_setting *setting,
 /* The value as a text that reads the same. 0 or ED_ENOMEM. */
 ED_CHECK int ed_setting_write(const struct ed_setting *setting,
                               const void *member, struct ed_buf *out);
+
+/* yes or no; false: neither. */
+bool ed_setting_is_yes(struct ed_bytes text, bool *yes);
+
+/* A text in quotation marks, with '"', '\\' and ends of lines behind a
+ * backslash. */
+ED_CHECK int ed_setting_quote(struct ed_buf *out, const char *text);
+
+/* What stands between the quotation marks at the beginning of *rest, which goes
+ * on behind them. NULL: they do not end, or there is no memory. */
+const char *ed_setting_unquote(struct ed_bytes *rest, ed_arena *arena);
 
 /* ---- settings_print.c ---- */
 

@@ -19,6 +19,9 @@ static const struct unit time_units[] = {
     {"ms", ED_MS},           {"us", ED_US},
 };
 
+/* A hundred years: any time of the clock and this can be added. */
+static const int64_t TIME_MAX = 36500LL * 24 * 60 * ED_MIN;
+
 static const struct unit size_units[] = {
     {"G", 1 << 30},
     {"M", 1 << 20},
@@ -34,21 +37,26 @@ static const char *parse_text(struct ed_bytes text, ed_arena *arena, void *to)
     return NULL;
 }
 
-static const char *parse_flag(struct ed_bytes text, ed_arena *arena, void *to)
+bool ed_setting_is_yes(struct ed_bytes text, bool *yes)
 {
     static const char *const words[][2] = {
         {"no", "yes"}, {"false", "true"}, {"off", "on"}, {"0", "1"}};
 
-    (void)arena;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         for (int on = 0; on < 2; on++) {
             if (ed_bytes_equal_nocase(text, ed_bytes(words[i][on]))) {
-                *(bool *)to = on;
-                return NULL;
+                *yes = on;
+                return true;
             }
         }
     }
-    return "yes or no";
+    return false;
+}
+
+static const char *parse_flag(struct ed_bytes text, ed_arena *arena, void *to)
+{
+    (void)arena;
+    return ed_setting_is_yes(text, to) ? NULL : "yes or no";
 }
 
 static const char *parse_count(struct ed_bytes text, ed_arena *arena, void *to)
@@ -86,11 +94,15 @@ static bool parse_measure(struct ed_bytes text, const struct unit *units,
 
 static const char *parse_time(struct ed_bytes text, ed_arena *arena, void *to)
 {
+    int64_t n;
+
     (void)arena;
-    return parse_measure(text, time_units,
-                         sizeof time_units / sizeof *time_units, ED_S, to)
-               ? NULL
-               : "a time such as 250ms, 30s, 5m, 1h or 2d";
+    if (!parse_measure(text, time_units, sizeof time_units / sizeof *time_units,
+                       ED_S, &n) ||
+        n > TIME_MAX)
+        return "a time such as 250ms, 30s, 5m, 1h or 2d";
+    *(int64_t *)to = n;
+    return NULL;
 }
 
 static const char *parse_size(struct ed_bytes text, ed_arena *arena, void *to)
@@ -157,29 +169,45 @@ static const char *add_item(struct ed_texts *list, ed_arena *arena,
     return NULL;
 }
 
-/* The next word; one in double quotes may hold spaces, and quotes behind a
- * backslash. NULL: the quotes do not end. */
-static char *take_word(struct ed_bytes *rest, ed_arena *arena)
+/* What a character stands for behind a backslash. */
+static char escaped(char c)
 {
-    char *word = ed_arena_alloc(arena, rest->len + 1);
-    size_t len = 0, i = 0;
-    bool quoted = rest->ptr[0] == '"';
+    return c == 'n' ? '\n' : c == 'r' ? '\r' : c;
+}
 
-    if (!word)
+const char *ed_setting_unquote(struct ed_bytes *rest, ed_arena *arena)
+{
+    char *text = ed_arena_alloc(arena, rest->len + 1);
+    size_t len = 0, i = 1;
+
+    if (!text)
         return NULL;
-    for (i = quoted; i < rest->len; i++) {
-        char c = rest->ptr[i];
-        if (quoted ? c == '"' : c == ' ' || c == '\t')
-            break;
-        if (quoted && c == '\\' && i + 1 < rest->len)
-            c = rest->ptr[++i];
-        word[len++] = c;
+    for (; i < rest->len && rest->ptr[i] != '"'; i++) {
+        if (rest->ptr[i] == '\\' && i + 1 < rest->len)
+            text[len++] = escaped(rest->ptr[++i]);
+        else
+            text[len++] = rest->ptr[i];
     }
-    if (quoted && i++ == rest->len)
+    if (i == rest->len)
         return NULL;
-    word[len] = '\0';
-    rest->ptr += i;
-    rest->len -= i;
+    text[len] = '\0';
+    rest->ptr += i + 1;
+    rest->len -= i + 1;
+    return text;
+}
+
+/* The next word; one in quotation marks may hold spaces. */
+static const char *take_word(struct ed_bytes *rest, ed_arena *arena)
+{
+    size_t len = 0;
+
+    if (rest->ptr[0] == '"')
+        return ed_setting_unquote(rest, arena);
+    while (len < rest->len && rest->ptr[len] != ' ' && rest->ptr[len] != '\t')
+        len++;
+    const char *word = ed_arena_copy(arena, ed_bytes_of(rest->ptr, len));
+    rest->ptr += len;
+    rest->len -= len;
     return word;
 }
 
@@ -193,7 +221,7 @@ static const char *parse_list(struct ed_bytes text, ed_arena *arena, void *to,
         list = *(struct ed_texts *)to;
     text = ed_bytes_trim(text);
     while (text.len && !wrong) {
-        char *word = take_word(&text, arena);
+        const char *word = take_word(&text, arena);
         wrong = word ? add_item(&list, arena, word)
                      : "a list with each quotation mark paired";
         text = ed_bytes_trim(text);
@@ -235,24 +263,37 @@ static int write_measure(struct ed_buf *out, int64_t n,
 
 static bool needs_quotes(const char *item)
 {
-    return !*item || strpbrk(item, " \t\"\\");
+    return !*item || strpbrk(item, " \t\"\\\n\r");
+}
+
+static int add_escaped(struct ed_buf *out, char c)
+{
+    char mark = c == '\n'               ? 'n'
+                : c == '\r'             ? 'r'
+                : c == '"' || c == '\\' ? c
+                                        : '\0';
+    const char pair[] = {'\\', mark};
+
+    return mark ? ed_buf_add(out, pair, 2) : ed_buf_add(out, &c, 1);
+}
+
+int ed_setting_quote(struct ed_buf *out, const char *text)
+{
+    int err = ed_buf_add(out, "\"", 1);
+
+    for (; *text && !err; text++)
+        err = add_escaped(out, *text);
+    return err ? err : ed_buf_add(out, "\"", 1);
 }
 
 static int write_item(struct ed_buf *out, const char *item, bool first)
 {
     int err = first ? 0 : ed_buf_add(out, " ", 1);
 
-    if (!err && !needs_quotes(item))
-        return ed_buf_add(out, item, strlen(item));
-    if (!err)
-        err = ed_buf_add(out, "\"", 1);
-    for (; *item && !err; item++) {
-        if (*item == '"' || *item == '\\')
-            err = ed_buf_add(out, "\\", 1);
-        if (!err)
-            err = ed_buf_add(out, item, 1);
-    }
-    return err ? err : ed_buf_add(out, "\"", 1);
+    if (err)
+        return err;
+    return needs_quotes(item) ? ed_setting_quote(out, item)
+                              : ed_buf_add(out, item, strlen(item));
 }
 
 static int write_list(struct ed_buf *out, const struct ed_texts *list)
@@ -262,6 +303,17 @@ static int write_list(struct ed_buf *out, const struct ed_texts *list)
     for (size_t i = 0; i < list->count && !err; i++)
         err = write_item(out, list->each[i], i == 0);
     return err;
+}
+
+/* As short as it can be: 0.1, and not 0.10000000000000001. */
+static int write_rate(struct ed_buf *out, double rate)
+{
+    char text[32];
+
+    snprintf(text, sizeof text, "%.15g", rate);
+    if (strtod(text, NULL) != rate)
+        snprintf(text, sizeof text, "%.17g", rate);
+    return ed_buf_add(out, text, strlen(text));
 }
 
 /* Times that no unit divides are of nanoseconds, which nobody can say: they
@@ -293,7 +345,7 @@ int ed_setting_write(const struct ed_setting *setting, const void *member,
                    ? 0
                    : ed_buf_addf(out, "%03o", (unsigned)*(const int *)member);
     case ED_SETTING_RATE:
-        return ed_buf_addf(out, "%.17g", *(const double *)member);
+        return write_rate(out, *(const double *)member);
     case ED_SETTING_SECTION:
         break;
     }

@@ -28,6 +28,8 @@ static void see_worker(struct ed_seen_worker *seen, const struct ed_slot *slot,
     seen->cpu = atomic_load(&slot->cpu);
     ed_counters_clear(&seen->counters);
     ed_counters_add(&seen->counters, &slot->counters);
+    for (size_t i = 0; i < ED_STANDSTILLS; i++)
+        ed_standstill_read(slot->standstills, i, &seen->standstills[i]);
 }
 
 static void add_worker(struct ed_snapshot *s, const struct ed_board *board,

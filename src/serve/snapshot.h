@@ -18,6 +18,7 @@ struct ed_seen_worker {
     uint64_t memory; /* bytes */
     int64_t cpu;     /* used, ns */
     struct ed_counters counters;
+    struct ed_standstill standstills[ED_STANDSTILLS]; /* in any order */
 };
 
 struct ed_snapshot {

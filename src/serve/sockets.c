@@ -18,6 +18,7 @@
 #include <unistd.h>
 #include "net/activation.h"
 #include "net/addr.h"
+#include "serve/handed.h"
 
 static const char VARIABLE[] = "EDDY_SOCKETS";
 
@@ -70,18 +71,6 @@ static size_t find(const struct ed_sockets *sockets, struct ed_bytes address)
     while (i < sockets->count && !answers_to(&sockets->each[i], address))
         i++;
     return i;
-}
-
-void ed_sockets_give_back(struct ed_sockets *from, struct ed_sockets *to)
-{
-    for (size_t i = from->count; i--;) {
-        if (!from->each[i].taken_over)
-            continue;
-        struct ed_sockets_entry *entry = add(to);
-        if (!entry)
-            return; /* closed then, as what is not needed */
-        move(from, i, entry);
-    }
 }
 
 /* ---- opening ---- */
@@ -159,12 +148,22 @@ int ed_sockets_open(struct ed_sockets *sockets,
     for (size_t i = 0; i < addresses->count && !err; i++)
         err =
             take_or_open(sockets, addresses->each[i], backlog, unix_mode, old);
-    if (!err)
-        return 0;
-    if (old)
-        ed_sockets_give_back(sockets, old);
-    ed_sockets_close(sockets, false);
+    if (err)
+        ed_sockets_undo(sockets, old);
     return err;
+}
+
+void ed_sockets_undo(struct ed_sockets *sockets, struct ed_sockets *old)
+{
+    for (size_t i = sockets->count; old && i--;) {
+        if (!sockets->each[i].taken_over)
+            continue;
+        struct ed_sockets_entry *entry = add(old);
+        if (!entry)
+            break; /* closed then, as what is not needed */
+        move(sockets, i, entry);
+    }
+    ed_sockets_close(sockets, false);
 }
 
 void ed_sockets_close(struct ed_sockets *sockets, bool handed_on)
@@ -173,8 +172,7 @@ void ed_sockets_close(struct ed_sockets *sockets, bool handed_on)
         struct ed_sockets_entry *entry = &sockets->each[i];
         if (handed_on)
             ed_socket_file_leave(&entry->bound.file);
-        if (entry->bound.fd >= 0)
-            ed_bound_close(&entry->bound);
+        ed_bound_close(&entry->bound);
         free(entry->address);
     }
     free(sockets->each);
@@ -189,6 +187,21 @@ void ed_sockets_address(const struct ed_sockets_entry *entry,
     if (getsockname(entry->bound.fd, &addr.any, &addr.len))
         addr.len = 0;
     ed_addr_text(&addr, out);
+}
+
+int ed_sockets_hand(const struct ed_sockets *sockets)
+{
+    struct ed_buf text = {0};
+    char address[ED_ADDR_TEXT];
+    int err = 0;
+
+    for (size_t i = 0; i < sockets->count && !err; i++) {
+        ed_sockets_address(&sockets->each[i], address);
+        err = ed_buf_addf(&text, "%s\n", address);
+    }
+    int fd = err ? err : ed_handed_new("eddy-addresses", ed_buf_bytes(&text));
+    ed_buf_free(&text);
+    return fd;
 }
 
 /* ---- to another master ---- */

@@ -41,7 +41,7 @@ static const int64_t INSPECT_DRAIN = 100 * ED_MS;
  * when we stop. */
 static const int64_t STOP_GRACE = ED_S;
 
-enum { DONE = 0, FAILED = 1 };
+enum { DONE = 0, FAILED = 1, WRONG = 2 };
 
 static int64_t random_below(uint64_t bound)
 {
@@ -80,25 +80,34 @@ static int shut_down(void *app)
     return 0;
 }
 
-/* In a fiber of its own: signals and the master are heard meanwhile. */
 static void begin_to_stop(struct ed_worker *w)
 {
     if (w->stopping)
         return;
     w->stopping = true;
+    if (w->starting) {
+        ed_cancel(w->starting); /* a part may wait for long */
+        return;
+    }
     ed_server_stop(w->server);
+    /* In a fiber of its own: signals and the master are heard meanwhile. */
     ed_go(w->scope, shut_down, w->app);
 }
 
 static void stop_at_once(struct ed_worker *w)
 {
     begin_to_stop(w);
-    ed_server_stop(w->server);
+    if (!w->starting)
+        ed_server_stop(w->server);
 }
 
+/* What cannot be is told in the old log. */
 static void reopen(struct ed_worker *w)
 {
-    ed_requests_reopen(w); /* what cannot be is told in the old log */
+    if (w->requests)
+        ed_requests_reopen(w);
+    else
+        (void)ed_log_reopen();
 }
 
 static void on_drain(struct ed_worker *w, const char *rest)
@@ -254,12 +263,20 @@ static void show(struct ed_worker *w, bool look)
                           memory_order_relaxed);
     atomic_store_explicit(&slot->counters.handshakes_failed,
                           counts.handshakes_failed, memory_order_relaxed);
-    atomic_store_explicit(&slot->counters.blocked, ed_monitor_blocked_count(),
-                          memory_order_relaxed);
     atomic_store_explicit(&slot->cpu, cpu_used(), memory_order_relaxed);
     if (look)
         atomic_store_explicit(&slot->memory, memory_used(),
                               memory_order_relaxed);
+}
+
+/* On the monitor's thread: others see where the loop stands while it does. */
+static void note_block(const struct ed_block *block, void *slot)
+{
+    struct ed_slot *mine = slot;
+
+    ed_standstill_write(mine->standstills, block);
+    atomic_store_explicit(&mine->counters.blocked, block->number,
+                          memory_order_relaxed);
 }
 
 static void ask_for_another(struct ed_worker *w)
@@ -317,7 +334,8 @@ static void set_ends(struct ed_worker *w)
 static int add_listener(struct ed_worker *w, int fd)
 {
     ed_listener *listener;
-    int err = ed_listener_of_fd(&listener, fd, .exclusive = true);
+    int err = ed_listener_of_fd(&listener, fd,
+                                .exclusive = w->options->launch != NULL);
 
     if (err) {
         ed_log_error("descriptor %d cannot be listened on: %s", fd,
@@ -340,15 +358,16 @@ static int take_listeners(struct ed_worker *w)
     return err;
 }
 
-static int open_listener(struct ed_worker *w, const char *address)
+/* The files of Unix sockets stay until the end. */
+static int take_own_listeners(struct ed_worker *w)
 {
-    int err = ed_server_listen(w->server, address, .tls = w->tls);
+    int err = 0;
 
-    if (!err)
-        return 0;
-    const char *detail = ed_error();
-    ed_log_error("cannot listen on %s: %s", address,
-                 *detail ? detail : ed_err_text(err));
+    for (size_t i = 0; i < w->sockets.count && !err; i++) {
+        int fd = w->sockets.each[i].bound.fd;
+        w->sockets.each[i].bound.fd = -1; /* the listener's */
+        err = add_listener(w, fd);
+    }
     return err;
 }
 
@@ -363,19 +382,9 @@ static void tell_addresses(const struct ed_worker *w)
     }
 }
 
-static int open_listeners(struct ed_worker *w)
-{
-    const struct ed_texts *addresses = &w->options->settings->listen;
-    int err = 0;
-
-    for (size_t i = 0; i < addresses->count && !err; i++)
-        err = open_listener(w, addresses->each[i]);
-    return err;
-}
-
 static int listen_everywhere(struct ed_worker *w)
 {
-    return w->options->launch ? take_listeners(w) : open_listeners(w);
+    return w->options->launch ? take_listeners(w) : take_own_listeners(w);
 }
 
 /* ---- being looked into ---- */
@@ -445,17 +454,11 @@ static int open_control(struct ed_worker *w)
     return launch ? ed_stream_of_fd(&w->control, launch->control) : 0;
 }
 
-static int watch_all(struct ed_worker *w)
+static int watch(struct ed_worker *w)
 {
     int err = ed_go(w->scope, watch_signals, w);
 
-    if (!err)
-        err = ed_go(w->scope, beat, w);
-    if (!err && w->control)
-        err = ed_go(w->scope, hear_master, w);
-    if (!err && w->inspect)
-        err = ed_go(w->scope, serve_inspect, w);
-    return err;
+    return !err && w->control ? ed_go(w->scope, hear_master, w) : err;
 }
 
 static void be_ready(struct ed_worker *w)
@@ -470,19 +473,16 @@ static void be_ready(struct ed_worker *w)
         tell_addresses(w);
 }
 
-/* Serves with the watchers in a scope that ends when the parts have
- * stopped. */
 static int serve(struct ed_worker *w)
 {
-    ed_scope(s, .independent = true, .name = "worker");
-    w->scope = s;
-    int err = watch_all(w);
+    int err = ed_go(w->scope, beat, w);
+
+    if (!err && w->inspect)
+        err = ed_go(w->scope, serve_inspect, w);
     if (err)
         return err;
     be_ready(w);
-    err = ed_server_run(w->server);
-    ed_app_stop(w->app);
-    return err;
+    return ed_server_run(w->server);
 }
 
 /* Its requests are in the report of a crash or a hang. */
@@ -506,7 +506,7 @@ static void end_watch(struct ed_worker *w)
 }
 
 /* The log has what went wrong with which part. */
-static int serve_app(struct ed_worker *w)
+static int make_ready(struct ed_worker *w)
 {
     int err = ed_app_start(w->app);
 
@@ -521,10 +521,41 @@ static int serve_app(struct ed_worker *w)
     if (!err)
         err = watch_over(w);
     if (err)
-        w->status = err == ED_EADDR ? 2 : FAILED;
+        w->status = err == ED_EADDR ? WRONG : FAILED;
+    return err;
+}
+
+/* It may be told to end before it is ready, which is no failure then. */
+static int start(struct ed_worker *w)
+{
+    ed_scope(s, .name = "start");
+    w->starting = s;
+    int err = make_ready(w);
+    w->starting = NULL;
+    if (!w->stopping)
+        return err;
+    w->status = DONE;
+    return ED_ECANCELED;
+}
+
+/* With the watchers, until the parts have stopped. */
+static int live(struct ed_worker *w)
+{
+    ed_scope(s, .independent = true, .name = "worker");
+    w->scope = s;
+    int err = watch(w);
+    if (!err)
+        err = start(w);
     if (!err)
         err = serve(w);
-    ed_app_stop(w->app); /* if it has not yet */
+    ed_app_stop(w->app);
+    return err;
+}
+
+static int serve_app(struct ed_worker *w)
+{
+    int err = live(w);
+
     end_watch(w);
     ed_requests_close(w);
     ed_server_free(w->server);
@@ -560,6 +591,22 @@ static int open_tls(struct ed_worker *w)
         snprintf(secret, sizeof secret, "/proc/self/fd/%d", launch->tickets);
     return ed_tls_server(&w->tls, .certificate = s->certfile, .key = s->keyfile,
                          .ticket_secret = launch ? secret : NULL);
+}
+
+/* While there are the rights that ports and directories may take; what there is
+ * no master for. */
+static int open_sockets(struct ed_worker *w)
+{
+    const struct ed_settings *s = w->options->settings;
+    struct ed_sockets handed = {0};
+
+    if (w->options->launch)
+        return 0;
+    int err = ed_sockets_take(&handed);
+    if (!err)
+        err = ed_sockets_open(&w->sockets, &s->listen, s->backlog, 0, &handed);
+    ed_sockets_close(&handed, false);
+    return err;
 }
 
 static int open_board(struct ed_worker *w)
@@ -599,24 +646,43 @@ static int outcome(struct ed_worker *w, int err)
     return DONE;
 }
 
-int ed_worker_run(const struct ed_worker_options *options)
+/* Has all that takes rights, gives them up, and makes the app. The exit status
+ * if that failed, for a reason that the log has. */
+static int prepare(struct ed_worker *w)
 {
-    struct ed_worker w = {.options = options};
-    int err = open_board(&w);
+    const struct ed_settings *s = w->options->settings;
+    int err = open_sockets(w);
 
-    if (err || open_tls(&w) || ed_privileges_drop(options->settings) ||
-        ed_sandbox_enter(options->settings))
-        return FAILED; /* the log has it */
-    w.app = options->make(options->arg);
-    if (!w.app)
+    if (err == ED_EADDR)
+        return WRONG;
+    if (err || open_board(w) || open_tls(w) || ed_privileges_drop(s) ||
+        ed_sandbox_enter(s))
         return FAILED;
+    w->app = w->options->make(w->options->arg);
+    return w->app ? DONE : FAILED;
+}
+
+static int run(struct ed_worker *w)
+{
     signal(SIGPIPE, SIG_IGN); /* a write says EPIPE as well */
     if (ed_report_on_crash())
         ed_log_warn("a crash would go untold");
-    err = ed_run(run_worker, &w);
-    int status = outcome(&w, err);
+    ed_monitor_on_block(note_block, w->slot);
+    int err = ed_run(run_worker, w);
+    ed_monitor_on_block(NULL, NULL);
+    return outcome(w, err);
+}
+
+int ed_worker_run(const struct ed_worker_options *options)
+{
+    struct ed_worker w = {.options = options};
+    int status = prepare(&w);
+
+    if (status == DONE)
+        status = run(&w);
     ed_app_free(w.app);
     ed_tls_free(w.tls);
+    ed_sockets_close(&w.sockets, false);
     ed_board_unmap(w.board);
     return status;
 }

@@ -126,6 +126,9 @@ expect_in "the tree is as the worker drew it" "    server: accept" ctl tree
 expect_in "connections are shown" "1,204  idle" ctl conns
 expect_in "watch shows a line a message" "42.1 ms" \
     line "ctl watch | head -n 2"
+expect_in "and loops that stood still" \
+    "  worker 4101 stood still for 412 ms in pdf_page < report" \
+    line "ctl watch | head -n 6"
 expect_in "watch --json gives the messages" '"requests_per_s":' \
     line "ctl --json watch | head -n 1"
 expect "--json is what the server said" "same" \

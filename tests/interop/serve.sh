@@ -6,53 +6,9 @@
 set -uo pipefail
 # shellcheck source=tests/interop/common.bash
 . "$(dirname "$0")/common.bash"
+# shellcheck source=tests/interop/serve_common.bash
+. "$source/tests/interop/serve_common.bash"
 needs curl python3 cc
-
-eddy=$build/eddy
-module() { # TEXT [FLAG...]: app.so is another file then, as an installer does it
-    cc -shared -fPIC -O1 -I "$source/include" -DTEXT="\"$1\"" "${@:2}" \
-        "$source/tests/interop/serve_module.c" -o fresh.so || exit 1
-    mv fresh.so app.so
-}
-ask() { curl -s --max-time 20 "$@"; }
-children() { cat /proc/"$1"/task/*/children 2>/dev/null; }
-# The workers are those that have an app.
-workers() {
-    for child in $(children "$pid"); do
-        grep -qs app.so "/proc/$child/maps" && echo "$child"
-    done
-}
-count() { workers | wc -l; }
-# Until a text has come so many times, or 20 s have passed.
-until_said() { # COUNT TEXT
-    for _ in $(seq 400); do
-        [ "$(grep -c -- "$2" log)" -ge "$1" ] && return
-        sleep 0.05
-    done
-    echo "not said $1 times: $2"
-    tail -n 40 log
-    failed=$((failed + 1))
-}
-until_count() { # COUNT
-    for _ in $(seq 400); do
-        [ "$(count)" -eq "$1" ] && return
-        sleep 0.05
-    done
-    echo "there are $(count) workers, not $1"
-    failed=$((failed + 1))
-}
-begin() { # OPTION...
-    : >log
-    serve log "$eddy" serve app.so --listen 127.0.0.1:0 --pidfile pid \
-        --ctl "$work/ctl" --workers 2 "$@"
-    until_said 2 'is ready'
-}
-end() {
-    kill -TERM "$(cat pid)"
-    for _ in $(seq 400); do [ -e pid ] || break; sleep 0.05; done
-    wait "$pid"
-    pids=()
-}
 
 # ---- reloads and upgrades ----
 
@@ -70,9 +26,7 @@ expect "new code is served" two ask "$url/"
 for i in $(seq 5); do
     kill -USR2 "$(cat pid)"
     until_said "$i" 'takes over from'
-    for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.05; done
-    pid=$(cat pid)
-    pids=("$pid")
+    follow
 done
 wait $load
 expect_in "20 reloads and 5 upgrades lose no request" 'failed 0' cat load
@@ -99,18 +53,20 @@ expect "what is mended is served" two ask "$url/"
 
 # ---- workers that die ----
 
-ask "$url/slow" >slow &
-slow=$!
-sleep 0.3
-before=$(workers)
+ask "$url/held" >held &
+held=$!
 # The one that is not asked: the other's request is nobody's loss.
-for worker in $before; do
-    ss -tnpH state established 2>/dev/null | grep -q "pid=$worker," || break
-done
+asked() {
+    "$eddy" ctl --socket "$work/ctl" ps --json 2>/dev/null |
+        grep -o '"pid": *[0-9]*' | grep -o '[0-9]*'
+}
+for _ in $(seq 100); do [ -n "$(asked)" ] && break; sleep 0.05; done
+worker=$(workers | grep -vx "$(asked)")
 kill -9 "$worker"
 until_count 2
-wait $slow
-expect "a worker's death costs no one else's request" slow cat slow
+touch go
+wait $held
+expect "a worker's death costs no one else's request" held cat held
 expect "the log says how it ended" 1 grep -c 'ended by signal 9' log
 ask "$url/crash" >/dev/null
 until_said 1 'ended by signal 6'
@@ -120,9 +76,38 @@ expect_in "and which request it was" 'GET /crash' cat log
 expect "after which all goes on" two ask "$url/"
 end
 
+# ---- where it is ----
+
+begin --admin 127.0.0.1:0 --access-log "$work/access"
+admin=$(grep -o 'admin on http://.*' log | sed 's/.*on //')
+expect_in "the state tells the port the system has given" "$url" \
+    "$eddy" ctl --socket "$work/ctl" status
+expect_in "and that of the admin address" "$admin" \
+    "$eddy" ctl --socket "$work/ctl" status
+exec 3<>"/dev/tcp/127.0.0.1/$port"
+printf 'nonsense\r\n\r\n' >&3
+cat <&3 >/dev/null
+exec 3>&-
+end
+expect "what is no request is logged with whose it was" 1 \
+    grep -c '^127\.0\.0\.1 - - \[[^]]*\] "-" 400 - "-" "-"$' access
+
 # ---- a loop that stands still ----
 
 begin --hang-timeout 1s
+"$eddy" ctl --socket "$work/ctl" --json watch >live &
+watcher=$!
+wait_for_text live requests_per_s >/dev/null
+ask "$url/stall" >/dev/null
+for _ in $(seq 60); do
+    grep -q '"over":true' live && break
+    sleep 0.1
+done
+kill "$watcher"
+wait "$watcher" 2>/dev/null
+expect_in "who looks is told which function holds a loop up" \
+    'stand_a_while < stall' cat live
+expect_in "and in which fiber that was" '"fiber":"request"' cat live
 ask "$url/hang" >/dev/null
 until_said 1 'stood still'
 until_count 2
@@ -173,10 +158,8 @@ expect "SIGINT does not" '' cat slow
 begin
 orphans=$(workers)
 kill -9 "$pid"
-for orphan in $orphans; do
-    for _ in $(seq 400); do kill -0 "$orphan" 2>/dev/null || break; sleep 0.05; done
-    kill -0 "$orphan" 2>/dev/null && broken "no worker outlives its master" "$orphan"
-done
+# shellcheck disable=SC2086 # one or more
+until_gone $orphans
 pids=()
 
 # ---- sockets of the service manager ----
@@ -203,6 +186,30 @@ expect "and goes on doing so" two ask "$url/"
 end
 expect_in "a socket it was not given is missed" 'has handed over no' \
     "$eddy" serve app.so --listen systemd:web --ctl none
+
+# ---- another directory ----
+
+mkdir elsewhere
+cp app.so elsewhere
+ln -s "$eddy" here
+printf '[serve]\nworkdir = elsewhere\nworkers = 1\nctl = none\n' >here.conf
+: >log
+serve log ./here serve app.so --config here.conf --listen 127.0.0.1:0 \
+    --pidfile "$work/pid"
+until_said 1 'is ready'
+expect "it goes to its directory" "$work/elsewhere" \
+    readlink "/proc/$pid/cwd"
+echo 'drain-timeout = soon' >>here.conf
+kill -HUP "$pid"
+until_said 1 'not reloaded: all stays as it was'
+expect_in "and finds its file from there" 'here.conf:5: drain-timeout' cat log
+sed -i '$d' here.conf
+kill -USR2 "$pid"
+until_said 1 'takes over from'
+follow
+expect "as does who takes over" two ask "$url/"
+expect "in the same directory" "$work/elsewhere" readlink "/proc/$pid/cwd"
+end
 
 # ---- users ----
 

@@ -56,7 +56,7 @@ shows "workers, with all columns" "MEMORY RUNNING   OPEN     P99 BLOCKED"
 shows "the worker's figures" "48.2 MB       5    212 41.0 ms       1"
 shows "the slowest requests, and what they wait for" \
     "  12.5 s      0 waiting GET    /reports/2026?format=pdf&fr… pg result"
-shows "loops that stood still" "worker 4101: a loop stood still"
+shows "loops that stood still" "worker 4101 stood still for 412 ms in pdf_page < "
 shows "the keys" "q quit  s sort"
 hides "what could move the cursor" $'\e'
 expect "no line is longer than the terminal" '[0-9]|[1-7][0-9]|80' longest_line

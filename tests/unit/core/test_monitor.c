@@ -81,6 +81,42 @@ static void a_blocked_loop_is_told_with_the_culprit(void **state)
     free(said);
 }
 
+/* What was told last of the one with the highest number. */
+static struct {
+    struct ed_block block;
+    char names[128], fiber[32], place[32];
+} told;
+
+static void note_block(const struct ed_block *block, void *arg)
+{
+    (void)arg;
+    told.block = *block;
+    if (!block->names)
+        return;
+    snprintf(told.names, sizeof told.names, "%s", block->names);
+    snprintf(told.fiber, sizeof told.fiber, "%s", block->fiber);
+    snprintf(told.place, sizeof told.place, "%s", block->place);
+}
+
+static void who_listens_is_told_where_it_stands_and_when_it_is_over(
+    void **state)
+{
+    (void)state;
+    memset(&told, 0, sizeof told);
+    ed_monitor_on_block(note_block, NULL);
+    free(run_watched(block));
+    ed_monitor_on_block(NULL, NULL);
+    assert_int_equal(told.block.number, ed_monitor_blocked_count());
+    assert_true(told.block.over);
+    assert_true(told.block.lasted >= LIMIT);
+#ifndef __SANITIZE_THREAD__ /* it calls handlers later */
+    assert_non_null(strstr(told.names, "slow_query < report_page"));
+#endif
+    assert_non_null(strstr(told.names, "report_page"));
+    assert_string_equal(told.fiber, "report");
+    assert_string_equal(told.place, "app.c:42");
+}
+
 static void frames_of_the_runtime_are_left_out(void **state)
 {
     char *said;
@@ -230,6 +266,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_blocked_loop_is_told_with_the_culprit),
+        cmocka_unit_test(
+            who_listens_is_told_where_it_stands_and_when_it_is_over),
         cmocka_unit_test(frames_of_the_runtime_are_left_out),
         cmocka_unit_test(reports_are_repeated_ever_less_often),
         cmocka_unit_test(a_blocking_system_call_is_named),

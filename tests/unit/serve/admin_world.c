@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "serve/handed.h"
 #include "tree.h"
 
 /* For what never takes long but on a busy machine. */
@@ -71,6 +72,7 @@ static int run_process(struct world *w, int line)
                 .control = line,
                 .inspect = -1,
                 .tickets = -1,
+                .addresses = w->addresses,
                 .listeners = {w->ways_in[0].fd, w->ways_in[1].fd},
                 .listener_count = 2,
                 .ctl_count = 1,
@@ -97,6 +99,9 @@ static void start_process(struct world *w, int *line)
         exit(1);
     snprintf(w->open_url, sizeof w->open_url, "http://127.0.0.1:%d",
              ntohs(where.sin_port));
+    w->addresses = ed_handed_new(
+        "addresses",
+        ED_BYTES("127.0.0.1:43210\n[::1]:443\nunix:/run/a shop.sock\n"));
     fflush(NULL);
     w->process = fork();
     if (!w->process) {
@@ -148,6 +153,14 @@ static int run_server(void *server)
 {
     (void)ed_server_run(server);
     return 0;
+}
+
+ed_app *world_app(const char *pattern, ed_handler *handler)
+{
+    ed_app *app = ed_app_new();
+
+    ed_route(app, pattern, handler);
+    return app;
 }
 
 void world_worker(struct world *w, unsigned slot, int pid, ed_app *app)
@@ -316,8 +329,7 @@ static int run_fiber(void *arg)
 void world_run(world_fn *prepare, world_fn *test, unsigned *failures)
 {
     struct world w = {.directory = "/tmp/eddy-admin-XXXXXX"};
-    static const char *listen[] = {"127.0.0.1:8080", "unix:/run/shop.sock",
-                                   NULL};
+    static const char *listen[] = {"127.0.0.1:0", "unix:/run/shop.sock", NULL};
     struct run run = {.w = &w, .test = test};
 
     fiber_test_failures = *failures = 0;
@@ -341,6 +353,7 @@ void world_run(world_fn *prepare, world_fn *test, unsigned *failures)
     }
     ed_board_unmap(w.board);
     close(w.board_fd);
+    close(w.addresses);
     ed_bound_close(&w.ways_in[0]);
     ed_bound_close(&w.ways_in[1]);
     assert_int_equal(tree_remove(w.directory), 0);

@@ -29,6 +29,7 @@ struct world {
     char directory[64];
     struct ed_board *board;
     int board_fd;
+    int addresses;
     pid_t process;
     int status; /* of the process, once it has ended */
     bool ended;
@@ -52,6 +53,9 @@ typedef void world_fn(struct world *w);
 /* Runs a test; `prepare` may fill in settings before the process starts.
  * `failures` are those of the test's own checks. */
 void world_run(world_fn *prepare, world_fn *test, unsigned *failures);
+
+/* An app of one route. */
+ed_app *world_app(const char *pattern, ed_handler *handler);
 
 /* A worker on the board that answers questions by an app, which is freed; with
  * NULL it has no socket. */

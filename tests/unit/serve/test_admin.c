@@ -6,7 +6,6 @@
 
 #include <eddy/clock.h>
 #include <eddy/error.h>
-#include <eddy/ws.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -67,14 +66,6 @@ static int accept_level(ed_req *req)
     return ed_reply(req, 200, "{\"ok\":true}");
 }
 
-static ed_app *app_of(const char *pattern, ed_handler *handler)
-{
-    ed_app *app = ed_app_new();
-
-    ed_route(app, pattern, handler);
-    return app;
-}
-
 /* ---- health ---- */
 
 ADMIN_TEST(health_is_told_at_both_ways_in)
@@ -118,8 +109,10 @@ ADMIN_TEST(the_state_of_the_server_is_that_of_the_board)
     check_text(world_string(res, "program"), "shop");
     check_text(world_string(res, "version"), ED_VERSION);
     check_text(world_string(res, "log_level"), "warn");
-    check_text(world_string(res, "listen.0"), "http://127.0.0.1:8080");
-    check_text(world_string(res, "listen.1"), "http+unix:///run/shop.sock");
+    check_text(world_string(res, "listen.0"), "http://127.0.0.1:43210");
+    check_text(world_string(res, "listen.1"), "http://[::1]:443");
+    check_text(world_string(res, "listen.2"), "http+unix:///run/a shop.sock");
+    check_text(world_string(res, "admin.0"), w->open_url);
     check_int(world_number(res, "pid"), getpid());
     check_int(world_number(res, "workers_wanted"), 2);
 
@@ -199,8 +192,8 @@ ADMIN_TEST(metrics_are_told_as_prometheus_reads_them)
 
 ADMIN_TEST(requests_of_all_workers_come_oldest_first)
 {
-    world_worker(w, 0, 4101, app_of("GET /ps", ps_of_first));
-    world_worker(w, 1, 4102, app_of("GET /ps", ps_of_second));
+    world_worker(w, 0, 4101, world_app("GET /ps", ps_of_first));
+    world_worker(w, 1, 4102, world_app("GET /ps", ps_of_second));
     ed_res *res = world_get(w, "/v1/ps?sort=age");
     check_text(world_string(res, "requests.0.id"), "a");
     check_text(world_string(res, "requests.1.id"), "c");
@@ -211,7 +204,7 @@ ADMIN_TEST(requests_of_all_workers_come_oldest_first)
 
 ADMIN_TEST(no_more_requests_are_asked_for_than_are_wanted)
 {
-    world_worker(w, 0, 4101, app_of("GET /ps", ps_of_first));
+    world_worker(w, 0, 4101, world_app("GET /ps", ps_of_first));
     ed_res *res = world_get(w, "/v1/ps?limit=1");
     check_text(told_target, "/ps?limit=1");
     check(strstr(world_text(res), "\"a\"") != NULL);
@@ -233,9 +226,9 @@ ADMIN_TEST(a_question_that_makes_no_sense_is_refused)
 
 ADMIN_TEST(workers_that_do_not_answer_hide_none_of_the_others)
 {
-    world_worker(w, 0, 4101, app_of("GET /ps", stands_still));
+    world_worker(w, 0, 4101, world_app("GET /ps", stands_still));
     world_worker(w, 1, 4102, NULL);
-    world_worker(w, 2, 4103, app_of("GET /ps", ps_of_first));
+    world_worker(w, 2, 4103, world_app("GET /ps", ps_of_first));
     ed_res *res = world_get(w, "/v1/ps");
     check_text(world_string(res, "requests.0.id"), "a");
     check(strstr(world_text(res), "\"unreachable\":[4101,4102]") != NULL);
@@ -243,8 +236,8 @@ ADMIN_TEST(workers_that_do_not_answer_hide_none_of_the_others)
 
 ADMIN_TEST(a_worker_that_talks_nonsense_hides_none_of_the_others)
 {
-    world_worker(w, 0, 4101, app_of("GET /ps", no_json));
-    world_worker(w, 1, 4102, app_of("GET /ps", ps_of_first));
+    world_worker(w, 0, 4101, world_app("GET /ps", no_json));
+    world_worker(w, 1, 4102, world_app("GET /ps", ps_of_first));
     check_text(world_string(world_get(w, "/v1/ps"), "requests.0.id"), "a");
 }
 
@@ -258,8 +251,8 @@ ADMIN_TEST(workers_that_only_start_are_not_asked)
 
 ADMIN_TEST(the_stack_of_a_request_is_that_of_the_worker_that_has_it)
 {
-    world_worker(w, 0, 4101, app_of("GET /none", tree));
-    world_worker(w, 1, 4102, app_of("GET /stack/{id}", stack_of_b));
+    world_worker(w, 0, 4101, world_app("GET /none", tree));
+    world_worker(w, 1, 4102, world_app("GET /stack/{id}", stack_of_b));
     ed_res *res = world_get(w, "/v1/stack/b%20%2F%25");
     check_int(world_status(res), 200);
     check_int(world_number(res, "pid"), 4102);
@@ -270,8 +263,8 @@ ADMIN_TEST(the_stack_of_a_request_is_that_of_the_worker_that_has_it)
 
 ADMIN_TEST(the_tree_of_one_worker_or_of_all)
 {
-    world_worker(w, 0, 4101, app_of("GET /tree", tree));
-    world_worker(w, 1, 4102, app_of("GET /tree", tree));
+    world_worker(w, 0, 4101, world_app("GET /tree", tree));
+    world_worker(w, 1, 4102, world_app("GET /tree", tree));
     ed_res *res = world_get(w, "/v1/tree");
     check_int(world_number(res, "workers.1.pid"), 4102);
     check_text(world_string(res, "workers.1.lines.1"), "  main");
@@ -400,7 +393,7 @@ ADMIN_TEST(what_nobody_asked_for_is_no_answer)
 
 ADMIN_TEST(a_log_level_is_told_to_the_master_and_the_workers)
 {
-    world_worker(w, 0, 4101, app_of("POST /log-level", accept_level));
+    world_worker(w, 0, 4101, world_app("POST /log-level", accept_level));
     ed_res *res = world_post(w, "/v1/log-level", "{\"level\":\"debug\"}");
     check_text(world_string(res, "text"), "the log level is debug");
     check_text(w->heard[0], "log-level debug");
@@ -483,84 +476,6 @@ ADMIN_TEST(a_large_body_is_refused)
     check_int(world_status(world_post(w, "/v1/reload", body)), 413);
 }
 
-/* ---- live ---- */
-
-static ed_ws *view(struct world *w, const char *path)
-{
-    ed_ws *ws = NULL;
-    int err = ed_ws_connect(&ws, world_url(w, path), .client = w->client);
-    check_(!err, "%s: %s", ed_err_name(err), ed_error());
-    return ws;
-}
-
-static json_t *next_message(ed_ws *ws, struct ed_buf *text)
-{
-    struct ed_bytes message;
-    int err = ed_ws_recv(ws, &message);
-
-    check_int(err, 0);
-    text->len = 0;
-    if (err || ed_buf_add(text, message.ptr, message.len))
-        return NULL;
-    return json_loadb(message.ptr, message.len, 0, NULL);
-}
-
-ADMIN_TEST(who_looks_gets_the_figures_of_each_interval)
-{
-    struct ed_buf text = {0}, same = {0};
-
-    world_worker(w, 0, 4101, app_of("GET /ps", ps_of_first));
-    for (int i = 0; i < 1000; i++)
-        ed_counters_request(&w->board->slots[0].counters, 200, ED_METHOD_GET,
-                            ED_S, 0);
-    ed_ws *one = view(w, "/v1/live"), *other = view(w, "/v1/live");
-    /* What was before it began to look does not matter. */
-    json_t *first = next_message(one, &text);
-    check(json_number_value(json_object_get(first, "requests_per_s")) == 0);
-    json_t *repeated = next_message(other, &same);
-    check_text(text.ptr, same.ptr);
-
-    ed_counters_request(&w->board->slots[0].counters, 200, ED_METHOD_GET,
-                        5 * ED_MS, 0);
-    json_t *second = next_message(one, &text);
-    double rate = json_number_value(json_object_get(second, "requests_per_s"));
-    double lasted = json_number_value(json_object_get(second, "interval_s"));
-    check(rate * lasted > 0.99 && rate * lasted < 1.01);
-    json_t *latency = json_object_get(second, "latency");
-    check(json_number_value(json_object_get(latency, "p50_s")) == 0.005);
-    json_t *worker = json_array_get(json_object_get(second, "workers"), 0);
-    check_int(json_integer_value(json_object_get(worker, "pid")), 4101);
-    check(json_number_value(json_object_get(worker, "requests_per_s")) > 0);
-    json_t *slowest = json_array_get(json_object_get(second, "slowest"), 0);
-    check_text(json_string_value(json_object_get(slowest, "id")), "a");
-
-    json_decref(first);
-    json_decref(repeated);
-    json_decref(second);
-    ed_buf_free(&text);
-    ed_buf_free(&same);
-    ed_ws_free(one);
-    ed_ws_free(other);
-}
-
-ADMIN_TEST(a_worker_that_stands_still_does_not_hold_up_who_looks)
-{
-    struct ed_buf text = {0};
-
-    world_worker(w, 0, 4101, app_of("GET /ps", stands_still));
-    ed_ws *ws = view(w, "/v1/live");
-    json_t *first = next_message(ws, &text);
-    ed_count(&w->board->slots[0].counters.blocked, 1);
-    json_t *second = next_message(ws, &text);
-    json_t *blocked = json_array_get(json_object_get(second, "blocked"), 0);
-    check_int(json_integer_value(json_object_get(blocked, "pid")), 4101);
-    check_int(json_array_size(json_object_get(second, "slowest")), 0);
-    json_decref(first);
-    json_decref(second);
-    ed_buf_free(&text);
-    ed_ws_free(ws);
-}
-
 /* ---- its end ---- */
 
 ADMIN_TEST(it_ends_when_the_master_is_gone)
@@ -568,22 +483,6 @@ ADMIN_TEST(it_ends_when_the_master_is_gone)
     check_int(world_status(world_get(w, "/healthz")), 200);
     ed_stream_close(w->line);
     w->line = NULL;
-    world_wait(w);
-    check_int(w->status, 0);
-}
-
-ADMIN_TEST(who_looks_does_not_keep_it_from_ending)
-{
-    struct ed_bytes message;
-
-    ed_ws *ws = view(w, "/v1/live");
-    check_int(kill(w->process, SIGTERM), 0);
-    int err;
-    while (!(err = ed_ws_recv(ws, &message)))
-        ;
-    check_int(err, ED_ECLOSED);
-    check_int(ed_ws_close_code(ws), ED_WS_GOING_AWAY);
-    ed_ws_free(ws);
     world_wait(w);
     check_int(w->status, 0);
 }
@@ -632,10 +531,7 @@ int main(void)
         cmocka_unit_test(a_token_that_was_changed_holds_at_once),
         cmocka_unit_test(an_empty_token_is_none),
         cmocka_unit_test(a_large_body_is_refused),
-        cmocka_unit_test(who_looks_gets_the_figures_of_each_interval),
-        cmocka_unit_test(a_worker_that_stands_still_does_not_hold_up_who_looks),
         cmocka_unit_test(it_ends_when_the_master_is_gone),
-        cmocka_unit_test(who_looks_does_not_keep_it_from_ending),
         cmocka_unit_test(signals_of_a_terminal_are_not_for_it),
     };
 

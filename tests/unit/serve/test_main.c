@@ -348,8 +348,8 @@ static void a_certificate_that_is_not_there_keeps_it_from_starting(void **state)
 {
     (void)state;
     struct program p = start("--certfile", "/nowhere/site.pem");
-    assert_int_equal(status_of(&p), 1);
-    printed(&p, "TLS: /nowhere/site.pem: ");
+    assert_int_equal(status_of(&p), 2);
+    printed(&p, "--certfile '/nowhere/site.pem': No such file or directory");
     assert_null(strstr(p.text.ptr, "stops"));
     forget(&p);
 }

@@ -141,7 +141,7 @@ static void no_process_and_no_namespace_is_made(void **state)
 
 static int ask_the_kernel(void)
 {
-    char text[64] = "";
+    char text[256] = ""; /* what io_uring_setup() would write to */
     const struct {
         long number;
         long a, b, c;
