@@ -38,6 +38,15 @@ foreach(file IN LISTS files)
     ${EDDY_PYTHON_TREE}/eddy/${file} SYMBOLIC)
 endforeach()
 
+# Debian's place; other systems have another.
+set(EDDY_PYTHON_DIR lib/python3/dist-packages CACHE STRING
+  "where the Python module is installed, below the prefix")
+install(TARGETS eddy_python LIBRARY DESTINATION ${EDDY_PYTHON_DIR}/eddy
+  COMPONENT python)
+install(DIRECTORY python/eddy DESTINATION ${EDDY_PYTHON_DIR} COMPONENT python
+  FILES_MATCHING PATTERN "*.py" PATTERN "*.pyi" PATTERN "py.typed"
+  PATTERN "__pycache__" EXCLUDE)
+
 if(NOT EDDY_TESTS OR EDDY_SANITIZE MATCHES "thread")
   return()
 endif()

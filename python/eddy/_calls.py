@@ -185,7 +185,7 @@ class _Bridge:
                 future.set_result(None)
 
 
-_bridges = weakref.WeakKeyDictionary()
+_bridges = weakref.WeakKeyDictionary()  # type: ignore[var-annotated]
 
 
 async def _wait_in_asyncio(handle):
