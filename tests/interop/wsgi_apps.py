@@ -173,7 +173,7 @@ def split(env, start):
 
 
 def hop(env, start):
-    start("200 OK", [("Connection", "close")])
+    start("200 OK", [("Upgrade", "h2c")])
     return [b"never"]
 
 
