@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "serve/snapshot.h"
 
 static struct ed_board *board;
 static int fd;
@@ -195,6 +196,24 @@ static void a_board_of_another_layout_is_of_another_version(void **state)
     assert_int_equal(errno, EPROTO);
 }
 
+/* A worker that crashes, or was taken over, may have written anything there. */
+static void whoever_looks_bears_what_a_worker_wrote(void **state)
+{
+    struct ed_snapshot seen = {0};
+    struct ed_slot *slot = ed_board_take(board);
+
+    (void)state;
+    memset((void *)slot, 0x5a, sizeof *slot);
+    assert_int_equal(ed_snapshot_take(&seen, board), 0);
+    assert_int_equal(seen.count, 0); /* it is in no state that there is */
+    assert_non_null(ed_board_unready(board));
+    atomic_store(&slot->state, ED_SLOT_READY);
+    assert_int_equal(ed_snapshot_take(&seen, board), 0);
+    assert_int_equal(seen.count, 1);
+    assert_string_equal(ed_slot_state_name(seen.workers[0].state), "ready");
+    ed_snapshot_free(&seen);
+}
+
 static void what_is_no_memory_is_no_board(void **state)
 {
     (void)state;
@@ -218,6 +237,7 @@ int main(void)
         TEST(nobody_can_cut_it_off_under_the_others),
         TEST(a_board_of_another_size_is_of_another_version),
         TEST(a_board_of_another_layout_is_of_another_version),
+        TEST(whoever_looks_bears_what_a_worker_wrote),
         TEST(what_is_no_memory_is_no_board),
     };
 
