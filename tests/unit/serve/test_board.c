@@ -38,10 +38,12 @@ static int close_board(void **state)
 
 static uint64_t requests(void)
 {
-    struct ed_counters sum = {0};
+    struct ed_snapshot seen = {0};
 
-    ed_board_sum(board, &sum);
-    return ed_counters_total(&sum);
+    assert_int_equal(ed_snapshot_take(&seen, board), 0);
+    uint64_t total = ed_counters_total(&seen.all);
+    ed_snapshot_free(&seen);
+    return total;
 }
 
 /* What a worker does: maps the board itself, and counts. */
@@ -53,6 +55,7 @@ static void work(size_t slot, int count)
         struct ed_board *mine = ed_board_map(fd);
         if (!mine)
             _exit(1);
+        atomic_store(&mine->slots[slot].pid, getpid());
         for (int i = 0; i < count; i++)
             ed_counters_request(&mine->slots[slot].counters, 200, ED_METHOD_GET,
                                 ED_MS, 1);
@@ -133,6 +136,7 @@ static void *come_and_go(void *arg)
 {
     for (int i = 0; i < MOVES; i++) {
         struct ed_slot *slot = ed_board_take(arg);
+        atomic_store(&slot->pid, 1);
         ed_counters_request(&slot->counters, 200, ED_METHOD_GET, ED_MS, 1);
         ed_board_give(arg, slot);
     }
@@ -163,6 +167,7 @@ static void a_master_that_died_on_its_way_does_not_stop_who_looks(void **state)
 {
     (void)state;
     struct ed_slot *slot = ed_board_take(board);
+    atomic_store(&slot->pid, 1);
     ed_counters_request(&slot->counters, 200, ED_METHOD_GET, ED_MS, 1);
     atomic_store(&board->moving, 1);
     assert_int_equal(requests(), 1);
