@@ -115,27 +115,6 @@ void ed_board_look(const struct ed_board *board,
     }
 }
 
-static void add_all(const struct ed_board *board, void *arg)
-{
-    struct ed_counters *all = arg;
-
-    ed_counters_clear(all);
-    ed_counters_add(all, &board->retired);
-    for (size_t i = 0; i < ED_BOARD_SLOTS; i++) {
-        /* A slot that was given back has nothing. */
-        if (atomic_load(&board->slots[i].state) != ED_SLOT_FREE)
-            ed_counters_add(all, &board->slots[i].counters);
-    }
-}
-
-void ed_board_sum(const struct ed_board *board, struct ed_counters *sum)
-{
-    struct ed_counters all;
-
-    ed_board_look(board, add_all, &all);
-    ed_counters_add(sum, &all);
-}
-
 /* ---- how much is logged ---- */
 
 void ed_board_keep_level(struct ed_board *board)
