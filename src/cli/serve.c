@@ -68,6 +68,7 @@ int serve_main(int argc, char **argv)
                          "Serves an app that is a shared object exporting "
                          "ed_app *eddy_app(void).",
                 .arguments = 1,
+                .module = true,
             },
         .argc = argc,
         .argv = argv,
