@@ -12,12 +12,16 @@ file(GLOB EDDY_PUBLIC CONFIGURE_DEPENDS include/eddy/*.h include/eddy/*.def)
 install(FILES ${EDDY_PUBLIC} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/eddy)
 
 set_target_properties(eddy_shared PROPERTIES EXPORT_NAME eddy)
-install(TARGETS eddy_shared eddy_static EXPORT EddyTargets
+install(TARGETS eddy_shared eddy_static eddy_patch EXPORT EddyTargets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT EddyTargets NAMESPACE Eddy:: DESTINATION ${EDDY_CMAKE_DIR})
 if(TARGET eddy)
   install(TARGETS eddy RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+
+if(TARGET eddy_wsgi)
+  install(TARGETS eddy_wsgi LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/eddy)
 endif()
 
 foreach(section 1 3 5 7)

@@ -9,7 +9,8 @@
 #
 # tests/support/*.c, and any other .c file beside a test, are linked into the
 # tests of all kinds, or of that directory. A line in wrap.txt beside the tests
-# names a function to link as --wrap, for tests that make calls fail.
+# names a function to link as --wrap, for tests that make calls fail. Those of
+# unit/patch have libeddy-patch.so linked in.
 
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 
@@ -53,6 +54,9 @@ function(eddy_add_test source)
   target_link_libraries(${target} PRIVATE eddy_static PkgConfig::CMOCKA)
   if(TARGET eddy_test_support)
     target_link_libraries(${target} PRIVATE eddy_test_support)
+  endif()
+  if(directory STREQUAL "unit/patch")
+    target_link_libraries(${target} PRIVATE -Wl,--no-as-needed eddy_patch)
   endif()
   if(EXISTS ${PROJECT_SOURCE_DIR}/tests/${directory}/wrap.txt)
     file(STRINGS tests/${directory}/wrap.txt wraps)

@@ -30,8 +30,8 @@ install_all() {
     find all -path '*/man/man*' -type f -exec gzip -9n {} +
     # Debug information goes; the symbol table stays, for reports of blocked
     # loops and crashes.
-    find all -type f \( -path '*/bin/*' -o -name '*.so.*' -o -name '*.a' \) \
-        -exec strip --strip-debug {} +
+    find all -type f \( -path '*/bin/*' -o -name '*.so' -o -name '*.so.*' \
+        -o -name '*.a' \) -exec strip --strip-debug {} +
 }
 
 take() { # PACKAGE
@@ -65,10 +65,12 @@ describe() { # PACKAGE: DEBIAN/control and what else dpkg wants to know
     local -a programs
     mkdir "$1/DEBIAN"
     mapfile -t programs < <(find "$1/usr" -type f \
-        \( -path '*/bin/*' -o -name '*.so.*' \))
+        \( -path '*/bin/*' -o -name '*.so' -o -name '*.so.*' \))
     : >substvars
     if ((${#programs[@]} > 0)); then
-        dpkg-shlibdeps -Tsubstvars --warnings=0 "${programs[@]/#/-e}"
+        # Our own library is among those of debian/shlibs.local.
+        dpkg-shlibdeps -Tsubstvars --warnings=0 -l"libeddy0/usr/$libdir" \
+            "${programs[@]/#/-e}"
     fi
     dpkg-gencontrol -p"$1" -P"$1" -Tsubstvars -ffiles -O"$1/DEBIAN/control"
     if [[ -d $1/etc ]]; then

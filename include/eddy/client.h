@@ -283,7 +283,8 @@ struct ed_fetch_options {
     int64_t timeout; /* 0: the client's */
     /* A request that is not safe to send twice (POST, ...) may be. */
     bool retry_unsafe;
-    int max_redirects; /* followed; 0: the client's, negative: none */
+    int max_redirects;       /* followed; 0: the client's, negative: none */
+    int64_t connect_timeout; /* 0: the client's, negative: without a limit */
 };
 
 /*

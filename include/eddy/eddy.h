@@ -28,6 +28,8 @@
 #include <eddy/loop.h>
 #include <eddy/map.h>
 #include <eddy/middleware.h>
+#include <eddy/offload.h>
+#include <eddy/patch.h>
 #include <eddy/pg.h>
 #include <eddy/pg_copy.h>
 #include <eddy/pg_listen.h>

@@ -51,6 +51,9 @@ struct ed_run_options {
      * fiber keeps it for longer; 0 is 100 ms (off with a virtual clock),
      * negative turns this off. */
     int64_t blocked_after;
+    /* Installs no signal handler, for programs whose signals are not ours:
+     * blocked loops are not seen, and stack overflows not named. */
+    bool no_signals;
 };
 
 /*

@@ -15,11 +15,14 @@ declare -gA _eddy_options=(
         --upgrade-wait --max-connections --max-in-flight --adaptive
         --queue-limit --queue-timeout --vital --request-timeout --head-timeout
         --body-timeout --idle-timeout --write-timeout --max-body --max-head
-        --log --log-file --access-log --access-log-format --admin
-        --admin-hosts --admin-token --ctl --otlp --trace-sample --service-name
-        --statsd --statsd-prefix --user --group --umask --chroot --sandbox
-        --sandbox-read --sandbox-write --single --workdir --pidfile --config
-        --check --print-config --help --version'
+        --wsgi --threads --python-path --virtualenv --script-name --static
+        --spool-above --spool-dir --reply-buffer --stuck-after
+        --trusted-proxies --proxy-fields --log --log-file --access-log
+        --access-log-format --admin --admin-hosts --admin-token --ctl --otlp
+        --trace-sample --service-name --statsd --statsd-prefix --reload
+        --reload-command --reload-path --reload-ignore --user --group --umask
+        --chroot --sandbox --sandbox-read --sandbox-write --single --workdir
+        --pidfile --config --check --print-config --help --version'
     [fetch]='--output --json --limit --header --request --head --data --form
         --upload-file --range --user-agent --raw --location --max-redirs
         --user --digest --anyauth --oauth2-bearer --cookie --cookie-jar
@@ -57,6 +60,18 @@ declare -gA _eddy_values=(
     ['serve --write-timeout']=any
     ['serve --max-body']=any
     ['serve --max-head']=any
+    ['serve --wsgi']=any
+    ['serve --threads']=any
+    ['serve --python-path']=directories
+    ['serve --virtualenv']=directories
+    ['serve --script-name']=any
+    ['serve --static']=any
+    ['serve --spool-above']=any
+    ['serve --spool-dir']=directories
+    ['serve --reply-buffer']=any
+    ['serve --stuck-after']=any
+    ['serve --trusted-proxies']=any
+    ['serve --proxy-fields']=any
     ['serve --log']=levels
     ['serve --log-file']=files
     ['serve --access-log']=files
@@ -70,6 +85,9 @@ declare -gA _eddy_values=(
     ['serve --service-name']=any
     ['serve --statsd']=any
     ['serve --statsd-prefix']=any
+    ['serve --reload-command']=any
+    ['serve --reload-path']=files
+    ['serve --reload-ignore']=any
     ['serve --user']=any
     ['serve --group']=any
     ['serve --umask']=any

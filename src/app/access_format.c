@@ -617,7 +617,7 @@ static int add_json(struct ed_buf *out, const struct ed_access *a)
     ed_json_double(j, (double)micros / 1e6);
     if (a->req && a->req->waited) {
         ed_json_key(j, "queued");
-        ed_json_double(j, (double)(a->req->waited / ED_US) / 1e6);
+        ed_json_double(j, (double)a->req->waited / (double)ED_S);
     }
     if (a->cut) {
         ed_json_key(j, "cut");

@@ -8,6 +8,7 @@
 #include "app/access_sink.h"
 
 #include "app/app_internal.h"
+#include "base/calls.h"
 
 #include <eddy/error.h>
 #include <eddy/log.h>
@@ -87,7 +88,7 @@ static void write_out(struct ed_access_sink *sink)
             break;
         if (!sink->is_file)
             len = whole_lines(sink->lines.ptr + done, len);
-        ssize_t n = write(sink->fd, sink->lines.ptr + done, len);
+        ssize_t n = ed_calls.write(sink->fd, sink->lines.ptr + done, len);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)

@@ -10,6 +10,7 @@
 #include "base/ascii.h"
 
 #include <eddy/error.h>
+#include "wire/html.h"
 
 /* ---- what the client wants ---- */
 
@@ -150,22 +151,6 @@ static const char style[] =
     "border-top:1px solid var(--line);color:var(--soft)}"
     "code{font:.9em ui-monospace,monospace;color:var(--ink)}";
 
-static int add_escaped(struct ed_buf *out, const char *text)
-{
-    int err = 0;
-    for (; !err && *text; text++) {
-        const char *safe = *text == '<'    ? "&lt;"
-                           : *text == '>'  ? "&gt;"
-                           : *text == '&'  ? "&amp;"
-                           : *text == '"'  ? "&quot;"
-                           : *text == '\'' ? "&#39;"
-                                           : NULL;
-        err = safe ? ed_buf_add(out, safe, strlen(safe))
-                   : ed_buf_add(out, text, 1);
-    }
-    return err;
-}
-
 /* What an error reply says. */
 struct report {
     int status;
@@ -184,7 +169,7 @@ static int add_html(struct ed_buf *out, const struct report *r)
         "<main>\n<b>%d</b>\n<h1>%s</h1>\n<p>",
         r->status, r->reason, style, r->status, r->reason);
     if (!err)
-        err = add_escaped(out, r->text);
+        err = ed_html_add(out, ed_bytes(r->text));
     if (!err)
         err = ed_buf_addf(out, "</p>\n");
     if (!err && *r->id)

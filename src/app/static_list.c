@@ -8,7 +8,7 @@
 #include "app/static_tree.h"
 
 #include "base/beneath.h"
-#include "base/utf8.h"
+#include "wire/html.h"
 #include "wire/url.h"
 
 #include <eddy/blocking.h>
@@ -127,28 +127,6 @@ static const char page_head[] =
     "th{font-weight:600}\na{text-decoration:none}\n"
     "a:hover{text-decoration:underline}\n</style>\n";
 
-/* Text between tags or in quotes. */
-static int add_escaped(struct ed_buf *page, const char *text)
-{
-    size_t left = strlen(text);
-    int err = 0;
-    while (left && !err) {
-        size_t len = ed_utf8_len(text, left);
-        const char *instead = !len           ? "\xef\xbf\xbd"
-                              : *text == '&' ? "&amp;"
-                              : *text == '<' ? "&lt;"
-                              : *text == '>' ? "&gt;"
-                              : *text == '"' ? "&quot;"
-                                             : NULL;
-        len = len ? len : 1;
-        err = instead ? ed_buf_add(page, instead, strlen(instead))
-                      : ed_buf_add(page, text, len);
-        text += len;
-        left -= len;
-    }
-    return err;
-}
-
 static int add_size(struct ed_buf *page, const struct entry *e)
 {
     static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB"};
@@ -183,7 +161,7 @@ static int add_row(struct ed_buf *page, const struct entry *e)
     int err = ed_buf_addf(page, "<tr><td><a href=\"./");
     err = err ? err : ed_url_encode(page, ed_bytes(e->name), false);
     err = err ? err : ed_buf_addf(page, "%s\">", slash);
-    err = err ? err : add_escaped(page, e->name);
+    err = err ? err : ed_html_add(page, ed_bytes(e->name));
     err = err ? err : ed_buf_addf(page, "%s</a></td>", slash);
     err = err ? err : add_size(page, e);
     return err ? err : add_date(page, e->modified);
@@ -194,9 +172,9 @@ static int write_page(struct listing *l)
     struct ed_buf *page = &l->page;
     int err = ed_buf_add(page, page_head, sizeof page_head - 1);
     err = err ? err : ed_buf_addf(page, "<title>");
-    err = err ? err : add_escaped(page, l->title);
+    err = err ? err : ed_html_add(page, ed_bytes(l->title));
     err = err ? err : ed_buf_addf(page, "</title></head><body>\n<h1>");
-    err = err ? err : add_escaped(page, l->title);
+    err = err ? err : ed_html_add(page, ed_bytes(l->title));
     err = err ? err
               : ed_buf_addf(page, "</h1>\n<table><thead><tr><th>Name</th>"
                                   "<th>Size</th><th>Changed (UTC)</th></tr>"

@@ -9,6 +9,7 @@
  *
  * Leaves errno alone.
  */
+#include "base/calls.h"
 #include "base/log_safe.h"
 #include "base/log_watch.h"
 #include "base/utf8.h"
@@ -89,12 +90,17 @@ static void unlock_log(void)
     pthread_mutex_unlock(&lock);
 }
 
-/* See https://no-color.org: set and not empty means no colour. */
+static bool is_set(const char *variable)
+{
+    const char *value = getenv(variable);
+
+    return value && *value;
+}
+
+/* See https://no-color.org and https://bixense.com/clicolors. */
 static bool wants_colour(int fd)
 {
-    const char *no_color = getenv("NO_COLOR");
-
-    return (!no_color || !*no_color) && isatty(fd);
+    return !is_set("NO_COLOR") && (is_set("CLICOLOR_FORCE") || isatty(fd));
 }
 
 /* A child forked while another thread logs would inherit a lock that nobody
@@ -441,7 +447,7 @@ static void write_out(const char *text, size_t len)
     size_t done = 0;
 
     while (done < len) {
-        ssize_t n = write(log_fd, text + done, len - done);
+        ssize_t n = ed_calls.write(log_fd, text + done, len - done);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -572,7 +578,7 @@ void ed_log_safely(enum ed_log_level level, const struct ed_safe_line *text)
         put_safe_text(&w, level, text);
     *w.at++ = '\n';
     do
-        n = write(log_fd, out, (size_t)(w.at - out));
+        n = ed_calls.write(log_fd, out, (size_t)(w.at - out));
     while (n < 0 && errno == EINTR);
     errno = saved_errno;
 }

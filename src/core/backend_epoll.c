@@ -13,6 +13,7 @@
  * so is what is watched for a library that does not tell whether it read all:
  * that second look is much cheaper than the call that arms an edge again.
  */
+#include "base/calls.h"
 #include "core/loop_internal.h"
 
 #include <eddy/clock.h>
@@ -71,6 +72,8 @@ int ed_io_open(ed_loop *loop, struct ed_io *io, int fd)
     memset(io, 0, sizeof *io);
     io->loop = loop;
     io->fd = fd;
+    if (loop->share)
+        ed_share_own(loop->share, fd);
     return 0;
 }
 
@@ -105,6 +108,8 @@ static int watch(struct ed_io *io, uint32_t events, bool again)
 static void forget(struct ed_io *io)
 {
     ed_loop *loop = io->loop;
+    if (loop->share)
+        ed_share_disown(loop->share, io->fd);
     /* Explicitly, and not by close() alone: a child process between fork and
      * exec may still hold the descriptor, and events would go on coming. */
     if (io->watched)
@@ -163,9 +168,9 @@ static ssize_t read_step(struct ed_io *io, struct ed_op *op)
     ssize_t n;
     do {
         if (op->socket && op->iov_count == 1)
-            n = recv(io->fd, op->iov->iov_base, op->iov->iov_len, 0);
+            n = ed_calls.recv(io->fd, op->iov->iov_base, op->iov->iov_len, 0);
         else
-            n = readv(io->fd, op->iov, op->iov_count);
+            n = ed_calls.readv(io->fd, op->iov, op->iov_count);
     } while (n < 0 && errno == EINTR);
     n = result_of(n);
     if (drained(io, op, n, iov_bytes(op)))
@@ -178,15 +183,16 @@ static ssize_t write_step(struct ed_io *io, struct ed_op *op)
     ssize_t n;
     do {
         if (op->socket && op->iov_count == 1) {
-            n = send(io->fd, op->iov->iov_base, op->iov->iov_len, MSG_NOSIGNAL);
+            n = ed_calls.send(io->fd, op->iov->iov_base, op->iov->iov_len,
+                              MSG_NOSIGNAL);
         } else if (op->socket) {
             struct msghdr message = {
                 .msg_iov = (struct iovec *)op->iov,
                 .msg_iovlen = (size_t)op->iov_count,
             };
-            n = sendmsg(io->fd, &message, MSG_NOSIGNAL);
+            n = ed_calls.sendmsg(io->fd, &message, MSG_NOSIGNAL);
         } else {
-            n = writev(io->fd, op->iov, op->iov_count);
+            n = ed_calls.writev(io->fd, op->iov, op->iov_count);
         }
     } while (n < 0 && errno == EINTR);
     n = result_of(n);
@@ -305,9 +311,9 @@ static ssize_t receive_step(struct ed_io *io, const struct ed_op *op,
     ssize_t n;
     do {
         if (op->socket)
-            n = recv(io->fd, scratch, ED_SCRATCH_BYTES, 0);
+            n = ed_calls.recv(io->fd, scratch, ED_SCRATCH_BYTES, 0);
         else
-            n = read(io->fd, scratch, ED_SCRATCH_BYTES);
+            n = ed_calls.read(io->fd, scratch, ED_SCRATCH_BYTES);
     } while (n < 0 && errno == EINTR);
     return result_of(n);
 }
@@ -448,9 +454,13 @@ bool ed_backend_poll(ed_loop *loop, int64_t timeout)
     const int64_t longest = 3600 * ED_S; /* fits every argument type */
     if (timeout > longest)
         timeout = longest;
+    if (loop->share)
+        timeout = ed_share_sleep(loop, timeout);
     ed_monitor_idle(&loop->monitor);
     int n = poll_events(loop, timeout);
     ed_monitor_busy(&loop->monitor);
+    if (loop->share)
+        ed_share_wake(loop);
     if (n < 0)
         return true; /* a signal: there may be some */
     if (!n)

@@ -163,12 +163,18 @@ static int enqueue(struct job *job)
     return 0;
 }
 
-static int submit(struct job *job)
+void ed_blocking_prepare(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    int err;
 
     pthread_once(&once, watch_forks);
+}
+
+static int submit(struct job *job)
+{
+    int err;
+
+    ed_blocking_prepare();
     pthread_mutex_lock(&pool.lock);
     err = enqueue(job);
     pthread_mutex_unlock(&pool.lock);

@@ -173,6 +173,7 @@ ed_fiber *ed_fiber_new(ed_loop *loop, ed_scope *scope, ed_fn *fn, void *arg,
     f->name = name;
     f->place = place;
     f->trimmed = false;
+    f->plain_calls = false;
     f->cancelled = 0;
     f->arena = from ? from->arena : NULL;
     f->work = from ? from->work : NULL;

@@ -1,7 +1,7 @@
 /*
  * io.c - operations that a fiber waits for.
  */
-#include "core/io.h"
+#include "core/loop_internal.h"
 
 #include <errno.h>
 
@@ -44,6 +44,8 @@ int ed_io_wait_fd(int fd, bool writable, const char *what)
     int err = ed_io_open(ed_loop_current(), &io, fd);
     if (err)
         return err;
+    if (io.loop->share)
+        ed_share_disown(io.loop->share, fd);
     ssize_t n = ed_io_await(&io, &op, what);
     ed_io_release(&io);
     return n == -EPERM ? 0 : (int)n;

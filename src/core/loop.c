@@ -128,18 +128,20 @@ void ed_run_deferred(ed_loop *loop)
 
 /* ---- posts ---- */
 
-void ed_loop_post(ed_loop *loop, struct ed_post *post)
+bool ed_loop_push(ed_loop *loop, struct ed_post *post)
 {
     struct ed_post *first =
         atomic_load_explicit(&loop->posts, memory_order_relaxed);
-    int fd = loop->wake_io.fd;
     do {
         post->next = first;
     } while (!atomic_compare_exchange_weak_explicit(&loop->posts, &first, post,
-                                                    memory_order_release,
+                                                    memory_order_seq_cst,
                                                     memory_order_relaxed));
-    if (first)
-        return; /* whoever made the list non-empty wakes the loop */
+    return !first;
+}
+
+void ed_loop_ring(int fd)
+{
     int saved = errno;
     uint64_t one = 1;
     ssize_t n;
@@ -147,6 +149,15 @@ void ed_loop_post(ed_loop *loop, struct ed_post *post)
         n = write(fd, &one, sizeof one);
     while (n < 0 && errno == EINTR);
     errno = saved;
+}
+
+void ed_loop_post(ed_loop *loop, struct ed_post *post)
+{
+    int fd = loop->wake_io.fd; /* once it is posted the loop may end */
+
+    /* Whoever made the list non-empty wakes the loop. */
+    if (ed_loop_push(loop, post))
+        ed_loop_ring(fd);
 }
 
 static void run_posts(ed_loop *loop)
@@ -267,6 +278,12 @@ static void turn(ed_loop *loop)
     loop->immediate = 0;
     loop->turn_over = false;
     bool io = ed_backend_poll(loop, patience(loop));
+    /* Who posts to a loop that is awake does not ring. */
+    if (loop->share &&
+        atomic_load_explicit(&loop->posts, memory_order_relaxed)) {
+        run_posts(loop);
+        io = true;
+    }
     advance_clock(loop, io);
     ed_timers_fire(loop, loop->now);
 }
@@ -326,8 +343,11 @@ static size_t stack_bytes(size_t asked)
 }
 
 /* What helps to find errors is not worth refusing to run for. */
-static void watch(ed_loop *loop, int64_t blocked_after)
+static void watch(ed_loop *loop, const struct ed_run_options *options)
 {
+    int64_t blocked_after = options->blocked_after;
+    if (options->no_signals)
+        return;
     int err = ed_overflow_enter();
     if (err)
         ed_log_warn("stack overflows will not be named: %s", ed_err_text(err));
@@ -363,7 +383,7 @@ static int loop_open(ed_loop *loop, const struct ed_run_options *options)
     if (!err)
         err = open_wake(loop);
     if (!err)
-        watch(loop, options->blocked_after);
+        watch(loop, options);
     return err;
 }
 

@@ -8,6 +8,7 @@
 #include "core/io.h"
 #include "core/monitor.h"
 #include "core/runtime.h"
+#include "core/share.h"
 
 #include <stdatomic.h>
 
@@ -89,7 +90,9 @@ struct ed_loop {
     struct ed_io wake_io;
     struct ed_op wake_op;
     struct iovec wake_iov;
-    uint64_t wakes; /* read from wake_io */
+    uint64_t wakes;         /* read from wake_io */
+    struct ed_share *share; /* NULL: it is not shared */
+    ed_loop *former;        /* left by the fork before, once this one is left */
     int expected;
 
     bool virtual_clock;
@@ -109,6 +112,11 @@ struct ed_loop {
 
 /* Has unused stacks looked after, some time from now. */
 void ed_loop_trim_later(ed_loop *loop);
+
+/* The two halves of ed_loop_post(): whether the list was empty, and waking
+ * the loop of that descriptor. */
+bool ed_loop_push(ed_loop *loop, struct ed_post *post);
+void ed_loop_ring(int fd);
 
 /* Runs what was put off. */
 void ed_run_deferred(ed_loop *loop);

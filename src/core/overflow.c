@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "base/calls.h"
 #include "base/log_safe.h"
 #include "core/loop_internal.h"
 
@@ -54,7 +55,7 @@ static void tell(const ed_fiber *fiber)
     ed_safe_put(&line, " (stack of ");
     ed_safe_put_number(&line, fiber->loop->stacks.stack_bytes / 1024);
     ed_safe_put(&line, " KiB)\n");
-    n = write(STDERR_FILENO, line.text, line.len);
+    n = ed_calls.write(STDERR_FILENO, line.text, line.len);
     (void)n; /* nobody is left to be told */
 }
 

@@ -80,6 +80,7 @@ struct ed_fiber {
     int result;      /* what ed_park() will return */
     uint8_t state;
     bool trimmed;             /* its unused pages were given back */
+    bool plain_calls;         /* its calls of libc are not replaced: patch.h */
     const char *what;         /* it waits for, while parked */
     bool (*abort)(void *arg); /* see ed_park() */
     void *abort_arg;
@@ -184,6 +185,10 @@ void ed_waitq_wake_it(struct ed_waiter *waiter, int result);
  */
 int ed_fiber_run_now(ed_scope *scope, ed_fn *fn, void *arg, const char *name,
                      const char *place, ed_arena *arena);
+
+/* Has the pool of threads know of forks, as the first ed_blocking() does: for
+ * those whose own handlers of forks have to run before its. Any thread. */
+void ed_blocking_prepare(void);
 
 /*
  * Starts a fiber that belongs to the loop and to nobody's scope: for the

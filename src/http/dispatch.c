@@ -221,8 +221,7 @@ static bool passes_over(const struct dispatch *d, int err)
 static int send_to_any(struct dispatch *d, ed_res **out)
 {
     int err = resolve(d);
-    int64_t timeout =
-        ed_timeout_within(&d->journey->client->timeouts, ED_TIMEOUT_CONNECT);
+    int64_t timeout = ed_journey_connect_within(d->journey);
     int64_t until = timeout > 0 ? ed_now() + timeout : INT64_MAX;
     struct ed_backend *backend = err ? NULL : pick(d, false);
 

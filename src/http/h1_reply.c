@@ -305,21 +305,24 @@ static char *add_number(char *at, uint64_t n)
     return add(at, first, (size_t)(end - first));
 }
 
-static char *add_other_status_line(char *at, int status)
+static char *add_other_status_line(char *at, int status,
+                                   struct ed_bytes own_reason)
 {
     const char *reason = ed_http_reason(status);
     at = ADD(at, "HTTP/1.1 ");
     at = add_number(at, (uint64_t)status);
     *at++ = ' ';
-    at = add(at, reason, strlen(reason));
+    at = own_reason.len ? add_bytes(at, own_reason)
+                        : add(at, reason, strlen(reason));
     return ADD(at, "\r\n");
 }
 
-static inline char *add_status_line(char *at, int status)
+static inline char *add_status_line(char *at, int status,
+                                    struct ed_bytes own_reason)
 {
-    if (status == 200)
+    if (status == 200 && !own_reason.len)
         return ADD(at, "HTTP/1.1 200 OK\r\n");
-    return add_other_status_line(at, status);
+    return add_other_status_line(at, status, own_reason);
 }
 
 static size_t fields_bytes(const struct ed_reply_field *f)
@@ -381,8 +384,8 @@ static int put_head(struct h1_exchange *x)
     struct ed_bytes type = req->reply.content_type;
     if (req->reply.status == 204)
         type.len = 0;
-    size_t most = STATUS_LINE + common.len + type.len + 2 * LENGTH_LINE +
-                  fields_bytes(req->reply.fields);
+    size_t most = STATUS_LINE + req->reply.reason.len + common.len + type.len +
+                  2 * LENGTH_LINE + fields_bytes(req->reply.fields);
     if (!h1_body_is_short(x) || c->close || req->server->stopping)
         x->keep_alive = false;
 
@@ -394,7 +397,7 @@ static int put_head(struct h1_exchange *x)
                           : ed_arena_alloc(req->arena, most);
     if (!head)
         return ED_ENOMEM;
-    char *at = add_status_line(head, req->reply.status);
+    char *at = add_status_line(head, req->reply.status, req->reply.reason);
     at = add_bytes(at, common);
     if (type.len) {
         at = ADD(at, "Content-Type: ");
@@ -552,7 +555,7 @@ int h1_upgrade_reply(struct h1_exchange *x, const char *protocol)
     req->reply.began = req->reply.ended = true;
     ed_req_let_go(req);
     x->keep_alive = false;
-    char *at = add_status_line(head, req->reply.status);
+    char *at = add_status_line(head, req->reply.status, (struct ed_bytes){0});
     at = add_bytes(at, common);
     if (protocol) {
         at = ADD(at, "Connection: Upgrade\r\nUpgrade: ");

@@ -49,6 +49,15 @@ int ed_journey_explain(const struct ed_journey *journey, int err,
                    ed_attempt_method(&journey->options), journey->url, what);
 }
 
+int64_t ed_journey_connect_within(const struct ed_journey *journey)
+{
+    int64_t own = journey->options.connect_timeout;
+
+    if (own)
+        return own > 0 ? own : 0;
+    return ed_timeout_within(&journey->client->timeouts, ED_TIMEOUT_CONNECT);
+}
+
 int ed_journey_rewind(struct ed_journey *journey, const char *why)
 {
     const struct ed_fetch_options *o = &journey->options;

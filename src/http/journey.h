@@ -59,6 +59,10 @@ ED_CHECK int ed_journey_field(struct ed_journey *journey, struct ed_bytes name,
 int ed_journey_explain(const struct ed_journey *journey, int err,
                        const char *fmt, ...) ED_PRINTF(3, 4);
 
+/* How long connecting may take: the fetch's own bound, or else its client's; 0:
+ * for ever. */
+int64_t ed_journey_connect_within(const struct ed_journey *journey);
+
 /* Makes the body ready to be sent once more. 0, or ED_EUSAGE or the error of
  * the caller's `rewind`, explained; `why` it has to be sent again. May suspend
  * if that does. */

@@ -396,6 +396,7 @@ bool ed_req_take_back(ed_req *req)
     if (req->reply.began || req->reply.ended)
         return false;
     req->reply.status = 0;
+    req->reply.reason = (struct ed_bytes){0};
     req->reply.pieces = false;
     req->reply.unfinished = false;
     req->reply.recoded = false;

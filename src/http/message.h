@@ -107,8 +107,9 @@ struct ed_req {
     int body_error; /* of reading it: the client's doing, and for good */
 
     struct {
-        int status; /* 0: not chosen */
-        bool began; /* the head is out, or on its way */
+        int status;             /* 0: not chosen */
+        struct ed_bytes reason; /* words of its own; empty: the usual */
+        bool began;             /* the head is out, or on its way */
         bool ended;
         int failed;      /* a piece could not be sent: it can only be cut */
         bool pieces;     /* begun in pieces */
@@ -226,6 +227,10 @@ bool ed_req_try_write(ed_req *req, struct ed_bytes piece);
 
 /* Names the request that the running fiber works on, for its log lines. */
 void ed_req_log_context(char *out, size_t size);
+
+/* The same for the calling thread, which is no loop's: by that id, which is
+ * borrowed until it is told another. NULL: none. */
+void ed_req_log_thread(const char *id);
 
 /* A plain error reply, used when the application makes none. */
 int ed_req_error_reply(ed_req *req, int status, const char *text);

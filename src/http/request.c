@@ -172,11 +172,21 @@ const char *ed_req_id(ed_req *req)
     return req->id ? req->id : "";
 }
 
+/* Of the request that a thread without fibers works for. */
+static _Thread_local const char *thread_id;
+
+void ed_req_log_thread(const char *id)
+{
+    thread_id = id;
+}
+
 void ed_req_log_context(char *out, size_t size)
 {
     const ed_fiber *self = ed_fiber_self();
     const ed_req *req = self ? self->work : NULL;
-    if (req && req->id)
+    if (thread_id)
+        snprintf(out, size, "%s", thread_id);
+    else if (req && req->id)
         snprintf(out, size, "%s", req->id);
     else if (req)
         print_id(req, out, size);

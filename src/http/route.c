@@ -85,8 +85,9 @@ static int64_t timeout_of(const struct way *way, const struct phase *phase)
 {
     const struct ed_attempt *a = way->attempt;
 
-    if (is_planned(a) && phase->timeout == ED_TIMEOUT_CONNECT)
-        return a->journey->plan->connect_within;
+    if (phase->timeout == ED_TIMEOUT_CONNECT)
+        return is_planned(a) ? a->journey->plan->connect_within
+                             : ed_journey_connect_within(a->journey);
     return ed_timeout_within(&way->attempt->client->timeouts, phase->timeout);
 }
 

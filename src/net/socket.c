@@ -6,6 +6,7 @@
  * nothing else, so every member is worth its bytes.
  */
 #include "net/socket.h"
+#include "base/calls.h"
 #include "base/list.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -127,7 +128,7 @@ static ssize_t send_pieces(int fd, const struct iovec *iov, int count)
         .msg_iovlen = (size_t)count,
     };
 
-    return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return ed_calls.sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 static ssize_t socket_try_writev(ed_stream *s, const struct iovec *iov,
@@ -140,12 +141,12 @@ static ssize_t socket_try_writev(ed_stream *s, const struct iovec *iov,
         /* One piece is by far the most frequent, and send() spares the kernel
          * the copying and checking of a message header. */
         if (is_socket(sock) && count == 1)
-            sent = send(sock->io.fd, iov->iov_base, iov->iov_len,
-                        MSG_NOSIGNAL | MSG_DONTWAIT);
+            sent = ed_calls.send(sock->io.fd, iov->iov_base, iov->iov_len,
+                                 MSG_NOSIGNAL | MSG_DONTWAIT);
         else if (is_socket(sock))
             sent = send_pieces(sock->io.fd, iov, count);
         else
-            sent = writev(sock->io.fd, iov, count);
+            sent = ed_calls.writev(sock->io.fd, iov, count);
     } while (sent < 0 && errno == EINTR);
     return sent < 0 ? -errno : sent;
 }
@@ -170,9 +171,10 @@ static ssize_t send_first_part(const struct socket_stream *sock,
     ssize_t sent;
 
     do {
-        sent = is_socket(sock) ? send(sock->io.fd, part.ptr, part.len,
-                                      MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE)
-                               : write(sock->io.fd, part.ptr, part.len);
+        sent = is_socket(sock)
+                   ? ed_calls.send(sock->io.fd, part.ptr, part.len,
+                                   MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE)
+                   : ed_calls.write(sock->io.fd, part.ptr, part.len);
     } while (sent < 0 && errno == EINTR);
     return sent < 0 ? -errno : sent;
 }

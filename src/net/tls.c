@@ -75,7 +75,13 @@ static void conn_free(void *parent, void *data, CRYPTO_EX_DATA *all, int index,
 static void start(void)
 {
     pthread_atfork(lock_all, unlock_all, unlock_all);
+    OPENSSL_init_crypto(0, NULL);
     conn_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, conn_free);
+}
+
+void ed_tls_prepare(void)
+{
+    pthread_once(&started, start);
 }
 
 /* ---- what is wrong ---- */

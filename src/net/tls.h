@@ -19,6 +19,10 @@ struct ssl_st;
 
 /* ---- contexts (tls.c) ---- */
 
+/* Has TLS know of forks and of the process's end, as the first context does:
+ * for those whose own handlers of these have to run before. Any thread. */
+void ed_tls_prepare(void);
+
 bool ed_tls_is_server(const ed_tls *tls);
 
 /* The context of those who bring none: a client's with default options, made

@@ -70,11 +70,17 @@ static bool is_vital(const struct ed_admission *a, const ed_req *req)
 
 /* When somebody who comes now would have a turn if those before wait for
  * theirs; for each a little later, so that they do not come back together. */
-static int64_t seconds_until_room(const struct ed_admission *a)
+static int64_t time_until_room(const struct ed_admission *a)
 {
     double ahead = (double)a->limiter.waiting + 1;
     double limit = ed_limiter_now(&a->limiter);
-    double wait = ahead * (double)a->stay / limit;
+
+    return (int64_t)(ahead * (double)a->stay / limit);
+}
+
+static int64_t seconds_to_stay_away(int64_t until_room)
+{
+    double wait = (double)until_room;
 
     if (wait < (double)SOONEST)
         wait = (double)SOONEST;
@@ -84,12 +90,12 @@ static int64_t seconds_until_room(const struct ed_admission *a)
     return (int64_t)(wait / (double)ED_S + 0.5);
 }
 
-static int send_away(struct ed_admission *a, ed_req *req)
+int ed_admission_send_away(struct ed_admission *a, ed_req *req, int64_t wait)
 {
     char text[24];
 
     ed_count(&a->slot->counters.shed, 1);
-    snprintf(text, sizeof text, "%lld", (long long)seconds_until_room(a));
+    snprintf(text, sizeof text, "%lld", (long long)seconds_to_stay_away(wait));
     int err = ed_reply_header_set(req, "Retry-After", text);
     return err ? err
                : ed_error_page(req, 503,
@@ -107,19 +113,28 @@ static void move(_Atomic uint32_t *count, int by)
 }
 
 /* Who waits is not counted among those handled. */
+void ed_admission_line(struct ed_admission *a, int more)
+{
+    move(&a->slot->in_flight, -more);
+    move(&a->slot->queued, more);
+}
+
+void ed_admission_waited(struct ed_admission *a, ed_req *req, int64_t waited)
+{
+    req->waited += waited;
+    ed_counters_wait(&a->slot->counters, waited);
+}
+
 static int wait_for_turn(struct ed_admission *a, ed_req *req)
 {
     int64_t came = ed_now();
 
-    move(&a->slot->in_flight, -1);
-    move(&a->slot->queued, 1);
+    ed_admission_line(a, 1);
     req->in_line = true;
     int err = ed_limiter_take(&a->limiter);
     req->in_line = false;
-    move(&a->slot->queued, -1);
-    move(&a->slot->in_flight, 1);
-    req->waited = ed_now() - came;
-    ed_counters_wait(&a->slot->counters, req->waited);
+    ed_admission_line(a, -1);
+    ed_admission_waited(a, req, ed_now() - came);
     return err;
 }
 
@@ -217,6 +232,6 @@ int ed_admission_run(struct ed_admission *a, ed_req *req, ed_handler *handler)
         return handler(req);
     int err = come_in(a, req);
     if (err == ED_EOVERLOAD || err == ED_ETIMEOUT)
-        return send_away(a, req);
+        return ed_admission_send_away(a, req, time_until_room(a));
     return err ? err : run(a, req, handler);
 }

@@ -41,4 +41,11 @@ void ed_admission_open(struct ed_admission *a,
 ED_CHECK int ed_admission_run(struct ed_admission *a, ed_req *req,
                               ed_handler *handler);
 
+/* For lines that others keep: so many more wait, or fewer, if negative; one has
+ * waited so long; and a 503 with a Retry-After of at least `wait`. The last
+ * suspends as replying does, and returns what that does. */
+void ed_admission_line(struct ed_admission *a, int more);
+void ed_admission_waited(struct ed_admission *a, ed_req *req, int64_t waited);
+int ed_admission_send_away(struct ed_admission *a, ed_req *req, int64_t wait);
+
 #endif

@@ -27,14 +27,30 @@ static void reset_signals(const sigset_t *mask)
     sigprocmask(SIG_SETMASK, mask, NULL);
 }
 
+/* A terminal that is behind it is still shown colours. */
+static void redirect_errors(int errors)
+{
+    if (errors < 0)
+        return;
+    if (isatty(STDERR_FILENO))
+        setenv("CLICOLOR_FORCE", "1", 0);
+    dup2(errors, STDERR_FILENO);
+}
+
 static _Noreturn void become(const struct ed_program *program,
                              const struct ed_launch *launch,
+                             const struct ed_forked *forked,
                              const sigset_t *mask)
 {
+    bool in_fork = program->preload || launch->why;
+
     reset_signals(mask);
+    redirect_errors(launch->errors);
     ed_notify_forget();
-    if (program->preload && launch->role == ED_ROLE_WORKER)
+    if (in_fork && launch->role == ED_ROLE_WORKER) {
+        forked->close(forked->arg);
         exit(program->run(launch, program->arg));
+    }
     int err = ed_launch_give(launch);
     if (!err)
         execv(program->file, program->argv);
@@ -44,7 +60,8 @@ static _Noreturn void become(const struct ed_program *program,
 }
 
 int ed_child_start(struct ed_child *child, const struct ed_program *program,
-                   const struct ed_launch *launch, const sigset_t *mask)
+                   const struct ed_launch *launch,
+                   const struct ed_forked *forked, const sigset_t *mask)
 {
     struct ed_launch given = *launch;
     int ends[2];
@@ -63,7 +80,7 @@ int ed_child_start(struct ed_child *child, const struct ed_program *program,
     if (!pid) {
         close(ends[0]);
         given.control = ends[1];
-        become(program, &given, mask);
+        become(program, &given, forked, mask);
     }
     close(ends[1]);
     *child = (struct ed_child){.pid = pid, .control = ends[0]};

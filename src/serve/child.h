@@ -25,13 +25,21 @@ struct ed_child {
 struct ed_program {
     const char *file; /* to execute, with argv */
     char **argv;
+    const char *watched; /* what changes when it is built anew */
     /* Where all began, before `workdir` was gone to: argv may say what only
      * leads somewhere from there. NULL: it is where we are. */
     const char *directory;
     /* Instead of that, run() in a fork of the master; returns the exit
-     * status. */
+     * status. With an explanation there may be no file to execute. */
     bool preload;
     int (*run)(const struct ed_launch *launch, void *arg);
+    void *arg;
+};
+
+/* What a fork that executes nothing does first: nobody closes for it what is
+ * the master's alone. */
+struct ed_forked {
+    void (*close)(void *arg);
     void *arg;
 };
 
@@ -44,6 +52,7 @@ struct ed_program {
 ED_CHECK int ed_child_start(struct ed_child *child,
                             const struct ed_program *program,
                             const struct ed_launch *launch,
+                            const struct ed_forked *forked,
                             const sigset_t *mask);
 
 enum { ED_CHILD_NOT_FOUND = 127 };

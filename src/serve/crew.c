@@ -71,14 +71,14 @@ static int64_t after(int64_t now, int64_t time)
 static void drain(struct ed_member *m, int64_t now)
 {
     m->state = ED_MEMBER_DRAINING;
-    m->deadline = after(now, m->crew->times.drain);
+    m->deadline = after(now, m->times.drain);
     m->crew->ops->drain(m);
 }
 
 static void quit(struct ed_member *m, int64_t now)
 {
     m->state = ED_MEMBER_QUITTING;
-    m->deadline = after(now, m->crew->times.quit);
+    m->deadline = after(now, m->times.quit);
     m->crew->ops->quit(m);
 }
 
@@ -145,8 +145,9 @@ static bool spawn(struct ed_crew *crew, int64_t now)
         return false;
     m->crew = crew;
     m->generation = crew->generation;
+    m->times = crew->times;
     m->started = now;
-    m->deadline = after(now, crew->times.start);
+    m->deadline = after(now, m->times.start);
     ed_list_add_back(&crew->members, &m->node);
     if (!crew->ops->spawn(m))
         return true;
@@ -236,7 +237,7 @@ static void roll_back(struct ed_crew *crew, int64_t now)
         if (!is_working(m))
             continue;
         if (m->generation != crew->generation)
-            m->leaving = false;
+            m->leaving = m->tired;
         else if (!crew->chain || m->state == ED_MEMBER_STARTING)
             send_away(m, now);
     }
@@ -270,12 +271,22 @@ void ed_crew_scale(struct ed_crew *crew, unsigned wanted, int64_t now)
     tend(crew, now);
 }
 
+/* Nobody comes any more. */
+static void come_down(struct ed_crew *crew, enum ed_crew_mode mode)
+{
+    bool cut = crew->rolling;
+
+    crew->mode = mode;
+    crew->rolling = false;
+    if (cut)
+        crew->ops->rolled_out(crew, ED_ROLLOUT_CUT);
+}
+
 void ed_crew_drain(struct ed_crew *crew, bool end, int64_t now)
 {
     if (crew->mode == ED_CREW_END)
         return;
-    crew->mode = end ? ED_CREW_END : ED_CREW_DOWN;
-    crew->rolling = false;
+    come_down(crew, end ? ED_CREW_END : ED_CREW_DOWN);
     ed_list_each_safe (node, &crew->members) {
         struct ed_member *m = ed_member_at(node);
         if (is_working(m))
@@ -285,8 +296,7 @@ void ed_crew_drain(struct ed_crew *crew, bool end, int64_t now)
 
 void ed_crew_quit(struct ed_crew *crew, int64_t now)
 {
-    crew->mode = ED_CREW_END;
-    crew->rolling = false;
+    come_down(crew, ED_CREW_END);
     ed_list_each_safe (node, &crew->members) {
         struct ed_member *m = ed_member_at(node);
         if (m->state < ED_MEMBER_QUITTING)
@@ -316,8 +326,9 @@ void ed_member_ready(struct ed_member *m, int64_t now)
 
 void ed_member_tired(struct ed_member *m, int64_t now)
 {
-    if (m->state != ED_MEMBER_READY || m->leaving)
+    if (m->state != ED_MEMBER_READY || m->tired)
         return;
+    m->tired = true;
     m->leaving = true;
     tend(m->crew, now);
 }

@@ -24,13 +24,21 @@ enum ed_member_state {
 
 struct ed_crew;
 
+struct ed_crew_times {
+    int64_t start; /* until ready */
+    int64_t drain; /* until gone, after being told */
+    int64_t quit;
+};
+
 struct ed_member {
     struct ed_list node;
     struct ed_crew *crew;
     enum ed_member_state state;
     bool leaving;   /* another one shall take its place */
+    bool tired;     /* has asked for that */
     bool was_ready; /* has ever been */
     uint64_t generation;
+    struct ed_crew_times times; /* the crew's when it started */
     int64_t started;
     int64_t deadline; /* for what its state is about; INT64_MAX: none */
     pid_t pid;
@@ -45,7 +53,11 @@ enum ed_crew_mode {
 };
 
 /* How a roll-out, the start included, came out. */
-enum ed_rollout { ED_ROLLOUT_DONE, ED_ROLLOUT_FAILED };
+enum ed_rollout {
+    ED_ROLLOUT_DONE,
+    ED_ROLLOUT_FAILED,
+    ED_ROLLOUT_CUT, /* all shall go, before it came to an end */
+};
 
 struct ed_crew_ops {
     /* Starts its process. 0 or an error, which counts as its end. */
@@ -56,12 +68,6 @@ struct ed_crew_ops {
     /* It is to be forgotten. */
     void (*forget)(struct ed_member *member);
     void (*rolled_out)(struct ed_crew *crew, enum ed_rollout how);
-};
-
-struct ed_crew_times {
-    int64_t start; /* until ready */
-    int64_t drain; /* until gone, after being told */
-    int64_t quit;
 };
 
 struct ed_crew {

@@ -18,6 +18,7 @@
 #include "app/app_internal.h"
 #include "core/frames.h"
 #include "http/observer.h"
+#include "serve/guest.h"
 
 /* A request with more fibers or deeper scopes than anyone reads. */
 enum { MOST_FIBERS = 16, MOST_SCOPES = 16 };
@@ -174,6 +175,8 @@ static void write_request(ed_json *j, const struct inspect *in,
 {
     const ed_fiber *awaited = ed_fiber_awaited(f->fiber);
     ed_req *req = f->req;
+    void *work;
+    const struct ed_guest *guest = ed_guest_of(req, &work);
 
     ed_json_object(j);
     add_text(j, "id", ed_req_id(req));
@@ -183,8 +186,11 @@ static void write_request(ed_json *j, const struct inspect *in,
     add_text(j, "peer", ed_req_peer(req));
     add_seconds(j, "age_s", ed_now() - req->came);
     add_left(j, "deadline_s", awaited->scope->deadline);
-    add_text(j, "state", req->in_line ? "queued" : state_of(awaited));
-    add_text(j, "waits_for", awaited->what);
+    add_text(j, "state",
+             req->in_line || (guest && guest->in_line(work))
+                 ? "queued"
+                 : state_of(awaited));
+    add_text(j, "waits_for", guest ? guest->state(work) : awaited->what);
     add_text(j, "fiber", awaited->name);
     add_route(j, req);
     ed_json_end(j);
@@ -242,6 +248,9 @@ struct stack_seen {
     bool no_memory;
     struct fiber_seen *fibers[MOST_FIBERS]; /* the request's own first */
     size_t count;
+    const struct ed_guest *guest; /* holds `work`; NULL: none */
+    const char *guest_state;
+    void *work;
     struct ed_buf text;
 };
 
@@ -308,6 +317,11 @@ static bool see_request(ed_req *req, const ed_fiber *fiber, void *arg)
     see_fiber(s, fiber);
     if (!s->no_memory)
         ed_fibers_at_work(req->server->loop, req, see_child, s);
+    s->guest = ed_guest_of(req, &s->work);
+    if (s->guest) {
+        s->guest_state = s->guest->state(s->work);
+        s->guest->hold(s->work);
+    }
     return false;
 }
 
@@ -363,6 +377,33 @@ static void write_fiber(ed_json *j, const struct fiber_seen *seen, int64_t now)
     write_scopes(j, seen, now);
 }
 
+/* On another thread. */
+static void write_guest_frame(void *arg, const char *function, const char *file,
+                              int line)
+{
+    ed_json *j = arg;
+
+    ed_json_object(j);
+    add_text(j, "function", function);
+    add_text(j, "file", file);
+    ed_json_key(j, "line");
+    ed_json_int(j, line);
+    ed_json_end(j);
+}
+
+/* As if it were a fiber that the request has started. */
+static void write_guest(ed_json *j, const struct stack_seen *s)
+{
+    ed_json_object(j);
+    add_text(j, "fiber", s->guest->name);
+    add_text(j, "state", s->guest_state);
+    ed_json_key(j, "frames");
+    ed_json_array(j);
+    s->guest->frames(s->work, write_guest_frame, j);
+    ed_json_end(j);
+    ed_json_end(j);
+}
+
 static int write_stack(void *arg)
 {
     struct stack_seen *s = arg;
@@ -381,6 +422,8 @@ static int write_stack(void *arg)
         write_fiber(j, s->fibers[i], s->now);
         ed_json_end(j);
     }
+    if (s->guest)
+        write_guest(j, s);
     ed_json_end(j);
     ed_json_end(j);
     return ed_json_finish(j);
@@ -396,11 +439,11 @@ static int stack(ed_req *req)
     int err;
 
     ed_server_each_request(inspect_of(req)->about, see_request, &s);
-    if (s.no_memory)
-        return ED_ENOMEM;
-    if (!s.count)
+    if (!s.no_memory && !s.count)
         return refuse(req, 404, "no such request is under way");
-    err = ed_blocking(write_stack, &s);
+    err = s.no_memory ? ED_ENOMEM : ed_blocking(write_stack, &s);
+    if (s.guest)
+        s.guest->release(s.work);
     if (!err)
         err =
             ed_reply_bytes(req, 200, "application/json", ed_buf_bytes(&s.text));

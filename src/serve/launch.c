@@ -50,6 +50,7 @@ void ed_launch_init(struct ed_launch *launch)
     *launch = (struct ed_launch){0};
     for (size_t i = 0; i < NAMED; i++)
         *descriptor(launch, i) = -1;
+    launch->errors = -1;
 }
 
 /* ---- reading ---- */

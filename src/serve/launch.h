@@ -10,6 +10,8 @@
 
 #include <eddy/api.h>
 
+struct ed_explanation;
+
 enum ed_role {
     ED_ROLE_MASTER, /* nobody said anything */
     ED_ROLE_WORKER,
@@ -36,6 +38,10 @@ struct ed_launch {
      * The admin process's. */
     size_t ctl_count;
     char *directory; /* of the workers' inspect sockets; or NULL */
+
+    /* Known to a fork alone, not handed on through exec(). */
+    int errors; /* is to be its standard error; -1: as it is */
+    const struct ed_explanation *why; /* the app is not run; or NULL */
 };
 
 /* All descriptors -1. */

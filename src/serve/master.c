@@ -15,9 +15,11 @@
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include "serve/handed.h"
 #include "serve/limits.h"
+#include "serve/log_file.h"
 #include "serve/notify.h"
 #include "serve/privileges.h"
 
@@ -45,10 +47,21 @@ void ed_master_tell_all(struct ed_master *m, const char *line)
     }
 }
 
+/* Who starts after us opens what it listens on: it has to be gone. */
 static void end_admin(struct ed_master *m)
 {
-    if (m->admin_child.pid)
-        kill(m->admin_child.pid, SIGTERM);
+    int64_t until = ed_clock_monotonic() + ED_ADMIN_END_TIME;
+    struct timespec pause = {0, 10 * ED_MS};
+    pid_t pid = m->admin_child.pid;
+
+    if (!pid)
+        return;
+    kill(pid, SIGTERM);
+    while (!waitpid(pid, NULL, WNOHANG)) {
+        if (ed_clock_monotonic() >= until)
+            kill(pid, SIGKILL);
+        nanosleep(&pause, NULL);
+    }
 }
 
 static void drain_all(struct ed_master *m, int64_t now)
@@ -97,6 +110,7 @@ static void on_hup(struct ed_master *m)
 
 void ed_master_reopen(struct ed_master *m)
 {
+    ed_log_file_make(m->settings);
     (void)ed_log_reopen(); /* what cannot be is in the old log */
     ed_master_tell_all(m, "reopen");
     ed_child_say(&m->admin_child, "reopen");
@@ -180,20 +194,27 @@ static void reap(struct ed_master *m)
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         if (pid == m->heir)
             ed_master_heir_gone(m, status);
-        else
+        else if (!ed_develop_reaped(m->develop, pid, status,
+                                    ed_clock_monotonic()))
             ed_master_reaped(m, pid, status);
     }
 }
 
 /* ---- waiting ---- */
 
-/* The signals, the admin process, and each worker. */
-#define POLLED (2 + ED_BOARD_SLOTS)
+/* The signals, the admin process, what development needs, each worker. */
+enum {
+    DEVELOP = 2,
+    FIRST_WORKER = DEVELOP + ED_DEVELOP_POLLED,
+    POLLED = FIRST_WORKER + ED_BOARD_SLOTS,
+};
 
 static int wait_time(const struct ed_master *m, int64_t next, int64_t now)
 {
     int64_t until = now + TICK;
 
+    if (ed_develop_next(m->develop) < until)
+        until = ed_develop_next(m->develop);
     if (next < until)
         until = next;
     if (m->drain_at && m->drain_at < until)
@@ -210,6 +231,8 @@ static size_t gather(struct ed_master *m, struct pollfd fds[POLLED],
 
     fds[n++] = (struct pollfd){m->signals, POLLIN, 0};
     fds[n++] = (struct pollfd){m->admin_child.control, POLLIN, 0};
+    ed_develop_gather(m->develop, fds + n);
+    n += ED_DEVELOP_POLLED;
     ed_list_each (node, &m->crew.members) {
         struct ed_member *member = ed_member_at(node);
         const struct ed_worker_child *w = member->process;
@@ -240,12 +263,13 @@ static void wait_for_news(struct ed_master *m, int64_t next)
     if (poll(fds, n, wait_time(m, next, ed_clock_monotonic())) <= 0)
         return;
     /* What a process said before it ended is heard before that. */
-    for (size_t i = 2; i < n; i++) {
+    for (size_t i = FIRST_WORKER; i < n; i++) {
         if (fds[i].revents && still_there(m, whose[i]))
             ed_master_hear_worker(m, whose[i]);
     }
     if (fds[1].revents)
         ed_master_hear_admin(m);
+    ed_develop_hear(m->develop, fds + DEVELOP, ed_clock_monotonic());
     if (fds[0].revents)
         take_signals(m);
 }
@@ -253,6 +277,22 @@ static void wait_for_news(struct ed_master *m, int64_t next)
 static bool is_over(const struct ed_master *m)
 {
     return m->ending && ed_crew_empty(&m->crew);
+}
+
+static void develop(struct ed_master *m, int64_t now)
+{
+    if (m->ending)
+        return;
+    switch (ed_develop_tick(m->develop, &m->mask, now)) {
+    case ED_DEVELOP_RELOAD:
+        ed_master_reload(m, false);
+        break;
+    case ED_DEVELOP_EXPLAIN:
+        ed_master_explain(m);
+        break;
+    case ED_DEVELOP_NOTHING:
+        break;
+    }
 }
 
 static void keep_watch(struct ed_master *m)
@@ -266,14 +306,18 @@ static void keep_watch(struct ed_master *m)
         if (m->drain_at && now >= m->drain_at)
             drain_all(m, now);
         if (now - looked >= TICK) {
+            /* If this comes late we did not run ourselves (all were stopped,
+             * or the machine), and others need not have either. */
+            if (now - looked < 2 * TICK)
+                ed_master_look_for_hung(m, now);
             looked = now;
-            ed_master_look_for_hung(m, now);
         }
         int64_t next = ed_crew_tick(&m->crew, now);
         int64_t watched = ed_notify_watchdog(now);
         if (watched && watched < next)
             next = watched;
-        ed_master_start_admin(m, now);
+        ed_master_tend_admin(m, now);
+        develop(m, now);
         if (!is_over(m))
             wait_for_news(m, next);
     }
@@ -324,7 +368,10 @@ static int open_sockets(struct ed_master *m)
         err = ed_sockets_open(&m->admin, &s->admin, s->backlog, 0, &handed);
     if (!err)
         err = open_ctl(m, &handed);
-    ed_sockets_close(&handed, err != 0);
+    if (err)
+        ed_sockets_close(&handed, true);
+    else
+        m->dropped = handed; /* the former master needs them if we fail */
     return err;
 }
 
@@ -341,7 +388,11 @@ static int open_all(struct ed_master *m)
     if (!err)
         err = open_sockets(m);
     if (!err && m->settings->pidfile)
-        err = ed_run_files_write_pid(&m->files, m->settings->pidfile);
+        err =
+            ed_run_files_write_pid(&m->files, m->settings->pidfile, m->former);
+    if (!err && m->settings->reload)
+        err = ed_develop_open(&m->develop, m->settings,
+                              m->options->program.watched);
     return err;
 }
 
@@ -361,10 +412,27 @@ static void tell_addresses(const struct ed_master *m)
     }
 }
 
+/* Who develops is one, and reads what one worker has to say. */
+unsigned ed_master_workers(const struct ed_settings *s)
+{
+    if (s->workers)
+        return s->workers;
+    return s->reload ? 1 : ed_processors();
+}
+
+void ed_master_set_times(struct ed_master *m)
+{
+    m->crew.times = (struct ed_crew_times){
+        .start = m->settings->start_timeout,
+        .drain = m->settings->drain_timeout + PARTS_TIME,
+        .quit = PARTS_TIME,
+    };
+}
+
 static void begin(struct ed_master *m)
 {
     const struct ed_settings *s = m->settings;
-    unsigned wanted = s->workers ? s->workers : ed_processors();
+    unsigned wanted = ed_master_workers(s);
 
     atomic_store(&m->board->master, getpid());
     atomic_store(&m->board->started, ed_clock_realtime());
@@ -373,11 +441,7 @@ static void begin(struct ed_master *m)
     ed_limits_prepare(s);
     ed_privileges_warn(s);
     ed_crew_init(&m->crew, &ed_master_crew_ops, m);
-    m->crew.times = (struct ed_crew_times){
-        .start = s->start_timeout,
-        .drain = s->drain_timeout + PARTS_TIME,
-        .quit = PARTS_TIME,
-    };
+    ed_master_set_times(m);
     m->crew.wanted = wanted;
     ed_crew_roll_out(&m->crew, false, ed_clock_monotonic());
 }
@@ -385,14 +449,17 @@ static void begin(struct ed_master *m)
 static void close_all(struct ed_master *m)
 {
     /* Files of sockets are another master's: of the one that has taken over,
-     * or of the one that goes on since this one could not. */
-    bool not_ours = m->handed_on || m->former;
+     * or of the one that goes on without this one. */
+    bool not_ours = m->handed_on || ed_master_has_former(m);
 
+    ed_develop_close(m->develop);
     end_admin(m);
     ed_child_forget(&m->admin_child);
+    ed_settings_free(&m->old);
     ed_sockets_close(&m->listeners, not_ours);
     ed_sockets_close(&m->admin, not_ours);
-    ed_sockets_close(&m->dropped, false);
+    ed_sockets_close(&m->dropped, not_ours);
+    ed_sockets_close(&m->dropped_admin, not_ours);
     ed_sockets_close(&m->ctl, not_ours && m->settings->ctl);
     ed_run_files_close(&m->files);
     ed_board_unmap(m->board);
@@ -413,6 +480,11 @@ static pid_t former_master(void)
     unsetenv("EDDY_UPGRADE_OF");
     /* Only of who really started us. */
     return pid == getppid() ? (pid_t)pid : 0;
+}
+
+bool ed_master_has_former(const struct ed_master *m)
+{
+    return m->former && m->former == getppid();
 }
 
 int ed_master_run(const struct ed_master_options *options)

@@ -7,14 +7,20 @@
 #include <signal.h>
 #include "serve/board.h"
 #include "serve/crew.h"
+#include "serve/develop.h"
 #include "serve/master.h"
 #include "serve/run_files.h"
 #include "serve/sockets.h"
+
+/* How long the admin process may take to end: more than it gives those who
+ * are being answered. */
+#define ED_ADMIN_END_TIME (5 * ED_S)
 
 struct ed_master {
     const struct ed_master_options *options;
     struct ed_settings *settings; /* in force */
     struct ed_settings old;       /* until a roll-out has come out well */
+    unsigned old_wanted;          /* workers, before it */
     int handed_settings;          /* memfd of those in force */
     int tickets;                  /* memfd of a secret */
 
@@ -23,22 +29,27 @@ struct ed_master {
     struct ed_sockets listeners;
     struct ed_sockets admin; /* the ctl socket is not among them */
     struct ed_sockets ctl;
-    struct ed_sockets dropped; /* by a reload, until it has come out well */
+    /* By a reload or an upgrade, until it has come out well. */
+    struct ed_sockets dropped, dropped_admin;
     struct ed_run_files files;
 
     struct ed_crew crew;
     struct ed_child admin_child;
-    int64_t admin_at; /* when it may be started again */
-    unsigned admin_failures;
+    int64_t admin_at;  /* when it may be started again */
+    int64_t admin_end; /* when it is killed; 0: it was not told to end */
 
     int signals;       /* signalfd */
     sigset_t mask;     /* that children get */
     bool reload_again; /* was asked for during a roll-out */
     bool chain_again;
+    bool explain_again; /* there was something to explain during one */
     bool ever_ready;
     bool ending;
     int64_t drain_at; /* the last workers are told to drain then; 0: not */
     int status;       /* of the process */
+
+    struct ed_develop *develop;       /* NULL: this is no development */
+    const struct ed_explanation *why; /* workers only explain it; or NULL */
 
     pid_t heir; /* the master of an upgrade, until it has ended */
     bool handed_on;
@@ -49,6 +60,9 @@ struct ed_master {
 
 void ed_master_reload(struct ed_master *m, bool chain);
 void ed_master_rolled_out(struct ed_master *m, enum ed_rollout how);
+/* Workers that explain why there is nothing to be served take the place of
+ * those there are. */
+void ed_master_explain(struct ed_master *m);
 /* Starts a master that is to take over. 0 or an error. */
 int ed_master_upgrade(struct ed_master *m);
 void ed_master_heir_gone(struct ed_master *m, int status);
@@ -64,7 +78,8 @@ struct ed_worker_child {
     struct ed_member *member;
 };
 
-void ed_master_start_admin(struct ed_master *m, int64_t now);
+/* Starts it if it is time, or kills it if it will not end. */
+void ed_master_tend_admin(struct ed_master *m, int64_t now);
 
 /* What a process has said. */
 void ed_master_hear_worker(struct ed_master *m, struct ed_member *member);
@@ -80,6 +95,14 @@ void ed_master_look_for_hung(struct ed_master *m, int64_t now);
 
 void ed_master_reopen(struct ed_master *m);
 void ed_master_stop(struct ed_master *m, bool at_once);
+/* The number of workers that settings ask for, and the times they have. */
+unsigned ed_master_workers(const struct ed_settings *s);
+void ed_master_set_times(struct ed_master *m);
+
 void ed_master_tell_all(struct ed_master *m, const char *line);
+
+/* Whether the master this one takes over from is still there: its process id
+ * may be another's by now, but only it can be our parent. */
+bool ed_master_has_former(const struct ed_master *m);
 
 #endif

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "serve/limits.h"
+#include "serve/log_file.h"
 #include "serve/notify.h"
 
 /* ---- reloading ---- */
@@ -25,12 +25,21 @@ static void forget_handed_settings(struct ed_master *m)
     m->handed_settings = -1;
 }
 
+/* It is known which will be in force; or who needs them. */
+static void close_dropped(struct ed_master *m)
+{
+    bool needed = ed_master_has_former(m) &&
+                  (m->settings->upgrade_wait || !m->ever_ready);
+
+    ed_sockets_close(&m->dropped, needed);
+    ed_sockets_close(&m->dropped_admin, needed);
+}
+
 /* Sockets that are listened on by the new settings; those of the old ones stay
  * open until it is known which will be in force. */
 static int change_sockets(struct ed_master *m, const struct ed_settings *next)
 {
-    struct ed_sockets listeners = {0};
-    struct ed_sockets admin = {0};
+    struct ed_sockets listeners, admin;
     int err = ed_sockets_open(&listeners, &next->listen, next->backlog, 0,
                               &m->listeners);
 
@@ -38,22 +47,47 @@ static int change_sockets(struct ed_master *m, const struct ed_settings *next)
         return err;
     err = ed_sockets_open(&admin, &next->admin, next->backlog, 0, &m->admin);
     if (err) {
-        ed_log_error("the admin addresses stay as they were");
-        admin = m->admin;
-        m->admin = (struct ed_sockets){0};
+        ed_sockets_undo(&listeners, &m->listeners);
+        return err;
     }
-    ed_sockets_close(&m->dropped, false);
+    close_dropped(m); /* there are some where a start came to nothing */
     m->dropped = m->listeners;
     m->listeners = listeners;
-    ed_sockets_close(&m->admin, false);
+    m->dropped_admin = m->admin;
     m->admin = admin;
     return 0;
 }
 
-static void apply_log(const struct ed_settings *s)
+static void restore_sockets(struct ed_master *m)
 {
+    ed_sockets_undo(&m->listeners, &m->dropped);
+    m->listeners = m->dropped;
+    m->dropped = (struct ed_sockets){0};
+    ed_sockets_undo(&m->admin, &m->dropped_admin);
+    m->admin = m->dropped_admin;
+    m->dropped_admin = (struct ed_sockets){0};
+}
+
+/* A level that was asked for while it ran stays. */
+static void apply_log(const struct ed_master *m)
+{
+    const struct ed_settings *s = m->settings;
+
     if (ed_log_configure(s->log))
         ed_log_error("log: '%s' is not understood", s->log);
+    ed_board_use_level(m->board);
+    ed_log_file_use(s);
+}
+
+static void use_settings(struct ed_master *m, const struct ed_settings *s)
+{
+    if (m->settings->log_file && !s->log_file)
+        ed_log_set_fd(STDERR_FILENO);
+    *m->settings = *s;
+    forget_handed_settings(m);
+    apply_log(m);
+    ed_master_set_times(m);
+    atomic_store(&m->board->wanted, m->crew.wanted);
 }
 
 static bool change_settings(struct ed_master *m)
@@ -68,10 +102,13 @@ static bool change_settings(struct ed_master *m)
         ed_settings_free(&next);
         return false;
     }
+    ed_settings_free(&m->old);
     m->old = *m->settings;
-    *m->settings = next;
-    forget_handed_settings(m);
-    apply_log(m->settings);
+    m->old_wanted = m->crew.wanted;
+    /* A number that was changed while it ran stays, unless it was set anew. */
+    if (next.workers != m->old.workers)
+        m->crew.wanted = ed_master_workers(&next);
+    use_settings(m, &next);
     return true;
 }
 
@@ -79,8 +116,10 @@ static bool change_settings(struct ed_master *m)
 static void renew_admin(struct ed_master *m)
 {
     m->admin_at = 0;
-    if (m->admin_child.pid)
-        kill(m->admin_child.pid, SIGTERM);
+    if (!m->admin_child.pid || m->admin_end)
+        return;
+    kill(m->admin_child.pid, SIGTERM);
+    m->admin_end = ed_clock_monotonic() + ED_ADMIN_END_TIME;
 }
 
 void ed_master_reload(struct ed_master *m, bool chain)
@@ -89,6 +128,7 @@ void ed_master_reload(struct ed_master *m, bool chain)
 
     if (m->ending)
         return;
+    m->explain_again = false;
     if (m->crew.rolling) {
         ed_log_info("a reload is under way; another follows");
         m->reload_again = true;
@@ -102,27 +142,38 @@ void ed_master_reload(struct ed_master *m, bool chain)
         return;
     }
     ed_log_info("reloading%s", chain ? ", one worker after the other" : "");
-    unsigned wanted =
-        m->settings->workers ? m->settings->workers : ed_processors();
-    /* A number that was changed while it ran stays, unless it was set anew. */
-    if (m->settings->workers != m->old.workers)
-        m->crew.wanted = wanted;
-    atomic_store(&m->board->wanted, m->crew.wanted);
     atomic_store(&m->board->ready, true);
-    m->crew.times.start = m->settings->start_timeout;
+    m->why = NULL;
+    if (m->develop)
+        ed_develop_forget(m->develop);
     ed_crew_roll_out(&m->crew, chain, now);
+}
+
+void ed_master_explain(struct ed_master *m)
+{
+    const struct ed_explanation *why;
+
+    m->reload_again = false;
+    m->explain_again = m->crew.rolling;
+    if (m->crew.rolling)
+        return;
+    why = ed_develop_explain(m->develop);
+    if (!why)
+        return; /* the terminal has it */
+    m->why = why;
+    ed_crew_roll_out(&m->crew, false, ed_clock_monotonic());
 }
 
 /* ---- how it came out ---- */
 
+/* The first workers are ready. */
 static void take_over(struct ed_master *m)
 {
     ed_notify_take_over(m->former);
-    if (m->former && !m->settings->upgrade_wait) {
-        ed_log_info("takes over from process %d", (int)m->former);
-        kill(m->former, SIGQUIT);
-    }
-    m->former = 0;
+    if (m->settings->upgrade_wait || !ed_master_has_former(m))
+        return;
+    ed_log_info("takes over from process %d", (int)m->former);
+    kill(m->former, SIGQUIT);
 }
 
 static void succeed(struct ed_master *m)
@@ -131,23 +182,54 @@ static void succeed(struct ed_master *m)
 
     m->ever_ready = true;
     atomic_store(&m->board->generation, m->crew.generation);
-    ed_sockets_close(&m->dropped, false);
-    ed_notify_status("%u workers serve, generation %u", m->crew.wanted,
-                     (unsigned)m->crew.generation);
-    if (first) {
-        take_over(m);
+    if (m->why) {
+        close_dropped(m);
+        ed_log_error("this is shown instead of the app, until it is mended");
         return;
     }
+    ed_notify_status("%u workers serve, generation %u", m->crew.wanted,
+                     (unsigned)m->crew.generation);
+    if (first)
+        take_over(m);
+    close_dropped(m);
+    ed_settings_free(&m->old);
+    if (first)
+        return;
     ed_log_info("reloaded");
     ed_count(&m->board->reloads, 1);
-    ed_settings_free(&m->old);
-    m->old = (struct ed_settings){0};
     renew_admin(m);
     ed_notify("READY=1");
 }
 
+/* Shows why, in the place of the workers there are, if there are any. What
+ * cannot even be explained stays as it is. */
+static void go_on_developing(struct ed_master *m)
+{
+    if (m->ending || m->why)
+        return;
+    ed_log_error("a new worker cannot start");
+    m->explain_again = true;
+}
+
+static void restore_settings(struct ed_master *m)
+{
+    /* A number that was changed since the reload began stays. */
+    if (m->settings->workers != m->old.workers &&
+        m->crew.wanted == ed_master_workers(m->settings))
+        m->crew.wanted = m->old_wanted;
+    struct ed_settings failed = *m->settings;
+    use_settings(m, &m->old);
+    m->old = (struct ed_settings){0};
+    ed_settings_free(&failed);
+    restore_sockets(m);
+}
+
 static void go_back(struct ed_master *m)
 {
+    if (m->develop && !m->former && !m->ever_ready) {
+        go_on_developing(m);
+        return;
+    }
     if (!m->ever_ready) {
         ed_log_error("no worker can start: stopping");
         m->status = 1;
@@ -155,31 +237,44 @@ static void go_back(struct ed_master *m)
         ed_crew_quit(&m->crew, ed_clock_monotonic());
         return;
     }
-    ed_log_error("not reloaded: a new worker cannot start; the old ones stay");
+    if (m->old.inside)
+        restore_settings(m); /* the log, too, in which this is told */
+    if (m->develop)
+        go_on_developing(m);
+    else
+        ed_log_error(
+            "not reloaded: a new worker cannot start; the old ones stay");
     ed_notify_status("the last reload failed: a new worker cannot start");
-    ed_settings_free(m->settings);
-    *m->settings = m->old;
-    m->old = (struct ed_settings){0};
-    forget_handed_settings(m);
-    apply_log(m->settings);
-    struct ed_sockets tried = m->listeners;
-    m->listeners = m->dropped;
-    m->dropped = (struct ed_sockets){0};
-    ed_sockets_give_back(&tried, &m->listeners);
-    ed_sockets_close(&tried, false);
+    ed_notify("READY=1");
+}
+
+/* All shall go: who comes after that is of the new settings. */
+static void cut_short(struct ed_master *m)
+{
+    m->reload_again = false;
+    ed_settings_free(&m->old);
+    if (m->ending || !m->ever_ready)
+        return;
+    close_dropped(m);
+    renew_admin(m);
     ed_notify("READY=1");
 }
 
 void ed_master_rolled_out(struct ed_master *m, enum ed_rollout how)
 {
-    if (how == ED_ROLLOUT_DONE)
-        succeed(m);
-    else
-        go_back(m);
+    static void (*const act[])(struct ed_master * m) = {
+        [ED_ROLLOUT_DONE] = succeed,
+        [ED_ROLLOUT_FAILED] = go_back,
+        [ED_ROLLOUT_CUT] = cut_short,
+    };
+
+    act[how](m);
     if (m->reload_again && !m->ending) {
         m->reload_again = false;
         ed_master_reload(m, m->chain_again);
     }
+    if (m->explain_again && !m->ending)
+        ed_master_explain(m);
 }
 
 /* ---- another master ---- */
@@ -209,7 +304,7 @@ int ed_master_upgrade(struct ed_master *m)
 {
     if (m->ending)
         return ED_ECLOSED;
-    if (m->heir || m->former)
+    if (m->heir || (!m->ever_ready && ed_master_has_former(m)))
         return -EALREADY;
     fflush(NULL);
     pid_t pid = fork();

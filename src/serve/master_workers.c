@@ -102,6 +102,35 @@ static void open_inspect(struct ed_master *m, struct ed_sockets *one,
     free(path);
 }
 
+/* Else a worker would keep the line of others open, who then would not hear of
+ * the master's end, and sockets that nobody is to answer on any more. */
+static void close_masters(void *arg)
+{
+    struct ed_master *m = arg;
+    struct ed_sockets *const sets[] = {&m->admin, &m->ctl, &m->dropped,
+                                       &m->dropped_admin};
+
+    close(m->signals);
+    ed_develop_leave(m->develop);
+    ed_child_forget(&m->admin_child);
+    ed_list_each (node, &m->crew.members) {
+        struct ed_worker_child *w = ed_member_at(node)->process;
+        if (w)
+            ed_child_forget(&w->child);
+    }
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+        ed_sockets_close(sets[i], true);
+}
+
+static int start_child(struct ed_master *m, struct ed_child *child,
+                       const struct ed_launch *launch)
+{
+    const struct ed_forked forked = {close_masters, m};
+
+    return ed_child_start(child, &m->options->program, launch, &forked,
+                          &m->mask);
+}
+
 /* It reads them as whom it runs, when it reads its certificates again. */
 static int hand_tickets(const struct ed_master *m)
 {
@@ -124,10 +153,13 @@ static int start_worker(struct ed_master *m, struct ed_worker_child *w)
     launch.settings = m->handed_settings;
     launch.slot = (unsigned)ed_slot_number(m->board, w->slot);
     launch.tickets = m->tickets;
+    launch.why = m->why;
+    if (m->develop && !m->why)
+        launch.errors = ed_develop_errors(m->develop);
     add_listeners(&launch, &m->listeners);
     open_inspect(m, &inspect, launch.slot);
     launch.inspect = inspect.count ? inspect.each[0].bound.fd : -1;
-    err = ed_child_start(&w->child, &m->options->program, &launch, &m->mask);
+    err = start_child(m, &w->child, &launch);
     ed_sockets_close(&inspect, true);
     return err;
 }
@@ -289,8 +321,14 @@ static bool wants_admin(const struct ed_master *m)
     return !m->ending && (m->ctl.count || m->admin.count);
 }
 
-void ed_master_start_admin(struct ed_master *m, int64_t now)
+void ed_master_tend_admin(struct ed_master *m, int64_t now)
 {
+    if (m->admin_end && now >= m->admin_end) {
+        ed_log_error("admin process %d has not ended in time: killed",
+                     (int)m->admin_child.pid);
+        kill(m->admin_child.pid, SIGKILL);
+        m->admin_end = INT64_MAX;
+    }
     if (m->admin_child.pid || now < m->admin_at || !wants_admin(m))
         return;
     m->admin_at = now + ADMIN_PAUSE;
@@ -301,8 +339,7 @@ void ed_master_start_admin(struct ed_master *m, int64_t now)
     add_listeners(&launch, &m->admin);
     launch.addresses = ed_sockets_hand(&m->listeners); /* looks, without it */
     if (!err)
-        err = ed_child_start(&m->admin_child, &m->options->program, &launch,
-                             &m->mask);
+        err = start_child(m, &m->admin_child, &launch);
     if (launch.addresses >= 0)
         close(launch.addresses);
     if (err)
@@ -500,9 +537,10 @@ static void worker_gone(struct ed_master *m, struct ed_member *member,
 void ed_master_reaped(struct ed_master *m, pid_t pid, int status)
 {
     if (pid == m->admin_child.pid) {
-        if (!m->ending && status)
+        if (!m->ending && !m->admin_end && status)
             tell_end("admin process", pid, status);
         ed_child_forget(&m->admin_child);
+        m->admin_end = 0;
         return;
     }
     ed_list_each (node, &m->crew.members) {

@@ -12,7 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 #include "serve/admin.h"
+#include "serve/explain.h"
 #include "serve/launch.h"
+#include "serve/log_file.h"
 #include "serve/master.h"
 #include "serve/worker.h"
 
@@ -24,7 +26,8 @@ struct process {
     struct ed_settings settings;
     char *directory; /* where the process began */
     bool preload;
-    ed_app *preloaded; /* made in the master */
+    ed_app *preloaded;                /* made in the master */
+    const struct ed_explanation *why; /* the app cannot be made */
 };
 
 const char *ed_program_name(const char *path)
@@ -38,17 +41,10 @@ static void name_it(struct process *p)
 {
     const char *module = ed_settings_argument(&p->settings, 0);
 
+    if (!module)
+        module = p->settings.wsgi;
     if (module)
         p->name = ed_program_name(module);
-}
-
-static void apply_log(const struct process *p)
-{
-    const struct ed_settings *s = &p->settings;
-    int err = s->log_file ? ed_log_open(s->log_file) : 0;
-
-    if (err)
-        ed_log_error("log-file %s: %s", s->log_file, ed_err_text(err));
 }
 
 /* ---- a worker, an admin process ---- */
@@ -57,6 +53,8 @@ static ed_app *make(void *arg)
 {
     struct process *p = arg;
 
+    if (p->why)
+        return ed_explain_app(p->why);
     if (p->preloaded) {
         ed_settings_publish(&p->settings); /* there may be newer ones */
         return p->preloaded;
@@ -75,6 +73,7 @@ static int work(const struct ed_launch *launch, void *arg)
         .arg = p,
     };
 
+    p->why = launch ? launch->why : NULL;
     return ed_worker_run(&options);
 }
 
@@ -100,7 +99,7 @@ static int run_child(struct process *p, const struct ed_launch *launch)
         ed_log_error("cannot start: settings: %s", ed_err_text(err));
         return FAILED;
     }
-    apply_log(p);
+    ed_log_file_use(&p->settings);
     name_it(p);
     return launch->role == ED_ROLE_WORKER ? work(launch, p)
                                           : administer(launch, p);
@@ -163,6 +162,17 @@ static void free_command_line(char **words)
     free(words);
 }
 
+/* What is run: the module, the program itself, or all of an application whose
+ * sources are run as they are. */
+static const char *watched(const struct process *p, const char *file)
+{
+    if (p->settings.wsgi)
+        return ".";
+    const char *module = ed_settings_argument(&p->settings, 0);
+
+    return module ? module : file;
+}
+
 static int lead(struct process *p)
 {
     char **command = command_line();
@@ -174,6 +184,7 @@ static int lead(struct process *p)
             {
                 .file = file,
                 .argv = command,
+                .watched = watched(p, file),
                 .directory = p->directory,
                 .preload = p->preload,
                 .run = work,
@@ -209,7 +220,7 @@ static int run_leader(struct process *p)
                      ed_err_text(-errno));
         return FAILED;
     }
-    apply_log(p); /* its file is found from there, as in workers */
+    ed_log_file_use(&p->settings); /* it is found from there, as in workers */
     if (p->settings.single)
         return work(NULL, p);
     p->preload = p->settings.preload;

@@ -73,13 +73,17 @@ int ed_requests_open(struct ed_worker *w)
     r->observer.began = began;
     r->observer.over = over;
     r->observer.refused = refused;
-    w->requests = r;
     ed_admission_open(&r->admission, w->options->settings, w->slot);
     int err = ed_telemetry_open(&r->telemetry, w->options->settings, w->app,
                                 w->options->name);
-    if (!err)
-        ed_server_observe(w->server, &r->observer);
-    return err;
+    if (err) {
+        free(r);
+        return err;
+    }
+    /* Not before: opening waits, and signals come meanwhile. */
+    w->requests = r;
+    ed_server_observe(w->server, &r->observer);
+    return 0;
 }
 
 void ed_requests_reopen(struct ed_worker *w)
@@ -103,4 +107,39 @@ int ed_requests_handle(ed_req *req)
 
     req->user = w->app;
     return ed_admission_run(&w->requests->admission, req, ed_app_handle);
+}
+
+/* ---- the line of a guest ---- */
+
+/* Of the worker the request came to: it observes its server. */
+static struct ed_requests *requests_of(const ed_req *req)
+{
+    struct ed_server_observer *o = req->server->observer;
+
+    return o && o->began == began
+               ? ED_CONTAINER(o, struct ed_requests, observer)
+               : NULL;
+}
+
+void ed_requests_line(ed_req *req, int more)
+{
+    struct ed_requests *r = requests_of(req);
+
+    if (r)
+        ed_admission_line(&r->admission, more);
+}
+
+void ed_requests_waited(ed_req *req, int64_t waited)
+{
+    struct ed_requests *r = requests_of(req);
+
+    if (r)
+        ed_admission_waited(&r->admission, req, waited);
+}
+
+int ed_requests_send_away(ed_req *req, int64_t wait)
+{
+    struct ed_requests *r = requests_of(req);
+
+    return r ? ed_admission_send_away(&r->admission, req, wait) : ED_EOVERLOAD;
 }

@@ -119,7 +119,7 @@ static pid_t pid_in(const char *file)
     const char *dash = memrchr(name.ptr, '-', name.len);
     struct ed_bytes digits =
         ed_bytes_of(dash + 1, (size_t)(name.ptr + name.len - dash - 1));
-    return ed_bytes_int(digits, &pid) || pid <= 1 ? 0 : (pid_t)pid;
+    return ed_bytes_int(digits, &pid) || pid < 1 ? 0 : (pid_t)pid;
 }
 
 static void remove_directory(int at, const char *name)
@@ -135,6 +135,13 @@ static void remove_directory(int at, const char *name)
     (void)unlinkat(at, name, AT_REMOVEDIR);
 }
 
+/* What has our own process id was left by a server of another life: in a
+ * container, programs get the same ones again. */
+static bool is_needed(pid_t pid)
+{
+    return pid != getpid() && (!kill(pid, 0) || errno != ESRCH);
+}
+
 static void clean_up(const char *base)
 {
     DIR *dir = opendir(base);
@@ -142,7 +149,7 @@ static void clean_up(const char *base)
 
     while (dir && (entry = readdir(dir))) {
         pid_t pid = pid_in(entry->d_name);
-        if (!pid || !kill(pid, 0) || errno != ESRCH)
+        if (!pid || is_needed(pid))
             continue;
         if (ends_with(ed_bytes(entry->d_name), RUN_ENDING))
             remove_directory(dirfd(dir), entry->d_name);
@@ -224,6 +231,19 @@ int ed_run_files_let_in(const struct ed_run_files *files, const char *inspect,
 
 /* ---- the pid file ---- */
 
+static bool says(const char *path, pid_t wanted)
+{
+    char text[24] = "";
+    int64_t pid;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+
+    if (fd >= 0)
+        close(fd);
+    return n > 1 && !ed_bytes_int(ed_bytes_of(text, (size_t)n - 1), &pid) &&
+           pid == wanted;
+}
+
 static char *old_of(const char *path)
 {
     struct ed_buf old = {0};
@@ -231,7 +251,23 @@ static char *old_of(const char *path)
     return ed_buf_addf(&old, "%s.old", path) ? NULL : old.ptr;
 }
 
-static int write_pid(const char *path)
+static int write_text(const char *path, const char *text, size_t len)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    int err = 0;
+
+    if (fd < 0)
+        return -errno;
+    ssize_t n = write(fd, text, len);
+    if (n != (ssize_t)len)
+        err = n < 0 ? -errno : -ENOSPC;
+    close(fd);
+    return err;
+}
+
+/* Whoever reads it finds all of it or the one before; that is kept as `old`,
+ * unless that is NULL. When it fails all is as it was. */
+static int write_pid(const char *path, const char *old)
 {
     char text[24];
     int len = snprintf(text, sizeof text, "%d\n", (int)getpid());
@@ -240,25 +276,25 @@ static int write_pid(const char *path)
 
     if (err)
         return err;
-    /* Whoever reads it finds all of it or the one before. */
-    int fd = open(fresh.ptr, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0 || write(fd, text, (size_t)len) != len ||
-        rename(fresh.ptr, path))
+    err = write_text(fresh.ptr, text, (size_t)len);
+    if (!err && old)
+        (void)rename(path, old); /* lost else, and nothing worse */
+    if (!err && rename(fresh.ptr, path))
         err = -errno;
-    if (fd >= 0)
-        close(fd);
+    if (err)
+        unlink(fresh.ptr);
     ed_buf_free(&fresh);
     return err;
 }
 
-int ed_run_files_write_pid(struct ed_run_files *files, const char *path)
+int ed_run_files_write_pid(struct ed_run_files *files, const char *path,
+                           pid_t former)
 {
     char *old = old_of(path);
+    int err =
+        old ? write_pid(path, says(path, former) ? old : NULL) : ED_ENOMEM;
 
-    if (old)
-        (void)rename(path, old); /* of the master before, if there is one */
     free(old);
-    int err = write_pid(path);
     if (err) {
         ed_log_error("%s: %s", path, ed_err_text(err));
         return err;
@@ -272,22 +308,16 @@ void ed_run_files_restore_pid(const struct ed_run_files *files)
     if (!files->pidfile)
         return;
     char *old = old_of(files->pidfile);
-    if (old && rename(old, files->pidfile))
-        (void)write_pid(files->pidfile);
+    /* The heir may have ended before it wrote its own. */
+    bool moved = old && says(old, getpid()) && !rename(old, files->pidfile);
+    if (!moved && !says(files->pidfile, getpid()))
+        (void)write_pid(files->pidfile, NULL);
     free(old);
 }
 
 static void remove_if_ours(const char *path)
 {
-    char text[24] = "";
-    int64_t pid;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
-
-    if (fd >= 0)
-        close(fd);
-    if (n > 1 && !ed_bytes_int(ed_bytes_of(text, (size_t)n - 1), &pid) &&
-        pid == getpid())
+    if (says(path, getpid()))
         unlink(path);
 }
 

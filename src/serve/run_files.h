@@ -23,10 +23,11 @@ struct ed_run_files {
 ED_CHECK int ed_run_files_open(struct ed_run_files *files, const char *name,
                                const char *ctl);
 
-/* Writes the pid file; with one there already it is renamed to *.old. 0 or an
- * error that is logged. */
+/* Writes the pid file; that of `former`, the master this one takes over from
+ * (0: none), is kept as *.old. 0 or an error that is logged, with the file as
+ * it was. */
 ED_CHECK int ed_run_files_write_pid(struct ed_run_files *files,
-                                    const char *path);
+                                    const char *path, pid_t former);
 
 /* An upgrade did not come about: the pid file is ours again. */
 void ed_run_files_restore_pid(const struct ed_run_files *files);

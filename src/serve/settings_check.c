@@ -118,9 +118,10 @@ static void check_tls(const struct ed_settings *s)
         check_certificate(s);
 }
 
+/* With `reload` it may be built only now. */
 static void check_module(const struct ed_settings *s)
 {
-    const char *module = ed_settings_argument(s, 0);
+    const char *module = s->reload ? NULL : ed_settings_argument(s, 0);
     const char *found = module ? from_workdir(s, module) : NULL;
 
     if (found && access(found, R_OK))
@@ -226,8 +227,82 @@ static void check_pairs(const struct ed_settings *s)
         wrong(s, "sandbox-read", "without sandbox");
     if (s->sandbox_write.count && !s->sandbox)
         wrong(s, "sandbox-write", "without sandbox");
+    if (s->reload && s->preload)
+        wrong(s, "reload", "with preload, by which no new code is loaded");
+    if (s->reload && s->single)
+        wrong(s, "reload", "with single: there is no master to do it");
+    if (s->reload_command && !s->reload)
+        wrong(s, "reload-command", "without reload");
+    if (s->reload_path.count && !s->reload)
+        wrong(s, "reload-path", "without reload");
     if (s->single && s->workers > 1)
         wrong(s, "single", "with %u workers", s->workers);
+}
+
+/* ---- Python ---- */
+
+/* More threads share an interpreter badly. */
+enum { MOST_THREADS = 1024 };
+
+static void check_static(const struct ed_settings *s, const char *map)
+{
+    const char *equals = strchr(map, '=');
+
+    if (*map != '/' || !equals || equals == map + 1 || equals[-1] == '/') {
+        wrong(s, "static", "'%s' is not like /static=./static", map);
+        return;
+    }
+    if (s->inside->argv)
+        check_directory(s, "static", from_workdir(s, equals + 1));
+}
+
+static void check_wsgi(const struct ed_settings *s)
+{
+    static const char *const kinds[] = {"x-forwarded", "forwarded",
+                                        "x-real-ip"};
+    const char *script = s->script_name;
+    bool known = false;
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        known |= !strcmp(s->proxy_fields, kinds[i]);
+    if (!known)
+        wrong(s, "proxy-fields",
+              "'%s' is none of x-forwarded, forwarded and x-real-ip",
+              s->proxy_fields);
+    if (s->threads < 1 || s->threads > MOST_THREADS)
+        wrong(s, "threads", "'%u' is not from 1 to %d", s->threads,
+              MOST_THREADS);
+    if (script && (*script != '/' || script[strlen(script) - 1] == '/'))
+        wrong(s, "script-name", "'%s' is no path such as /shop", script);
+    for (size_t i = 0; i < s->static_maps.count; i++)
+        check_static(s, s->static_maps.each[i]);
+    if (!s->inside->argv)
+        return;
+    if (s->virtualenv)
+        check_directory(s, "virtualenv", from_workdir(s, s->virtualenv));
+    if (s->spool_dir)
+        check_directory(s, "spool-dir", from_workdir(s, s->spool_dir));
+}
+
+/* What a module would not do. */
+static void check_needs_wsgi(const struct ed_settings *s)
+{
+    const struct {
+        const char *name;
+        bool given;
+    } of_wsgi[] = {
+        {"python-path", s->python_path.count > 0},
+        {"virtualenv", s->virtualenv != NULL},
+        {"script-name", s->script_name != NULL},
+        {"static", s->static_maps.count > 0},
+        {"spool-dir", s->spool_dir != NULL},
+        {"trusted-proxies", s->trusted_proxies.count > 0},
+    };
+
+    for (size_t i = 0; i < sizeof of_wsgi / sizeof *of_wsgi; i++) {
+        if (of_wsgi[i].given)
+            wrong(s, of_wsgi[i].name, "without wsgi");
+    }
 }
 
 static void check_vital(const struct ed_settings *s)
@@ -277,6 +352,10 @@ unsigned ed_settings_check(const struct ed_settings *s)
     check_who(s);
     check_pairs(s);
     check_vital(s);
+    if (s->wsgi)
+        check_wsgi(s);
+    else
+        check_needs_wsgi(s);
     check_access_format(s);
     check_log(s);
     return s->inside->errors - before;

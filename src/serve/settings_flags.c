@@ -153,6 +153,11 @@ static void take_argument(struct reading *r, const char *text)
 
     if (r->values)
         return;
+    if (text[0] == '-' && text[1] && text[1] != '-') {
+        ed_settings_error(in, "", "unknown option '%s' (--help lists them)",
+                          text);
+        return;
+    }
     if (in->argument_count == in->from->arguments) {
         ed_settings_error(in, "",
                           "unexpected argument '%s' (--help lists the "
@@ -163,6 +168,36 @@ static void take_argument(struct reading *r, const char *text)
     in->arguments[in->argument_count++] = text;
 }
 
+/* Those that other servers of applications have taught people to write short;
+ * all take a value. */
+static const struct {
+    char letter;
+    const char *name;
+} letters[] = {
+    {'t', "threads"},
+    {'w', "workers"},
+};
+
+/* "--name", "--name=value", "-l", "-lvalue". False: it is no flag. */
+static bool split_flag(const char *text, struct flag *flag)
+{
+    *flag = (struct flag){0};
+    if (!strncmp(text, "--", 2) && text[2]) {
+        struct ed_bytes value = ed_bytes(text + 2);
+        flag->name = ed_bytes_cut(&value, '=');
+        flag->value = value.ptr;
+        return true;
+    }
+    for (size_t i = 0; *text == '-' && i < sizeof letters / sizeof *letters;
+         i++) {
+        if (text[1] != letters[i].letter)
+            continue;
+        flag->name = ed_bytes(letters[i].name);
+        flag->value = text[2] ? text + 2 : NULL;
+    }
+    return flag->name.len > 0;
+}
+
 /* Stops at the first error of its own: the next ones are often of its
  * making. */
 static void read_flags(struct reading *r)
@@ -171,14 +206,11 @@ static void read_flags(struct reading *r)
     unsigned before = in->errors;
 
     for (int i = 1; i < in->argc && in->errors == before; i++) {
-        const char *text = in->argv[i];
-        if (strncmp(text, "--", 2) || !text[2]) {
-            take_argument(r, text);
+        struct flag flag;
+        if (!split_flag(in->argv[i], &flag)) {
+            take_argument(r, in->argv[i]);
             continue;
         }
-        struct ed_bytes value = ed_bytes(text + 2);
-        struct flag flag = {.name = ed_bytes_cut(&value, '=')};
-        flag.value = value.ptr;
         const char *behind = i + 1 < in->argc ? in->argv[i + 1] : NULL;
         const char *next = behind;
         take_flag(r, flag, &next);

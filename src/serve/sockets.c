@@ -73,18 +73,6 @@ static size_t find(const struct ed_sockets *sockets, struct ed_bytes address)
     return i;
 }
 
-void ed_sockets_give_back(struct ed_sockets *from, struct ed_sockets *to)
-{
-    for (size_t i = from->count; i--;) {
-        if (!from->each[i].taken_over)
-            continue;
-        struct ed_sockets_entry *entry = add(to);
-        if (!entry)
-            return; /* closed then, as what is not needed */
-        move(from, i, entry);
-    }
-}
-
 /* ---- opening ---- */
 
 static int open_one(struct ed_sockets_entry *entry, const char *address,
@@ -160,12 +148,22 @@ int ed_sockets_open(struct ed_sockets *sockets,
     for (size_t i = 0; i < addresses->count && !err; i++)
         err =
             take_or_open(sockets, addresses->each[i], backlog, unix_mode, old);
-    if (!err)
-        return 0;
-    if (old)
-        ed_sockets_give_back(sockets, old);
-    ed_sockets_close(sockets, false);
+    if (err)
+        ed_sockets_undo(sockets, old);
     return err;
+}
+
+void ed_sockets_undo(struct ed_sockets *sockets, struct ed_sockets *old)
+{
+    for (size_t i = sockets->count; old && i--;) {
+        if (!sockets->each[i].taken_over)
+            continue;
+        struct ed_sockets_entry *entry = add(old);
+        if (!entry)
+            break; /* closed then, as what is not needed */
+        move(sockets, i, entry);
+    }
+    ed_sockets_close(sockets, false);
 }
 
 void ed_sockets_close(struct ed_sockets *sockets, bool handed_on)

@@ -33,8 +33,9 @@ ED_CHECK int ed_sockets_open(struct ed_sockets *sockets,
                              const struct ed_texts *addresses, unsigned backlog,
                              int unix_mode, struct ed_sockets *old);
 
-/* Moves what was taken over by `from` to `to`: the set it came from. */
-void ed_sockets_give_back(struct ed_sockets *from, struct ed_sockets *to);
+/* Takes back what ed_sockets_open() did: `old` is as it was, but for the order,
+ * and *sockets empty. */
+void ed_sockets_undo(struct ed_sockets *sockets, struct ed_sockets *old);
 
 /* Closes them; files of Unix sockets go unless `handed_on`. */
 void ed_sockets_close(struct ed_sockets *sockets, bool handed_on);

@@ -80,25 +80,34 @@ static int shut_down(void *app)
     return 0;
 }
 
-/* In a fiber of its own: signals and the master are heard meanwhile. */
 static void begin_to_stop(struct ed_worker *w)
 {
     if (w->stopping)
         return;
     w->stopping = true;
+    if (w->starting) {
+        ed_cancel(w->starting); /* a part may wait for long */
+        return;
+    }
     ed_server_stop(w->server);
+    /* In a fiber of its own: signals and the master are heard meanwhile. */
     ed_go(w->scope, shut_down, w->app);
 }
 
 static void stop_at_once(struct ed_worker *w)
 {
     begin_to_stop(w);
-    ed_server_stop(w->server);
+    if (!w->starting)
+        ed_server_stop(w->server);
 }
 
+/* What cannot be is told in the old log. */
 static void reopen(struct ed_worker *w)
 {
-    ed_requests_reopen(w); /* what cannot be is told in the old log */
+    if (w->requests)
+        ed_requests_reopen(w);
+    else
+        (void)ed_log_reopen();
 }
 
 static void on_drain(struct ed_worker *w, const char *rest)
@@ -445,17 +454,11 @@ static int open_control(struct ed_worker *w)
     return launch ? ed_stream_of_fd(&w->control, launch->control) : 0;
 }
 
-static int watch_all(struct ed_worker *w)
+static int watch(struct ed_worker *w)
 {
     int err = ed_go(w->scope, watch_signals, w);
 
-    if (!err)
-        err = ed_go(w->scope, beat, w);
-    if (!err && w->control)
-        err = ed_go(w->scope, hear_master, w);
-    if (!err && w->inspect)
-        err = ed_go(w->scope, serve_inspect, w);
-    return err;
+    return !err && w->control ? ed_go(w->scope, hear_master, w) : err;
 }
 
 static void be_ready(struct ed_worker *w)
@@ -470,19 +473,16 @@ static void be_ready(struct ed_worker *w)
         tell_addresses(w);
 }
 
-/* Serves with the watchers in a scope that ends when the parts have
- * stopped. */
 static int serve(struct ed_worker *w)
 {
-    ed_scope(s, .independent = true, .name = "worker");
-    w->scope = s;
-    int err = watch_all(w);
+    int err = ed_go(w->scope, beat, w);
+
+    if (!err && w->inspect)
+        err = ed_go(w->scope, serve_inspect, w);
     if (err)
         return err;
     be_ready(w);
-    err = ed_server_run(w->server);
-    ed_app_stop(w->app);
-    return err;
+    return ed_server_run(w->server);
 }
 
 /* Its requests are in the report of a crash or a hang. */
@@ -506,7 +506,7 @@ static void end_watch(struct ed_worker *w)
 }
 
 /* The log has what went wrong with which part. */
-static int serve_app(struct ed_worker *w)
+static int make_ready(struct ed_worker *w)
 {
     int err = ed_app_start(w->app);
 
@@ -522,9 +522,40 @@ static int serve_app(struct ed_worker *w)
         err = watch_over(w);
     if (err)
         w->status = err == ED_EADDR ? WRONG : FAILED;
+    return err;
+}
+
+/* It may be told to end before it is ready, which is no failure then. */
+static int start(struct ed_worker *w)
+{
+    ed_scope(s, .name = "start");
+    w->starting = s;
+    int err = make_ready(w);
+    w->starting = NULL;
+    if (!w->stopping)
+        return err;
+    w->status = DONE;
+    return ED_ECANCELED;
+}
+
+/* With the watchers, until the parts have stopped. */
+static int live(struct ed_worker *w)
+{
+    ed_scope(s, .independent = true, .name = "worker");
+    w->scope = s;
+    int err = watch(w);
+    if (!err)
+        err = start(w);
     if (!err)
         err = serve(w);
-    ed_app_stop(w->app); /* if it has not yet */
+    ed_app_stop(w->app);
+    return err;
+}
+
+static int serve_app(struct ed_worker *w)
+{
+    int err = live(w);
+
     end_watch(w);
     ed_requests_close(w);
     ed_server_free(w->server);

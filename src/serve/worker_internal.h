@@ -21,8 +21,9 @@ struct ed_worker {
     ed_app *inspect_app;
     struct ed_spread spread;
     ed_signals *signals;
-    ed_scope *scope;           /* of what watches while it serves */
-    ed_stream *control;        /* to the master; NULL: there is none */
+    ed_scope *scope;    /* of what watches from its start to its end */
+    ed_scope *starting; /* until it is ready; NULL then */
+    ed_stream *control; /* to the master; NULL: there is none */
     struct ed_sockets sockets; /* without a master: what it listens on */
     struct ed_board *board;
     struct ed_slot *slot;
@@ -40,5 +41,10 @@ ED_CHECK int ed_requests_open(struct ed_worker *w);
 void ed_requests_reopen(struct ed_worker *w);
 void ed_requests_close(struct ed_worker *w);
 int ed_requests_handle(ed_req *req);
+
+/* For the line of a guest (guest.h). */
+void ed_requests_line(ed_req *req, int more);
+void ed_requests_waited(ed_req *req, int64_t waited);
+int ed_requests_send_away(ed_req *req, int64_t wait);
 
 #endif

@@ -377,6 +377,11 @@ kept_for_all() {
         cached HIT /crud/items/42 && cmp missed answer &&
         url=$other cached HIT /crud/items/42 && cmp missed answer
 }
+no_longer_by_hits() {
+    cached MISS /crud/items/42 && sleep 0.12 &&
+        cached HIT /crud/items/42 && sleep 0.12 &&
+        cached MISS /crud/items/42
+}
 # What was cached is not any more, though its 200 ms have not passed.
 seen_at_once() { # CHANGE...
     local began=${EPOCHREALTIME/./}
@@ -392,12 +397,7 @@ check_crud() { # $url, and $other, which may be the same
     sleep 0.25
     expect "after 200 ms it is one again, and then a hit for everybody" \
         in_time kept_for_all
-    sleep 0.25
-    get /crud/items/42
-    sleep 0.12
-    get /crud/items/42
-    sleep 0.12
-    expect "a hit does not make it live longer" cached MISS /crud/items/42
+    expect "a hit does not make it live longer" in_time no_longer_by_hits
     expect "a change is seen at once" in_time seen_at_once put 200 42 \
         '{"name": "Ünï", "price": 77, "quantity": 3}'
     expect "and told with its fields" python3 -c '

@@ -132,9 +132,9 @@ async function launch() {
 
 // Opens a page in a profile of its own. What it says that is wrong, and what it
 // asks of other hosts, counts as broken at the end; `mayBreak` allows for servers
-// that are gone, `mayRefuse` for answers of 401 to 404.
+// that are gone, `mayRefuse` for answers of 401 to 404, `mayFail` for 500.
 export async function open(url, {mayBreak = false, mayRefuse = false,
-  ...options} = {}) {
+  mayFail = false, ...options} = {}) {
   browser ??= await launch();
   const context = await browser.newContext(options);
   const page = await context.newPage();
@@ -145,7 +145,8 @@ export async function open(url, {mayBreak = false, mayRefuse = false,
       .test(message.text());
     const isRefusal = /status of 40[134]/.test(message.text());
     if (['error', 'warning'].includes(message.type()) &&
-        !(mayBreak && isNetwork) && !(mayRefuse && isRefusal))
+        !(mayBreak && isNetwork) && !(mayRefuse && isRefusal) &&
+        !(mayFail && /status of 500/.test(message.text())))
       wrong(message.text());
   });
   page.on('request', request => {

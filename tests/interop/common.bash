@@ -31,14 +31,14 @@ needs() { # PROGRAM...: the test is skipped without them
 }
 
 # Compiles a program of this folder against the library, with its sanitizers.
-compile() { # NAME
+compile() { # NAME [FLAG...]
     local sanitize
     sanitize=$(sed -n 's/^EDDY_SANITIZE:STRING=//p' "$build/CMakeCache.txt")
     # shellcheck disable=SC2046 # flags are words
     cc -std=gnu17 -g -O1 ${sanitize:+"-fsanitize=$sanitize"} \
         "$source/tests/interop/$1.c" \
         $(PKG_CONFIG_PATH=$build pkg-config --static --cflags --libs eddy |
-            sed 's/-leddy/-l:libeddy.a/') -o "$1" || exit 1
+            sed 's/-leddy/-l:libeddy.a/') "${@:2}" -o "$1" || exit 1
 }
 
 # ---- servers ----
@@ -64,6 +64,7 @@ wait_for_text() { # FILE PATTERN
 # shellcheck disable=SC2034 # used by those who read this
 # Starts a server of ours that says where it listens: sets url, port and pid.
 serve() { # LOG COMMAND...
+    : >"$1" # where the one before listened is no news
     "${@:2}" >"$1" 2>&1 &
     pid=$!
     pids+=("$pid")

@@ -14,7 +14,7 @@ grep -q '^EDDY_SANITIZE:STRING=.' "$build/CMakeCache.txt" &&
 
 "$source/packaging/deb.sh" "$build" debs >made 2>&1 || fail "$(cat made)"
 version=$(sed -n 's/^#define ED_VERSION "\(.*\)"/\1/p' "$source/include/eddy/api.h")
-for package in eddy libeddy0 libeddy-dev; do
+for package in eddy eddy-wsgi libeddy0 libeddy-dev python3-eddy; do
     dpkg-deb -x debs/${package}_*.deb root || fail "$package cannot be unpacked"
     expect "$package is of this version" "$version" \
         dpkg-deb -f debs/${package}_*.deb Version
@@ -24,6 +24,8 @@ for package in eddy libeddy0 libeddy-dev; do
 done
 expect_in "it depends on what it is linked with" libseccomp2 \
     dpkg-deb -f debs/eddy_*.deb Depends
+expect_in "the host of Python depends on it" libpython3 \
+    dpkg-deb -f debs/eddy-wsgi_*.deb Depends
 expect "rotation is configuration, and kept" /etc/logrotate.d/eddy \
     cat control-eddy/DEBIAN/conffiles
 expect "libraries are made known" 'activate-noawait ldconfig' \
@@ -38,6 +40,15 @@ expect_in "the command runs" "$version" root/usr/bin/eddy version
 expect "it has its symbol table" 1 sh -c "nm root/usr/bin/eddy | grep -ci ' t main\$'"
 expect "and no debug information" '' \
     sh -c 'readelf -S root/usr/bin/eddy | grep debug_info'
+expect_in "and the command does not" 0 \
+    sh -c 'dpkg-deb -f debs/eddy_*.deb Depends | grep -c libpython'
+serve log root/usr/bin/eddy serve --wsgi wsgi_apps:app --workers 1 \
+    --python-path "$source/tests/interop" --listen 127.0.0.1:0 --ctl none
+wait_for_text log 'is ready' >/dev/null
+expect "the command finds the host" slept curl -s "$url/sleeping?0"
+kill "$pid"
+wait "$pid"
+pids=()
 pc=$(find root -name eddy.pc -printf '%h')
 consumer() {
     local flags
@@ -49,6 +60,9 @@ consumer() {
 expect "a program is built against the library" built consumer
 expect_in "by the one in the package" "$work/root/usr" \
     sh -c "LD_LIBRARY_PATH=$work/$pc/.. ldd consumer"
+expect "the Python module finds it" "$version" env \
+    LD_LIBRARY_PATH="$pc/.." PYTHONPATH=root/usr/lib/python3/dist-packages \
+    /usr/bin/python3 -c 'import eddy; print(eddy.__version__)'
 for page in "$source"/docs/man/*.1; do
     expect "the page $(basename "$page") is there" '' \
         gzip -t "root/usr/share/man/man1/$(basename "$page").gz"
@@ -77,7 +91,7 @@ fi
 # ---- the container's file, which is not built here ----
 
 needed() {
-    sed -n "/^BUILD_NEEDS=/,/^'/p" "$source/dev" | awk 'NF == 2 { print $1 }' | sort
+    sed -n "/^BUILD_NEEDS=/,/^'/p" "$source/dev" | awk 'NF == 2 { sub(/\?$/, "", $1); print $1 }' | sort
 }
 installed() {
     sed -n '/AS build/,/^WORKDIR/p' "$source/packaging/Containerfile" |

@@ -6,53 +6,9 @@
 set -uo pipefail
 # shellcheck source=tests/interop/common.bash
 . "$(dirname "$0")/common.bash"
+# shellcheck source=tests/interop/serve_common.bash
+. "$source/tests/interop/serve_common.bash"
 needs curl python3 cc
-
-eddy=$build/eddy
-module() { # TEXT [FLAG...]: app.so is another file then, as an installer does it
-    cc -shared -fPIC -O1 -I "$source/include" -DTEXT="\"$1\"" "${@:2}" \
-        "$source/tests/interop/serve_module.c" -o fresh.so || exit 1
-    mv fresh.so app.so
-}
-ask() { curl -s --max-time 20 "$@"; }
-children() { cat /proc/"$1"/task/*/children 2>/dev/null; }
-# The workers are those that have an app.
-workers() {
-    for child in $(children "$pid"); do
-        grep -qs app.so "/proc/$child/maps" && echo "$child"
-    done
-}
-count() { workers | wc -l; }
-# Until a text has come so many times, or 20 s have passed.
-until_said() { # COUNT TEXT
-    for _ in $(seq 400); do
-        [ "$(grep -c -- "$2" log)" -ge "$1" ] && return
-        sleep 0.05
-    done
-    echo "not said $1 times: $2"
-    tail -n 40 log
-    failed=$((failed + 1))
-}
-until_count() { # COUNT
-    for _ in $(seq 400); do
-        [ "$(count)" -eq "$1" ] && return
-        sleep 0.05
-    done
-    echo "there are $(count) workers, not $1"
-    failed=$((failed + 1))
-}
-begin() { # OPTION...
-    : >log
-    serve log "$eddy" serve app.so --listen 127.0.0.1:0 --pidfile pid \
-        --ctl "$work/ctl" --workers 2 "$@"
-    until_said 2 'is ready'
-}
-end() {
-    kill -TERM "$(cat pid)"
-    for _ in $(seq 400); do [ -e pid ] || break; sleep 0.05; done
-    wait "$pid"
-    pids=()
-}
 
 # ---- reloads and upgrades ----
 
@@ -70,9 +26,7 @@ expect "new code is served" two ask "$url/"
 for i in $(seq 5); do
     kill -USR2 "$(cat pid)"
     until_said "$i" 'takes over from'
-    for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.05; done
-    pid=$(cat pid)
-    pids=("$pid")
+    follow
 done
 wait $load
 expect_in "20 reloads and 5 upgrades lose no request" 'failed 0' cat load
@@ -99,8 +53,8 @@ expect "what is mended is served" two ask "$url/"
 
 # ---- workers that die ----
 
-ask "$url/slow" >slow &
-slow=$!
+ask "$url/held" >held &
+held=$!
 # The one that is not asked: the other's request is nobody's loss.
 asked() {
     "$eddy" ctl --socket "$work/ctl" ps --json 2>/dev/null |
@@ -110,8 +64,9 @@ for _ in $(seq 100); do [ -n "$(asked)" ] && break; sleep 0.05; done
 worker=$(workers | grep -vx "$(asked)")
 kill -9 "$worker"
 until_count 2
-wait $slow
-expect "a worker's death costs no one else's request" slow cat slow
+touch go
+wait $held
+expect "a worker's death costs no one else's request" held cat held
 expect "the log says how it ended" 1 grep -c 'ended by signal 9' log
 ask "$url/crash" >/dev/null
 until_said 1 'ended by signal 6'
@@ -214,10 +169,8 @@ expect "SIGINT does not" '' cat slow
 begin
 orphans=$(workers)
 kill -9 "$pid"
-for orphan in $orphans; do
-    for _ in $(seq 400); do kill -0 "$orphan" 2>/dev/null || break; sleep 0.05; done
-    kill -0 "$orphan" 2>/dev/null && broken "no worker outlives its master" "$orphan"
-done
+# shellcheck disable=SC2086 # one or more
+until_gone $orphans
 pids=()
 
 # ---- sockets of the service manager ----
@@ -264,9 +217,7 @@ expect_in "and finds its file from there" 'here.conf:5: drain-timeout' cat log
 sed -i '$d' here.conf
 kill -USR2 "$pid"
 until_said 1 'takes over from'
-for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.05; done
-pid=$(cat pid)
-pids=("$pid")
+follow
 expect "as does who takes over" two ask "$url/"
 expect "in the same directory" "$work/elsewhere" readlink "/proc/$pid/cwd"
 end

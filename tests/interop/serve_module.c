@@ -1,7 +1,8 @@
 /*
  * serve_module.c - a module for `eddy serve` that does well, and everything
  * else. TEXT is what it answers, so that new code can be told from old; with
- * BROKEN it makes no app.
+ * BROKEN it makes no app, and with LATE one that is ready after so many
+ * milliseconds.
  */
 #include <eddy/eddy.h>
 #include <stdlib.h>
@@ -21,6 +22,16 @@ static int slow(ed_req *req)
 {
     int err = ed_sleep(ED_S);
     return err ? err : ed_reply(req, 200, "slow\n");
+}
+
+/* Until somebody makes the file "go". */
+static int held(ed_req *req)
+{
+    int err = 0;
+
+    while (!err && access("go", F_OK))
+        err = ed_sleep(10 * ED_MS);
+    return err ? err : ed_reply(req, 200, "held\n");
 }
 
 /* What no handler should do. */
@@ -57,6 +68,14 @@ static int crash(ed_req *req)
     abort();
 }
 
+#ifdef LATE
+static int start_late(void *arg)
+{
+    (void)arg;
+    return ed_sleep(LATE * ED_MS);
+}
+#endif
+
 ED_API ed_app *eddy_app(void);
 ed_app *eddy_app(void)
 {
@@ -67,8 +86,12 @@ ed_app *eddy_app(void)
     ed_route(app, "GET /", text);
     ed_route(app, "GET /pid", pid);
     ed_route(app, "GET /slow", slow);
+    ed_route(app, "GET /held", held);
     ed_route(app, "GET /hang", hang);
     ed_route(app, "GET /stall", stall);
     ed_route(app, "GET /crash", crash);
+#ifdef LATE
+    ed_app_context(app, start_late, NULL, NULL);
+#endif
     return app;
 }

@@ -1,9 +1,11 @@
-# servers_common.bash - a PostgreSQL and a Redis of a script's own; read by it.
+# servers_common.bash - a PostgreSQL, a Redis and a MariaDB of a script's own;
+# read by it.
 #
 #     source tests/interop/servers_common.bash
 #     start_postgres max_connections=20         sets pg_dsn, pg_port, pg_pid
 #     start_redis "requirepass secret"          sets redis_port, redis_socket,
 #                                               redis_pid
+#     start_mariadb --max-connections=200       sets mariadb_socket, mariadb_pid
 #
 # Servers live in $servers, a folder that vanishes with them at the script's
 # end. A script that has an EXIT trap of its own calls stop_servers there. Where
@@ -13,14 +15,17 @@ servers=$(mktemp -d "${TMPDIR:-/tmp}/eddy-XXXXXX")
 chmod 755 "$servers"
 pg_pids=()
 redis_pids=()
+mariadb_pids=()
 
 stop_servers() {
     local pid
     # SIGQUIT ends a PostgreSQL at once, which clears its shared memory; SIGTERM
     # would have it wait for clients.
     for pid in "${pg_pids[@]}"; do kill -QUIT "$pid" 2>/dev/null || :; done
-    for pid in "${redis_pids[@]}"; do kill -TERM "$pid" 2>/dev/null || :; done
-    for pid in "${pg_pids[@]}" "${redis_pids[@]}"; do
+    for pid in "${redis_pids[@]}" "${mariadb_pids[@]}"; do
+        kill -TERM "$pid" 2>/dev/null || :
+    done
+    for pid in "${pg_pids[@]}" "${redis_pids[@]}" "${mariadb_pids[@]}"; do
         wait "$pid" 2>/dev/null || :
     done
     rm -rf "$servers"
@@ -94,4 +99,30 @@ start_redis() { # [LINE OF redis.conf]...
     redis_pids+=("$redis_pid")
     until_ready "$redis_pid" "$folder.log" \
         redis-cli -s "$redis_socket" ping
+}
+
+# A MariaDB that speaks on a Unix socket alone; root may enter without a
+# password.
+# shellcheck disable=SC2034 # used by those who read this
+start_mariadb() { # [--OPTION=VALUE]...
+    local folder=$servers/mariadb-${#mariadb_pids[@]}
+    local -a user=()
+    command -v mariadbd mariadb-install-db mariadb-admin >/dev/null ||
+        { echo "MariaDB is not installed"; exit 77; }
+    ((EUID != 0)) || user=(--user=nobody)
+    mkdir "$folder"
+    ((EUID != 0)) || chown nobody:nogroup "$folder"
+    mariadb-install-db --no-defaults "${user[@]}" --datadir="$folder/data" \
+        --auth-root-authentication-method=normal --skip-test-db \
+        >"$folder.log" 2>&1 || { cat "$folder.log"; exit 1; }
+    mariadb_socket=$folder/mariadb.sock
+    setpriv --pdeathsig KILL -- mariadbd --no-defaults "${user[@]}" \
+        --datadir="$folder/data" --socket="$mariadb_socket" \
+        --skip-networking --pid-file="$folder/pid" --tmpdir="$folder" \
+        --innodb-flush-method=fsync --performance-schema=OFF "$@" \
+        >>"$folder.log" 2>&1 &
+    mariadb_pid=$!
+    mariadb_pids+=("$mariadb_pid")
+    until_ready "$mariadb_pid" "$folder.log" \
+        mariadb-admin --no-defaults --user=root --socket="$mariadb_socket" ping
 }

@@ -266,6 +266,13 @@ FIBER_TEST(a_timeout_of_connecting_names_the_address)
     check_int((ed_now() - began) / ED_S, 2);
     check(strstr(ed_error(), "not connected within the connect timeout of 2 s: "
                              "connect to unix:/tmp/"));
+
+    /* A fetch may know better than its client. */
+    began = ed_now();
+    check_int(
+        ed_fetch(&res, name.url, .client = client, .connect_timeout = 7 * ED_S),
+        ED_ETIMEOUT);
+    check_int((ed_now() - began) / ED_S, 7);
     while (n)
         ed_stream_close(full[--n]);
     ed_listener_close(l);

@@ -15,7 +15,7 @@ static struct {
     struct ed_crew crew;
     int64_t now;
     unsigned spawned, drained, quit, killed, forgotten;
-    unsigned done, failed; /* roll-outs */
+    unsigned done, failed, cut; /* roll-outs */
     bool cannot_spawn;
 } t;
 
@@ -54,10 +54,9 @@ static void forget(struct ed_member *m)
 static void rolled_out(struct ed_crew *crew, enum ed_rollout how)
 {
     (void)crew;
-    if (how == ED_ROLLOUT_DONE)
-        t.done++;
-    else
-        t.failed++;
+    t.done += how == ED_ROLLOUT_DONE;
+    t.failed += how == ED_ROLLOUT_FAILED;
+    t.cut += how == ED_ROLLOUT_CUT;
 }
 
 static const struct ed_crew_ops ops = {
@@ -282,6 +281,41 @@ static void a_process_that_cannot_be_made_fails_it_too(void **state)
     assert_int_equal(count(ED_MEMBER_READY), 2);
 }
 
+static void one_that_is_cut_short_is_told_of(void **state)
+{
+    (void)state;
+    start(2);
+    ed_crew_roll_out(&t.crew, false, t.now);
+    ed_crew_drain(&t.crew, false, t.now);
+    assert_int_equal(t.cut, 1);
+    assert_int_equal(t.done + t.failed, 1);
+    ed_crew_drain(&t.crew, false, t.now);
+    assert_int_equal(t.cut, 1); /* there was none */
+    for (pid_t pid = 1; pid <= 4; pid++)
+        gone(pid, ED_MEMBER_LEFT);
+    ed_crew_roll_out(&t.crew, false, t.now);
+    ed_crew_quit(&t.crew, t.now);
+    assert_int_equal(t.cut, 2);
+}
+
+/* Those it began with: its process knows no others. */
+static void a_member_keeps_its_times(void **state)
+{
+    (void)state;
+    start(1);
+    t.crew.times.drain = 60 * ED_S;
+    ed_crew_roll_out(&t.crew, false, t.now);
+    ready(2);
+    tick(ED_S);
+    assert_int_equal(member(1)->state, ED_MEMBER_KILLED);
+    gone(1, ED_MEMBER_CRASHED);
+    t.crew.times.drain = ED_S;
+    ed_crew_roll_out(&t.crew, false, t.now);
+    ready(3);
+    tick(59 * ED_S);
+    assert_int_equal(member(2)->state, ED_MEMBER_DRAINING);
+}
+
 /* ---- recycling and scaling ---- */
 
 static void a_tired_one_leaves_when_another_is_ready(void **state)
@@ -296,6 +330,23 @@ static void a_tired_one_leaves_when_another_is_ready(void **state)
     assert_int_equal(member(1)->state, ED_MEMBER_DRAINING);
     assert_int_equal(count(ED_MEMBER_READY), 2);
     assert_int_equal(t.done, 1); /* it is no roll-out */
+}
+
+/* It asks only once. */
+static void a_tired_one_is_so_after_a_failed_roll_out(void **state)
+{
+    (void)state;
+    start(2);
+    ed_member_tired(member(1), t.now);
+    ed_crew_roll_out(&t.crew, false, t.now);
+    ed_member_tired(member(2), t.now);
+    for (pid_t pid = 3; pid <= 5; pid++)
+        gone(pid, ED_MEMBER_FAILED);
+    assert_int_equal(t.failed, 1);
+    assert_true(member(1)->leaving);
+    assert_true(member(2)->leaving);
+    tick(10 * ED_S);
+    assert_true(t.spawned > 5); /* who takes their place */
 }
 
 static void more_are_started_and_fewer_are_kept(void **state)
@@ -372,6 +423,10 @@ int main(void)
                                   end),
         cmocka_unit_test_teardown(in_a_chain_they_go_one_by_one, end),
         cmocka_unit_test_teardown(a_chain_stops_at_one_that_cannot_start, end),
+        cmocka_unit_test_teardown(one_that_is_cut_short_is_told_of, end),
+        cmocka_unit_test_teardown(a_member_keeps_its_times, end),
+        cmocka_unit_test_teardown(a_tired_one_is_so_after_a_failed_roll_out,
+                                  end),
         cmocka_unit_test_teardown(a_process_that_cannot_be_made_fails_it_too,
                                   end),
         cmocka_unit_test_teardown(a_tired_one_leaves_when_another_is_ready,

@@ -1,0 +1,517 @@
+/*
+ * eventual.c - EventualResult: what a call gives at once, and waiting for it.
+ *
+ * A handle holds a ticket until its value is asked for, and then the value.
+ * Failures are made anew for each who asks: an exception that was raised holds
+ * the frames it came through, and so this handle.
+ */
+#include "eddy_python.h"
+#include <time.h>
+
+struct eventual {
+    PyObject_HEAD
+    ed_ticket *ticket; /* NULL: never was one, or the value is here */
+    struct job *job;   /* or NULL */
+    value_fn *make;
+    PyObject *about;
+    PyObject *value; /* once it was asked for */
+    bool making;
+    bool collected;
+    bool canceled; /* by us: then nobody is told of it */
+};
+
+static bool is_eventual(PyObject *object)
+{
+    return PyObject_IsInstance(object, hooks.eventual) == 1;
+}
+
+static bool is_done(const struct eventual *e)
+{
+    return e->value || ed_ticket_done(e->ticket);
+}
+
+PyObject *eventual_new(ed_ticket *ticket, value_fn *make, struct job *job,
+                       PyObject *about)
+{
+    struct eventual *e = ticket ? (struct eventual *)object_new(hooks.eventual)
+                                : (struct eventual *)PyErr_NoMemory();
+
+    if (!e) {
+        ed_ticket_free(ticket);
+        job_unref(job);
+        return NULL;
+    }
+    e->ticket = ticket;
+    e->job = job;
+    e->make = make;
+    e->about = about;
+    Py_INCREF(about);
+    return (PyObject *)e;
+}
+
+static void eventual_dealloc(PyObject *self)
+{
+    struct eventual *e = (struct eventual *)self;
+
+    if (e->ticket && !e->collected && !e->canceled) {
+        unclaimed_watch(e->ticket, e->job, e->about);
+    } else {
+        /* What fails from now on is what was asked for. */
+        ed_ticket_free(e->ticket);
+        job_unref(e->job);
+        Py_XDECREF(e->about);
+    }
+    Py_XDECREF(e->value);
+    object_free(self);
+}
+
+/* ---- the outcome ---- */
+
+static const char *text_of_failure(ed_ticket *ticket, int err)
+{
+    const char *detail = ed_ticket_detail(ticket);
+
+    return detail && *detail ? detail : ed_err_text(err);
+}
+
+/* Makes the value, once. Making it calls Python, which may let another thread
+ * in here; what it is made of is for one at a time. */
+static PyObject *keep_value(struct eventual *e, void *value)
+{
+    const struct timespec moment = {0, 200000};
+
+    while (e->making) {
+        Py_BEGIN_ALLOW_THREADS
+        nanosleep(&moment, NULL);
+        Py_END_ALLOW_THREADS
+    }
+    if (!e->value) {
+        e->making = true;
+        e->value = e->make(e->ticket, value, e->job);
+        e->making = false;
+        if (!e->value)
+            return NULL;
+        ed_ticket_free(e->ticket);
+        e->ticket = NULL;
+    }
+    Py_INCREF(e->value);
+    return e->value;
+}
+
+/* 1: it is done, 0: not yet; *failure is the exception that it ended with, or
+ * NULL. It counts as collected. -1 with an exception: the loop is gone. */
+static int look(struct eventual *e, void **value, PyObject **failure)
+{
+    *failure = NULL;
+    *value = NULL;
+    if (e->value)
+        return 1;
+    int err = ed_ticket_result(e->ticket, value);
+    if (err == ED_EWOULDBLOCK && !ed_ticket_done(e->ticket))
+        return 0;
+    e->collected = true;
+    if (err >= 0)
+        return 1;
+    *failure =
+        exception_of(err, text_of_failure(e->ticket, err), e->about, e->job);
+    return *failure ? 1 : -1;
+}
+
+static PyObject *not_yet(void)
+{
+    PyErr_SetString(hooks.waited, "not done yet; it goes on");
+    return NULL;
+}
+
+static PyObject *outcome(struct eventual *e)
+{
+    PyObject *failure;
+    void *value;
+
+    int done = look(e, &value, &failure);
+
+    if (done < 0)
+        return NULL;
+    if (!done)
+        return not_yet();
+    if (failure) {
+        PyErr_SetObject((PyObject *)Py_TYPE(failure), failure);
+        Py_DECREF(failure);
+        return NULL;
+    }
+    return keep_value(e, value);
+}
+
+/* ---- waiting ---- */
+
+enum { RAISED = 1 << 24 }; /* more than there are tickets */
+
+/* Waits without the interpreter's lock, and lets Python's signal handlers run:
+ * RAISED with the exception of one. Else as ed_tickets_wait(). */
+static int wait_for(ed_ticket *const *tickets, size_t count, int how,
+                    int64_t within)
+{
+    int64_t until = within < 0 ? -1 : ed_clock_monotonic() + within;
+    int err;
+
+    if (within >= 0 && until < within)
+        within = -1; /* later than the clock can tell */
+    for (;;) {
+        Py_BEGIN_ALLOW_THREADS
+        err = ed_tickets_wait(tickets, count, how | ED_TICKETS_INTERRUPTIBLE,
+                              within);
+        Py_END_ALLOW_THREADS
+        if (err != -EINTR)
+            return err;
+        if (PyErr_CheckSignals())
+            return RAISED;
+        if (within < 0)
+            continue;
+        within = until - ed_clock_monotonic();
+        if (within < 0)
+            within = 0;
+    }
+}
+
+/* What a failure of the wait itself becomes; NULL with the exception. */
+static PyObject *fail_wait(int err)
+{
+    if (err == RAISED)
+        return NULL;
+    if (err == -EDEADLK) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "waiting on the loop's own thread would never end");
+        return NULL;
+    }
+    return fail_with(err, ed_err_text(err));
+}
+
+/* Seconds, None being for as long as it takes; negative ones do not wait. */
+static int read_timeout(PyObject *object, int64_t *within)
+{
+    return seconds_of(object, "timeout", -1, within);
+}
+
+static PyObject *eventual_wait(PyObject *self, PyObject *args, PyObject *names)
+{
+    static char *words[] = {"timeout", NULL};
+    struct eventual *e = (struct eventual *)self;
+    PyObject *timeout = NULL;
+    int64_t within;
+
+    if (!PyArg_ParseTupleAndKeywords(args, names, "|O:wait", words, &timeout) ||
+        read_timeout(timeout, &within))
+        return NULL;
+    if (is_done(e))
+        return outcome(e);
+    /* Another thread may take the value, and let go of the ticket. */
+    ed_ticket *ticket = ed_ticket_ref(e->ticket);
+    int err = wait_for(&ticket, 1, ED_TICKETS_ALL, within);
+    ed_ticket_free(ticket);
+    /* What was left behind by a fork is over, too, without being done. */
+    if (is_done(e) || !err)
+        return outcome(e);
+    return err == ED_ETIMEOUT ? not_yet() : fail_wait(err);
+}
+
+static PyObject *eventual_done(PyObject *self, PyObject *none)
+{
+    (void)none;
+    return PyBool_FromLong(is_done((struct eventual *)self));
+}
+
+static PyObject *eventual_cancel(PyObject *self, PyObject *none)
+{
+    struct eventual *e = (struct eventual *)self;
+
+    (void)none;
+    if (!is_done(e)) {
+        e->canceled = true;
+        ed_ticket_cancel(e->ticket);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *eventual_failure(PyObject *self, PyObject *none)
+{
+    PyObject *failure;
+    void *value;
+
+    (void)none;
+    if (look((struct eventual *)self, &value, &failure) < 0)
+        return NULL;
+    if (failure)
+        return failure;
+    Py_RETURN_NONE;
+}
+
+static PyObject *eventual_about(PyObject *self, PyObject *none)
+{
+    struct eventual *e = (struct eventual *)self;
+
+    (void)none;
+    Py_INCREF(e->about);
+    return e->about;
+}
+
+/* Has a mailbox told when it is done. */
+static PyObject *eventual_post(PyObject *self, PyObject *args)
+{
+    struct eventual *e = (struct eventual *)self;
+    unsigned long long number;
+    PyObject *mailbox;
+
+    if (!PyArg_ParseTuple(args, "OK:_post", &mailbox, &number))
+        return NULL;
+    if (e->value) {
+        PyErr_SetString(PyExc_RuntimeError, "it is done");
+        return NULL;
+    }
+    if (mailbox_watch(mailbox, e->ticket, number))
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+/* ---- many of them ---- */
+
+struct crowd {
+    PyObject *list;      /* of handles */
+    ed_ticket **tickets; /* of those that hold one */
+    size_t count;
+    Py_ssize_t *places; /* of these tickets in the list */
+};
+
+static struct eventual *at(const struct crowd *c, Py_ssize_t i)
+{
+    return (struct eventual *)PyList_GetItem(c->list, i);
+}
+
+static void crowd_close(struct crowd *c)
+{
+    for (size_t i = 0; i < c->count; i++)
+        ed_ticket_free(c->tickets[i]);
+    PyMem_Free(c->tickets);
+    PyMem_Free(c->places);
+    Py_XDECREF(c->list);
+}
+
+static int crowd_open(struct crowd *c, PyObject *handles)
+{
+    *c = (struct crowd){.list = PySequence_List(handles)};
+    if (!c->list)
+        return -1;
+    Py_ssize_t size = PyList_Size(c->list);
+    c->tickets = PyMem_Calloc((size_t)size + 1, sizeof(*c->tickets));
+    c->places = PyMem_Calloc((size_t)size + 1, sizeof(*c->places));
+    if (!c->tickets || !c->places) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < size; i++) {
+        PyObject *one = PyList_GetItem(c->list, i);
+        if (!is_eventual(one)) {
+            PyErr_Format(PyExc_TypeError,
+                         "item %zd is to be an EventualResult, not %R", i,
+                         (PyObject *)Py_TYPE(one));
+            return -1;
+        }
+        if (at(c, i)->value)
+            continue;
+        c->places[c->count] = i;
+        c->tickets[c->count++] = ed_ticket_ref(at(c, i)->ticket);
+    }
+    return 0;
+}
+
+static size_t count_pending(const struct crowd *c)
+{
+    size_t pending = 0;
+
+    for (Py_ssize_t i = 0; i < PyList_Size(c->list); i++)
+        pending += !is_done(at(c, i));
+    return pending;
+}
+
+/* Nobody will ask for the others any more. */
+static void give_up(const struct crowd *c)
+{
+    for (Py_ssize_t i = 0; i < PyList_Size(c->list); i++) {
+        struct eventual *e = at(c, i);
+        if (is_done(e)) {
+            e->collected = true;
+            continue;
+        }
+        e->canceled = true;
+        ed_ticket_cancel(e->ticket);
+    }
+}
+
+static PyObject *too_late(size_t pending, Py_ssize_t of, int64_t within)
+{
+    char text[96];
+
+    snprintf(text, sizeof(text), "%zu of %zd not done within %.3g s", pending,
+             of, (double)within / ED_S);
+    return PyObject_CallFunction(hooks.timeout, "s", text);
+}
+
+static PyObject *raise_late(const struct crowd *c, int64_t within)
+{
+    PyObject *late = too_late(count_pending(c), PyList_Size(c->list), within);
+
+    give_up(c);
+    if (late)
+        PyErr_SetObject(hooks.timeout, late);
+    Py_XDECREF(late);
+    return NULL;
+}
+
+/* The outcome of one, a failure being as good as a value. */
+static PyObject *either(struct eventual *e, const struct crowd *c,
+                        int64_t within)
+{
+    PyObject *failure;
+    void *value;
+    int done = look(e, &value, &failure);
+
+    if (done < 0 || failure)
+        return failure;
+    if (!done) {
+        e->canceled = true;
+        ed_ticket_cancel(e->ticket);
+        return too_late(1, PyList_Size(c->list), within);
+    }
+    return outcome(e);
+}
+
+static PyObject *results(const struct crowd *c, bool whatever, int64_t within)
+{
+    Py_ssize_t size = PyList_Size(c->list);
+    PyObject *list = PyList_New(size);
+
+    for (Py_ssize_t i = 0; list && i < size; i++) {
+        PyObject *one =
+            whatever ? either(at(c, i), c, within) : outcome(at(c, i));
+        if (!one || PyList_SetItem(list, i, one))
+            Py_CLEAR(list);
+    }
+    return list;
+}
+
+/* Raises the failure that came first, as far as that can be told. */
+static PyObject *raise_first(const struct crowd *c, int err)
+{
+    Py_ssize_t found = -1;
+
+    for (Py_ssize_t i = 0; i < PyList_Size(c->list); i++) {
+        struct eventual *e = at(c, i);
+        int own = e->value ? 0 : ed_ticket_result(e->ticket, NULL);
+        if (own < 0 && own != ED_EWOULDBLOCK && (found < 0 || own == err))
+            found = i;
+        if (own == err)
+            break;
+    }
+    give_up(c);
+    return found < 0 ? fail_wait(err) : outcome(at(c, found));
+}
+
+static PyObject *gather(const struct crowd *c, bool whatever, int64_t within)
+{
+    int how = whatever ? ED_TICKETS_ALL : ED_TICKETS_SOUND;
+    int err = c->count ? wait_for(c->tickets, c->count, how, within) : 0;
+
+    if (err == RAISED || err == -EDEADLK || err == ED_ENOMEM)
+        return fail_wait(err);
+    if (whatever)
+        return results(c, true, within);
+    if (err == ED_ETIMEOUT && count_pending(c))
+        return raise_late(c, within);
+    if (err < 0)
+        return raise_first(c, err);
+    return results(c, false, within);
+}
+
+PyObject *py_gather(PyObject *module, PyObject *args, PyObject *names)
+{
+    static char *words[] = {"handles", "timeout", "return_exceptions", NULL};
+    PyObject *handles, *timeout = NULL, *list = NULL;
+    struct crowd crowd;
+    int whatever = 0;
+    int64_t within;
+
+    (void)module;
+    if (!PyArg_ParseTupleAndKeywords(args, names, "O|Op:gather", words,
+                                     &handles, &timeout, &whatever) ||
+        read_timeout(timeout, &within))
+        return NULL;
+    if (!crowd_open(&crowd, handles))
+        list = gather(&crowd, whatever, within);
+    crowd_close(&crowd);
+    return list;
+}
+
+/* The index of the handle that is done first; None: none within the time. */
+static PyObject *wait_any(const struct crowd *c, int64_t within)
+{
+    Py_ssize_t size = PyList_Size(c->list);
+
+    for (Py_ssize_t i = 0; i < size; i++) {
+        if (at(c, i)->value)
+            return PyLong_FromSsize_t(i);
+    }
+    int got = wait_for(c->tickets, c->count, ED_TICKETS_ANY, within);
+    if (got == ED_ETIMEOUT)
+        Py_RETURN_NONE;
+    if (got < 0 || got == RAISED)
+        return fail_wait(got);
+    return PyLong_FromSsize_t(c->places[got]);
+}
+
+PyObject *py_wait_any(PyObject *module, PyObject *args)
+{
+    PyObject *handles, *timeout, *index = NULL;
+    struct crowd crowd;
+    int64_t within;
+
+    (void)module;
+    if (!PyArg_ParseTuple(args, "OO:wait_any", &handles, &timeout) ||
+        read_timeout(timeout, &within))
+        return NULL;
+    if (!crowd_open(&crowd, handles))
+        index = wait_any(&crowd, within);
+    crowd_close(&crowd);
+    return index;
+}
+
+/* ---- the type ---- */
+
+static PyMethodDef methods[] = {
+    {"wait", (PyCFunction)(void (*)(void))eventual_wait,
+     METH_VARARGS | METH_KEYWORDS, NULL},
+    {"done", eventual_done, METH_NOARGS, NULL},
+    {"cancel", eventual_cancel, METH_NOARGS, NULL},
+    {"original_failure", eventual_failure, METH_NOARGS, NULL},
+    {"_about", eventual_about, METH_NOARGS, NULL},
+    {"_post", eventual_post, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_dealloc, eventual_dealloc},
+    {Py_tp_methods, methods},
+    {0, NULL},
+};
+
+static PyType_Spec spec = {
+    .name = "eddy._eddy.Eventual",
+    .basicsize = sizeof(struct eventual),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .slots = slots,
+};
+
+int eventual_init(PyObject *module)
+{
+    PyObject *type = PyType_FromSpec(&spec);
+
+    return type ? PyModule_AddObject(module, "Eventual", type) : -1;
+}

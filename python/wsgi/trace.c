@@ -1,0 +1,227 @@
+/*
+ * trace.c - where a thread of Python is.
+ *
+ * That is asked with the interpreter held, since frames come and go. A thread
+ * that keeps it for long, in a library that computes, keeps us from that; then
+ * it is asked as Python does when it crashes, without: frames stand still as
+ * long as the interpreter is somebody's who does not return to it.
+ */
+#include "host.h"
+
+#include <frameobject.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+/* Deeper than anyone reads. */
+enum { MOST_FRAMES = 100 };
+
+/* Who keeps the interpreter for longer will not give it up soon: what runs as
+ * Python gives it up after 5 ms. */
+enum { PATIENCE_S = 1 };
+
+/* Those who wait for the interpreter on our behalf. */
+enum { MOST_ASKING = 4 };
+
+struct frame {
+    char *function, *file;
+    int line;
+};
+
+/* Held by who asks and by the thread that asks for him. */
+struct question {
+    atomic_int refs;
+    struct wsgi_thread *thread;
+    const struct wsgi_job *job; /* compared only */
+    pthread_mutex_t lock;
+    pthread_cond_t answered;
+    bool done;
+    size_t count;
+    struct frame frames[MOST_FRAMES];
+};
+
+static atomic_int asking;
+
+/* ---- with the interpreter ---- */
+
+static char *copy_attribute(PyObject *object, const char *name)
+{
+    PyObject *value = PyObject_GetAttrString(object, name);
+    const char *text =
+        value && PyUnicode_Check(value) ? PyUnicode_AsUTF8(value) : NULL;
+    char *copy = strdup(text ? text : "?");
+
+    PyErr_Clear();
+    Py_XDECREF(value);
+    return copy;
+}
+
+static struct frame read_frame(PyFrameObject *f)
+{
+    PyCodeObject *code = PyFrame_GetCode(f);
+    bool qualified = PyObject_HasAttrString((PyObject *)code, "co_qualname");
+    struct frame frame = {
+        .function = copy_attribute((PyObject *)code,
+                                   qualified ? "co_qualname" : "co_name"),
+        .file = copy_attribute((PyObject *)code, "co_filename"),
+        .line = PyFrame_GetLineNumber(f),
+    };
+
+    Py_DECREF(code);
+    return frame;
+}
+
+static bool works_on(struct wsgi_thread *thread, const struct wsgi_job *job)
+{
+    struct wsgi_pool *pool = &thread->host->pool;
+
+    pthread_mutex_lock(&pool->lock);
+    bool yes = thread->job == job;
+    pthread_mutex_unlock(&pool->lock);
+    return yes;
+}
+
+static void walk(struct question *q)
+{
+    PyFrameObject *f = works_on(q->thread, q->job)
+                           ? PyThreadState_GetFrame(q->thread->state)
+                           : NULL;
+
+    while (f && q->count < MOST_FRAMES) {
+        PyFrameObject *outer = PyFrame_GetBack(f);
+        q->frames[q->count++] = read_frame(f);
+        Py_DECREF(f);
+        f = outer;
+    }
+    Py_XDECREF(f);
+}
+
+/* ---- asking ---- */
+
+static void let_go(struct question *q)
+{
+    if (atomic_fetch_sub(&q->refs, 1) > 1)
+        return;
+    for (size_t i = 0; i < q->count; i++) {
+        free(q->frames[i].function);
+        free(q->frames[i].file);
+    }
+    pthread_cond_destroy(&q->answered);
+    pthread_mutex_destroy(&q->lock);
+    free(q);
+}
+
+static void *answer(void *arg)
+{
+    struct question *q = arg;
+    PyGILState_STATE before = PyGILState_Ensure();
+
+    walk(q);
+    PyGILState_Release(before);
+    pthread_mutex_lock(&q->lock);
+    q->done = true;
+    pthread_cond_signal(&q->answered);
+    pthread_mutex_unlock(&q->lock);
+    let_go(q);
+    atomic_fetch_sub(&asking, 1);
+    return NULL;
+}
+
+static bool start_asking(struct question *q)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+
+    if (atomic_fetch_add(&asking, 1) >= MOST_ASKING) {
+        atomic_fetch_sub(&asking, 1);
+        return false;
+    }
+    atomic_store(&q->refs, 2);
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    int err = pthread_create(&thread, &attributes, answer, q);
+    pthread_attr_destroy(&attributes);
+    if (!err)
+        return true;
+    atomic_store(&q->refs, 1);
+    atomic_fetch_sub(&asking, 1);
+    return false;
+}
+
+static bool await_answer(struct question *q)
+{
+    struct timespec end;
+
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += PATIENCE_S;
+    pthread_mutex_lock(&q->lock);
+    while (!q->done && !pthread_cond_timedwait(&q->answered, &q->lock, &end)) {
+    }
+    bool done = q->done;
+    pthread_mutex_unlock(&q->lock);
+    return done;
+}
+
+/* ---- without ---- */
+
+/* What faulthandler uses: it takes nothing and allocates nothing. */
+extern void _Py_DumpTraceback(int fd, PyThreadState *state);
+
+/* `  File "shop.py", line 12 in view` */
+static void tell_line(char *line, wsgi_frame_fn *fn, void *arg)
+{
+    static const char begin[] = "  File \"";
+    char *file = line + sizeof begin - 1;
+    char *middle = strstr(line, "\", line ");
+    char *in = middle ? strstr(middle, " in ") : NULL;
+
+    if (strncmp(line, begin, sizeof begin - 1) != 0 || !in)
+        return;
+    *middle = *in = '\0';
+    fn(arg, in + 4, file, (int)strtol(middle + 8, NULL, 10));
+}
+
+static void dump(struct wsgi_thread *thread, wsgi_frame_fn *fn, void *arg)
+{
+    int fd = memfd_create("traceback", MFD_CLOEXEC);
+    FILE *in = fd < 0 ? NULL : fdopen(fd, "r+");
+    char line[1024];
+
+    if (!in) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    _Py_DumpTraceback(fd, thread->state);
+    rewind(in);
+    while (fgets(line, sizeof line, in)) {
+        line[strcspn(line, "\n")] = '\0';
+        tell_line(line, fn, arg);
+    }
+    fclose(in);
+}
+
+/* ---- either ---- */
+
+void wsgi_trace(struct wsgi_thread *thread, const struct wsgi_job *job,
+                wsgi_frame_fn *fn, void *arg)
+{
+    struct question *q = calloc(1, sizeof *q);
+
+    if (!q)
+        return;
+    atomic_init(&q->refs, 1);
+    q->thread = thread;
+    q->job = job;
+    pthread_mutex_init(&q->lock, NULL);
+    pthread_cond_init(&q->answered, NULL);
+    if (start_asking(q) && await_answer(q)) {
+        for (size_t i = 0; i < q->count; i++)
+            fn(arg, q->frames[i].function, q->frames[i].file,
+               q->frames[i].line);
+    } else if (works_on(thread, job)) {
+        dump(thread, fn, arg);
+    }
+    let_go(q);
+}

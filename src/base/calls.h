@@ -1,0 +1,29 @@
+/*
+ * calls.h - the libc calls of our own that must stay what they are.
+ *
+ * The patch (src/patch) replaces calls that may block for a whole process, and
+ * inside a fiber its versions suspend. Eddy's own calls go by this table where
+ * that would be wrong (the log suspends nobody) or a waste (the loop knows
+ * that its descriptors do not block). The patch puts the plain functions into
+ * it before the first fiber runs; without it they are what the linker found.
+ */
+#ifndef EDDY_BASE_CALLS_H
+#define EDDY_BASE_CALLS_H
+
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+struct ed_calls {
+    ssize_t (*read)(int fd, void *buf, size_t len);
+    ssize_t (*write)(int fd, const void *buf, size_t len);
+    ssize_t (*readv)(int fd, const struct iovec *iov, int count);
+    ssize_t (*writev)(int fd, const struct iovec *iov, int count);
+    ssize_t (*recv)(int fd, void *buf, size_t len, int flags);
+    ssize_t (*send)(int fd, const void *buf, size_t len, int flags);
+    ssize_t (*sendmsg)(int fd, const struct msghdr *message, int flags);
+};
+
+extern struct ed_calls ed_calls;
+
+#endif

@@ -1,0 +1,115 @@
+/*
+ * patch.h - the inside of the patch: its mode, and how its calls wait.
+ *
+ * Every cooperative function has the same form: try the plain function so that
+ * it cannot block; when it would have, wait as a fiber does and try again.
+ * Whether it may wait is asked only then, so that a call that need not wait
+ * costs little more than the plain one.
+ */
+#ifndef EDDY_PATCH_PATCH_H
+#define EDDY_PATCH_PATCH_H
+
+#include <eddy/fiber.h>
+#include <eddy/patch.h>
+#include "base/list.h"
+#include "patch/runtime.h"
+
+/* The plain functions. Set before any function of this room can be called. */
+extern const struct ed_patch_calls *ed_plain;
+
+/* An address in libeddy-patch.so. */
+extern const void *ed_patch_door;
+
+/* The cooperative functions, ed_patch_read() and so on. */
+#define PATCH_CALL(result, name, parameters, arguments) \
+    result ed_patch_##name parameters;
+#include "patch/calls.def"
+#undef PATCH_CALL
+
+/* ---- errors ---- */
+
+/* As errno: ECANCELED and ETIMEDOUT for the two a fiber may be ended with. */
+int ed_patch_errno(int err);
+/* Sets errno so, and returns -1. */
+int ed_patch_fail(int err);
+
+/* ---- reports ---- */
+
+/* In the mode that reports: logs, once for each place in the program, that
+ * `call` is about to block the loop, with its fiber and its stack, and returns
+ * true. The caller then calls the plain function. False in the others. */
+bool ed_patch_reports(const char *call);
+
+/* ---- waiting ---- */
+
+/* A time in nanoseconds from now, as a time of the loop's clock; INT64_MAX
+ * stays, and is for ever. */
+int64_t ed_patch_until(int64_t within);
+int64_t ed_patch_ns(const struct timespec *time);
+/* How far off a time of another clock is; 0 when it has passed. */
+int64_t ed_patch_from_now(clockid_t clock, const struct timespec *at);
+/* Whether tv_nsec is what it may be. */
+bool ed_patch_time_valid(const struct timespec *time);
+
+/*
+ * Waits until one of the descriptors may be ready, as poll() understands it,
+ * but does not fill in what has come: the caller looks again. It may return
+ * though nothing has.
+ *
+ * Suspends. Returns 0, 1 when `until` has passed, or ED_ECANCELED,
+ * ED_ETIMEOUT, ED_ENOMEM, -errno.
+ */
+int ed_patch_await(const char *call, const struct pollfd *fds, nfds_t count,
+                   int64_t until);
+
+/* A call on one descriptor that goes on trying. Zero but for the first. */
+struct ed_patch_try {
+    const char *call;
+    int fd;
+    short events;
+    int timeout_option; /* SO_RCVTIMEO or SO_SNDTIMEO; 0: none */
+    int64_t until;      /* set at the first wait */
+    unsigned tries;
+};
+
+enum ed_patch_next {
+    ED_PATCH_AGAIN, /* it may be ready: try again */
+    ED_PATCH_PLAIN, /* reported: call what blocks */
+    ED_PATCH_ERROR, /* errno is set; EAGAIN: the descriptor is non-blocking, or
+                       its own timeout has passed */
+};
+
+/* What to do after a try that would have blocked. Suspends. */
+enum ed_patch_next ed_patch_retry(struct ed_patch_try *t);
+
+/* To be asked before a call that may wait is tried: false with errno set when
+ * the fiber is cancelled and the descriptor blocks. It also lets others run
+ * when this fiber has gone on for long without waiting. Suspends. */
+bool ed_patch_enter(int fd);
+
+/* Whether it is a regular file, a directory or a block device, on which calls
+ * never wait as this room understands it; or no descriptor at all. */
+bool ed_patch_is_file(int fd);
+
+/* Sleeps between two tries of what cannot be waited for, longer each time:
+ * 1 ms at first, 50 ms at most. Suspends. Returns 0 or as ed_sleep(). */
+int ed_patch_back_off(unsigned tries);
+
+/* ---- threads' locks ---- */
+
+/* Who waits for a lock of threads, by its address: in line with the fibers of
+ * its thread that wait for the same. */
+struct ed_patch_queue {
+    struct ed_list waiters; /* zeroed: empty */
+};
+
+/* Waits until ed_patch_queue_wake() for that address, or a time of the loop's
+ * clock: a lock may be given back where nobody can tell (another thread, the
+ * loop itself). Cancellation does not end it. Suspends. */
+void ed_patch_queue_wait(struct ed_patch_queue *queue, const char *call,
+                         const void *address, int64_t until);
+
+/* Wakes the first that waits for that address. Whether there was one. */
+bool ed_patch_queue_wake(struct ed_patch_queue *queue, const void *address);
+
+#endif

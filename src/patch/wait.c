@@ -1,0 +1,385 @@
+/*
+ * wait.c - waiting for descriptors that are not the loop's.
+ *
+ * Owns the waits of this thread's fibers. A wait registers each of its
+ * descriptors with the loop anew, and takes all of them back in the step that
+ * wakes the fiber: whoever closes one, or gives its number to another, finds
+ * nothing of it left. Several fibers may wait for one descriptor.
+ */
+#include "patch/patch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+#include "base/calls.h"
+#include "core/io.h"
+
+enum {
+    FEW = 4,            /* descriptors that need no allocation */
+    TRIES_IN_A_ROW = 3, /* that fail though poll() says they would not */
+    FAIR_CALLS = 32,    /* calls that need not wait before others may run */
+};
+/* What the loop cannot wait for is looked at this often. */
+static const int64_t LOOK_EVERY = 10 * ED_MS;
+static const int64_t BACK_OFF_MIN = 1 * ED_MS;
+static const int64_t BACK_OFF_MAX = 50 * ED_MS;
+
+static const short IN_EVENTS = POLLIN | POLLRDNORM | POLLRDBAND;
+static const short OUT_EVENTS = POLLOUT | POLLWRNORM | POLLWRBAND;
+
+struct wait;
+
+/* One descriptor of a wait. */
+struct watch {
+    struct wait *wait;
+    int fd;       /* as the caller has it */
+    bool open;    /* `io` is registered */
+    bool doubled; /* `io` has a duplicate, ours to close */
+    struct ed_io io;
+    struct ed_op in;
+    struct ed_op out;
+};
+
+struct wait {
+    struct ed_list link; /* among the thread's */
+    ed_fiber *fiber;
+    struct ed_timer timer;
+    nfds_t count;
+    struct watch *watches; /* `few`, or allocated */
+    struct watch few[FEW];
+};
+
+static _Thread_local struct ed_list waits;
+
+/* ---- time ---- */
+
+int64_t ed_patch_until(int64_t within)
+{
+    int64_t now = ed_loop_now_exact(ed_loop_current());
+
+    return within < INT64_MAX - now ? now + within : INT64_MAX;
+}
+
+int64_t ed_patch_ns(const struct timespec *time)
+{
+    if (time->tv_sec >= INT64_MAX / ED_S)
+        return INT64_MAX;
+    return time->tv_sec * ED_S + time->tv_nsec;
+}
+
+int64_t ed_patch_from_now(clockid_t clock, const struct timespec *at)
+{
+    struct timespec now;
+
+    if (clock_gettime(clock, &now))
+        return 0;
+    int64_t ns = ed_patch_ns(at) - ed_patch_ns(&now);
+    return ns > 0 ? ns : 0;
+}
+
+bool ed_patch_time_valid(const struct timespec *time)
+{
+    return time->tv_sec >= 0 && time->tv_nsec >= 0 && time->tv_nsec < ED_S;
+}
+
+/* ---- one wait ---- */
+
+static void watch_end(struct watch *w)
+{
+    if (!w->open)
+        return;
+    w->open = false;
+    int fd = ed_io_release(&w->io);
+    if (w->doubled)
+        (void)ed_plain->close(fd);
+}
+
+static void wait_end(struct wait *wait)
+{
+    for (nfds_t i = 0; i < wait->count; i++)
+        watch_end(&wait->watches[i]);
+    ed_timer_stop(wait->fiber->loop, &wait->timer);
+    ed_list_remove(&wait->link);
+}
+
+static void wait_wake(struct wait *wait, int result)
+{
+    wait_end(wait);
+    ed_wake(wait->fiber, result);
+}
+
+static void woken(struct ed_op *op, ssize_t result)
+{
+    const struct watch *w = op->user;
+
+    (void)result; /* the caller looks */
+    wait_wake(w->wait, 0);
+}
+
+static void time_is_up(struct ed_timer *timer)
+{
+    wait_wake(ED_CONTAINER(timer, struct wait, timer), 1);
+}
+
+static bool wait_abort(void *arg)
+{
+    wait_end(arg);
+    return true;
+}
+
+static ssize_t start(struct watch *w, struct ed_op *op, uint8_t kind)
+{
+    *op = (struct ed_op){.done = woken, .user = w, .kind = kind};
+    return ed_io_start(&w->io, op);
+}
+
+/* Somebody else waits for it already; under another number it may be waited
+ * for once more. */
+static ssize_t start_doubled(struct watch *w, struct ed_op *op, uint8_t kind)
+{
+    int fd = fcntl(w->fd, F_DUPFD_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -errno;
+    ed_io_release(&w->io);
+    int err = ed_io_open(w->io.loop, &w->io, fd);
+    if (err) {
+        (void)ed_plain->close(fd);
+        w->open = false;
+        return err;
+    }
+    w->doubled = true;
+    return start(w, op, kind);
+}
+
+enum watched {
+    WATCHED,
+    READY,   /* always: epoll does not take such files */
+    REFUSED, /* out of descriptors or memory, sets in sets: to be looked at */
+};
+
+static enum watched watch_for(struct watch *w, struct ed_op *op, uint8_t kind)
+{
+    ssize_t n = start(w, op, kind);
+
+    if (n == -EEXIST)
+        n = start_doubled(w, op, kind);
+    if (n == ED_IO_PENDING)
+        return WATCHED;
+    return n == -EPERM || n >= 0 ? READY : REFUSED;
+}
+
+static enum watched watch_begin(struct watch *w, const struct pollfd *p)
+{
+    enum watched in = WATCHED, out = WATCHED;
+
+    /* Ends and urgent data alone are not what the loop tells of. */
+    if (!(p->events & (IN_EVENTS | OUT_EVENTS)) ||
+        ed_io_open(w->wait->fiber->loop, &w->io, p->fd))
+        return REFUSED;
+    w->open = true;
+    if (p->events & IN_EVENTS)
+        in = watch_for(w, &w->in, ED_OP_READABLE);
+    if (in == WATCHED && (p->events & OUT_EVENTS))
+        out = watch_for(w, &w->out, ED_OP_WRITABLE);
+    return in == WATCHED ? out : in;
+}
+
+/* Registers all. */
+static enum watched watch_all(struct wait *wait, const struct pollfd *fds)
+{
+    enum watched all = WATCHED;
+
+    for (nfds_t i = 0; i < wait->count; i++)
+        wait->watches[i] = (struct watch){.wait = wait, .fd = fds[i].fd};
+    for (nfds_t i = 0; i < wait->count && all != READY; i++) {
+        enum watched one =
+            fds[i].fd < 0 ? WATCHED : watch_begin(&wait->watches[i], &fds[i]);
+        if (one != WATCHED)
+            all = one;
+    }
+    return all;
+}
+
+static int park(const char *call, struct wait *wait, int64_t until)
+{
+    int err = 0;
+
+    if (until < INT64_MAX)
+        err = ed_timer_start(wait->fiber->loop, &wait->timer, until);
+    if (!err)
+        err = ed_park(call, wait_abort, wait);
+    return err;
+}
+
+static int await(const char *call, struct wait *wait, const struct pollfd *fds,
+                 int64_t until)
+{
+    int result = 0;
+
+    if (!waits.next)
+        ed_list_init(&waits);
+    ed_list_add_back(&waits, &wait->link);
+    enum watched watched = watch_all(wait, fds);
+    int64_t look_at = ed_patch_until(LOOK_EVERY);
+    bool early = watched == REFUSED && look_at < until;
+    if (watched != READY)
+        result = park(call, wait, early ? look_at : until);
+    wait_end(wait); /* nothing to do when it was woken */
+    return early && result > 0 ? 0 : result;
+}
+
+int ed_patch_await(const char *call, const struct pollfd *fds, nfds_t count,
+                   int64_t until)
+{
+    struct wait wait = {
+        .fiber = ed_fiber_self(),
+        .timer.fire = time_is_up,
+        .count = count,
+        .watches = wait.few,
+    };
+    int result = ed_cancelled();
+
+    if (result)
+        return result;
+    ed_list_init(&wait.link);
+    if (count > FEW)
+        wait.watches = malloc(count * sizeof *wait.watches);
+    if (!wait.watches)
+        return ED_ENOMEM;
+    result = await(call, &wait, fds, until);
+    if (wait.watches != wait.few)
+        free(wait.watches);
+    return result;
+}
+
+/* ---- descriptors that end ---- */
+
+/* Who waits for it is woken, looks, and finds it gone. */
+static void wake_waiters(int fd)
+{
+    struct ed_list *next;
+
+    if (!waits.next)
+        return;
+    for (struct ed_list *link = waits.next; link != &waits; link = next) {
+        struct wait *wait = ED_CONTAINER(link, struct wait, link);
+        next = link->next;
+        for (nfds_t i = 0; i < wait->count; i++) {
+            if (wait->watches[i].fd != fd)
+                continue;
+            wait_wake(wait, 0);
+            break;
+        }
+    }
+}
+
+int ed_patch_close(int fd)
+{
+    wake_waiters(fd);
+    return ed_plain->close(fd);
+}
+
+int ed_patch_dup2(int from, int to)
+{
+    if (from != to)
+        wake_waiters(to);
+    return ed_plain->dup2(from, to);
+}
+
+int ed_patch_dup3(int from, int to, int flags)
+{
+    wake_waiters(to);
+    return ed_plain->dup3(from, to, flags);
+}
+
+/* ---- trying again and again ---- */
+
+static bool is_nonblocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    return flags < 0 || (flags & O_NONBLOCK);
+}
+
+bool ed_patch_is_file(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ||
+           S_ISBLK(st.st_mode);
+}
+
+bool ed_patch_enter(int fd)
+{
+    static _Thread_local unsigned calls;
+
+    if (ed_patch_mode() == ED_PATCH_REPORT)
+        return true;
+    if (!ed_cancelled() && ++calls % FAIR_CALLS)
+        return true;
+    if (is_nonblocking(fd) || ed_patch_is_file(fd))
+        return true;
+    int err = ed_cancelled();
+    if (!err)
+        err = ed_checkpoint();
+    if (err)
+        (void)ed_patch_fail(err);
+    return !err;
+}
+
+int ed_patch_back_off(unsigned tries)
+{
+    int64_t pause = BACK_OFF_MIN << (tries < 6 ? tries : 6);
+
+    return ed_sleep(pause < BACK_OFF_MAX ? pause : BACK_OFF_MAX);
+}
+
+/* SO_RCVTIMEO and SO_SNDTIMEO bound the calls of who asked for it. */
+static int64_t own_timeout(const struct ed_patch_try *t)
+{
+    struct timeval limit = {0};
+    socklen_t len = sizeof limit;
+
+    if (!t->timeout_option ||
+        getsockopt(t->fd, SOL_SOCKET, t->timeout_option, &limit, &len) ||
+        (!limit.tv_sec && !limit.tv_usec))
+        return INT64_MAX;
+    return ed_patch_until(limit.tv_sec * ED_S + limit.tv_usec * ED_US);
+}
+
+/* A descriptor that poll() calls ready, while calls on it would block, is one
+ * that cannot be waited for: a full queue of another's Unix socket. */
+static int wait_once(struct ed_patch_try *t)
+{
+    struct pollfd p = {.fd = t->fd, .events = t->events};
+
+    if (ed_plain->poll(&p, 1, 0) <= 0) {
+        t->tries = 0;
+        return ed_patch_await(t->call, &p, 1, t->until);
+    }
+    if (++t->tries < TRIES_IN_A_ROW)
+        return 0;
+    int err = ed_patch_back_off(t->tries - TRIES_IN_A_ROW);
+    return err ? err : ed_now() >= t->until;
+}
+
+enum ed_patch_next ed_patch_retry(struct ed_patch_try *t)
+{
+    if (is_nonblocking(t->fd)) {
+        errno = EAGAIN;
+        return ED_PATCH_ERROR;
+    }
+    if (ed_patch_reports(t->call))
+        return ED_PATCH_PLAIN;
+    if (!t->until)
+        t->until = own_timeout(t);
+    int result = wait_once(t);
+    if (!result)
+        return ED_PATCH_AGAIN;
+    errno = result > 0 ? EAGAIN : ed_patch_errno(result);
+    return ED_PATCH_ERROR;
+}

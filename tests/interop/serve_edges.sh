@@ -1,0 +1,349 @@
+#!/usr/bin/env bash
+#
+# serve_edges.sh - `eddy serve` at its edges: what is left open and what lies
+# about after many reloads and upgrades, signals that come when they should not,
+# and processes that are killed, stopped or never ready.
+
+set -uo pipefail
+# shellcheck source=tests/interop/common.bash
+. "$(dirname "$0")/common.bash"
+# shellcheck source=tests/interop/serve_common.bash
+. "$source/tests/interop/serve_common.bash"
+needs curl python3 cc
+
+export RUNTIME_DIRECTORY=$work/run
+mkdir run
+
+ctl() { "$eddy" ctl --socket "$work/ctl" "$@"; }
+admin() {
+    for child in $(children "$pid"); do
+        grep -qs app.so "/proc/$child/maps" || echo "$child"
+    done
+}
+# Descriptors by what they are: sockets that serve one connection come and go,
+# and so do files of /proc that are being read.
+open_files() { # PID
+    ls -l "/proc/$1/fd" 2>/dev/null | sed -n 's/.* -> //p' | grep -v '^/proc/' |
+        sed 's/:*\[.*//; s/ (deleted)//' | sort | uniq -c
+}
+zombies() {
+    for child in $(children "$pid"); do
+        grep -qs '^State:.Z' "/proc/$child/status" && echo "$child"
+    done
+}
+
+# ---- nothing is left open ----
+
+module one
+begin --admin 127.0.0.1:0
+worker=$(workers | head -n 1)
+master_files=$(open_files "$pid")
+worker_files=$(open_files "$worker")
+admin_files=$(open_files "$(admin)")
+for i in $(seq 20); do
+    kill -HUP "$pid"
+    until_said "$i" 'INFO  reloaded'
+done
+until_count 2
+for i in $(seq 5); do
+    kill -USR2 "$(cat pid)"
+    until_said "$i" 'takes over from'
+    follow
+done
+until_count 2
+for _ in $(seq 100); do [ -n "$(admin)" ] && break; sleep 0.05; done
+for _ in $(seq 40); do
+    [ "$(open_files "$(admin)")" = "$admin_files" ] && break
+    sleep 0.05
+done
+expect "a master has the files it began with" "$master_files" open_files "$pid"
+expect "a worker too" "$worker_files" open_files "$(workers | head -n 1)"
+expect "and the admin process" "$admin_files" open_files "$(admin)"
+expect "no child is a zombie" '' zombies
+end
+
+# ---- what dead servers have left ----
+
+# A container that was killed begins again with the same process id, and with
+# the files of the one before.
+cat >again.sh <<'END'
+mkdir -p "run/eddy-app.so-$$.run"
+touch "run/eddy-app.so-$$.run/worker-0.sock" "run/eddy-app.so-$$.ctl"
+exec "$@"
+END
+: >log
+serve log bash again.sh "$eddy" serve app.so --listen 127.0.0.1:0 \
+    --pidfile pid --workers 1
+until_said 1 'is ready'
+expect "what is left of our own process id is removed" one ask "$url/"
+end
+expect "with all that was made" '' ls run
+
+# A process id file that nobody removed is nobody's.
+echo 4194300 >pid
+begin
+mv app.so away.so
+mkdir app.so
+kill -USR2 "$pid"
+until_said 1 'did not take over'
+expect "an upgrade that fails leaves the file as it was" "$pid" cat pid
+rmdir app.so
+mv away.so app.so
+end
+rm -f pid.old
+
+# ---- sockets in the file system ----
+
+at() { ask --unix-socket "$1" http://a/; }
+begin_at() { # OPTION...
+    printf '[serve]\nlisten = 127.0.0.1:0 unix:%s\n' "$work/a.sock" >app.conf
+    : >log
+    serve log "$eddy" serve app.so --config app.conf --pidfile pid \
+        --ctl "$work/ctl" --workers 1 "$@"
+    until_said 1 'is ready'
+}
+
+begin_at --upgrade-wait
+kill -USR2 "$pid"
+until_said 2 'is ready'
+until [ "$(cat pid)" != "$pid" ]; do sleep 0.05; done
+heir=$(cat pid)
+sleep 0.3
+kill -TERM "$heir"
+until_said 1 'did not take over'
+expect "a new master that is sent away again leaves the sockets" one at a.sock
+expect "the old one has its file of the process id" "$pid" cat pid
+expect_in "and that of eddy ctl" '"workers"' ctl workers --json
+end
+
+begin_at
+module broken -DBROKEN
+sed -i "s|a.sock|b.sock|" app.conf
+kill -USR2 "$pid"
+until_said 1 'did not take over'
+module one
+expect "one that cannot start does, too" one at a.sock
+end
+
+# ---- settings that do not come into force ----
+
+printf '[serve]\nworkers = 1\nadmin = 127.0.0.1:0 unix:%s\n' "$work/adm" >app.conf
+: >log
+serve log "$eddy" serve app.so --config app.conf --listen 127.0.0.1:0 \
+    --pidfile pid --ctl "$work/ctl"
+until_said 1 'is ready'
+module broken -DBROKEN
+printf '[serve]\nworkers = 3\nadmin = 127.0.0.1:0\n' >app.conf
+kill -HUP "$pid"
+until_said 1 'the old ones stay'
+module one
+sleep 1
+expect "with a reload its number of workers is gone" 1 count
+expect "and its admin addresses" ok ask --unix-socket adm http://a/healthz
+kill -9 "$(admin)"
+sleep 2.5
+expect "for whoever comes, too" ok ask --unix-socket adm http://a/healthz
+end
+
+# ---- preloaded ----
+
+begin --preload --admin 127.0.0.1:0
+plain=$(echo "$worker_files" | grep socket)
+expect "a preloaded worker has no sockets of the master's" "$plain" \
+    sh -c "ls -l /proc/$(children "$pid" | head -n 1 | cut -d' ' -f2)/fd |
+        grep -c socket | sed 's/.*/      & socket/'"
+all=$(children "$pid")
+ask "$url/slow" >slow &
+slow=$!
+sleep 0.2
+kill -9 "$pid"
+sleep 0.5
+for process in $all; do
+    [ -r "/proc/$process/exe" ] && tr '\0' ' ' <"/proc/$process/cmdline" && echo
+done >left
+expect "a master that is killed takes idle ones along at once" 1 \
+    sh -c 'grep -c . left'
+wait $slow
+expect "and the busy one after its request" slow cat slow
+# shellcheck disable=SC2086 # several
+until_gone $all
+pids=()
+rm -f pid
+
+# ---- in the middle of a start ----
+
+module late -DLATE=30000
+: >log
+serve log "$eddy" serve app.so --listen 127.0.0.1:0 --pidfile pid \
+    --ctl "$work/ctl" --workers 1
+sleep 1
+began=$SECONDS
+kill -TERM "$pid"
+until_gone "$pid"
+expect "a worker that starts does not keep anyone from stopping" '[0-2]' \
+    echo $((SECONDS - began))
+pids=()
+
+module one
+begin
+module late -DLATE=1500
+kill -HUP "$pid"
+sleep 0.3
+kill -HUP "$pid"
+until_said 2 'INFO  reloaded'
+expect "a reload during one follows it" 2 grep -c 'INFO  reloaded' log
+kill -HUP "$pid"
+sleep 0.3
+kill -TERM "$pid"
+began=$SECONDS
+until_gone "$pid"
+expect "a stop during one does not wait for it" '[0-2]' echo $((SECONDS - began))
+pids=()
+module one
+
+# ---- killed, and stopped ----
+
+begin --admin 127.0.0.1:0
+old=$(admin)
+kill -9 "$old"
+sleep 2.5
+expect_in "another admin process takes the place of a killed one" '"workers"' \
+    ctl workers --json
+old=$(admin)
+kill -STOP "$old"
+kill -HUP "$pid"
+until_said 1 'INFO  reloaded'
+for _ in $(seq 200); do kill -0 "$old" 2>/dev/null || break; sleep 0.05; done
+expect_in "and of one that stands still" '"workers"' ctl workers --json
+kill -CONT "$old" 2>/dev/null
+module late -DLATE=1000
+kill -USR2 "$pid"
+until_said 1 'is to take over'
+kill -USR2 "$pid"
+until_said 1 'no upgrade: '
+until_said 1 'takes over'
+follow
+module one
+end
+
+begin
+module late -DLATE=3000
+kill -USR2 "$pid"
+until_said 1 'is to take over'
+sleep 0.5
+kill -9 "$(cat pid)"
+until_said 1 'did not take over'
+expect "a new master that is killed is as none" one ask "$url/"
+expect "the file says who is there" "$pid" cat pid
+module one
+end
+
+# All processes at once, as a shell's Ctrl-Z does it, or `docker pause`.
+begin --hang-timeout 1s
+group="$pid $(children "$pid")"
+kill -STOP $group
+sleep 4.5
+kill -CONT $group
+sleep 2
+expect "time in which nobody ran is nobody's fault" 0 \
+    grep -c 'stands still\|stood still' log
+expect "and all go on" one ask "$url/"
+end
+
+# ---- again at once ----
+
+admin_port=$(free_port)
+begin --admin "127.0.0.1:$admin_port"
+python3 - "$admin_port" <<'END' &
+import socket, sys
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+s.sendall(b"POST /v1/scale HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+s.recv(1)
+END
+sleep 0.3
+kill -STOP "$(admin)"
+old=$(admin)
+kill -TERM "$pid"
+until_gone "$pid"
+rm -f pid
+begin --admin "127.0.0.1:$admin_port"
+expect "the admin address is free when the master has ended" ok \
+    ask "http://127.0.0.1:$admin_port/healthz"
+kill -CONT "$old" 2>/dev/null
+end
+
+# ---- log files ----
+
+mkdir logs
+chmod 777 logs
+log_settings() { # FILE
+    printf '[serve]\nlog-file = logs/%s\naccess-log = logs/access\n' "$1"
+    ((EUID)) || echo user = nobody
+}
+reader() { # a worker, which may be nobody, has this file open
+    readlink "/proc/$(workers | head -n 1)"/fd/* | grep -c "logs/$1\$"
+}
+log_settings one >app.conf
+"$eddy" serve app.so --config app.conf --listen 127.0.0.1:0 --pidfile pid \
+    --ctl none --workers 1 >/dev/null 2>&1 &
+pid=$!
+pids+=("$pid")
+ln -s logs/one log.new && mv log.new log
+until_said 1 'is ready'
+mv logs/one logs/one.1
+mv logs/access logs/access.1
+kill -USR1 "$pid"
+until_said 1 'opened again'
+sleep 0.3
+expect "a worker opens the log again" 1 reader one
+expect "and the access log" 1 reader access
+log_settings two >app.conf
+kill -HUP "$pid"
+ln -s logs/two log.new && mv log.new log
+until_said 1 'INFO  reloaded'
+module broken -DBROKEN
+log_settings three >app.conf
+kill -HUP "$pid"
+until_said 1 'the old ones stay'
+expect_in "the log of a reload that fails says so" 'not starting' cat logs/three
+expect "and is left again" 0 sh -c \
+    "readlink /proc/$pid/fd/* | grep -c 'logs/three\$'"
+module one
+rm log
+touch log
+end
+
+# ---- what a service manager hears ----
+
+# Every datagram, a line each.
+cat >manager.py <<'END'
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+while True:
+    print(s.recv(4096).decode().replace("\n", " "), flush=True)
+END
+python3 manager.py "$work/notify" >told &
+manager=$!
+pids+=("$manager")
+for _ in $(seq 100); do [ -S notify ] && break; sleep 0.05; done
+module one
+: >log
+NOTIFY_SOCKET=$work/notify serve log "$eddy" serve app.so --listen 127.0.0.1:0 \
+    --pidfile pid --ctl none --workers 1
+until_said 1 'is ready'
+module late -DLATE=1000
+kill -HUP "$pid"
+until_said 1 'reloading'
+kill -WINCH "$pid"
+until_said 1 'workers stop'
+sleep 0.3
+expect "a reload that is cut short is told to be over" READY=1 tail -n 1 told
+module one
+kill -HUP "$pid"
+until_said 2 'is ready'
+expect "and another brings workers" one ask "$url/"
+end
+kill "$manager"
+
+tally

@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+#
+# wsgi.sh - `eddy serve --wsgi` keeps PEP 3333 to the letter, whatever clients
+# and applications do.
+
+set -uo pipefail
+# shellcheck source=tests/interop/wsgi_common.bash
+. "$(dirname "$0")/wsgi_common.bash"
+
+apps=$source/tests/interop
+wsgi good 1 --wsgi wsgi_apps:validated --python-path "$apps" -t 2
+good=$pid good_port=$port
+wsgi wild 1 --wsgi 'wsgi_apps:make()' --python-path "$apps" -t 2 \
+    --max-body 16M
+timeout 120 python3 "$apps/wsgi_rules.py" "$good_port" "$port" >rules 2>&1
+expect_in "the rules hold" ', 0 failed' cat rules
+expect_in "the validator finds nothing" '' cat good
+expect "not a word of it" 0 grep -c AssertionError good
+expect_in "what an application writes is in the log" \
+    'a line of errors é€' cat good
+expect "with the request's id" '.*ERROR \[[0-9a-f]+\] and more' \
+    grep 'and more' good
+expect "an exception is in the log, under the request's id" \
+    '.*ERROR \[[0-9a-f]+\] ValueError: boom' grep 'ValueError: boom' wild
+expect_in "and where it was raised" 'in boom' cat wild
+id=$(ask "$url/boom" | sed -n 's/^Request //p')
+expect_in "by the id that the client is told" 'ValueError: boom' \
+    grep "\[$id\]" wild
+quit "$good"
+quit "$pid"
+pids=()
+
+# ---- how it is told what to serve ----
+
+wsgi named 1 --wsgi wsgi_apps:holder.inner --python-path "$apps" \
+    --script-name /shop --static "/files=$apps" -t 1 \
+    --trusted-proxies 127.0.0.0/8
+expect_in "a name may have dots" slept ask "$url/shop/sleeping?0"
+expect_in "the prefix is cut off the path" "PATH_INFO='/environ'" \
+    ask "$url/shop/environ"
+expect_in "and told" "SCRIPT_NAME='/shop'" ask "$url/shop/environ"
+expect "what is not below it is not there" 404 \
+    ask -o /dev/null -w '%{http_code}' "$url/environ"
+expect "nor what only begins like it" 404 \
+    ask -o /dev/null -w '%{http_code}' "$url/shopping"
+ask "$url/files/wsgi_apps.py" >got
+expect "files are served" '' cmp got "$apps/wsgi_apps.py"
+expect_in "one thread says so" "wsgi.multithread=False" ask "$url/shop/environ"
+expect_in "and one worker" "wsgi.multiprocess=False" ask "$url/shop/environ"
+ask -H 'X-Forwarded-For: 192.0.2.7' -H 'X-Forwarded-Proto: https' \
+    -H 'X-Forwarded-Host: shop.example' "$url/shop/environ" >told
+expect_in "a trusted proxy tells the client" "REMOTE_ADDR='192.0.2.7'" cat told
+expect_in "the scheme" "wsgi.url_scheme='https'" cat told
+expect_in "and the host" "HTTP_HOST='shop.example'" cat told
+expect_in "with its port" "SERVER_PORT='443'" cat told
+quit "$pid"
+pids=()
+
+mkdir spool
+chmod 777 spool
+wsgi jail 1 --wsgi wsgi_apps:app --python-path "$apps" -t 2 --sandbox \
+    --sandbox-read /dev --spool-dir spool
+head -c 700000 /dev/urandom >upload
+ask --data-binary @upload "$url/echo" >got
+expect "a sandbox leaves what it needs" '' cmp got upload
+quit "$pid"
+pids=()
+
+if have openssl; then
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+        -subj /CN=localhost -keyout key.pem -out cert.pem 2>/dev/null
+    wsgi tls 1 --wsgi wsgi_apps:app --python-path "$apps" -t 1 \
+        --certfile cert.pem --keyfile key.pem
+    expect_in "TLS is https" "wsgi.url_scheme='https'" ask -k "$url/environ"
+    ask -k "$url/served_file" >got
+    tail -c +4 "$apps/wsgi_apps.py" >wanted
+    expect "files go through it" '' cmp got wanted
+    quit "$pid"
+    pids=()
+fi
+
+refuse() { "$eddy" serve --listen 127.0.0.1:0 --ctl none --single "$@"; }
+expect_in "a module that is not there" "No module named 'no_such'" \
+    refuse --wsgi no_such:app
+expect_in "a name that is not there" "no attribute 'none'" \
+    refuse --wsgi wsgi_apps:none --python-path "$apps"
+expect_in "what is no application" "cannot be called" \
+    refuse --wsgi wsgi_apps:not_callable --python-path "$apps"
+expect_in "a virtualenv that is none" "virtualenv '/nowhere'" \
+    refuse --wsgi wsgi_apps:app --virtualenv /nowhere
+expect_in "a map that is none" "is not like /static=./static" \
+    refuse --wsgi wsgi_apps:app --static nonsense
+expect_in "a module and an application at once" "not both" \
+    refuse ./libapp.so --wsgi wsgi_apps:app
+cp "$eddy" lonely
+expect_in "without the host the package is named" "package eddy-wsgi" \
+    ./lonely serve --wsgi wsgi_apps:app
+expect "the command itself has no Python in it" 0 \
+    sh -c "ldd $eddy | grep -c libpython"
+
+tally

@@ -1,0 +1,161 @@
+#!/usr/bin/env bash
+#
+# wsgi_life.sh - workers of `eddy serve --wsgi` over time: reloads under load,
+# preloading, lines that are too long, requests that get stuck, clients that
+# leave, and what the operator sees of it.
+
+set -uo pipefail
+# shellcheck source=tests/interop/wsgi_common.bash
+. "$(dirname "$0")/wsgi_common.bash"
+
+apps=$source/tests/interop
+code() { ask -o /dev/null -w '%{http_code}' "$@"; }
+write_app() { # TEXT
+    cat >fresh.py <<APP
+import atexit, os, sys, threading
+
+atexit.register(lambda: os.write(2, b"farewell of $1\n"))
+
+def app(environ, start):
+    start("200 OK", [("Content-Type", "text/plain")])
+    return [b"$1\n"]
+APP
+    mv fresh.py site.py.new
+    mkdir -p site
+    mv site.py.new site/shop.py
+    # As long as its time is the same the interpreter takes its cache.
+    rm -rf site/__pycache__
+}
+
+# ---- reloads ----
+
+write_app one
+wsgi reload 2 --wsgi shop:app --python-path site -t 2
+expect "it answers" one ask "$url/"
+python3 "$apps/serve_load.py" "$port" 6 6 >load &
+load=$!
+for i in $(seq 6); do
+    [ "$i" = 3 ] && write_app two
+    kill -HUP "$pid"
+    until_said reload "$i" 'INFO  reloaded'
+done
+expect "new code is served" two ask "$url/"
+wait $load
+expect_in "reloads lose no request" 'failed 0' cat load
+write_app three
+echo 'raise RuntimeError("half done")' >>site/shop.py
+kill -HUP "$pid"
+until_said reload 1 'a new worker cannot start; the old ones stay'
+expect_in "the log says why" 'RuntimeError: half done' cat reload
+expect "the old ones serve on" two ask "$url/"
+quit "$pid"
+pids=()
+expect_in "what is to be done at the end is done" 'farewell of two' cat reload
+
+# ---- one for all ----
+
+wsgi preload 2 --wsgi wsgi_apps:app --python-path "$apps" --preload -t 2
+for i in $(seq 20); do ask "$url/whoami" & done >pids
+for i in $(seq 100); do [ "$(wc -l <pids)" = 20 ] && break; sleep 0.05; done
+expect "preloaded workers answer" 20 sh -c 'wc -l <pids'
+expect "and not the master" 0 grep -c "^$pid " pids
+quit "$pid"
+pids=()
+
+# ---- a virtual environment ----
+
+if /usr/bin/python3 -m venv --without-pip env 2>/dev/null; then
+    cp "$apps/wsgi_apps.py" only_there.py
+    mv only_there.py env/lib/python3*/site-packages/
+    wsgi venv 1 --wsgi only_there:app --virtualenv env -t 1
+    expect "a virtualenv has its modules" "[0-9]+ $work/env" ask "$url/whoami"
+    quit "$pid"
+    pids=()
+fi
+
+# ---- calls of the module eddy ----
+
+if [ -d "$build/python/eddy" ]; then
+    wsgi calls 1 --wsgi wsgi_apps:app --python-path "$apps" \
+        --python-path "$build/python" -t 5
+    expect "calls of eddy are made on the worker's own loop" \
+        "b'slept.nslept.nslept.n' 0 more threads, adopted True" \
+        ask "$url/fan_out"
+    quit "$pid"
+    pids=()
+fi
+
+# ---- lines ----
+
+wsgi line 1 --wsgi wsgi_apps:app --python-path "$apps" -t 2 \
+    --queue-limit 3 --queue-timeout 1s --request-timeout 4s
+ask "$url/sleeping?2.5" >one &
+one=$!
+ask "$url/sleeping?2.5" >two &
+two=$!
+sleep 0.3
+for i in 1 2 3; do ask -D "late.$i" -o /dev/null "$url/counted" & late[i]=$!; done
+sleep 0.2
+"$eddy" ctl --socket "$work/ctl-line" ps >seen
+expect "those in line are shown as such" 3 grep -c 'queued .*a thread of Python.*/counted' seen
+expect "and those at work" 2 grep -c 'Python.*/sleeping' seen
+"$eddy" ctl --socket "$work/ctl-line" workers --json >seen
+expect "and counted" '"queued": *3' grep -o '"queued": *3' seen
+expect_in "a line has an end" 503 code "$url/counted"
+wait "${late[@]}"
+for i in 1 2 3; do
+    expect_in "who waits for too long gets 503 ($i)" 503 head -n 1 "late.$i"
+    expect_in "and when to come back ($i)" 'Retry-After: ' cat "late.$i"
+done
+wait $one $two
+expect "who was at work ends it" slept cat one
+expect "and none of them was run" "\\(\\[\\], \\[\\]\\)" ask "$url/noted"
+
+ask "$url/sleeping?1" >/dev/null & one=$!
+ask "$url/sleeping?1" >/dev/null & two=$!
+sleep 0.2
+timeout 0.3 curl -s "$url/counted"
+wait $one $two
+expect "nor is the request of a client that left in line" \
+    "\\(\\[\\], \\[\\]\\)" ask "$url/noted"
+expect_in "a deadline is one for Python, too" 504 code "$url/sleeping?8"
+quit "$pid"
+pids=()
+
+# ---- requests that get stuck ----
+
+wsgi stuck 1 --wsgi wsgi_apps:app --python-path "$apps" -t 2 \
+    --stuck-after 1s
+ask "$url/stuck" >out & one=$!
+sleep 0.3
+id=$("$eddy" ctl --socket "$work/ctl-stuck" ps --json |
+    grep -o '"id": *"[^"]*"' | head -n 1 | cut -d'"' -f4)
+"$eddy" ctl --socket "$work/ctl-stuck" stack "$id" >frames
+expect_in "eddy ctl stack shows where Python is" "asleep_in_view" cat frames
+expect_in "line by line" "wsgi_apps.py:" cat frames
+until_said stuck 1 'Python has been at GET /stuck'
+until_said stuck 1 'in asleep_in_view'
+expect "the log has it under the request's id" \
+    ".*WARN +\\[$id\\].*in asleep_in_view" grep 'in asleep_in_view' stuck
+expect "others are served meanwhile" slept ask "$url/sleeping?0"
+wait $one
+expect_in "and it comes to its end" "at last" cat out
+# In C, with the interpreter held: nobody else can ask for it.
+ask "$url/burn" >out & one=$!
+until_said stuck 1 'Python has been at GET /burn'
+until_said stuck 1 'in burn'
+wait $one
+expect_in "even that comes to its end" burnt cat out
+expect "it is told once" 1 grep -c 'Python has been at GET /stuck' stuck
+# A client that leaves a request that is being run: it stays in sight.
+timeout 0.3 curl -s "$url/sleeping?1.5"
+"$eddy" ctl --socket "$work/ctl-stuck" ps >seen
+expect_in "what runs for nobody is still shown" '/sleeping?1.5' cat seen
+ask "$url/sleeping?1.5" >out & one=$!
+sleep 0.3
+quit "$pid"
+wait $one
+pids=()
+expect "SIGTERM lets requests end" slept cat out
+
+tally
