@@ -116,7 +116,9 @@ static void greet(const struct demo *demo)
     }
     ed_server_address(demo->server, 0, address);
     printf("\n"
-           "  Many slow services called at once, a live wall, and a chat.\n\n"
+           "  Many slow services called at once, in C and in Python, a live "
+           "wall, and "
+           "a chat.\n\n"
            "  Open      %shttp://%s/%s\n"
            "  or run    %scurl 'http://%s/fanout?n=20&ms=100'%s\n"
            "            %scurl -N http://%s/feed/events%s\n\n",
@@ -127,7 +129,8 @@ static void greet(const struct demo *demo)
                demo->services.each[i].address);
     printf(
         "\n"
-        "  Code      src/cli/demo_fanout.c, examples/feed, examples/chat\n"
+        "  Code      src/cli/demo_fanout.c, examples/wsgi, examples/feed, "
+        "examples/chat\n"
         "  Next      docs/tutorial.md: a page of many calls, in ten minutes\n\n"
         "  %sCtrl-C ends the demo and its services.%s\n\n",
         dim, plain);

@@ -13,7 +13,7 @@
 #include <eddy/sync.h>
 
 /* gunicorn and uWSGI with the page as it is, eddy serve with it gathered. */
-enum { DEMO_WAYS = 3 };
+enum { DEMO_WAYS = 3, DEMO_WORKERS = 2 };
 
 struct demo_way {
     const char *mode; /* its name */

@@ -144,6 +144,19 @@ static bool says_where(struct demo_wsgi_server *server, const char *line)
     return true;
 }
 
+/* Of a line of a log, what it is about. */
+static struct ed_bytes without_date(const char *text, struct ed_bytes line)
+{
+    static const char level[] = " ERROR ";
+    const char *at = strstr(text, level);
+
+    if (at) {
+        line.ptr += at - text + sizeof level - 1;
+        line.len -= (size_t)(at - text) + sizeof level - 1;
+    }
+    return line;
+}
+
 static void hear(struct demo_wsgi_server *server, struct ed_bytes line)
 {
     char text[LINE_MAX_BYTES];
@@ -162,7 +175,7 @@ static void hear(struct demo_wsgi_server *server, struct ed_bytes line)
         return;
     server->said_failure =
         strstr(text, "Error: ") || strstr(text, "No such file");
-    note(server, line);
+    note(server, without_date(text, line));
 }
 
 static int listen_to(struct demo_wsgi_server *server)
