@@ -2,7 +2,7 @@
 """Runs benchmarks against their peers and prints what came out.
 
     bench/run.py [pong|pipeline|fanout|idle|tls|ws|static|client|pg|redis|
-                  arena|serve|wsgi|talk|accept|fiber|parser|json|
+                  arena|serve|wsgi|offload|talk|accept|fiber|patch|parser|json|
                   line]... [--json] [--rounds N] [--seconds S] [--only a,b] [--quick]
 
 The server under test has processor 0 for itself, the load generator (and the
@@ -26,8 +26,8 @@ import subprocess
 import sys
 
 from rig import bench_arena, bench_client, bench_databases, bench_line
-from rig import bench_serve, bench_static, bench_talk, bench_tls, bench_ws
-from rig import bench_wsgi
+from rig import bench_offload, bench_serve, bench_static, bench_talk
+from rig import bench_tls, bench_ws, bench_wsgi
 from rig import machine, measure, paths, plot, servers, table
 from rig.report import Report
 from rig.rounds import check_greeting, measured, need_built, progress
@@ -367,6 +367,14 @@ def fiber(options):
     return report
 
 
+def patch(options):
+    report = Report("patch", "patch: what it costs where it changes nothing",
+                    options)
+    report.columns = ["", "of", "unit", "value"]
+    add_costs(report, "eddy", own_results(report, "patch"))
+    return report
+
+
 def add_costs(report, source, results):
     for cost in results:
         report.data["rows"].append({"server": source, **cost})
@@ -417,7 +425,7 @@ def cell(value):
 
 # name: (function, rounds, seconds of a run). Many short rounds: a machine's
 # slow phases last seconds, and the minimum wants one round that missed them.
-# accept, fiber, parser and json know themselves how often and how long to run.
+# accept, fiber, patch, parser and json know themselves how often and how long to run.
 BENCHMARKS = {
     "pong": (pong, 10, 1.5),
     "pipeline": (pipeline, 10, 1.5),
@@ -432,9 +440,11 @@ BENCHMARKS = {
     "arena": (bench_arena.run, 6, 1),
     "serve": (bench_serve.run, 10, 1),
     "wsgi": (bench_wsgi.run, 10, 1),
+    "offload": (bench_offload.run, 6, 2),
     "talk": (bench_talk.run, 5, 1),
     "accept": (accept, None, None),
     "fiber": (fiber, None, None),
+    "patch": (patch, None, None),
     "parser": (parser, None, None),
     "json": (json_writer, None, None),
     "line": (bench_line.run, None, None),

@@ -18,20 +18,20 @@ declare -gA _eddy_options=(
         --wsgi --threads --python-path --virtualenv --script-name --static
         --spool-above --spool-dir --reply-buffer --stuck-after
         --trusted-proxies --proxy-fields --log --log-file --access-log
-        --access-log-format --admin --admin-token --ctl --otlp --trace-sample
-        --service-name --statsd --statsd-prefix --reload --reload-command
-        --reload-path --reload-ignore --user --group --umask --chroot
-        --sandbox --sandbox-read --sandbox-write --single --workdir --pidfile
-        --config --check --print-config --help --version'
+        --access-log-format --admin --admin-hosts --admin-token --ctl --otlp
+        --trace-sample --service-name --statsd --statsd-prefix --reload
+        --reload-command --reload-path --reload-ignore --user --group --umask
+        --chroot --sandbox --sandbox-read --sandbox-write --single --workdir
+        --pidfile --config --check --print-config --help --version'
     [fetch]='--output --json --limit --header --request --head --data --form
         --upload-file --range --user-agent --raw --location --max-redirs
         --user --digest --anyauth --oauth2-bearer --cookie --cookie-jar
         --insecure --cacert --cert --key --pinnedpubkey --proxy --noproxy
         --resolve --interface --timeout --connect-timeout --retry --help'
-    [console]='--socket --port --write --help'
+    [console]=''
     [ctl]='--socket --json --sort --limit --chain --help'
     [demo]='--listen --services --source --rate --redis --help'
-    [top]='--socket --help'
+    [top]=''
 )
 # What follows an option that takes a value.
 declare -gA _eddy_values=(
@@ -77,6 +77,7 @@ declare -gA _eddy_values=(
     ['serve --access-log']=files
     ['serve --access-log-format']=any
     ['serve --admin']=any
+    ['serve --admin-hosts']=any
     ['serve --admin-token']=files
     ['serve --ctl']=files
     ['serve --otlp']=any
@@ -135,8 +136,6 @@ declare -gA _eddy_values=(
     ['fetch -m']=any
     ['fetch --connect-timeout']=any
     ['fetch --retry']=any
-    ['console --socket']=files
-    ['console --port']=any
     ['ctl --socket']=files
     ['ctl --sort']=any
     ['ctl --limit']=any
@@ -145,7 +144,6 @@ declare -gA _eddy_values=(
     ['demo --source']=any
     ['demo --rate']=any
     ['demo --redis']=any
-    ['top --socket']=files
 )
 # [/settings]
 

@@ -49,9 +49,9 @@ PyObject *exception_of(int err, const char *text, PyObject *about,
     PyObject *exception = NULL;
 
     if (details)
-        exception = PyObject_CallFunction(hooks.failure, "isOOO", err,
-                                          ed_err_name(err), words, about,
-                                          details);
+        exception =
+            PyObject_CallFunction(hooks.failure, "isOOO", err, ed_err_name(err),
+                                  words, about, details);
     Py_XDECREF(words);
     Py_XDECREF(details);
     return exception;

@@ -140,9 +140,8 @@ PyMODINIT_FUNC PyInit__eddy(void)
 
     if (!module)
         return NULL;
-    if (eventual_init(module) || response_init(module) ||
-        client_init(module) || mailbox_init(module) || pg_init(module) ||
-        redis_init(module) ||
+    if (eventual_init(module) || response_init(module) || client_init(module) ||
+        mailbox_init(module) || pg_init(module) || redis_init(module) ||
         PyModule_AddStringConstant(module, "VERSION", EDDY_VERSION)) {
         Py_DECREF(module);
         return NULL;

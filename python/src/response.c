@@ -154,8 +154,8 @@ static PyObject *response_times(PyObject *self, PyObject *none)
     if (!res)
         return NULL;
     ed_res_timing(res, &t);
-    const int64_t ends[] = {t.queued,     t.resolved, t.connected, t.secured,
-                            t.sent,       t.first_byte, t.done};
+    const int64_t ends[] = {t.queued, t.resolved,   t.connected, t.secured,
+                            t.sent,   t.first_byte, t.done};
     PyObject *list = PyList_New(0);
     for (size_t i = 0; list && i < sizeof(ends) / sizeof(*ends); i++) {
         PyObject *at = Py_None;

@@ -136,7 +136,8 @@ class Phases(HttpTest):
 
     def test_a_proxy_that_refuses(self):
         said = Silent(self, b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
-        with eddy.Session(proxy=f"http://127.0.0.1:{said.port}") as session:
+        proxy = f"http://127.0.0.1:{said.port}"
+        with eddy.Session(proxy=proxy, no_proxy="") as session:
             with self.assertRaises(eddy.Error) as caught:
                 session.get("https://a.example/").wait(20)
         self.check(caught.exception, eddy.ProxyError, "proxy")

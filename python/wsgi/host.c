@@ -12,6 +12,7 @@
 #include <eddy/fiber.h>
 #include <eddy/log.h>
 #include <eddy/middleware.h>
+#include <eddy/offload.h>
 #include <eddy/static.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,9 +122,27 @@ static int take_proxies(struct wsgi_host *host)
 
 /* ---- start and stop ---- */
 
+/* What the application fetches by `eddy` waits on this very loop. A loop that
+ * it has had started while it was loaded is in the way. */
+static int lend_loop(void)
+{
+    int err = ed_offload_adopt();
+
+    if (err == ED_EUSAGE) {
+        (void)ed_offload_stop(END_TIME);
+        err = ed_offload_adopt();
+    }
+    if (err)
+        ed_log_warn("eddy.fetch() has a thread of its own: %s",
+                    ed_err_text(err));
+    return 0;
+}
+
 static int start(void *arg)
 {
-    return wsgi_pool_start(arg);
+    int err = lend_loop();
+
+    return err ? err : wsgi_pool_start(arg);
 }
 
 static int stop(void *arg)

@@ -153,9 +153,8 @@ static struct ed_bytes ip_in(const char *peer)
 }
 
 /* Without a port: a client is more than one connection. */
-struct ed_bytes ed_access_peer(ed_req *req, char out[ED_ADDR_TEXT])
+struct ed_bytes ed_access_peer(const char *peer, char out[ED_ADDR_TEXT])
 {
-    const char *peer = ed_req_peer(req);
     struct ed_bytes ip = ip_in(peer);
     struct ed_addr addr;
 
@@ -164,6 +163,13 @@ struct ed_bytes ed_access_peer(ed_req *req, char out[ED_ADDR_TEXT])
     if (ed_addr_parse(&addr, ed_bytes(peer)) || addr.any.sa_family == AF_UNIX)
         return ed_bytes(peer);
     return ed_bytes(ed_addr_ip_text(&addr, out));
+}
+
+static const char *peer_of(const struct ed_access *a)
+{
+    const char *peer = a->req ? ed_req_peer(a->req) : a->peer;
+
+    return peer ? peer : "";
 }
 
 static const char *trace_id(ed_req *req, char out[ED_TRACE_PARENT_TEXT])
@@ -205,7 +211,7 @@ static int add_peer(struct ed_buf *out, const struct ed_access *a,
     char text[ED_ADDR_TEXT];
 
     (void)argument;
-    struct ed_bytes ip = ed_access_peer(a->req, text);
+    struct ed_bytes ip = ed_access_peer(peer_of(a), text);
     return ip.len ? add_escaped(out, ip) : add(out, "-", 1);
 }
 
@@ -397,7 +403,7 @@ static const struct directive {
     bool of_request;
 } DIRECTIVES[] = {
     {"Tf", add_precise, NULL, false},
-    {"a", add_peer, NULL, true},
+    {"a", add_peer, NULL, false},
     {"t", add_time, NULL, false},
     {"r", add_line, NULL, true},
     {"m", add_method, NULL, true},
@@ -559,10 +565,10 @@ static void json_member(ed_json *j, const char *name, const char *value)
     ed_json_text(j, value);
 }
 
-static void add_json_peer(ed_json *j, ed_req *req)
+static void add_json_peer(ed_json *j, const struct ed_access *a)
 {
     char text[ED_ADDR_TEXT];
-    struct ed_bytes ip = ed_access_peer(req, text);
+    struct ed_bytes ip = ed_access_peer(peer_of(a), text);
 
     if (!ip.len)
         return;
@@ -570,13 +576,16 @@ static void add_json_peer(ed_json *j, ed_req *req)
     ed_json_bytes(j, ip);
 }
 
-static void add_json_request(ed_json *j, ed_req *req)
+static void add_json_ids(ed_json *j, ed_req *req)
 {
     char trace[ED_TRACE_PARENT_TEXT];
 
     json_member(j, "id", ed_req_id(req));
     json_member(j, "trace", trace_id(req, trace));
-    add_json_peer(j, req);
+}
+
+static void add_json_request(ed_json *j, ed_req *req)
+{
     json_member(j, "user", ed_basic_user(req));
     json_member(j, "method", ed_req_method(req));
     json_member(j, "target", ed_req_target(req));
@@ -595,6 +604,9 @@ static int add_json(struct ed_buf *out, const struct ed_access *a)
     ed_json_begin(j, out);
     ed_json_object(j);
     json_member(j, "time", date);
+    if (a->req)
+        add_json_ids(j, a->req);
+    add_json_peer(j, a);
     if (a->req)
         add_json_request(j, a->req);
     ed_json_key(j, "status");

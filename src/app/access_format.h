@@ -9,11 +9,12 @@
 
 /* How a request ended. */
 struct ed_access {
-    ed_req *req;   /* NULL: it was none, but was answered all the same */
-    int64_t came;  /* nanoseconds since 1970 */
-    int64_t took;  /* nanoseconds */
-    int status;    /* 0: there was none */
-    int64_t bytes; /* of the body, as sent */
+    ed_req *req;      /* NULL: it was none, but was answered all the same */
+    const char *peer; /* whose it was then, as ed_req_peer(); or NULL */
+    int64_t came;     /* nanoseconds since 1970 */
+    int64_t took;     /* nanoseconds */
+    int status;       /* 0: there was none */
+    int64_t bytes;    /* of the body, as sent */
     bool cut;
 };
 
@@ -24,9 +25,9 @@ enum { ED_STATUS_CLIENT_LEFT = 499 };
  * began; else 499 if its client left, by the error that ended it, or 0. */
 int ed_access_status(const ed_req *req, int err);
 
-/* The client's address without a port: "" when it is not known. Within the
- * request, or in `out`. */
-struct ed_bytes ed_access_peer(ed_req *req, char out[ED_ADDR_TEXT]);
+/* A client's address, as ed_req_peer() tells it, without its port: "" when it
+ * is not known. Within the text, or in `out`. */
+struct ed_bytes ed_access_peer(const char *peer, char out[ED_ADDR_TEXT]);
 
 struct ed_access_format;
 

@@ -16,7 +16,6 @@
 #include "net/crypto.h"
 #include "serve/console.h"
 
-#include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -380,50 +379,35 @@ static const char help[] =
     "level\n"
     "  --help          this\n";
 
-static int read_options(struct console *console, int argc, char **argv)
+static int take_port(void *arg, const char *value)
 {
-    static const struct option options[] = {
-        {"socket", required_argument, NULL, 's'},
-        {"port", required_argument, NULL, 'p'},
-        {"write", no_argument, NULL, 'w'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
-    };
-    int option;
+    struct console *console = arg;
 
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        switch (option) {
-        case 's':
-            console->ctl.wanted = optarg;
-            break;
-        case 'p':
-            if (ed_bytes_int(ed_bytes(optarg), &console->port) ||
-                console->port < 1 || console->port > 65535)
-                return usage_error("console: --port %s is not 1 to 65535",
-                                   optarg);
-            break;
-        case 'w':
-            console->write = true;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            exit(0);
-        case ':':
-            return usage_error("console: %s needs a value", argv[optind - 1]);
-        default:
-            return usage_error("console: no option '%s'", argv[optind - 1]);
-        }
-    }
-    if (optind < argc)
-        return usage_error("console: what is '%s'?", argv[optind]);
+    if (!ed_bytes_int(ed_bytes(value), &console->port) && console->port >= 1 &&
+        console->port <= 65535)
+        return 0;
+    return usage_error("console: --port %s is not 1 to 65535", value);
+}
+
+static int take_write(void *arg, const char *value)
+{
+    struct console *console = arg;
+
+    (void)value;
+    console->write = true;
     return 0;
 }
 
 int console_main(int argc, char **argv)
 {
     static struct console console = {.ctl.command = "console"};
-    int status = read_options(&console, argc, argv);
+    static const struct ctl_option own[] = {
+        {"port", true, take_port},
+        {"write", false, take_write},
+        {0},
+    };
+    const struct ctl_options options = {help, own, &console};
+    int status = ctl_read_options(&console.ctl, &options, argc, argv);
 
     if (!status)
         status = ctl_find(&console.ctl);

@@ -25,6 +25,28 @@ struct ctl {
     char socket[CTL_PATH]; /* found */
 };
 
+/* ---- which is meant (ctl_options.c) ---- */
+
+/* An option of one command's. */
+struct ctl_option {
+    const char *name; /* NULL ends a list */
+    bool takes_value;
+    /* `value` is NULL without one. 0, or an exit status, the reason being
+     * told. */
+    int (*take)(void *arg, const char *value);
+};
+
+struct ctl_options {
+    const char *help;
+    const struct ctl_option *own; /* or NULL */
+    void *arg;                    /* of theirs */
+};
+
+/* Reads --socket, --help, which ends the process, and the command's own. 0 or
+ * an exit status, the reason being told. */
+int ctl_read_options(struct ctl *ctl, const struct ctl_options *options,
+                     int argc, char **argv);
+
 /* ---- where it is (ctl_find.c) ---- */
 
 /*

@@ -10,7 +10,6 @@
 #include "core/io.h"
 
 #include <curses.h>
-#include <getopt.h>
 #include <locale.h>
 #include <poll.h>
 #include <signal.h>
@@ -361,39 +360,11 @@ static const char help[] =
     "  --socket PATH   its control socket; found as by eddy ctl\n"
     "  --help          this\n";
 
-static int read_options(struct top *top, int argc, char **argv)
-{
-    static const struct option options[] = {
-        {"socket", required_argument, NULL, 's'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
-    };
-    int option;
-
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        switch (option) {
-        case 's':
-            top->ctl.wanted = optarg;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            exit(0);
-        case ':':
-            return usage_error("top: %s needs a value", argv[optind - 1]);
-        default:
-            return usage_error("top: no option '%s'", argv[optind - 1]);
-        }
-    }
-    if (optind < argc)
-        return usage_error("top: what is '%s'?", argv[optind]);
-    return 0;
-}
-
 int top_main(int argc, char **argv)
 {
     static struct top top = {.ctl.command = "top"};
-    int status = read_options(&top, argc, argv);
+    const struct ctl_options options = {.help = help};
+    int status = ctl_read_options(&top.ctl, &options, argc, argv);
 
     if (status)
         return status;

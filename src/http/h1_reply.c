@@ -582,7 +582,7 @@ void h1_refuse(struct h1_conn *c, int status, const char *why)
                  "charset=utf-8\r\nContent-Length: %d\r\n"
                  "Connection: close\r\n\r\n%s",
                  status, reason, (int)common.len, common.ptr, body_len, body);
-    ed_server_refused(c->base.server, status);
+    ed_server_refused(c->base.server, status, c->stream);
     struct ed_out *out = out_get(c);
     if (!out || ED_OUT_BYTES - out->len < (size_t)len)
         return; /* what was gathered before is more than this is worth */

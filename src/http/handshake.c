@@ -57,7 +57,7 @@ static void ready(ed_stream *stream, int err, const char *why, void *arg)
     if (err) {
         tell_failure(h, why);
         if (ed_tls_answer_in_clear(stream, ED_BYTES(CLEAR_REPLY)))
-            ed_server_refused(server, CLEAR_STATUS);
+            ed_server_refused(server, CLEAR_STATUS, stream);
         ed_stream_close(stream);
     } else {
         server->counts.handshakes++;

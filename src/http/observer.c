@@ -25,13 +25,16 @@ void ed_observer_over(ed_req *req, int err)
         o->over(o, req, req->reply.began ? req->reply.status : 0, err);
 }
 
-void ed_server_refused(ed_server *server, int status)
+void ed_server_refused(ed_server *server, int status, ed_stream *stream)
 {
     struct ed_server_observer *o = server->observer;
+    char peer[ED_ADDR_TEXT];
 
     server->counts.refused++;
-    if (o && o->refused)
-        o->refused(o, status);
+    if (!o || !o->refused)
+        return;
+    ed_stream_peer(stream, peer);
+    o->refused(o, status, peer);
 }
 
 /* ---- requests ---- */

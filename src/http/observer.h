@@ -36,8 +36,10 @@ struct ed_server_observer {
 
     /* What is no request was answered, before any handler: a broken head (400,
      * 431, ...), one that took too long (408), no memory for it (503), HTTP in
-     * the clear where TLS is spoken (400). */
-    void (*refused)(struct ed_server_observer *observer, int status);
+     * the clear where TLS is spoken (400). `peer` is whose it was, as
+     * ed_req_peer(), until this returns. */
+    void (*refused)(struct ed_server_observer *observer, int status,
+                    const char *peer);
 };
 
 /* Has the observer told from now on, instead of the one before: there is one.

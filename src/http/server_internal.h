@@ -161,9 +161,9 @@ void ed_conn_enter(struct ed_conn *conn, unsigned state);
  */
 int64_t ed_conn_since(const struct ed_conn *conn);
 
-/* Counts what is no request and was answered with that status, and tells the
- * observer. */
-void ed_server_refused(ed_server *server, int status);
+/* Counts what is no request, came by that stream and was answered with that
+ * status, and tells the observer. */
+void ed_server_refused(ed_server *server, int status, ed_stream *stream);
 
 /* A line whose connections are expired with ED_ETIMEOUT after that time. When
  * there are too many kinds of patience, the next longer one. */

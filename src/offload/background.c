@@ -105,10 +105,11 @@ void ed_offload_nudge(void)
 static void take_up(struct ed_post *unused)
 {
     (void)unused;
+    ed_offload_take_up();
+    /* Only now: who stops it before the post counts as taken posts no other. */
     ed_offload_lock();
     bool end = ed_offload_loop.stopping;
     ed_offload_unlock();
-    ed_offload_take_up();
     if (end)
         ed_event_set(&stop);
 }
@@ -126,7 +127,7 @@ static void open_for_work(ed_scope *work)
     struct ed_offload_loop *o = &ed_offload_loop;
 
     inside = true;
-    ed_share_begin(&share, !o->adopted);
+    ed_share_begin(&share);
     ed_event_clear(&stop);
     ed_offload_lock();
     o->loop = ed_loop_current();
@@ -459,7 +460,7 @@ static void after_fork_in_child(void)
     struct ed_offload_loop *o = &ed_offload_loop;
 
     pthread_cond_init(&changed, NULL); /* those who waited are not here */
-    ed_share_abandon(&share, o->loop);
+    ed_share_abandon(&share, o->loop, held || inside);
     o->loop = NULL;
     o->scope = NULL;
     o->posted = o->adopted = o->stopped = o->exiting = false;

@@ -155,52 +155,53 @@ static ssize_t start_doubled(struct watch *w, struct ed_op *op, uint8_t kind)
     return start(w, op, kind);
 }
 
-/* Returns 0, or ED_IO_PENDING's opposite: 1 when it is ready, negative. */
-static int watch_for(struct watch *w, struct ed_op *op, uint8_t kind)
+enum watched {
+    WATCHED,
+    READY,   /* always: epoll does not take such files */
+    REFUSED, /* out of descriptors or memory, sets in sets: to be looked at */
+};
+
+static enum watched watch_for(struct watch *w, struct ed_op *op, uint8_t kind)
 {
     ssize_t n = start(w, op, kind);
 
     if (n == -EEXIST)
         n = start_doubled(w, op, kind);
     if (n == ED_IO_PENDING)
-        return 0;
-    return n == -EPERM || n >= 0 ? 1 : (int)n; /* a file: always ready */
+        return WATCHED;
+    return n == -EPERM || n >= 0 ? READY : REFUSED;
 }
 
-static int watch_begin(struct watch *w, const struct pollfd *p)
+static enum watched watch_begin(struct watch *w, const struct pollfd *p)
 {
-    int ready = ed_io_open(w->wait->fiber->loop, &w->io, p->fd);
+    enum watched in = WATCHED, out = WATCHED;
 
-    if (ready)
-        return ready;
+    /* Ends and urgent data alone are not what the loop tells of. */
+    if (!(p->events & (IN_EVENTS | OUT_EVENTS)) ||
+        ed_io_open(w->wait->fiber->loop, &w->io, p->fd))
+        return REFUSED;
     w->open = true;
     if (p->events & IN_EVENTS)
-        ready = watch_for(w, &w->in, ED_OP_READABLE);
-    if (!ready && (p->events & OUT_EVENTS))
-        ready = watch_for(w, &w->out, ED_OP_WRITABLE);
-    return ready;
+        in = watch_for(w, &w->in, ED_OP_READABLE);
+    if (in == WATCHED && (p->events & OUT_EVENTS))
+        out = watch_for(w, &w->out, ED_OP_WRITABLE);
+    return in == WATCHED ? out : in;
 }
 
-/* Registers all. Returns 0, 1 when one is ready at once, or negative. */
-static int watch_all(struct wait *wait, const struct pollfd *fds,
-                     int64_t *look_at)
+/* Registers all. */
+static enum watched watch_all(struct wait *wait, const struct pollfd *fds)
 {
-    for (nfds_t i = 0; i < wait->count; i++) {
-        struct watch *w = &wait->watches[i];
-        *w = (struct watch){.wait = wait, .fd = fds[i].fd};
+    enum watched all = WATCHED;
+
+    for (nfds_t i = 0; i < wait->count; i++)
+        wait->watches[i] = (struct watch){.wait = wait, .fd = fds[i].fd};
+    for (nfds_t i = 0; i < wait->count && all != READY; i++) {
+        enum watched one =
+            fds[i].fd < 0 ? WATCHED : watch_begin(&wait->watches[i], &fds[i]);
+        if (one != WATCHED)
+            all = one;
     }
-    for (nfds_t i = 0; i < wait->count; i++) {
-        if (fds[i].fd < 0)
-            continue;
-        if (!(fds[i].events & (IN_EVENTS | OUT_EVENTS))) {
-            *look_at = ed_patch_until(LOOK_EVERY);
-            continue;
-        }
-        int ready = watch_begin(&wait->watches[i], &fds[i]);
-        if (ready)
-            return ready;
-    }
-    return 0;
+    return all;
 }
 
 static int park(const char *call, struct wait *wait, int64_t until)
@@ -217,23 +218,18 @@ static int park(const char *call, struct wait *wait, int64_t until)
 static int await(const char *call, struct wait *wait, const struct pollfd *fds,
                  int64_t until)
 {
-    int64_t look_at = INT64_MAX;
-    int result;
+    int result = 0;
 
     if (!waits.next)
         ed_list_init(&waits);
     ed_list_add_back(&waits, &wait->link);
-    result = watch_all(wait, fds, &look_at);
-    if (result > 0) {
-        result = 0;
-    } else if (!result) {
-        bool early = look_at < until;
+    enum watched watched = watch_all(wait, fds);
+    int64_t look_at = ed_patch_until(LOOK_EVERY);
+    bool early = watched == REFUSED && look_at < until;
+    if (watched != READY)
         result = park(call, wait, early ? look_at : until);
-        if (early && result > 0)
-            result = 0;
-    }
     wait_end(wait); /* nothing to do when it was woken */
-    return result;
+    return early && result > 0 ? 0 : result;
 }
 
 int ed_patch_await(const char *call, const struct pollfd *fds, nfds_t count,

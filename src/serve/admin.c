@@ -16,9 +16,11 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 #include "net/stream.h"
-#include "serve/prometheus.h"
+#include "serve/privileges.h"
+#include "serve/sandbox.h"
 
 /* Connections of each way in. Whoever looks needs few; a leak of a scraper's
  * shall not cost us all descriptors. */
@@ -65,7 +67,8 @@ static int metrics(ed_req *req)
     int err = ed_snapshot_take(&s, a->board);
 
     if (!err)
-        err = ed_prometheus_write(&text, a->board, &s, a->options->name);
+        err = ed_prometheus_write(&text, a->board, &s, a->options->name,
+                                  &a->master);
     ed_snapshot_free(&s);
     if (!err)
         err = ed_reply_bytes(req, 200, ED_PROMETHEUS_TYPE, ed_buf_bytes(&text));
@@ -253,21 +256,61 @@ static int run_admin(void *arg)
     return err;
 }
 
+/* ---- before the loop ---- */
+
+static int open_board(struct ed_admin *a)
+{
+    a->board = ed_board_map(a->options->launch->board);
+    if (a->board)
+        return 0;
+    int err = -errno;
+    ed_log_error("no admin process: %s",
+                 err == -EPROTO ? "the master is of another version; upgrade "
+                                  "it (SIGUSR2)"
+                                : ed_err_text(err));
+    return err;
+}
+
+/* The root of workers is not for this process, which finds them by their
+ * sockets. Nor is it for them to look into, or to change, being the same user:
+ * the master listens to it. */
+static int give_up_rights(const struct ed_admin *a)
+{
+    struct ed_settings own = *a->options->settings;
+    uid_t before = geteuid();
+
+    own.chroot = NULL;
+    int err = ed_privileges_drop(&own);
+    if (!err && geteuid() != before && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+        err = -errno;
+    return err ? err : ed_sandbox_enter_admin(&own);
+}
+
+static int prepare(struct ed_admin *a)
+{
+    int err = open_board(a);
+
+    if (err)
+        return err;
+    ed_board_use_level(a->board);
+    ed_prometheus_open(&a->master, atomic_load(&a->board->master));
+    ed_admin_keep_token(a);
+    err = give_up_rights(a);
+    if (!err)
+        ed_admin_check_token(a);
+    return err;
+}
+
 int ed_admin_run(const struct ed_admin_options *options)
 {
-    struct ed_admin a = {.options = options};
+    struct ed_admin a = {.options = options, .master = {-1, -1}};
+    int err = prepare(&a);
 
-    a.board = ed_board_map(options->launch->board);
-    if (!a.board) {
-        ed_log_error("no admin process: %s",
-                     errno == EPROTO ? "the master is of another version; "
-                                       "upgrade it (SIGUSR2)"
-                                     : ed_err_text(-errno));
-        return 1;
-    }
-    ed_board_use_level(a.board);
     signal(SIGPIPE, SIG_IGN); /* a write says EPIPE as well */
-    int err = ed_run(run_admin, &a);
+    if (!err)
+        err = ed_run(run_admin, &a);
+    ed_prometheus_close(&a.master);
+    explicit_bzero(a.token_room, sizeof a.token_room);
     ed_board_unmap(a.board);
     return err && err != ED_ECANCELED ? 1 : 0;
 }

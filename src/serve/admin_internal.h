@@ -11,6 +11,7 @@
 #include <eddy/sync.h>
 #include <jansson.h>
 #include "serve/admin.h"
+#include "serve/prometheus.h"
 #include "serve/snapshot.h"
 
 /* The line to the master: one command at a time, and its answer. */
@@ -29,6 +30,9 @@ struct ed_admin_live {
     ed_event viewed; /* somebody looks */
 };
 
+/* Bytes of the token's file: a token is a line of it. */
+enum { ED_ADMIN_TOKEN_MAX = 4096 };
+
 struct ed_admin {
     const struct ed_admin_options *options;
     struct ed_board *board;
@@ -38,6 +42,11 @@ struct ed_admin {
     ed_server *ctl;  /* for who may do everything */
     ed_server *open; /* for who may look */
     bool stopping;
+
+    /* What was there while the process had the rights for it. */
+    struct ed_prometheus_master master;
+    char token_room[ED_ADMIN_TOKEN_MAX];
+    struct ed_bytes token; /* empty: it could not be read */
 };
 
 /* One of the two ways in. */
@@ -61,6 +70,12 @@ int ed_admin_refuse(ed_req *req, int status, const char *why);
 /* Before each request; `arg` is the door it comes by. 0, or 1: it has been
  * refused. */
 int ed_admin_see_to(ed_req *req, void *arg);
+
+/* Remembers the token, for when its file is not to be read any more. */
+void ed_admin_keep_token(struct ed_admin *a);
+
+/* Warns when that is so. */
+void ed_admin_check_token(const struct ed_admin *a);
 
 /* ---- admin_line.c: the master ---- */
 

@@ -26,14 +26,16 @@ static const int64_t WORKERS_TIME = ED_S;
 struct asking {
     struct ed_admin_line *line;
     const char *command;
+    bool said;
 };
 
 static int say_and_wait(void *arg)
 {
-    const struct asking *asking = arg;
+    struct asking *asking = arg;
     struct ed_admin_line *line = asking->line;
     int err = ed_stream_printf(line->stream, "%s\n", asking->command);
 
+    asking->said = !err;
     while (!err && !line->answer && !line->gone) {
         err = ed_event_wait(&line->answered);
         ed_event_clear(&line->answered);
@@ -47,7 +49,7 @@ int ed_admin_ask_master(struct ed_admin *a, const char *command,
                         const char **answer)
 {
     struct ed_admin_line *line = &a->line;
-    struct asking asking = {line, command};
+    struct asking asking = {line, command, false};
     ed_mutex *held ED_MUTEX_AUTO = NULL;
     int err = ed_mutex_hold(&line->lock, &held);
 
@@ -58,7 +60,7 @@ int ed_admin_ask_master(struct ed_admin *a, const char *command,
     line->asked = true;
     err = ed_with_timeout(ANSWER_TIME, say_and_wait, &asking);
     line->asked = false;
-    if (err && !line->answer)
+    if (err && asking.said && !line->answer)
         line->late++; /* it comes for nobody */
     if (!err) {
         *answer = ed_arena_copy(ed_fiber_arena(), ed_bytes(line->answer));

@@ -109,28 +109,15 @@ void ed_admin_write_worker(ed_json *j, const struct ed_seen_worker *w,
     ed_json_end(j);
 }
 
-static void write_workers(ed_json *j, const struct ed_snapshot *s)
+static void write_workers(ed_json *j, const struct ed_admin *a,
+                          const struct ed_snapshot *s)
 {
+    (void)a;
     ed_json_key(j, "workers");
     ed_json_array(j);
     for (size_t i = 0; i < s->count; i++)
         ed_admin_write_worker(j, &s->workers[i], NULL, 0);
     ed_json_end(j);
-}
-
-static int workers(ed_req *req)
-{
-    struct ed_snapshot s = {0};
-    int err = ed_snapshot_take(&s, ed_admin_of(req)->board);
-
-    if (err)
-        return err;
-    ed_json *j = ed_reply_json_begin(req, 200);
-    ed_json_object(j);
-    write_workers(j, &s);
-    ed_json_end(j);
-    ed_snapshot_free(&s);
-    return ed_json_finish(j);
 }
 
 /* ---- what was counted ---- */
@@ -167,25 +154,16 @@ static void write_totals(ed_json *j, const struct ed_counters *c)
                                                   totals[i].offset)));
 }
 
-static int stats(ed_req *req)
+static void write_stats(ed_json *j, const struct ed_admin *a,
+                        const struct ed_snapshot *s)
 {
-    struct ed_snapshot s = {0};
-    int err = ed_snapshot_take(&s, ed_admin_of(req)->board);
-
-    if (err)
-        return err;
-    ed_json *j = ed_reply_json_begin(req, 200);
-    ed_json_object(j);
-    ed_admin_write_seconds(j, "now_s", s.now);
-    write_totals(j, &s.all);
-    ed_admin_write_count(j, "in_flight", s.in_flight);
-    ed_admin_write_count(j, "open", s.open);
-    ed_admin_write_count(j, "queued", s.queued);
-    ed_admin_write_latency(j, s.all.times, ed_counted(&s.all.time_sum));
-    write_workers(j, &s);
-    ed_json_end(j);
-    ed_snapshot_free(&s);
-    return ed_json_finish(j);
+    ed_admin_write_seconds(j, "now_s", s->now);
+    write_totals(j, &s->all);
+    ed_admin_write_count(j, "in_flight", s->in_flight);
+    ed_admin_write_count(j, "open", s->open);
+    ed_admin_write_count(j, "queued", s->queued);
+    ed_admin_write_latency(j, s->all.times, ed_counted(&s->all.time_sum));
+    write_workers(j, a, s);
 }
 
 /* ---- the state of the whole ---- */
@@ -294,31 +272,60 @@ static void write_master(ed_json *j, const struct ed_board *board)
                                                   counts[i].offset)));
 }
 
-static int status(ed_req *req)
+static void write_status(ed_json *j, const struct ed_admin *a,
+                         const struct ed_snapshot *s)
+{
+    const struct ed_board *board = a->board;
+
+    write_text(j, "version", ED_VERSION);
+    write_text(j, "program", a->options->name);
+    ed_admin_write_count(j, "pid", (uint64_t)atomic_load(&board->master));
+    ed_admin_write_seconds(j, "uptime_s",
+                           s->now - atomic_load(&board->started));
+    write_text(j, "state", state_of(board, s));
+    ed_admin_write_count(j, "workers_wanted", atomic_load(&board->wanted));
+    ed_admin_write_count(j, "workers_ready", s->states[ED_SLOT_READY]);
+    write_master(j, board);
+    write_addresses(j, a);
+    write_admin_addresses(j, a);
+    write_level(j, a);
+}
+
+/* ---- answering ---- */
+
+typedef void write_fn(ed_json *j, const struct ed_admin *a,
+                      const struct ed_snapshot *s);
+
+/* An object, with the members that are written of this moment. */
+static int answer(ed_req *req, write_fn *write)
 {
     const struct ed_admin *a = ed_admin_of(req);
-    const struct ed_board *board = a->board;
     struct ed_snapshot s = {0};
-    int err = ed_snapshot_take(&s, board);
+    int err = ed_snapshot_take(&s, a->board);
 
     if (err)
         return err;
     ed_json *j = ed_reply_json_begin(req, 200);
     ed_json_object(j);
-    write_text(j, "version", ED_VERSION);
-    write_text(j, "program", a->options->name);
-    ed_admin_write_count(j, "pid", (uint64_t)atomic_load(&board->master));
-    ed_admin_write_seconds(j, "uptime_s", s.now - atomic_load(&board->started));
-    write_text(j, "state", state_of(board, &s));
-    ed_admin_write_count(j, "workers_wanted", atomic_load(&board->wanted));
-    ed_admin_write_count(j, "workers_ready", s.states[ED_SLOT_READY]);
-    write_master(j, board);
-    write_addresses(j, a);
-    write_admin_addresses(j, a);
-    write_level(j, a);
+    write(j, a, &s);
     ed_json_end(j);
     ed_snapshot_free(&s);
     return ed_json_finish(j);
+}
+
+static int status(ed_req *req)
+{
+    return answer(req, write_status);
+}
+
+static int workers(ed_req *req)
+{
+    return answer(req, write_workers);
+}
+
+static int stats(ed_req *req)
+{
+    return answer(req, write_stats);
 }
 
 void ed_admin_stats_routes(ed_app *app)

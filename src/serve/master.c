@@ -19,6 +19,7 @@
 #include <unistd.h>
 #include "serve/handed.h"
 #include "serve/limits.h"
+#include "serve/log_file.h"
 #include "serve/notify.h"
 #include "serve/privileges.h"
 
@@ -109,6 +110,7 @@ static void on_hup(struct ed_master *m)
 
 void ed_master_reopen(struct ed_master *m)
 {
+    ed_log_file_make(m->settings);
     (void)ed_log_reopen(); /* what cannot be is in the old log */
     ed_master_tell_all(m, "reopen");
     ed_child_say(&m->admin_child, "reopen");

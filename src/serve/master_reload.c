@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "serve/limits.h"
+#include "serve/log_file.h"
 #include "serve/notify.h"
 
 /* ---- reloading ---- */
@@ -68,17 +68,24 @@ static void restore_sockets(struct ed_master *m)
     m->dropped_admin = (struct ed_sockets){0};
 }
 
-static void apply_log(const struct ed_settings *s)
+/* A level that was asked for while it ran stays. */
+static void apply_log(const struct ed_master *m)
 {
+    const struct ed_settings *s = m->settings;
+
     if (ed_log_configure(s->log))
         ed_log_error("log: '%s' is not understood", s->log);
+    ed_board_use_level(m->board);
+    ed_log_file_use(s);
 }
 
 static void use_settings(struct ed_master *m, const struct ed_settings *s)
 {
+    if (m->settings->log_file && !s->log_file)
+        ed_log_set_fd(STDERR_FILENO);
     *m->settings = *s;
     forget_handed_settings(m);
-    apply_log(s);
+    apply_log(m);
     ed_master_set_times(m);
     atomic_store(&m->board->wanted, m->crew.wanted);
 }
@@ -210,9 +217,10 @@ static void restore_settings(struct ed_master *m)
     if (m->settings->workers != m->old.workers &&
         m->crew.wanted == ed_master_workers(m->settings))
         m->crew.wanted = m->old_wanted;
-    ed_settings_free(m->settings);
+    struct ed_settings failed = *m->settings;
     use_settings(m, &m->old);
     m->old = (struct ed_settings){0};
+    ed_settings_free(&failed);
     restore_sockets(m);
 }
 
@@ -229,14 +237,14 @@ static void go_back(struct ed_master *m)
         ed_crew_quit(&m->crew, ed_clock_monotonic());
         return;
     }
+    if (m->old.inside)
+        restore_settings(m); /* the log, too, in which this is told */
     if (m->develop)
         go_on_developing(m);
     else
         ed_log_error(
             "not reloaded: a new worker cannot start; the old ones stay");
     ed_notify_status("the last reload failed: a new worker cannot start");
-    if (m->old.inside)
-        restore_settings(m);
     ed_notify("READY=1");
 }
 

@@ -65,6 +65,29 @@ static struct ed_master *master_of(const struct ed_member *member)
     return member->crew->user;
 }
 
+/* Whom workers and the admin process run as; false: as this process. A wrong
+ * user is told of by the worker, which then does not start. */
+static bool runs_as(const struct ed_master *m, struct ed_identity *who)
+{
+    struct ed_identity_wrong wrong;
+
+    return ed_privileges_look_up(m->settings, who, &wrong) && who->user &&
+           !geteuid();
+}
+
+static int listen_for_looks(struct ed_master *m, struct ed_sockets *one,
+                            const char *path, const char *address)
+{
+    const struct ed_texts texts = {&address, 1};
+    struct ed_identity who;
+
+    unlink(path); /* of a worker before */
+    int err = ed_sockets_open(one, &texts, 16, 0600, NULL);
+    if (!err && runs_as(m, &who))
+        err = ed_run_files_let_in(&m->files, path, who.uid, who.gid);
+    return err;
+}
+
 /* Where others look into it. Without one it works all the same. */
 static void open_inspect(struct ed_master *m, struct ed_sockets *one,
                          unsigned slot)
@@ -72,13 +95,9 @@ static void open_inspect(struct ed_master *m, struct ed_sockets *one,
     char *path = ed_run_files_inspect(&m->files, slot);
     struct ed_buf address = {0};
 
-    if (path && !ed_buf_addf(&address, "unix:%s", path)) {
-        const char *only = address.ptr;
-        struct ed_texts texts = {&only, 1};
-        unlink(path); /* of a worker before */
-        if (ed_sockets_open(one, &texts, 16, 0600, NULL))
-            ed_log_warn("worker %u cannot be looked into", slot);
-    }
+    if (path && !ed_buf_addf(&address, "unix:%s", path) &&
+        listen_for_looks(m, one, path, address.ptr))
+        ed_log_warn("worker %u cannot be looked into", slot);
     ed_buf_free(&address);
     free(path);
 }
@@ -115,12 +134,10 @@ static int start_child(struct ed_master *m, struct ed_child *child,
 /* It reads them as whom it runs, when it reads its certificates again. */
 static int hand_tickets(const struct ed_master *m)
 {
-    struct ed_identity who = {0};
-    struct ed_identity_wrong wrong;
+    struct ed_identity who;
 
-    if (!ed_privileges_look_up(m->settings, &who, &wrong))
-        return 0; /* the worker says so, and does not start */
-    return who.user && fchown(m->tickets, who.uid, (gid_t)-1) ? -errno : 0;
+    return runs_as(m, &who) && fchown(m->tickets, who.uid, (gid_t)-1) ? -errno
+                                                                      : 0;
 }
 
 static int start_worker(struct ed_master *m, struct ed_worker_child *w)

@@ -14,6 +14,7 @@
 #include "serve/admin.h"
 #include "serve/explain.h"
 #include "serve/launch.h"
+#include "serve/log_file.h"
 #include "serve/master.h"
 #include "serve/worker.h"
 
@@ -44,15 +45,6 @@ static void name_it(struct process *p)
         module = p->settings.wsgi;
     if (module)
         p->name = ed_program_name(module);
-}
-
-static void apply_log(const struct process *p)
-{
-    const struct ed_settings *s = &p->settings;
-    int err = s->log_file ? ed_log_open(s->log_file) : 0;
-
-    if (err)
-        ed_log_error("log-file %s: %s", s->log_file, ed_err_text(err));
 }
 
 /* ---- a worker, an admin process ---- */
@@ -107,7 +99,7 @@ static int run_child(struct process *p, const struct ed_launch *launch)
         ed_log_error("cannot start: settings: %s", ed_err_text(err));
         return FAILED;
     }
-    apply_log(p);
+    ed_log_file_use(&p->settings);
     name_it(p);
     return launch->role == ED_ROLE_WORKER ? work(launch, p)
                                           : administer(launch, p);
@@ -228,7 +220,7 @@ static int run_leader(struct process *p)
                      ed_err_text(-errno));
         return FAILED;
     }
-    apply_log(p); /* its file is found from there, as in workers */
+    ed_log_file_use(&p->settings); /* it is found from there, as in workers */
     if (p->settings.single)
         return work(NULL, p);
     p->preload = p->settings.preload;

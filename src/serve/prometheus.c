@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <eddy/clock.h>
 #include <eddy/error.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -332,17 +333,36 @@ static void tell_server(struct text *t, const struct ed_board *board,
 enum { STAT_UTIME = 11, STAT_STIME = 12, STAT_SIZE = 20, STAT_PAGES = 21 };
 enum { STAT_WORDS = 22 };
 
-/* False: the system does not tell. */
-static bool read_stat(int pid, uint64_t words[STAT_WORDS])
+static int open_of(int pid, const char *file, int flags)
 {
-    char path[64], line[1024];
+    char path[64];
 
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    FILE *f = fopen(path, "re");
-    size_t len = f ? fread(line, 1, sizeof line - 1, f) : 0;
-    if (f)
-        fclose(f);
-    line[len] = '\0';
+    snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
+    return open(path, O_RDONLY | O_CLOEXEC | flags);
+}
+
+void ed_prometheus_open(struct ed_prometheus_master *master, int pid)
+{
+    master->stat = open_of(pid, "stat", 0);
+    master->fds = open_of(pid, "fd", O_DIRECTORY);
+}
+
+void ed_prometheus_close(struct ed_prometheus_master *master)
+{
+    if (master->stat >= 0)
+        close(master->stat);
+    if (master->fds >= 0)
+        close(master->fds);
+    *master = (struct ed_prometheus_master){-1, -1};
+}
+
+/* False: the system does not tell. */
+static bool read_stat(int fd, uint64_t words[STAT_WORDS])
+{
+    char line[1024];
+    ssize_t len = fd < 0 ? 0 : pread(fd, line, sizeof line - 1, 0);
+
+    line[len > 0 ? len : 0] = '\0';
     /* The name before may have anything in it, blanks and parentheses, too. */
     char *at = strrchr(line, ')');
     for (int i = 0; i < STAT_WORDS; i++) {
@@ -354,31 +374,34 @@ static bool read_stat(int pid, uint64_t words[STAT_WORDS])
     return true;
 }
 
-static void tell_descriptors(struct text *t, int pid)
+static void tell_descriptors(struct text *t, int fd)
 {
-    char path[64];
     uint64_t n = 0;
+    int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
 
-    snprintf(path, sizeof path, "/proc/%d/fd", pid);
-    DIR *dir = opendir(path);
+    if (!dir && copy >= 0)
+        close(copy);
     if (!dir)
         return;
+    rewinddir(dir); /* the copy stands where we have come to before */
     while (readdir(dir))
         n++;
     closedir(dir);
-    tell(t, "process_open_fds", "gauge", "Open descriptors of the master.",
-         n > 2 ? n - 2 : 0); /* without "." and ".." */
+    if (n) /* else it is gone */
+        tell(t, "process_open_fds", "gauge", "Open descriptors of the master.",
+             n > 2 ? n - 2 : 0); /* without "." and ".." */
 }
 
-static void tell_process(struct text *t, const struct ed_board *board)
+static void tell_process(struct text *t, const struct ed_board *board,
+                         const struct ed_prometheus_master *master)
 {
-    int pid = atomic_load(&board->master);
     uint64_t words[STAT_WORDS];
 
     tell_seconds(t, "process_start_time_seconds", "gauge",
                  "When the master was started, since 1970.",
                  (uint64_t)atomic_load(&board->started));
-    if (!read_stat(pid, words))
+    if (!read_stat(master->stat, words))
         return;
     uint64_t ticks = (uint64_t)sysconf(_SC_CLK_TCK);
     tell_seconds(t, "process_cpu_seconds_total", "counter",
@@ -390,11 +413,12 @@ static void tell_process(struct text *t, const struct ed_board *board)
     tell(t, "process_resident_memory_bytes", "gauge",
          "Resident memory of the master.",
          words[STAT_PAGES] * (uint64_t)sysconf(_SC_PAGESIZE));
-    tell_descriptors(t, pid);
+    tell_descriptors(t, master->fds);
 }
 
 int ed_prometheus_write(struct ed_buf *out, const struct ed_board *board,
-                        const struct ed_snapshot *s, const char *program)
+                        const struct ed_snapshot *s, const char *program,
+                        const struct ed_prometheus_master *master)
 {
     struct text text = {.out = out}, *t = &text;
 
@@ -402,6 +426,6 @@ int ed_prometheus_write(struct ed_buf *out, const struct ed_board *board,
     tell_counters(t, &s->all);
     tell_now(t, s);
     tell_workers(t, s);
-    tell_process(t, board);
+    tell_process(t, board, master);
     return t->err;
 }

@@ -13,13 +13,24 @@
 #include <eddy/bytes.h>
 #include "serve/snapshot.h"
 
+/* What the system tells of a master: opened while one may, since it is another
+ * user's process afterwards. -1: that is not told. */
+struct ed_prometheus_master {
+    int stat; /* /proc/PID/stat */
+    int fds;  /* /proc/PID/fd */
+};
+
+void ed_prometheus_open(struct ed_prometheus_master *master, int pid);
+void ed_prometheus_close(struct ed_prometheus_master *master);
+
 #define ED_PROMETHEUS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
-/* Adds all of it. `program` is what is served. Does not suspend; reads /proc
- * for what the master uses. 0 or ED_ENOMEM. */
+/* Adds all of it. `program` is what is served. Does not suspend; reads files of
+ * /proc. 0 or ED_ENOMEM. */
 ED_CHECK int ed_prometheus_write(struct ed_buf *out,
                                  const struct ed_board *board,
                                  const struct ed_snapshot *s,
-                                 const char *program);
+                                 const char *program,
+                                 const struct ed_prometheus_master *master);
 
 #endif

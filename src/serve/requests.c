@@ -50,7 +50,8 @@ static void over(struct ed_server_observer *observer, ed_req *req, int status,
     ed_telemetry_over(r->telemetry, req, status, err, took);
 }
 
-static void refused(struct ed_server_observer *observer, int status)
+static void refused(struct ed_server_observer *observer, int status,
+                    const char *peer)
 {
     struct ed_requests *r =
         ED_CONTAINER(observer, struct ed_requests, observer);
@@ -59,7 +60,7 @@ static void refused(struct ed_server_observer *observer, int status)
     ed_count(&c->refused, 1);
     if (status >= ED_STATUS_FIRST && status <= ED_STATUS_LAST)
         ed_count(&c->statuses[status - ED_STATUS_FIRST], 1);
-    ed_telemetry_refused(r->telemetry, status);
+    ed_telemetry_refused(r->telemetry, status, peer);
 }
 
 int ed_requests_open(struct ed_worker *w)

@@ -220,6 +220,15 @@ char *ed_run_files_inspect(const struct ed_run_files *files, unsigned slot)
     return path.ptr;
 }
 
+int ed_run_files_let_in(const struct ed_run_files *files, const char *inspect,
+                        uid_t uid, gid_t gid)
+{
+    if (lchown(files->directory, (uid_t)-1, gid) ||
+        chmod(files->directory, 0710) || lchown(inspect, uid, (gid_t)-1))
+        return -errno;
+    return 0;
+}
+
 /* ---- the pid file ---- */
 
 static bool says(const char *path, pid_t wanted)

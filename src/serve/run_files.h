@@ -35,6 +35,13 @@ void ed_run_files_restore_pid(const struct ed_run_files *files);
 /* Path of the inspect socket of a slot, allocated; NULL without memory. */
 char *ed_run_files_inspect(const struct ed_run_files *files, unsigned slot);
 
+/*
+ * Lets another user than this process's connect to the inspect socket of a
+ * slot, and his group on its way there; the directory stays ours. 0 or -errno.
+ */
+ED_CHECK int ed_run_files_let_in(const struct ed_run_files *files,
+                                 const char *inspect, uid_t uid, gid_t gid);
+
 /* Removes what was made. The pid file stays if it is not ours any more. */
 void ed_run_files_close(struct ed_run_files *files);
 

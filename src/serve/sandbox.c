@@ -8,11 +8,12 @@
 #include <eddy/error.h>
 #include <eddy/log.h>
 
-int ed_sandbox_enter(const struct ed_settings *settings)
+static int enter(const struct ed_settings *settings,
+                 int (*files)(const struct ed_settings *settings))
 {
     if (!settings->sandbox)
         return 0;
-    int err = ed_sandbox_files(settings);
+    int err = files(settings);
     if (err)
         return err; /* told */
     err = ed_sandbox_calls();
@@ -22,4 +23,14 @@ int ed_sandbox_enter(const struct ed_settings *settings)
             "calls: %s",
             ed_err_text(err));
     return err;
+}
+
+int ed_sandbox_enter(const struct ed_settings *settings)
+{
+    return enter(settings, ed_sandbox_files);
+}
+
+int ed_sandbox_enter_admin(const struct ed_settings *settings)
+{
+    return enter(settings, ed_sandbox_files_admin);
 }

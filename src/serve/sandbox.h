@@ -35,6 +35,13 @@
  */
 ED_CHECK int ed_sandbox_enter(const struct ed_settings *settings);
 
+/*
+ * As ed_sandbox_enter(), for the admin process: it reads nothing but what
+ * belongs to the system and the token of the settings, and writes to the log
+ * alone.
+ */
+ED_CHECK int ed_sandbox_enter_admin(const struct ed_settings *settings);
+
 /* ---- its parts, for the files that make it up ---- */
 
 /* The first: system calls. 0 or -errno. */
@@ -42,5 +49,6 @@ ED_CHECK int ed_sandbox_calls(void);
 
 /* The second: files and signals. 0 or -errno, with the reason in the log. */
 ED_CHECK int ed_sandbox_files(const struct ed_settings *settings);
+ED_CHECK int ed_sandbox_files_admin(const struct ed_settings *settings);
 
 #endif

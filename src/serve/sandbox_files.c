@@ -196,14 +196,20 @@ static int allow_certificates(const struct jail *jail,
     return err;
 }
 
-static int allow_reading(const struct jail *jail, const struct ed_settings *s)
+static int allow_system(const struct jail *jail)
 {
     int err = 0;
 
-    if (!s->sandbox_read.count)
-        return allow(jail, "/", READING);
     for (size_t i = 0; i < COUNT(of_the_system) && !err; i++)
         err = allow_if_there(jail, of_the_system[i], READING);
+    return err;
+}
+
+static int allow_reading(const struct jail *jail, const struct ed_settings *s)
+{
+    if (!s->sandbox_read.count)
+        return allow(jail, "/", READING);
+    int err = allow_system(jail);
     if (!err)
         err = allow_program(jail, s);
     if (!err)
@@ -242,14 +248,23 @@ static int allow_unit(const struct jail *jail)
     return err;
 }
 
+static int allow_devices(const struct jail *jail)
+{
+    int err = 0;
+
+    for (size_t i = 0; i < COUNT(writable_devices) && !err; i++)
+        err =
+            allow_if_there(jail, writable_devices[i], READING | WRITING_A_FILE);
+    return err;
+}
+
 static int allow_writing(const struct jail *jail, const struct ed_settings *s)
 {
     int err =
         allow_list(jail, "sandbox-write", &s->sandbox_write, READING | WRITING);
 
-    for (size_t i = 0; i < COUNT(writable_devices) && !err; i++)
-        err =
-            allow_if_there(jail, writable_devices[i], READING | WRITING_A_FILE);
+    if (!err)
+        err = allow_devices(jail);
     if (!err)
         err = allow_log(jail, s->log_file);
     if (!err)
@@ -296,7 +311,30 @@ static int open_jail(struct jail *jail, int has)
     return jail->fd < 0 ? -errno : 0;
 }
 
-int ed_sandbox_files(const struct ed_settings *s)
+static int allow_worker(const struct jail *jail, const struct ed_settings *s)
+{
+    int err = allow_reading(jail, s);
+
+    return err ? err : allow_writing(jail, s);
+}
+
+/* A token is read again, as the file that then has its name. */
+static int allow_admin(const struct jail *jail, const struct ed_settings *s)
+{
+    int err = allow_system(jail);
+
+    if (!err)
+        err = allow_program(jail, s);
+    if (!err && s->admin_token)
+        err = allow_around(jail, s->admin_token, READING);
+    if (!err)
+        err = allow_devices(jail);
+    return err ? err : allow_log(jail, s->log_file);
+}
+
+static int lock_up(const struct ed_settings *s,
+                   int (*allow_all)(const struct jail *jail,
+                                    const struct ed_settings *s))
 {
     int has = abi();
     struct jail jail;
@@ -309,13 +347,21 @@ int ed_sandbox_files(const struct ed_settings *s)
         ed_log_error("cannot start: sandbox: %s", ed_err_text(err));
         return err;
     }
-    err = allow_reading(&jail, s);
-    if (!err)
-        err = allow_writing(&jail, s);
+    err = allow_all(&jail, s);
     if (!err && syscall(SYS_landlock_restrict_self, jail.fd, 0)) {
         err = -errno;
         ed_log_error("cannot start: sandbox: %s", ed_err_text(err));
     }
     close(jail.fd);
     return err;
+}
+
+int ed_sandbox_files(const struct ed_settings *s)
+{
+    return lock_up(s, allow_worker);
+}
+
+int ed_sandbox_files_admin(const struct ed_settings *s)
+{
+    return lock_up(s, allow_admin);
 }

@@ -86,8 +86,8 @@ unsigned ed_settings_check(const struct ed_settings *settings);
 void ed_settings_print(const struct ed_settings *settings, FILE *out);
 
 /* Hands them to another process, as they are: by memory (handed.h), since they
- * may hold passwords. Giving returns a descriptor, or an error; taking 0, -errno
- * or ED_EPARSE, the descriptor staying open. */
+ * may hold passwords. Giving returns a descriptor, or an error; taking 0,
+ * -errno or ED_EPARSE, the descriptor staying open. */
 ED_CHECK int ed_settings_give(const struct ed_settings *settings);
 ED_CHECK int ed_settings_take(struct ed_settings *settings,
                               const struct ed_settings_from *from, int fd);

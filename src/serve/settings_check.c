@@ -159,6 +159,16 @@ static void check_addresses(const struct ed_settings *s, const char *name,
     }
 }
 
+static void check_hosts(const struct ed_settings *s)
+{
+    for (size_t i = 0; i < s->admin_hosts.count; i++) {
+        if (strpbrk(s->admin_hosts.each[i], ":/[]"))
+            wrong(s, "admin-hosts",
+                  "'%s' is no name alone, without scheme and port",
+                  s->admin_hosts.each[i]);
+    }
+}
+
 static void check_ctl(const struct ed_settings *s)
 {
     size_t most = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
@@ -255,6 +265,7 @@ unsigned ed_settings_check(const struct ed_settings *s)
         check_files(s);
     check_addresses(s, "listen", &s->listen);
     check_addresses(s, "admin", &s->admin);
+    check_hosts(s);
     check_ctl(s);
     check_targets(s);
     check_who(s);

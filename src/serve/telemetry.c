@@ -150,7 +150,7 @@ static void add_request(ed_json *j, ed_req *req, const char *route)
     ed_otlp_text(j, "url.scheme", ed_bytes(ed_req_scheme(req)));
     ed_otlp_text(j, "http.route", ed_bytes(route));
     add_host(j, ed_req_host(req), !strcmp(ed_req_scheme(req), "https"));
-    ed_otlp_text(j, "client.address", ed_access_peer(req, peer));
+    ed_otlp_text(j, "client.address", ed_access_peer(ed_req_peer(req), peer));
     ed_otlp_text(j, "network.protocol.version", ed_bytes(version));
     ed_otlp_text(j, "user_agent.original", ed_bytes(agent));
 }
@@ -279,12 +279,13 @@ void ed_telemetry_over(struct ed_telemetry *t, ed_req *req, int status, int err,
         trace_request(t, req, shown, err, took);
 }
 
-void ed_telemetry_refused(struct ed_telemetry *t, int status)
+void ed_telemetry_refused(struct ed_telemetry *t, int status, const char *peer)
 {
     if (t->statsd)
         ed_statsd_request(t->statsd, status, -1);
     if (t->lines)
         add_line(t, &(struct ed_access){
+                        .peer = peer,
                         .came = since_1970(t, ed_now()),
                         .status = status,
                     });

@@ -40,8 +40,8 @@ void ed_telemetry_began(struct ed_telemetry *t, ed_req *req);
 void ed_telemetry_over(struct ed_telemetry *t, ed_req *req, int status, int err,
                        int64_t took);
 
-/* Something that was no request was answered. */
-void ed_telemetry_refused(struct ed_telemetry *t, int status);
+/* Something that was no request, of that peer, was answered. */
+void ed_telemetry_refused(struct ed_telemetry *t, int status, const char *peer);
 
 /* Opens all log files anew that were moved away: access logs, those of the
  * app's middleware as well, and the log's own. What cannot be opened goes on in

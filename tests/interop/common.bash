@@ -64,6 +64,7 @@ wait_for_text() { # FILE PATTERN
 # shellcheck disable=SC2034 # used by those who read this
 # Starts a server of ours that says where it listens: sets url, port and pid.
 serve() { # LOG COMMAND...
+    : >"$1" # where the one before listened is no news
     "${@:2}" >"$1" 2>&1 &
     pid=$!
     pids+=("$pid")

@@ -78,13 +78,19 @@ end
 
 # ---- where it is ----
 
-begin --admin 127.0.0.1:0
+begin --admin 127.0.0.1:0 --access-log "$work/access"
 admin=$(grep -o 'admin on http://.*' log | sed 's/.*on //')
 expect_in "the state tells the port the system has given" "$url" \
     "$eddy" ctl --socket "$work/ctl" status
 expect_in "and that of the admin address" "$admin" \
     "$eddy" ctl --socket "$work/ctl" status
+exec 3<>"/dev/tcp/127.0.0.1/$port"
+printf 'nonsense\r\n\r\n' >&3
+cat <&3 >/dev/null
+exec 3>&-
 end
+expect "what is no request is logged with whose it was" 1 \
+    grep -c '^127\.0\.0\.1 - - \[[^]]*\] "-" 400 - "-" "-"$' access
 
 # ---- a loop that stands still ----
 

@@ -19,7 +19,7 @@ count() { workers | wc -l; }
 # Until a text has come so many times, or 20 s have passed.
 until_said() { # COUNT TEXT
     for _ in $(seq 400); do
-        [ "$(grep -c -- "$2" log)" -ge "$1" ] && return
+        [ "$(grep -sc -- "$2" log || :)" -ge "$1" ] 2>/dev/null && return
         sleep 0.05
     done
     echo "not said $1 times: $2"

@@ -271,6 +271,47 @@ expect "the admin address is free when the master has ended" ok \
 kill -CONT "$old" 2>/dev/null
 end
 
+# ---- log files ----
+
+mkdir logs
+chmod 777 logs
+log_settings() { # FILE
+    printf '[serve]\nlog-file = logs/%s\naccess-log = logs/access\n' "$1"
+    ((EUID)) || echo user = nobody
+}
+reader() { # a worker, which may be nobody, has this file open
+    readlink "/proc/$(workers | head -n 1)"/fd/* | grep -c "logs/$1\$"
+}
+log_settings one >app.conf
+"$eddy" serve app.so --config app.conf --listen 127.0.0.1:0 --pidfile pid \
+    --ctl none --workers 1 >/dev/null 2>&1 &
+pid=$!
+pids+=("$pid")
+ln -s logs/one log.new && mv log.new log
+until_said 1 'is ready'
+mv logs/one logs/one.1
+mv logs/access logs/access.1
+kill -USR1 "$pid"
+until_said 1 'opened again'
+sleep 0.3
+expect "a worker opens the log again" 1 reader one
+expect "and the access log" 1 reader access
+log_settings two >app.conf
+kill -HUP "$pid"
+ln -s logs/two log.new && mv log.new log
+until_said 1 'INFO  reloaded'
+module broken -DBROKEN
+log_settings three >app.conf
+kill -HUP "$pid"
+until_said 1 'the old ones stay'
+expect_in "the log of a reload that fails says so" 'not starting' cat logs/three
+expect "and is left again" 0 sh -c \
+    "readlink /proc/$pid/fd/* | grep -c 'logs/three\$'"
+module one
+rm log
+touch log
+end
+
 # ---- what a service manager hears ----
 
 # Every datagram, a line each.

@@ -78,6 +78,56 @@ expect "a single process opens what its user may not" $'65534\t65534\t65534\t655
     of_one Uid
 end
 
+# ---- the admin process ----
+
+children() { cat "/proc/$pid/task/$pid/children"; }
+admin() { # of the processes the master has started, the one without the app
+    for child in $(children); do
+        grep -qs app.so "/proc/$child/maps" || echo "$child"
+    done
+}
+of_admin() { sed -n "s/^$1:\t*//p" "/proc/$(admin)/status"; }
+ctl() { "$eddy" ctl --socket "$work/ctl" "$@"; }
+tell() { # PATH BODY
+    ask -H "Authorization: Bearer $(cat token)" -d "$2" "$admin_url$1"
+}
+looks_in() { # HOW
+    expect "what it tells of workers is whole $1" '.*"unreachable":\[\].*' \
+        ctl --json ps
+    expect_in "and what it tells of the master $1" process_open_fds \
+        ask "$admin_url/metrics"
+    expect_in "the token that only root can read holds $1" '"ok":true' \
+        tell /v1/log-level '{"level":"info"}'
+}
+echo secret >token && chmod 600 token
+administered() { # OPTION...
+    begin --ctl "$work/ctl" --admin 127.0.0.1:0 --admin-token "$work/token" \
+        --user nobody "$@"
+    admin_url=$(sed -n 's/.*admin on //p' log)
+    for _ in $(seq 100); do ask "$admin_url/healthz" >/dev/null && break; sleep 0.05; done
+}
+administered
+expect "the admin process runs as the user of workers" \
+    $'65534\t65534\t65534\t65534' of_admin Uid
+for set in CapInh CapPrm CapEff CapBnd CapAmb; do
+    expect "without $set there" 0000000000000000 of_admin $set
+done
+expect "and can get none there" 1 of_admin NoNewPrivs
+looks_in "as that user"
+expect_in "workers cannot get into it" 'Permission denied' \
+    setpriv --reuid=nobody --regid=nogroup --clear-groups \
+    cat "/proc/$(admin)/mem"
+expect_in "that it cannot read the token again is told" \
+    "admin-token $work/token" grep WARN log
+ctl reload >/dev/null
+for _ in $(seq 100); do grep -q ' reloaded$' log && break; sleep 0.05; done
+looks_in "after a reload"
+end
+administered --sandbox
+expect "it is in a sandbox when workers are" 2 of_admin Seccomp
+looks_in "in a sandbox"
+end
+
 # ---- certificates of a user ----
 
 openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem \

@@ -224,7 +224,12 @@ class _Reactor:
         self.thread = threading.Thread(
             target=self._run, name="CrochetReactor", daemon=True
         )
-        self.thread.start()
+        try:
+            self.thread.start()
+        except RuntimeError:  # none begin any more when the program ends
+            self.loop.close()
+            self.loop = self.thread = None
+            raise ReactorStopped() from None
 
     def _run(self):
         asyncio.set_event_loop(self.loop)

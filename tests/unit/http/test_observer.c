@@ -13,6 +13,7 @@
 struct seen {
     struct ed_server_observer observer;
     unsigned began, over, refused;
+    char peer[ED_ADDR_TEXT]; /* of what was refused */
     unsigned before; /* requests that began and were not over when one did */
     int status;      /* of the last */
     int err;
@@ -40,11 +41,12 @@ static void over(struct ed_server_observer *o, ed_req *req, int status, int err)
     seen->took = ed_now() - req->came;
 }
 
-static void refused(struct ed_server_observer *o, int status)
+static void refused(struct ed_server_observer *o, int status, const char *peer)
 {
     struct seen *seen = ED_CONTAINER(o, struct seen, observer);
     seen->refused++;
     seen->status = status;
+    snprintf(seen->peer, sizeof seen->peer, "%s", peer);
 }
 
 #define SEEN                                                            \
@@ -123,14 +125,17 @@ FIBER_TEST(a_client_that_left_is_told_as_a_cancellation_without_a_status)
 
 FIBER_TEST(what_is_no_request_is_told_as_refused)
 {
+    char peer[ED_ADDR_TEXT];
     struct served s = {0};
     struct seen seen = SEEN;
     ed_stream *client = observed(&s, &seen, served_by_path);
 
+    ed_stream_local(client, peer);
     served_send(client, "nonsense\r\n\r\n");
     served_says(client, "HTTP/1.1 400");
     check_int(seen.refused, 1);
     check_int(seen.status, 400);
+    check_text(seen.peer, peer);
     check_int(seen.began, 0);
     check_int(seen.over, 0);
     ed_stream_close(client);

@@ -1,11 +1,13 @@
 /* Calls that read from a descriptor: they wait as fibers do, and otherwise are
  * what they were. */
+#include "../core/outside.h"
 #include "patch_test.h"
 
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 
@@ -438,6 +440,51 @@ FIBER_TEST(a_number_that_gets_another_meaning_is_read_with_that)
     close_both(new);
 }
 
+/* ---- others ---- */
+
+static int set_soon(void *arg)
+{
+    check_int(ed_sleep(5 * ED_MS), 0);
+    *(bool *)arg = true;
+    return 0;
+}
+
+REAL_TEST(who_always_finds_something_lets_others_run)
+{
+    int fds[2];
+    bool set = false;
+    char c;
+
+    make_sockets(fds);
+    check_int(write(fds[1], "x", 1), 1);
+    ed_scope(s, .within = 20 * ED_S);
+    ed_go(s, set_soon, &set);
+    while (!set && check(recv(fds[0], &c, 1, MSG_PEEK) == 1))
+        ;
+    check_int(ed_wait(s), 0);
+    close_both(fds);
+}
+
+/* A second wait for one descriptor takes a number more. */
+FIBER_TEST(out_of_descriptors_it_is_looked_at)
+{
+    struct rlimit before, none;
+    int fds[2];
+
+    check_int(getrlimit(RLIMIT_NOFILE, &before), 0);
+    make_sockets(fds);
+    struct later l = {.after = 1 * ED_S, .fd = fds[1], .text = "ab"};
+    ed_scope(s);
+    none = (struct rlimit){3, before.rlim_max};
+    check_int(setrlimit(RLIMIT_NOFILE, &none), 0);
+    ed_go(s, read_one, &fds[0]);
+    ed_go(s, read_one, &fds[0]);
+    ed_go(s, write_later, &l);
+    check_int(ed_wait(s), 0);
+    check_int(setrlimit(RLIMIT_NOFILE, &before), 0);
+    close_both(fds);
+}
+
 /* ---- signals ---- */
 
 static int arrivals;
@@ -494,6 +541,8 @@ int main(void)
         cmocka_unit_test(several_fibers_may_read_from_one_descriptor),
         cmocka_unit_test(who_waits_for_what_is_closed_is_told),
         cmocka_unit_test(a_number_that_gets_another_meaning_is_read_with_that),
+        cmocka_unit_test(who_always_finds_something_lets_others_run),
+        cmocka_unit_test(out_of_descriptors_it_is_looked_at),
         cmocka_unit_test(a_signal_is_handled_while_a_fiber_waits_on),
     };
 

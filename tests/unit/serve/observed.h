@@ -36,10 +36,10 @@ static inline void observed_over_(struct ed_server_observer *observer,
 }
 
 static inline void observed_refused_(struct ed_server_observer *observer,
-                                     int status)
+                                     int status, const char *peer)
 {
     ed_telemetry_refused(ED_CONTAINER(observer, struct observed, observer)->t,
-                         status);
+                         status, peer);
 }
 
 static inline void observed_open(struct observed *o)

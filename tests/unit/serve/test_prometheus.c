@@ -45,10 +45,14 @@ static int close_board(void **state)
 static void write_all_as(const char *program)
 {
     struct ed_snapshot s = {0};
+    struct ed_prometheus_master master;
 
     text.len = 0;
     assert_int_equal(ed_snapshot_take(&s, board), 0);
-    assert_int_equal(ed_prometheus_write(&text, board, &s, program), 0);
+    ed_prometheus_open(&master, atomic_load(&board->master));
+    assert_int_equal(ed_prometheus_write(&text, board, &s, program, &master),
+                     0);
+    ed_prometheus_close(&master);
     ed_snapshot_free(&s);
 }
 

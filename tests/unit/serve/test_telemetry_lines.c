@@ -108,7 +108,7 @@ FIBER_TEST(what_is_no_request_is_a_line_without_one)
 
     open_observed(&o, "%a %u \"%r\" %s %b \"%{User-Agent}i\"");
     hosted_raw(&o.h, "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n");
-    check_text(logged(), "- - \"-\" 400 - \"-\"\n");
+    check_text(logged(), "unix: - \"-\" 400 - \"-\"\n");
     observed_close(&o);
     clean();
 
@@ -117,6 +117,7 @@ FIBER_TEST(what_is_no_request_is_a_line_without_one)
     hosted_raw(&o.h, "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n");
     json_t *line = json_loads(logged(), 0, NULL);
     check_int(json_integer_value(json_object_get(line, "status")), 400);
+    check_text(json_string_value(json_object_get(line, "peer")), "unix:");
     check(!json_object_get(line, "method"));
     json_decref(line);
     observed_close(&o);
