@@ -36,14 +36,17 @@ struct demo_wsgi_server {
     bool said_failure; /* which is not to be said over */
 };
 
+/* Of the name of a directory in $TMPDIR; a longer one is not used. */
+enum { DEMO_VIEWS_MAX = 256 };
+
 struct demo_run_of_wsgi;
 
 struct demo_wsgi {
     ed_scope *scope; /* servers end with it */
     char service[96];
-    char self[PATH_MAX];    /* this program, */
-    char modules[PATH_MAX]; /* and Python's module `eddy` beside it */
-    char views[64];         /* a directory with both files; "": none yet */
+    char self[PATH_MAX];        /* this program, */
+    char modules[PATH_MAX];     /* and Python's module `eddy` beside it */
+    char views[DEMO_VIEWS_MAX]; /* a directory with both files; "": none yet */
     struct demo_wsgi_server servers[DEMO_WAYS];
     struct demo_run_of_wsgi *runs; /* under way */
     unsigned pages;                /* asked for since the start */

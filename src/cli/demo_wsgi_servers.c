@@ -79,15 +79,18 @@ static const struct demo_file *find_file(const char *name)
     return NULL;
 }
 
-static void path_of_view(const struct demo_wsgi *wsgi, int i, char path[128])
+enum { PATH_OF_VIEW = DEMO_VIEWS_MAX + 32 };
+
+static void path_of_view(const struct demo_wsgi *wsgi, int i,
+                         char path[PATH_OF_VIEW])
 {
-    snprintf(path, 128, "%s/%s", wsgi->views, view_files[i]);
+    snprintf(path, PATH_OF_VIEW, "%s/%s", wsgi->views, view_files[i]);
 }
 
 static int write_view(const struct demo_wsgi *wsgi, int i)
 {
     const struct demo_file *file = find_file(view_files[i]);
-    char path[128];
+    char path[PATH_OF_VIEW];
     ssize_t written;
     int fd;
 
@@ -102,11 +105,15 @@ static int write_view(const struct demo_wsgi *wsgi, int i)
 
 static int write_views(struct demo_wsgi *wsgi)
 {
+    static const char name[] = "/eddy-demo-XXXXXX";
+    const char *tmp = getenv("TMPDIR");
     int err = 0;
 
     if (*wsgi->views)
         return 0;
-    strcpy(wsgi->views, "/tmp/eddy-demo-XXXXXX");
+    if (!tmp || strlen(tmp) + sizeof name > sizeof wsgi->views)
+        tmp = "/tmp";
+    snprintf(wsgi->views, sizeof wsgi->views, "%s%s", tmp, name);
     if (!mkdtemp(wsgi->views)) {
         *wsgi->views = '\0';
         return -errno;
@@ -294,7 +301,7 @@ void demo_wsgi_open(struct demo_wsgi *wsgi, ed_scope *scope,
 
 void demo_wsgi_close(struct demo_wsgi *wsgi)
 {
-    char path[128];
+    char path[PATH_OF_VIEW];
 
     if (!*wsgi->views)
         return;
