@@ -417,9 +417,19 @@ static int put_flag(PyObject *dict, const char *name, bool yes)
     return put(dict, name, PyBool_FromLong(yes));
 }
 
+/* Python 3.13 keeps to itself how a dictionary gets its room. */
+static PyObject *new_template(void)
+{
+#if PY_VERSION_HEX < 0x030d0000
+    return _PyDict_NewPresized(ROOM);
+#else
+    return PyDict_New();
+#endif
+}
+
 int wsgi_environ_init(struct wsgi_host *host)
 {
-    PyObject *dict = _PyDict_NewPresized(ROOM);
+    PyObject *dict = new_template();
     const struct ed_settings *s = host->settings;
     bool many = !s->single && s->workers != 1;
 

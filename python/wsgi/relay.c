@@ -177,8 +177,7 @@ static int send_whole(struct wsgi_job *job, ed_req *req,
 
 static int failure(void)
 {
-    return ed_fail(ED_EUSAGE,
-                   "the application failed; the lines above tell how");
+    return ed_fail(ED_EGUEST, "the lines above tell how");
 }
 
 static int await_change(struct wsgi_job *job)
