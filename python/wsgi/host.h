@@ -242,7 +242,8 @@ void wsgi_run(struct wsgi_thread *thread, struct wsgi_job *job);
 typedef struct wsgi_start wsgi_start;
 extern PyTypeObject wsgi_start_type;
 struct wsgi_start {
-    PyObject_HEAD vectorcallfunc call;
+    PyObject_HEAD
+    vectorcallfunc call;
     struct wsgi_job *job; /* NULL when the request is over */
     bool called;
     bool wrote; /* by write() */
