@@ -175,6 +175,7 @@ struct wsgi_pool {
 
     struct ed_deferred wake; /* a thread, at the end of the loop's turn */
     ed_event guarded;        /* there is something that wsgi_guard() minds */
+    atomic_bool on_guard;    /* it will look, and tell of what was not told */
 
     /* Jobs whose fibers are to be woken together. Their lock is taken last. */
     pthread_mutex_t tell_lock;
