@@ -1,5 +1,6 @@
 # serve_common.bash - a server of app.so, its processes, and what it says; read
 # by tests of `eddy serve`, behind common.bash.
+# shellcheck disable=SC2154 # which sets build, source and work
 
 eddy=$build/eddy
 module() { # TEXT [FLAG...]: app.so is another file then, as an installer does it
