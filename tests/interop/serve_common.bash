@@ -1,5 +1,6 @@
 # serve_common.bash - a server of app.so, its processes, and what it says; read
 # by tests of `eddy serve`, behind common.bash.
+# shellcheck disable=SC2154 # which sets build, source and work
 
 # shellcheck disable=SC2154 # common.bash has set what is used here
 eddy=$build/eddy
