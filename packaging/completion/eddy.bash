@@ -6,7 +6,7 @@
 
 # [settings]
 _eddy_commands='console ctl demo fetch help serve top version'
-_eddy_ctl_commands='status stats watch workers ps stack tree conns reload scale drain resume log-level reopen upgrade stop'
+_eddy_ctl_commands='status stats watch workers ps stack tree conns reload scale worker-stop drain resume log-level reopen upgrade stop'
 _eddy_levels='debug info warn error off'
 declare -gA _eddy_options=(
     [serve]='--listen --certfile --keyfile --workers --preload --backlog

@@ -32,6 +32,7 @@ complete -c eddy -n '__eddy_command ctl' -f -a tree -d 'fibers and scopes, of al
 complete -c eddy -n '__eddy_command ctl' -f -a conns -d 'open connections'
 complete -c eddy -n '__eddy_command ctl' -f -a reload -d 'new code and settings; --chain: a worker at a time'
 complete -c eddy -n '__eddy_command ctl' -f -a scale -d 'so many workers; +1 and -1 are changes'
+complete -c eddy -n '__eddy_command ctl' -f -a worker-stop -d 'it makes way for another, which starts first'
 complete -c eddy -n '__eddy_command ctl' -f -a drain -d 'end what is in flight and take no more'
 complete -c eddy -n '__eddy_command ctl' -f -a resume -d 'serve again after drain'
 complete -c eddy -n '__eddy_command ctl' -f -a log-level -d 'debug, info, warn, error or off'

@@ -173,6 +173,20 @@ static int make_log_level(struct call *call, char target[CTL_TEXT],
                        call->words[0]);
 }
 
+static int make_worker_stop(struct call *call, char target[CTL_TEXT],
+                            char body[CTL_TEXT])
+{
+    int64_t pid;
+
+    (void)target;
+    if (ed_bytes_int(ed_bytes(call->words[0]), &pid) || pid < 1)
+        return usage_error("ctl: worker-stop takes the pid of a worker, not "
+                           "'%s'",
+                           call->words[0]);
+    snprintf(body, CTL_TEXT, "{\"pid\":%lld}", (long long)pid);
+    return 0;
+}
+
 static const struct ctl_command commands[] = {
     {"status", "", "state, workers, addresses", "/v1/status",
      .show = ctl_show_status},
@@ -192,6 +206,8 @@ static const struct ctl_command commands[] = {
      "/v1/reload", true, make_reload, ctl_show_done},
     {"scale", "N", "so many workers; +1 and -1 are changes", "/v1/scale", true,
      make_scale, ctl_show_done, 1, 1},
+    {"worker-stop", "PID", "it makes way for another, which starts first",
+     "/v1/worker-stop", true, make_worker_stop, ctl_show_done, 1, 1},
     {"drain", "", "end what is in flight and take no more", "/v1/drain", true,
      NULL, ctl_show_done},
     {"resume", "", "serve again after drain", "/v1/resume", true, NULL,

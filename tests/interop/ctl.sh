@@ -160,6 +160,7 @@ tells 'reload {"chain":true}' reload --chain
 tells 'scale {"workers":5}' scale 5
 tells 'scale {"workers":6}' scale +1
 tells 'scale {"workers":4}' scale -2
+tells 'worker-stop {"pid":4101}' worker-stop 4101
 tells 'log-level {"level":"debug"}' log-level debug
 tells 'drain {}' drain
 tells 'resume {}' resume
@@ -175,6 +176,7 @@ expect_in "drained is seen" "ready" ctl status
 # ---- what is wrong ----
 
 expect_in "a wrong command is told" "did you mean 'workers'?" ctl wokers
+expect_in "what is no worker is told" "not 'all'" ctl worker-stop all
 expect_in "a wrong number is told" "not 'many'" ctl scale many
 expect_in "a wrong level is told" "not 'loud'" ctl log-level loud
 expect_in "a stack needs a request" "stack needs ID" ctl stack

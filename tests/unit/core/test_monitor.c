@@ -31,7 +31,7 @@ static int log_fd = -1;
 
 static bool is_logged(const char *part)
 {
-    static char text[64 * 1024];
+    static _Thread_local char text[64 * 1024];
     ssize_t len = pread(log_fd, text, sizeof text - 1, 0);
 
     text[len > 0 ? len : 0] = '\0';
@@ -266,28 +266,48 @@ static void the_watching_thread_ends_with_the_last_loop(void **state)
     assert_int_equal(running_threads(), before);
 }
 
-static void *run_loop(void *arg)
+/* With a fiber of that name, until it was told of. */
+static int block_as(void *name)
 {
-    (void)arg;
-    return ed_run(block, NULL, .blocked_after = LIMIT) ? "failed" : NULL;
+    char told_of[64];
+    int err = 0;
+
+    snprintf(told_of, sizeof told_of, "by fiber '%s'", (const char *)name);
+    while (!err && !is_logged(told_of)) {
+        ed_scope(s);
+        ed_go_at_(s, report_page, NULL, name, "app.c:42");
+        err = ed_wait(s);
+        if (!err)
+            err = await_line(told_of, 10);
+    }
+    return err;
+}
+
+static void *run_loop(void *name)
+{
+    return ed_run(block_as, name, .blocked_after = LIMIT) ? "failed" : NULL;
 }
 
 static void several_loops_are_watched_at_once(void **state)
 {
-    uint64_t before = ed_monitor_blocked_count();
-    int log = capture_log();
+    static char names[3][8] = {"one", "two", "three"};
     pthread_t threads[3];
     void *failed[3];
 
     (void)state;
+#ifdef __SANITIZE_THREAD__
+    skip(); /* it calls handlers later, if at all */
+#endif
+    log_fd = capture_log();
     for (int i = 0; i < 3; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, run_loop, NULL), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, run_loop, names[i]),
+                         0);
     for (int i = 0; i < 3; i++)
         pthread_join(threads[i], &failed[i]);
-    free(captured(log));
+    free(captured(log_fd));
+    log_fd = -1;
     for (int i = 0; i < 3; i++)
         assert_null(failed[i]);
-    assert_int_equal(ed_monitor_blocked_count() - before, 3);
 }
 
 int main(void)

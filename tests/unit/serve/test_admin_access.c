@@ -37,7 +37,7 @@ static int status_at(struct world *w, const char *path, const char *host)
 
     snprintf(fields, sizeof fields, "Host: %s\r\nConnection: close\r\n", host);
     const char *answer = answer_to(w, "GET", path, fields);
-    return atoi(answer + strcspn(answer, " "));
+    return (int)strtol(answer + strcspn(answer, " "), NULL, 10);
 }
 
 static void check_hosts(struct world *w, const char *const hosts[], int status)
@@ -160,7 +160,7 @@ static int live_for(struct world *w, const char *host, const char *origin)
              host, origin ? "Origin: " : "", origin ? origin : "",
              origin ? "\r\n" : "");
     const char *answer = answer_to(w, "GET", "/v1/live", fields);
-    return atoi(answer + strcspn(answer, " "));
+    return (int)strtol(answer + strcspn(answer, " "), NULL, 10);
 }
 
 ADMIN_TEST(pages_of_others_do_not_look_live)
