@@ -20,9 +20,10 @@ admin() {
         grep -qs app.so "/proc/$child/maps" || echo "$child"
     done
 }
-# Descriptors by what they are: sockets that serve one connection come and go.
+# Descriptors by what they are: sockets that serve one connection come and go,
+# and so do files of /proc that are being read.
 open_files() { # PID
-    ls -l "/proc/$1/fd" 2>/dev/null | sed -n 's/.* -> //p' |
+    ls -l "/proc/$1/fd" 2>/dev/null | sed -n 's/.* -> //p' | grep -v '^/proc/' |
         sed 's/:*\[.*//; s/ (deleted)//' | sort | uniq -c
 }
 zombies() {
