@@ -10,7 +10,7 @@ import textwrap
 import time
 import unittest
 
-from servers import PATIENCE, HttpTest, run_python, wait_until
+from servers import PATIENCE, HttpTest, run_python
 
 PRELUDE = """
 import multiprocessing, os, signal, sys, threading, time

@@ -10,7 +10,8 @@
 #include <sys/stat.h>
 
 typedef struct {
-    PyObject_HEAD PyObject *file;
+    PyObject_HEAD
+    PyObject *file;
     Py_ssize_t block;
 } wrapper;
 

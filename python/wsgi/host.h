@@ -175,6 +175,7 @@ struct wsgi_pool {
 
     struct ed_deferred wake; /* a thread, at the end of the loop's turn */
     ed_event guarded;        /* there is something that wsgi_guard() minds */
+    atomic_bool on_guard;    /* it will look, and tell of what was not told */
 
     /* Jobs whose fibers are to be woken together. Their lock is taken last. */
     pthread_mutex_t tell_lock;
@@ -242,7 +243,8 @@ void wsgi_run(struct wsgi_thread *thread, struct wsgi_job *job);
 typedef struct wsgi_start wsgi_start;
 extern PyTypeObject wsgi_start_type;
 struct wsgi_start {
-    PyObject_HEAD vectorcallfunc call;
+    PyObject_HEAD
+    vectorcallfunc call;
     struct wsgi_job *job; /* NULL when the request is over */
     bool called;
     bool wrote; /* by write() */

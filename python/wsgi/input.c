@@ -14,7 +14,8 @@
 enum { LOOK = 8 * 1024 };
 
 typedef struct {
-    PyObject_HEAD struct wsgi_body body;
+    PyObject_HEAD
+    struct wsgi_body body;
     int64_t at;
 } input;
 
@@ -31,14 +32,15 @@ static ssize_t read_file(int fd, char *to, size_t len, int64_t at)
 {
     size_t done = 0;
 
-    Py_BEGIN_ALLOW_THREADS while (done < len)
-    {
+    Py_BEGIN_ALLOW_THREADS
+    while (done < len) {
         ssize_t n = pread(fd, to + done, len - done, at + (int64_t)done);
         if (n <= 0 && !(n < 0 && errno == EINTR))
             break;
         done += n > 0 ? (size_t)n : 0;
     }
-    Py_END_ALLOW_THREADS return done < len ? -1 : (ssize_t)done;
+    Py_END_ALLOW_THREADS
+    return done < len ? -1 : (ssize_t)done;
 }
 
 /* The next `len` bytes, which are there. */

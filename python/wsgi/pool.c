@@ -100,9 +100,10 @@ void wsgi_job_tell(struct wsgi_job *job)
     pthread_mutex_lock(&pool->tell_lock);
     *pool->told_end = job;
     pool->told_end = &job->next_told;
-    /* The guard tells if the thread does not go on. */
-    bool may_wait = ++pool->told_count < TOLD_TOGETHER && is_brisk(pool) &&
-                    atomic_load(&pool->waiting);
+    /* The guard tells if the thread does not go on. It is off guard before it
+     * has told for the last time, which is behind this lock. */
+    bool may_wait = ++pool->told_count < TOLD_TOGETHER &&
+                    atomic_load(&pool->on_guard) && atomic_load(&pool->waiting);
     if (!may_wait)
         tell_all(pool);
     pthread_mutex_unlock(&pool->tell_lock);
@@ -189,9 +190,9 @@ int wsgi_pool_add(struct wsgi_host *host, struct wsgi_job *job)
 
 /* A thread goes through the line, and will come to what is in it. With the
  * lock. */
-static bool is_at_it(struct wsgi_pool *pool)
+static bool is_at_it(const struct wsgi_pool *pool)
 {
-    return pool->idle < pool->running && is_brisk(pool) &&
+    return pool->idle < pool->running &&
            ed_clock_monotonic() - pool->last_taken < BRIEF;
 }
 
@@ -200,14 +201,18 @@ static bool is_at_it(struct wsgi_pool *pool)
 static void wake_for_turn(struct ed_deferred *deferred)
 {
     struct wsgi_pool *pool = ED_CONTAINER(deferred, struct wsgi_pool, wake);
+    /* Asked once: who is relied on is guarded. */
+    bool brisk = is_brisk(pool);
 
     pthread_mutex_lock(&pool->lock);
-    bool shall = pool->first && !is_at_it(pool) && shall_wake(pool);
+    bool shall = pool->first && !(brisk && is_at_it(pool)) && shall_wake(pool);
     pthread_mutex_unlock(&pool->lock);
+    if (brisk) {
+        atomic_store(&pool->on_guard, true);
+        ed_event_set(&pool->guarded);
+    }
     if (shall)
         wake(pool);
-    if (is_brisk(pool))
-        ed_event_set(&pool->guarded);
 }
 
 /* Nobody has taken a job since it was last looked. */
@@ -232,11 +237,14 @@ int wsgi_guard(void *arg)
     while (!(err = ed_event_wait(&pool->guarded))) {
         unsigned taken = atomic_load(&pool->taken);
         ed_event_clear(&pool->guarded);
+        atomic_store(&pool->on_guard, true);
         err = ed_sleep(GUARD);
+        bool more = !err && atomic_load(&pool->waiting);
+        atomic_store(&pool->on_guard, more);
+        guard(pool, &taken);
         if (err)
             return err;
-        guard(pool, &taken);
-        if (atomic_load(&pool->waiting))
+        if (more)
             ed_event_set(&pool->guarded);
     }
     return err;
@@ -380,7 +388,8 @@ static struct wsgi_job *next_job(struct wsgi_thread *t, bool *trash)
     t->job = job;
     t->since = now;
     t->reported = false;
-    bool shall = pool->first && !is_brisk(pool) && shall_wake(pool);
+    bool shall =
+        pool->first && !atomic_load(&pool->on_guard) && shall_wake(pool);
     *trash = pool->trash_count > 0;
     pthread_mutex_unlock(&pool->lock);
     if (shall)
