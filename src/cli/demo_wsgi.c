@@ -93,13 +93,13 @@ static double ms_of(const struct lane *lane, int64_t time)
     return (double)(time - lane->began) / ED_MS;
 }
 
-/* What a server says is put into JSON: no quotes, no backslashes. */
+/* What a server says is put into JSON: without what would end the text. */
 static void plain_words(const char *said, char out[160])
 {
     size_t len = 0;
 
     for (; *said && len < 159; said++)
-        if (*said != '"' && *said != '\\')
+        if (*said != '"' && *said != '\\' && (unsigned char)*said >= ' ')
             out[len++] = *said;
     out[len] = '\0';
 }

@@ -17,6 +17,9 @@
  * which a connection comes over a network. */
 static const int64_t HOLD = ED_MS;
 
+/* What is taken this soon after a hold has waited for its end. */
+static const int64_t SOON = 2 * ED_MS;
+
 /* How long one that takes nothing is not waited for. */
 static const int64_t SHUN = 100 * ED_MS;
 
@@ -53,11 +56,14 @@ static size_t least_loaded(const struct ed_spread *spread, int64_t now)
     return least;
 }
 
-/* Held back for it, and it has done nothing with connections since. */
+/* Held back for it, and it has done nothing with connections since. Who holds
+ * back for a single one often does so when there is none to come: then it is in
+ * vain only if one waited, which is taken right after the hold. */
 static bool was_in_vain(const struct ed_spread *spread, size_t i, int64_t now)
 {
     return i == spread->favoured && spread->held_until &&
            now >= spread->held_until &&
+           (!spread->exact || now < spread->held_until + SOON) &&
            open_of(&spread->board->slots[i]) == spread->its_open;
 }
 
@@ -73,7 +79,7 @@ int64_t ed_spread_hold(struct ed_spread *spread, uint32_t open, int64_t now)
     if (i == ED_BOARD_SLOTS)
         return 0;
     uint32_t its_open = open_of(&spread->board->slots[i]);
-    if (open <= its_open + its_open / SLACK_SHARE + SLACK)
+    if (open <= its_open + its_open / SLACK_SHARE + (spread->exact ? 0 : SLACK))
         return 0;
     spread->favoured = i;
     spread->its_open = its_open;

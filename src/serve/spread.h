@@ -17,6 +17,7 @@ struct ed_spread {
     struct ed_server_gate gate;
     const struct ed_board *board;
     struct ed_slot *slot; /* its own */
+    bool exact;           /* one connection more than another is noticeable */
     size_t favoured;      /* the slot it held back for at last */
     uint32_t its_open;    /* how many connections that one had then */
     int64_t held_until;   /* 0: never yet */
@@ -24,7 +25,8 @@ struct ed_spread {
 };
 
 /* Keeps the slot's `open` true to the server, and has the server hold back as
- * described. The three must live until the server is freed. */
+ * described. The three must live until the server is freed. `exact` may be set
+ * afterwards, for workers that are at few requests at a time. */
 void ed_spread_begin(struct ed_spread *spread, ed_server *server,
                      const struct ed_board *board, struct ed_slot *slot);
 

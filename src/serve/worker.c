@@ -492,6 +492,7 @@ static int watch_over(struct ed_worker *w)
 
     ed_report_set_extra(ed_server_report, w->server);
     ed_spread_begin(&w->spread, w->server, w->board, w->slot);
+    w->spread.exact = s->wsgi; /* its threads are few */
     open_inspect(w);
     return ed_loop_on_hang(s->hang_timeout, NULL, NULL);
 }

@@ -55,6 +55,31 @@ static bool holds_with(uint32_t open)
     return until != 0;
 }
 
+static void where_it_is_exact_one_more_is_too_many(void **state)
+{
+    (void)state;
+    set(1, ED_SLOT_READY, 0);
+    assert_false(holds_with(1));
+    crew.spread.exact = true;
+    assert_true(holds_with(1));
+    set(1, ED_SLOT_READY, 1);
+    assert_false(holds_with(1));
+}
+
+static void where_nothing_came_nobody_is_found_idle(void **state)
+{
+    (void)state;
+    crew.spread.exact = true;
+    set(1, ED_SLOT_READY, 0);
+    for (int i = 0; i < 3; i++) {
+        assert_true(holds_with(1));
+        crew.now += 500 * ED_MS;
+    }
+    assert_true(holds_with(1));
+    crew.now += 2 * ED_MS;
+    assert_false(holds_with(1)); /* one that waited, and it was not taken */
+}
+
 static void alone_it_never_holds_back(void **state)
 {
     (void)state;
@@ -149,6 +174,8 @@ static void others_are_waited_for_while_one_stands_still(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(where_it_is_exact_one_more_is_too_many),
+        TEST(where_nothing_came_nobody_is_found_idle),
         TEST(alone_it_never_holds_back),
         TEST(who_has_noticeably_more_holds_back),
         TEST(it_compares_itself_to_the_least_loaded),
