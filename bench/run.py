@@ -3,7 +3,8 @@
 
     bench/run.py [pong|pipeline|fanout|idle|tls|ws|static|client|pg|redis|
                   arena|serve|wsgi|offload|talk|accept|fiber|patch|parser|json|
-                  line]... [--json] [--rounds N] [--seconds S] [--only a,b] [--quick]
+                  line]... [--json] [--rounds N] [--seconds S] [--only a,b]
+                 [--quick]
 
 The server under test has processor 0 for itself, the load generator (and the
 slow backend of `fanout`) processor 1. Every round measures every server once,

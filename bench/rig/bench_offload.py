@@ -1,4 +1,4 @@
-"""The `offload` benchmark: 1,000 URLs of 10 ms from programs in Python."""
+"""The `offload` benchmark: 1,000 URLs of 10 ms from synchronous programs."""
 import contextlib
 import statistics
 
@@ -42,6 +42,12 @@ def clients():
             machine.eddy_version,
             words=["env", "PYTHONPATH={build}/../python"],
         ),
+        Client(
+            "eddy, from C",
+            ["{build}/offload", str(URLS), "{seconds}", "{warm_up}"],
+            needs=[servers.needs_built("bench/offload")],
+            version=machine.eddy_version,
+        ),
         peer("requests", "offload_requests.py", ["requests"]),
         peer(
             f"requests, {POOL} threads",
@@ -57,7 +63,7 @@ def run(options):
     need_built("slow_backend")
     report = Report(
         "offload",
-        f"offload: {URLS:,} URLs of {EACH_MS} ms from a program in Python",
+        f"offload: {URLS:,} URLs of {EACH_MS} ms from synchronous programs",
         options,
     )
     running = list(wanted(clients(), report, options))

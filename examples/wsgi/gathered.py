@@ -15,9 +15,10 @@ app = flask.Flask(__name__)
 
 
 def urls():
-    """Of the services that make this page: each waits before it answers."""
+    """Of the services: each waits before it answers."""
     asked = flask.request.args
-    page, delay = asked.get("page", 0, int), asked.get("ms", 100, int)
+    page = asked.get("page", 0, int)
+    delay = asked.get("ms", 100, int)
     for i in range(asked.get("n", 20, int)):
         service = SERVICES[i % len(SERVICES)]
         yield f"{service}?ms={delay}&call={i + 1}&page={page}"

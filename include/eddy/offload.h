@@ -371,6 +371,7 @@ struct ed_offload_counts {
     uint64_t wakeups;     /* of a loop that slept, to take them */
     uint64_t uncollected; /* failures that were logged or counted as such */
     size_t pending;       /* under way */
+    size_t at_home;       /* values that live on the loop */
     size_t stashed;
 };
 ED_API void ed_offload_counts(struct ed_offload_counts *counts);

@@ -109,8 +109,8 @@ static ed_jar *jar_of(const ed_client *client)
 
 struct option {
     const char *name;
-    enum { TEXT, NUMBER, SECONDS, FLAG } kind;
-    size_t at; /* in struct plan */
+    enum { TEXT, NUMBER, SIGNED, SECONDS, FLAG } kind; /* SIGNED: -1, too */
+    size_t at;                                         /* in struct plan */
     size_t size;
     long long most;
 };
@@ -132,7 +132,7 @@ static const struct option table[] = {
     {"timeout", SECONDS, PLACE(client.timeout), 0},
     {"max_body", NUMBER, PLACE(client.max_body), PY_SSIZE_T_MAX},
     {"user_agent", TEXT, PLACE(client.user_agent), 0},
-    {"max_redirects", NUMBER, PLACE(client.max_redirects), 1000},
+    {"max_redirects", SIGNED, PLACE(client.max_redirects), 1000},
     {"no_decoding", FLAG, PLACE(client.no_decoding), 0},
     {"attempts", NUMBER, PLACE(client.retry.attempts), 100},
     {"backoff", SECONDS, PLACE(client.retry.backoff), 0},
@@ -155,7 +155,8 @@ static int read_number(void *place, const struct option *option,
 {
     long long number = 0;
 
-    if (number_of(value, option->name, -1, option->most, &number))
+    if (number_of(value, option->name, option->kind == SIGNED ? -1 : 0,
+                  option->most, &number))
         return -1;
     if (option->size == sizeof(int))
         *(int *)place = (int)number;
@@ -175,6 +176,7 @@ static int read_option(struct plan *plan, const struct option *option,
     case SECONDS:
         return seconds_of(value, option->name, 0, place);
     case NUMBER:
+    case SIGNED:
         return read_number(place, option, value);
     case FLAG:
         *(bool *)place = PyObject_IsTrue(value) == 1;

@@ -127,6 +127,8 @@ PyObject *text_from(struct ed_bytes bytes);
 /* An object of a class, cleared; and the memory of one, given back. */
 PyObject *object_new(PyObject *type);
 void object_free(PyObject *object);
+/* The tp_new of classes that only we make objects of: TypeError. */
+PyObject *object_refuse(PyTypeObject *type, PyObject *args, PyObject *names);
 
 /* ---- the other files ---- */
 
@@ -136,6 +138,7 @@ int client_of(PyObject *object, ed_ticket **out);
 int client_init(PyObject *module);
 
 PyObject *response_of(ed_ticket *ticket, void *value, struct job *job);
+PyObject *streamed_response_of(ed_ticket *ticket, void *value, struct job *job);
 int response_init(PyObject *module);
 
 PyObject *py_fetch(PyObject *module, PyObject *args, PyObject *names);

@@ -497,6 +497,7 @@ static PyMethodDef methods[] = {
 };
 
 static PyType_Slot slots[] = {
+    {Py_tp_new, object_refuse},
     {Py_tp_dealloc, eventual_dealloc},
     {Py_tp_methods, methods},
     {0, NULL},

@@ -99,7 +99,10 @@ static void tell(const struct unclaimed *u)
     PyObject *done =
         exception ? PyObject_CallFunction(hooks.unclaimed, "O", exception)
                   : NULL;
-    if (!done)
+    /* At the very end there may be nothing left to log with. */
+    if (!done && closed)
+        PyErr_Clear();
+    else if (!done)
         PyErr_WriteUnraisable(hooks.unclaimed);
     Py_XDECREF(exception);
     Py_XDECREF(done);

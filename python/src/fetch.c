@@ -217,7 +217,9 @@ static PyObject *hand_over(const struct call *c, PyObject *about)
     ed_ticket *ticket =
         ed_offload_fetch_at_(c->client, c->url, "Python", &c->options);
 
-    return eventual_new(ticket, response_of, NULL, about);
+    return eventual_new(ticket,
+                        c->options.stream ? streamed_response_of : response_of,
+                        NULL, about);
 }
 
 PyObject *py_fetch(PyObject *module, PyObject *args, PyObject *names)

@@ -408,24 +408,34 @@ static PyObject *pool_run(PyObject *self, PyObject *args)
 
 /* ---- the type ---- */
 
+/* Connections of a pool, at most; a server has some hundreds. */
+enum { CONNECTIONS_MAX = 10000 };
+
 static int read_options(struct plan *plan, PyObject *args, PyObject *names)
 {
     static char *words[] = {"dsn",        "min",       "max",
                             "max_wait",   "read_only", "connect_timeout",
                             "statements", NULL};
     PyObject *dsn, *wait = NULL, *connect = NULL;
+    PyObject *min = NULL, *max = NULL, *kept = NULL;
+    long long least = 0, most = 0, statements = 0;
     struct ed_pg_options *o = &plan->options;
     int read_only = 0;
 
-    o->size = sizeof(*o);
-    if (!PyArg_ParseTupleAndKeywords(args, names, "O|IIOpOi:pg", words, &dsn,
-                                     &o->min, &o->max, &wait, &read_only,
-                                     &connect, &o->statements))
-        return -1;
-    o->read_only = read_only;
-    if (text_of(plan->job.arena, dsn, "dsn", &o->dsn) ||
+    if (!PyArg_ParseTupleAndKeywords(args, names, "O|OOOpOO:pg", words, &dsn,
+                                     &min, &max, &wait, &read_only, &connect,
+                                     &kept) ||
+        text_of(plan->job.arena, dsn, "dsn", &o->dsn) ||
+        number_of(min, "min", 0, CONNECTIONS_MAX, &least) ||
+        number_of(max, "max", 0, CONNECTIONS_MAX, &most) ||
+        number_of(kept, "statements", -1, INT_MAX, &statements) ||
         seconds_of(wait, "max_wait", 0, &o->max_wait))
         return -1;
+    o->size = sizeof(*o);
+    o->min = (unsigned)least;
+    o->max = (unsigned)most;
+    o->statements = (int)statements;
+    o->read_only = read_only;
     return seconds_of(connect, "connect_timeout", 0, &o->connect_timeout);
 }
 

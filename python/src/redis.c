@@ -238,16 +238,18 @@ static int read_options(struct plan *plan, PyObject *args, PyObject *names)
 {
     static char *words[] = {"url", "connections", "max_reply",
                             "connect_timeout", NULL};
-    PyObject *url, *connect = NULL, *max_reply = NULL;
+    PyObject *url, *connect = NULL, *max_reply = NULL, *shared = NULL;
     struct ed_redis_options *o = &plan->options;
-    long long most = 0;
+    long long most = 0, connections = 0;
 
     o->size = sizeof(*o);
-    if (!PyArg_ParseTupleAndKeywords(args, names, "O|IOO:redis", words, &url,
-                                     &o->connections, &max_reply, &connect) ||
+    if (!PyArg_ParseTupleAndKeywords(args, names, "O|OOO:redis", words, &url,
+                                     &shared, &max_reply, &connect) ||
         text_of(plan->job.arena, url, "url", &o->url) ||
+        number_of(shared, "connections", 0, 1000, &connections) ||
         number_of(max_reply, "max_reply", 1, PY_SSIZE_T_MAX, &most))
         return -1;
+    o->connections = (unsigned)connections;
     o->max_reply = (size_t)most;
     return seconds_of(connect, "connect_timeout", 0, &o->connect_timeout);
 }

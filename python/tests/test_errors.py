@@ -50,6 +50,15 @@ class Family(unittest.TestCase):
         self.assertTrue(issubclass(eddy.UsageError, ValueError))
 
 
+class Shown(unittest.TestCase):
+    def test_urls_are_shown_without_passwords(self):
+        shown = eddy._errors.shown
+        self.assertEqual(shown("http://me:a@b@h:1/x@y?z"), "http://h:1/x@y?z")
+        self.assertEqual(shown(b"redis://:secret@h"), "redis://h")
+        self.assertEqual(shown("http://h?to=a@b"), "http://h?to=a@b")
+        self.assertEqual(shown(None), "")
+
+
 class Phases(HttpTest):
     def failure(self, url, **options):
         with self.assertRaises(eddy.Error) as caught:

@@ -2,7 +2,6 @@
 import asyncio
 import datetime
 import decimal
-import os
 import unittest
 import uuid
 
@@ -70,10 +69,14 @@ class Statements(PgTest):
         handles = [self.db.read("select $1::int", n) for n in range(50)]
         self.assertEqual(len(eddy.gather(handles, 20)), 50)
 
-    def test_a_read_that_writes_is_not_stopped_by_us(self):
-        """It is a promise of the caller's: the library documents it."""
+    def test_a_pool_for_reading_refuses_to_write(self):
         with self.assertRaises(eddy.DatabaseError):
             eddy.pg(dsn, read_only=True).query("create table no (n int)").wait(20)
+
+    def test_options_that_make_no_sense_are_refused_at_once(self):
+        for options in ({"max": -1}, {"min": "x"}, {"nonsense": 1}):
+            with self.assertRaises((TypeError, ValueError)):
+                eddy.pg(dsn, **options)
 
     def test_one_row_is_one_row(self):
         rows = self.db.query("select generate_series(1, 2)").wait(20)

@@ -10,7 +10,7 @@ import textwrap
 import time
 import unittest
 
-from servers import PATIENCE, HttpTest, run_python, wait_until
+from servers import PATIENCE, HttpTest, run_python
 
 PRELUDE = """
 import multiprocessing, os, signal, sys, threading, time
@@ -294,7 +294,7 @@ class Ends(ProcessTest):
             PRELUDE + "eddy.fetch(url + '/nonsense').stash()\n"
             "eddy.fetch(url + '/nonsense').done()\n"
             "h = eddy.fetch(url + '/nonsense')\n"
-            "while not h.done(): time.sleep(0.01)\n",
+            "while eddy.counts()['pending']: time.sleep(0.01)\n",
             self.url().rstrip("/"),
         )
         self.assertEqual(err.count("Unhandled error"), 3, err)

@@ -123,6 +123,9 @@ class Sessions(HttpTest):
     def test_unknown_options_are_refused(self):
         with self.assertRaises(TypeError):
             eddy.Session(timout=3)
+        for options in ({"max_body": -1}, {"limit": -2}, {"timeout": "x"}):
+            with self.assertRaises((TypeError, ValueError)):
+                eddy.Session(**options)
 
     def test_one_that_is_closed_lets_its_calls_end(self):
         session = eddy.Session(self.url())

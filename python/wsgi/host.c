@@ -123,17 +123,31 @@ static int take_proxies(struct wsgi_host *host)
 
 /* ---- start and stop ---- */
 
+/* Whether a loop that the application had started while it was loaded has
+ * nothing to lose. */
+static bool is_idle(void)
+{
+    struct ed_offload_counts counts;
+
+    ed_offload_counts(&counts);
+    return !counts.pending && !counts.at_home;
+}
+
 /* What the application does by the module `eddy` is done on the worker's own
- * loop: there is no other thread for it. One that has begun with it while it
- * was loaded has a loop already, and keeps that. */
+ * loop: there is no other thread for it. One that has made things of it while
+ * it was loaded, such as a pool, keeps the loop that these are on. */
 static void adopt(void)
 {
     int err = ed_offload_adopt();
 
+    if (err == ED_EUSAGE && is_idle()) {
+        (void)ed_offload_stop(END_TIME);
+        err = ed_offload_adopt();
+    }
     if (err)
         ed_log_info("calls of the application by eddy go on a loop of their "
                     "own: %s",
-                    err == ED_EUSAGE ? "it has made some while it was loaded"
+                    err == ED_EUSAGE ? "it has made some when it was loaded"
                                      : ed_err_text(err));
 }
 

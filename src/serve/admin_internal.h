@@ -117,16 +117,6 @@ ED_CHECK int ed_admin_ask_workers(struct ed_admin *a,
                                   const struct ed_admin_question *question,
                                   struct ed_admin_told **told);
 
-/*
- * The rows of an array member of all answers together, sorted by a number of
- * theirs, the largest first, and at most so many: a new array of jansson's, or
- * NULL without memory. `total` (or NULL) is how many there are, as the workers
- * say.
- */
-json_t *ed_admin_merge(const struct ed_admin_told *told, int count,
-                       const char *member, const char *sorted_by, size_t most,
-                       int64_t *total);
-
 /* Fetches the requests under way that have lasted longest. Suspends. A new
  * array, or NULL when that is not to be had. */
 json_t *ed_admin_slowest(struct ed_admin *a, size_t most, int64_t within);

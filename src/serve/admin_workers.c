@@ -176,9 +176,13 @@ static json_t *largest(const struct rows *rows, size_t most)
     return out;
 }
 
-json_t *ed_admin_merge(const struct ed_admin_told *told, int count,
-                       const char *member, const char *sorted_by, size_t most,
-                       int64_t *total)
+/* The rows of an array member of all answers together, sorted by a number of
+ * theirs, the largest first, and at most so many: a new array of jansson's, or
+ * NULL without memory. `total` (or NULL) is how many there are, as the workers
+ * say. */
+static json_t *merge(const struct ed_admin_told *told, int count,
+                     const char *member, const char *sorted_by, size_t most,
+                     int64_t *total)
 {
     json_t **arrays =
         ed_arena_zalloc(ed_fiber_arena(), ((size_t)count + 1) * sizeof *arrays);
@@ -239,8 +243,7 @@ static int list(ed_req *req, const char *path, const char *member,
     int count = ed_admin_ask_workers(ed_admin_of(req), &question, &told);
     if (count < 0)
         return count;
-    json_t *rows =
-        ed_admin_merge(told, count, member, "age_s", (size_t)limit, &total);
+    json_t *rows = merge(told, count, member, "age_s", (size_t)limit, &total);
     if (!rows)
         return ED_ENOMEM;
     ed_json *j = ed_reply_json_begin(req, 200);
@@ -374,9 +377,8 @@ json_t *ed_admin_slowest(struct ed_admin *a, size_t most, int64_t within)
 
     snprintf(target, sizeof target, "/ps?limit=%zu", most);
     int count = ed_admin_ask_workers(a, &question, &told);
-    return count < 0
-               ? NULL
-               : ed_admin_merge(told, count, "requests", "age_s", most, NULL);
+    return count < 0 ? NULL
+                     : merge(told, count, "requests", "age_s", most, NULL);
 }
 
 void ed_admin_worker_routes(ed_app *app)

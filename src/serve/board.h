@@ -87,10 +87,6 @@ void ed_board_look(const struct ed_board *board,
                    void (*fn)(const struct ed_board *board, void *arg),
                    void *arg);
 
-/* Adds to *sum what all workers have counted, those that are gone included.
- * Never less than the time before. */
-void ed_board_sum(const struct ed_board *board, struct ed_counters *sum);
-
 /* Master: this process's log level, set since, is that of whoever comes. */
 void ed_board_keep_level(struct ed_board *board);
 

@@ -20,15 +20,6 @@ void ed_crew_init(struct ed_crew *crew, const struct ed_crew_ops *ops,
 
 /* ---- looking ---- */
 
-unsigned ed_crew_count(const struct ed_crew *crew, enum ed_member_state state)
-{
-    unsigned count = 0;
-
-    ed_list_each (node, &crew->members)
-        count += ed_member_at(node)->state == state;
-    return count;
-}
-
 bool ed_crew_empty(const struct ed_crew *crew)
 {
     return ed_list_empty(&crew->members);

@@ -132,7 +132,6 @@ int64_t ed_crew_tick(struct ed_crew *crew, int64_t now);
 
 /* ---- looking ---- */
 
-unsigned ed_crew_count(const struct ed_crew *crew, enum ed_member_state state);
 bool ed_crew_empty(const struct ed_crew *crew);
 
 static inline struct ed_member *ed_member_at(struct ed_list *node)

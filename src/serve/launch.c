@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include "serve/board.h"
 
 static const char VARIABLE[] = "EDDY_SERVE";
 
@@ -90,7 +91,7 @@ static int take_pair(struct ed_launch *launch, struct ed_bytes key,
     if (ed_bytes_equal(key, ED_BYTES("listen")))
         return take_listener(launch, value);
     if (ed_bytes_equal(key, ED_BYTES("slot"))) {
-        int err = take_number(value, INT32_MAX, &n);
+        int err = take_number(value, ED_BOARD_SLOTS - 1, &n);
         launch->slot = (unsigned)n;
         return err;
     }
@@ -147,6 +148,8 @@ int ed_launch_take(struct ed_launch *launch)
     if (!text)
         return 0;
     int err = take_all(launch, ed_bytes(text));
+    if (launch->ctl_count > launch->listener_count)
+        err = ED_EPARSE;
     unsetenv(VARIABLE);
     return err;
 }

@@ -38,7 +38,7 @@ enum { FAILED = 1 };
 
 /* ---- stopping ---- */
 
-void ed_master_tell_all(struct ed_master *m, const char *line)
+static void tell_all(struct ed_master *m, const char *line)
 {
     ed_list_each (node, &m->crew.members) {
         const struct ed_worker_child *w = ed_member_at(node)->process;
@@ -112,7 +112,7 @@ void ed_master_reopen(struct ed_master *m)
 {
     ed_log_file_make(m->settings);
     (void)ed_log_reopen(); /* what cannot be is in the old log */
-    ed_master_tell_all(m, "reopen");
+    tell_all(m, "reopen");
     ed_child_say(&m->admin_child, "reopen");
     ed_log_info("logs are opened again");
 }

@@ -99,8 +99,6 @@ void ed_master_stop(struct ed_master *m, bool at_once);
 unsigned ed_master_workers(const struct ed_settings *s);
 void ed_master_set_times(struct ed_master *m);
 
-void ed_master_tell_all(struct ed_master *m, const char *line);
-
 /* Whether the master this one takes over from is still there: its process id
  * may be another's by now, but only it can be our parent. */
 bool ed_master_has_former(const struct ed_master *m);

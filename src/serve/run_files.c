@@ -63,7 +63,8 @@ static char *place(unsigned i)
 
 enum { PLACES = 4 };
 
-char *ed_run_files_place(unsigned i)
+/* The i-th of those there are, allocated; NULL: no more. */
+static char *next_place(unsigned i)
 {
     for (unsigned n = 0; n < PLACES; n++) {
         char *path = place(n);
@@ -89,7 +90,7 @@ static char *choose_base(void)
 {
     char *path;
 
-    for (unsigned i = 0; (path = ed_run_files_place(i)); i++) {
+    for (unsigned i = 0; (path = next_place(i)); i++) {
         if (is_ours(path))
             return path;
         free(path);

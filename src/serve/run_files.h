@@ -45,8 +45,4 @@ ED_CHECK int ed_run_files_let_in(const struct ed_run_files *files,
 /* Removes what was made. The pid file stays if it is not ours any more. */
 void ed_run_files_close(struct ed_run_files *files);
 
-/* Where sockets of eddy ctl may be: the i-th place, allocated; NULL: no more.
- */
-char *ed_run_files_place(unsigned i);
-
 #endif

@@ -127,8 +127,8 @@ void ed_settings_set(struct ed_settings *s, const struct ed_setting *setting,
 
 static const char PREFIX[] = "EDDY_";
 
-const char *ed_settings_variable(struct ed_settings_inside *in,
-                                 const char *name)
+/* Of "workers", EDDY_WORKERS. In the arena. */
+static const char *variable_of(struct ed_settings_inside *in, const char *name)
 {
     char *out = ed_arena_printf(in->arena, "%s%s", PREFIX, name);
 
@@ -192,9 +192,8 @@ static void judge_unknown(struct ed_settings_inside *in, struct ed_bytes name)
     /* Without the prefix: what all of them share makes none of them near. */
     for (size_t i = 0; i < ed_settings_count; i++) {
         const struct ed_setting *s = &ed_settings_table[i];
-        const char *its = s->kind == ED_SETTING_SECTION
-                              ? NULL
-                              : ed_settings_variable(in, s->name);
+        const char *its =
+            s->kind == ED_SETTING_SECTION ? NULL : variable_of(in, s->name);
         if (its)
             ed_suggest(&best, text + prefix, its + prefix);
     }

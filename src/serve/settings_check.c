@@ -118,12 +118,24 @@ static void check_tls(const struct ed_settings *s)
         check_certificate(s);
 }
 
+/* With `reload` it may be built only now. */
+static void check_module(const struct ed_settings *s)
+{
+    const char *module = s->reload ? NULL : ed_settings_argument(s, 0);
+    const char *found = module ? from_workdir(s, module) : NULL;
+
+    if (found && access(found, R_OK))
+        ed_settings_error(s->inside, "", "%s: %s", module, ed_err_text(-errno));
+}
+
 /* Only where they were read: a process that starts later does without what it
  * does not need, such as a worker without the token. */
 static void check_files(const struct ed_settings *s)
 {
     check_directory(s, "workdir", s->inside->to_log ? NULL : s->workdir);
     check_directory(s, "chroot", s->chroot);
+    if (s->inside->from->module)
+        check_module(s);
     check_tls(s);
     (void)can_be_read(s, "admin-token", s->admin_token);
     check_place(s, "pidfile", s->pidfile);
@@ -148,7 +160,10 @@ static void check_addresses(const struct ed_settings *s, const char *name,
 {
     for (size_t i = 0; i < list->count; i++) {
         if (!is_address(list->each[i]))
-            wrong(s, name, "'%s' is no address", list->each[i]);
+            wrong(s, name,
+                  "'%s' is no address such as 127.0.0.1:8080, [::]:80 or "
+                  "unix:/run/x.sock",
+                  list->each[i]);
         for (size_t k = 0; k < i; k++) {
             /* Port 0 takes another one each time. */
             size_t len = strlen(list->each[i]);

@@ -113,10 +113,6 @@ static inline void *ed_settings_member(const struct ed_settings *s,
     return (char *)(uintptr_t)s + setting->offset;
 }
 
-/* Of "workers", $EDDY_WORKERS. In the arena. */
-const char *ed_settings_variable(struct ed_settings_inside *in,
-                                 const char *name);
-
 /* ---- settings_flags.c ---- */
 
 enum ed_settings_question {

@@ -10,13 +10,23 @@
 
 /* ---- looking at workers ---- */
 
+/* A worker writes its state itself, and may have written anything. */
+static enum ed_slot_state state_of(const struct ed_slot *slot)
+{
+    int state = atomic_load(&slot->state);
+
+    return state >= ED_SLOT_FREE && state <= ED_SLOT_DRAINING
+               ? (enum ed_slot_state)state
+               : ED_SLOT_FREE;
+}
+
 static void see_worker(struct ed_seen_worker *seen, const struct ed_slot *slot,
                        const struct ed_snapshot *s)
 {
     int64_t beat = atomic_load(&slot->beat);
 
     seen->pid = atomic_load(&slot->pid);
-    seen->state = (enum ed_slot_state)atomic_load(&slot->state);
+    seen->state = state_of(slot);
     seen->generation = atomic_load(&slot->generation);
     seen->age = s->now - atomic_load(&slot->started);
     seen->beat_age = beat ? s->at - beat : -1;

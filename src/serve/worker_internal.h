@@ -21,9 +21,9 @@ struct ed_worker {
     ed_app *inspect_app;
     struct ed_spread spread;
     ed_signals *signals;
-    ed_scope *scope;    /* of what watches from its start to its end */
-    ed_scope *starting; /* until it is ready; NULL then */
-    ed_stream *control; /* to the master; NULL: there is none */
+    ed_scope *scope;           /* of what watches from its start to its end */
+    ed_scope *starting;        /* until it is ready; NULL then */
+    ed_stream *control;        /* to the master; NULL: there is none */
     struct ed_sockets sockets; /* without a master: what it listens on */
     struct ed_board *board;
     struct ed_slot *slot;

@@ -1,6 +1,7 @@
 # serve_common.bash - a server of app.so, its processes, and what it says; read
 # by tests of `eddy serve`, behind common.bash.
 
+# shellcheck disable=SC2154 # common.bash has set what is used here
 eddy=$build/eddy
 module() { # TEXT [FLAG...]: app.so is another file then, as an installer does it
     cc -shared -fPIC -O1 -I "$source/include" -DTEXT="\"$1\"" "${@:2}" \

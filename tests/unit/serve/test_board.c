@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "serve/snapshot.h"
 
 static struct ed_board *board;
 static int fd;
@@ -37,10 +38,12 @@ static int close_board(void **state)
 
 static uint64_t requests(void)
 {
-    struct ed_counters sum = {0};
+    struct ed_snapshot seen = {0};
 
-    ed_board_sum(board, &sum);
-    return ed_counters_total(&sum);
+    assert_int_equal(ed_snapshot_take(&seen, board), 0);
+    uint64_t total = ed_counters_total(&seen.all);
+    ed_snapshot_free(&seen);
+    return total;
 }
 
 /* What a worker does: maps the board itself, and counts. */
@@ -52,6 +55,7 @@ static void work(size_t slot, int count)
         struct ed_board *mine = ed_board_map(fd);
         if (!mine)
             _exit(1);
+        atomic_store(&mine->slots[slot].pid, getpid());
         for (int i = 0; i < count; i++)
             ed_counters_request(&mine->slots[slot].counters, 200, ED_METHOD_GET,
                                 ED_MS, 1);
@@ -132,6 +136,7 @@ static void *come_and_go(void *arg)
 {
     for (int i = 0; i < MOVES; i++) {
         struct ed_slot *slot = ed_board_take(arg);
+        atomic_store(&slot->pid, 1);
         ed_counters_request(&slot->counters, 200, ED_METHOD_GET, ED_MS, 1);
         ed_board_give(arg, slot);
     }
@@ -162,6 +167,7 @@ static void a_master_that_died_on_its_way_does_not_stop_who_looks(void **state)
 {
     (void)state;
     struct ed_slot *slot = ed_board_take(board);
+    atomic_store(&slot->pid, 1);
     ed_counters_request(&slot->counters, 200, ED_METHOD_GET, ED_MS, 1);
     atomic_store(&board->moving, 1);
     assert_int_equal(requests(), 1);
@@ -195,6 +201,24 @@ static void a_board_of_another_layout_is_of_another_version(void **state)
     assert_int_equal(errno, EPROTO);
 }
 
+/* A worker that crashes, or was taken over, may have written anything there. */
+static void whoever_looks_bears_what_a_worker_wrote(void **state)
+{
+    struct ed_snapshot seen = {0};
+    struct ed_slot *slot = ed_board_take(board);
+
+    (void)state;
+    memset((void *)slot, 0x5a, sizeof *slot);
+    assert_int_equal(ed_snapshot_take(&seen, board), 0);
+    assert_int_equal(seen.count, 0); /* it is in no state that there is */
+    assert_non_null(ed_board_unready(board));
+    atomic_store(&slot->state, ED_SLOT_READY);
+    assert_int_equal(ed_snapshot_take(&seen, board), 0);
+    assert_int_equal(seen.count, 1);
+    assert_string_equal(ed_slot_state_name(seen.workers[0].state), "ready");
+    ed_snapshot_free(&seen);
+}
+
 static void what_is_no_memory_is_no_board(void **state)
 {
     (void)state;
@@ -218,6 +242,7 @@ int main(void)
         TEST(nobody_can_cut_it_off_under_the_others),
         TEST(a_board_of_another_size_is_of_another_version),
         TEST(a_board_of_another_layout_is_of_another_version),
+        TEST(whoever_looks_bears_what_a_worker_wrote),
         TEST(what_is_no_memory_is_no_board),
     };
 

@@ -91,7 +91,11 @@ static void gone(pid_t pid, enum ed_member_end how)
 
 static unsigned count(enum ed_member_state state)
 {
-    return ed_crew_count(&t.crew, state);
+    unsigned members = 0;
+
+    ed_list_each (node, &t.crew.members)
+        members += ed_member_at(node)->state == state;
+    return members;
 }
 
 static int64_t tick(int64_t after)
