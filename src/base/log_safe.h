@@ -27,8 +27,10 @@ struct ed_safe_line {
 static inline void ed_safe_put(struct ed_safe_line *line, const char *text)
 {
     size_t room = sizeof line->text - 1 - line->len;
-    size_t len = strnlen(text ? text : "", room);
+    size_t len = 0;
 
+    while (text && len < room && text[len])
+        len++;
     if (len)
         memcpy(line->text + line->len, text, len);
     line->len += len;

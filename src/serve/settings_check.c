@@ -118,10 +118,12 @@ static void check_tls(const struct ed_settings *s)
         check_certificate(s);
 }
 
-/* With `reload` it may be built only now. */
+/* With `reload` it may be built only now; with `wsgi` none belongs there, which
+ * is told elsewhere. */
 static void check_module(const struct ed_settings *s)
 {
-    const char *module = s->reload ? NULL : ed_settings_argument(s, 0);
+    bool is_due = !s->reload && !s->wsgi;
+    const char *module = is_due ? ed_settings_argument(s, 0) : NULL;
     const char *found = module ? from_workdir(s, module) : NULL;
 
     if (found && access(found, R_OK))
