@@ -1,28 +1,24 @@
 /*
- * offload.c - a synchronous program that fetches a thousand URLs at once by
- * tickets, for the `offload` benchmark.
+ * offload.c - a synchronous program in C that fetches a thousand URLs at once
+ * by tickets, for the `offload` benchmark.
  *
- *     offload [-c CALLS] [-t SECONDS] [-w WARM-UP SECONDS] URL
+ *     offload COUNT SECONDS WARM-UP URL
  *
- * In rounds: all are handed over, then all are waited for. Prints two JSON
- * objects: how many answers, and the processor time of this process; and of a
- * round the median, how long handing over took in it, and how often the loop
- * was woken for it.
+ * In batches: all are handed over, then all are waited for. Prints one JSON
+ * object: as bench/peers/batches.py does for programs in Python, and besides
+ * how long the median of handing over took, and how often the loop was woken
+ * for a batch.
  */
 #include "clients.h"
+#include <dirent.h>
 #include <eddy/offload.h>
 
-/* Rounds that are told apart. */
-#define ROUNDS_MAX 4096
+enum { BATCHES_MAX = 100000 };
 
-struct round {
-    int64_t handed_ns;
-    int64_t total_ns;
-};
-
-static struct round rounds[ROUNDS_MAX];
-static int round_count; /* of these */
-static uint64_t all_rounds;
+static struct client_run run;
+static ed_ticket **tickets;
+static double batch_ms[BATCHES_MAX], handing_us[BATCHES_MAX];
+static int batches, batches_all;
 
 static void check_answer(ed_ticket *t)
 {
@@ -33,59 +29,87 @@ static void check_answer(ed_ticket *t)
         die("%s", res ? "not 200" : ed_ticket_failure(t));
 }
 
-static void fetch_round(struct client_run *run, ed_ticket **tickets)
+static void fetch_batch(void)
 {
-    size_t n = (size_t)run->concurrency;
+    size_t count = (size_t)run.concurrency;
     int64_t began = now_ns();
 
-    for (size_t i = 0; i < n; i++)
-        tickets[i] = ed_offload_fetch(run->url);
+    for (size_t i = 0; i < count; i++)
+        tickets[i] = ed_offload_fetch(run.url);
     int64_t handed = now_ns();
-    if (ed_tickets_wait(tickets, n, ED_TICKETS_ALL, -1))
+    if (ed_tickets_wait(tickets, count, ED_TICKETS_ALL, -1))
         die("waiting");
-    all_rounds++;
-    if (round_count < ROUNDS_MAX)
-        rounds[round_count++] =
-            (struct round){handed - began, now_ns() - began};
-    for (size_t i = 0; i < n; i++) {
+    int64_t ended = now_ns();
+    for (size_t i = 0; i < count; i++) {
         check_answer(tickets[i]);
         ed_ticket_free(tickets[i]);
-        run_answered(run);
     }
+    batches_all++;
+    if (!run.counted || batches == BATCHES_MAX)
+        return;
+    batch_ms[batches] = (double)(ended - began) / 1e6;
+    handing_us[batches++] = (double)(handed - began) / 1e3;
 }
 
-static int by_total(const void *a, const void *b)
+static int by_size(const void *a, const void *b)
 {
-    int64_t left = ((const struct round *)a)->total_ns;
-    int64_t right = ((const struct round *)b)->total_ns;
+    double left = *(const double *)a, right = *(const double *)b;
 
     return (left > right) - (left < right);
 }
 
-static void report_rounds(void)
+static int thread_count(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    int count = -2; /* "." and ".." */
+
+    while (tasks && readdir(tasks))
+        count++;
+    return count;
+}
+
+static void report(void)
 {
     struct ed_offload_counts counts;
 
     ed_offload_counts(&counts);
-    qsort(rounds, (size_t)round_count, sizeof *rounds, by_total);
-    const struct round *median = &rounds[round_count / 2];
-    printf("{\"round_us\": %.1f, \"handing_us\": %.1f, \"wakeups\": %.2f}\n",
-           (double)median->total_ns / 1e3, (double)median->handed_ns / 1e3,
-           (double)counts.wakeups / (double)all_rounds);
+    printf("{\"answers\": %llu, \"run_ns\": %llu, \"threads\": %d, ",
+           (unsigned long long)run.answers, (unsigned long long)run.cpu_ns,
+           thread_count());
+    printf("\"wakeups\": %.2f, \"batch_ms\": [",
+           (double)counts.wakeups / batches_all);
+    for (int i = 0; i < batches; i++)
+        printf("%s%.3f", i ? ", " : "", batch_ms[i]);
+    qsort(handing_us, (size_t)batches, sizeof *handing_us, by_size);
+    printf("], \"handing_us\": %.1f}\n", handing_us[batches / 2]);
+}
+
+/* Whole batches: the warm-up's, and then those that count. */
+static void fetch_for(int64_t warm_up_ns, int64_t measure_ns)
+{
+    run.began = now_ns();
+    while (now_ns() - run.began < warm_up_ns)
+        fetch_batch();
+    run.counted = now_ns();
+    run.cpu_ns = process_ns();
+    while (now_ns() - run.counted < measure_ns) {
+        fetch_batch();
+        run.answers += (uint64_t)run.concurrency;
+    }
+    run.cpu_ns = process_ns() - run.cpu_ns;
 }
 
 int main(int argc, char **argv)
 {
-    static struct client_run run;
-
-    run_options(&run, argc, argv);
-    ed_ticket **tickets = calloc((size_t)run.concurrency, sizeof *tickets);
+    if (argc != 5)
+        die("usage: offload COUNT SECONDS WARM-UP URL");
+    run.concurrency = (int)number(argv[1], 1, 100000);
+    run.url = argv[4];
+    tickets = calloc((size_t)run.concurrency, sizeof(ed_ticket *));
     if (!tickets)
         die("no memory");
-    while (!run_ended(&run))
-        fetch_round(&run, tickets);
+    fetch_for(seconds_ns(argv[3]), seconds_ns(argv[2]));
+    report();
     free(tickets);
-    run_report(&run);
-    report_rounds();
     return 0;
 }

@@ -2,8 +2,9 @@
 """Runs benchmarks against their peers and prints what came out.
 
     bench/run.py [pong|pipeline|fanout|idle|tls|ws|static|client|pg|redis|
-                  arena|serve|wsgi|accept|fiber|patch|parser|json|line]...
-                 [--json] [--rounds N] [--seconds S] [--only a,b] [--quick]
+                  arena|serve|wsgi|offload|talk|accept|fiber|patch|parser|json|
+                  line]... [--json] [--rounds N] [--seconds S] [--only a,b]
+                 [--quick]
 
 The server under test has processor 0 for itself, the load generator (and the
 slow backend of `fanout`) processor 1. Every round measures every server once,
@@ -11,7 +12,8 @@ so that a change in the machine's mood meets all of them. README.md beside this
 file says what is measured and how.
 
 The report goes to standard output and, with the raw figures of every run, to
-build/bench/NAME.txt and NAME.json; `fanout` and `serve` draw plots there, too.
+build/bench/NAME.txt and NAME.json; `fanout`, `serve` and `talk` draw plots
+there, too.
 """
 import argparse
 import contextlib
@@ -25,7 +27,8 @@ import subprocess
 import sys
 
 from rig import bench_arena, bench_client, bench_databases, bench_line
-from rig import bench_serve, bench_static, bench_tls, bench_ws, bench_wsgi
+from rig import bench_offload, bench_serve, bench_static, bench_talk
+from rig import bench_tls, bench_ws, bench_wsgi
 from rig import machine, measure, paths, plot, servers, table
 from rig.report import Report
 from rig.rounds import check_greeting, measured, need_built, progress
@@ -438,6 +441,8 @@ BENCHMARKS = {
     "arena": (bench_arena.run, 6, 1),
     "serve": (bench_serve.run, 10, 1),
     "wsgi": (bench_wsgi.run, 10, 1),
+    "offload": (bench_offload.run, 6, 2),
+    "talk": (bench_talk.run, 5, 1),
     "accept": (accept, None, None),
     "fiber": (fiber, None, None),
     "patch": (patch, None, None),
@@ -485,6 +490,7 @@ def parse_arguments():
         *bench_databases.names(),
         *bench_serve.names(),
         *bench_wsgi.names(),
+        *bench_talk.names(),
     ]
     for name in options.only or []:
         if name not in known:

@@ -115,6 +115,11 @@ function(eddy_demo_files result)
   foreach(link IN LISTS links)
     eddy_embed(/${link} "text/plain; charset=utf-8" ${PROJECT_SOURCE_DIR}/${link})
   endforeach()
+  # What the page in Python runs, and shows.
+  foreach(view plain gathered)
+    eddy_embed(/wsgi/${view}.py "text/plain; charset=utf-8"
+      ${PROJECT_SOURCE_DIR}/examples/wsgi/${view}.py)
+  endforeach()
   # Written only when it differs, so that nothing is compiled in vain.
   file(CONFIGURE OUTPUT ${result} @ONLY CONTENT
 "/* demo_files.c - made from the pages of src/cli and docs by cmake/embed.cmake. */

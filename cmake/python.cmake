@@ -64,8 +64,8 @@ file(GLOB tests CONFIGURE_DEPENDS python/tests/test_*.py)
 foreach(test IN LISTS tests)
   get_filename_component(subject ${test} NAME_WE)
   string(REGEX REPLACE "^test_" "" subject ${subject})
-  add_test(NAME python/${subject} COMMAND ${EDDY_PYTHON} -m unittest -v
-    test_${subject} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}/python/tests)
+  add_test(NAME python/${subject} COMMAND ${EDDY_PYTHON} run.py test_${subject}
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}/python/tests)
   set_tests_properties(python/${subject} PROPERTIES
     TIMEOUT ${EDDY_INTEROP_TIMEOUT} SKIP_RETURN_CODE 77
     ENVIRONMENT "${environment}")

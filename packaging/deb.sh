@@ -68,7 +68,9 @@ describe() { # PACKAGE: DEBIAN/control and what else dpkg wants to know
         \( -path '*/bin/*' -o -name '*.so' -o -name '*.so.*' \))
     : >substvars
     if ((${#programs[@]} > 0)); then
-        dpkg-shlibdeps -Tsubstvars --warnings=0 "${programs[@]/#/-e}"
+        # Our own library is among those of debian/shlibs.local.
+        dpkg-shlibdeps -Tsubstvars --warnings=0 -l"libeddy0/usr/$libdir" \
+            "${programs[@]/#/-e}"
     fi
     dpkg-gencontrol -p"$1" -P"$1" -Tsubstvars -ffiles -O"$1/DEBIAN/control"
     if [[ -d $1/etc ]]; then

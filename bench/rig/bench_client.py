@@ -14,9 +14,12 @@ CONCURRENCY = 64
 class Client:
     """A program that asks a URL for some time and prints its own figures."""
 
-    def __init__(self, name, command, needs=(), version=None):
+    def __init__(
+        self, name, command, needs=(), version=None, arguments=()
+    ):
         self.name = name
         self._command = command  # words; {seconds} and the like are filled in
+        self._arguments = arguments  # behind the URL
         self._needs = needs
         self.version = version or (lambda: None)
 
@@ -38,7 +41,7 @@ class Client:
         }
         command = [word.format(**words) for word in self._command]
         done = subprocess.run(
-            [*command, url],
+            [*command, url, *self._arguments],
             capture_output=True,
             text=True,
             preexec_fn=machine.pinned(machine.SERVER_CPU),

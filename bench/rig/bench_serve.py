@@ -1,5 +1,6 @@
 """The `serve` benchmark: services as they are run in production, with one and
-with two workers; and what telling of its requests costs a server.
+with two workers; what telling of its requests costs a server; and how long a
+worker is missed that was killed.
 
 As in the talk about asyncio in production: wrk, a route that answers at once
 and one that asks a database, connections varied, median and quartiles of many
@@ -13,7 +14,8 @@ import statistics
 import subprocess
 import threading
 
-from . import databases, machine, measure, paths, plot, servers, table, wrk
+from . import databases, machine, measure, paths, plot, respawn, servers
+from . import table, wrk
 from .report import Report
 from .rounds import measured, need_built, progress, ratio, start
 from .rounds import GREETING
@@ -404,7 +406,7 @@ def add_telling(report, runs):
     report.title += "\n\n" + table.render(columns, lines)
 
 
-# ---- both ----
+# ---- all ----
 
 
 def run(options):
@@ -416,6 +418,7 @@ def run(options):
         options,
     )
     told = tell(report, options)
+    killed = respawn.run(report, options)
     runs, scaling = {}, {}
     database = databases.Postgres()
     why = database.missing() or servers.needs_program("wrk")()
@@ -428,10 +431,12 @@ def run(options):
         draw(report)
     report.data["raw"] = {
         "telling": told,
+        "killed": killed,
         "scaling": scaling,
         "services": {f"{r} {n}": by for (r, n), by in runs.items()},
     }
     add_telling(report, told)
+    respawn.add(report, killed)
     return report
 
 

@@ -1,10 +1,11 @@
 """Curves as one SVG: latency over the number of calls (fan-out), requests a
-second over connections (serve).
+second over connections (serve), time until all are answered (talk).
 
 Drawn by hand so that it needs nothing installed: each curve carries its name
 and last value at its end instead of a legend.
 """
 import html
+import math
 
 WIDTH, HEIGHT = 960, 560
 LEFT, RIGHT, TOP, BOTTOM = 84, 226, 92, 70
@@ -23,6 +24,14 @@ COLOURS = {
     "aiohttp": "#e08a00",
     "tornado": "#b5487e",
     "gunicorn": "#b5487e",
+    "uwsgi": "#8c6d8f",
+    "plain": "#1f2933",
+    "thread pool": "#2e8b57",
+    "asyncio": "#e08a00",
+    "gevent": "#8c6d8f",
+    "gevent pool": "#b5487e",
+    "eddy in uwsgi": "#4aa3d8",
+    "eddy serve": "#0072b2",
 }
 
 
@@ -211,3 +220,114 @@ def rate_labels(curves, y):
             text(WIDTH - RIGHT + 14, at + 4.5, words, 14, colour, weight=weight)
         )
     return parts
+
+
+# ---- talk ----
+
+PANEL = 330  # pixels of height
+PANEL_GAP = 62
+DECADE = (1, 2, 5)
+
+
+class LogScale(Scale):
+    def __call__(self, value):
+        share = math.log(value / self.low) / math.log(self.high / self.low)
+        return self.start + share * (self.end - self.start)
+
+
+def spoken_ms(ms):
+    return f"{ms:.0f} ms" if ms < 1000 else f"{ms / 1000:.3g} s"
+
+
+def log_axes(x, y, ticks_x):
+    parts = []
+    for value in (m * 10**power for power in range(1, 6) for m in DECADE):
+        if not y.low <= value <= y.high:
+            continue
+        parts.append(line(LEFT, y(value), WIDTH - RIGHT, y(value), FAINT))
+        parts.append(
+            text(LEFT - 10, y(value) + 4.5, spoken_ms(value), 13, MUTED, "end")
+        )
+    for n in ticks_x:
+        parts.append(line(x(n), y.start, x(n), y.start + 5, MUTED))
+        parts.append(text(x(n), y.start + 21, f"{n}", 13, MUTED, "middle"))
+    parts.append(line(LEFT, y.start, WIDTH - RIGHT, y.start, MUTED, 1.2))
+    return parts
+
+
+def panel(top, name, curves, low, high):
+    ticks = [n for n, _ in curves[0][1]]
+    x = Scale(ticks[0], ticks[-1], LEFT + 16, WIDTH - RIGHT - 8)
+    y = LogScale(low, high, top + PANEL, top)
+    parts = [text(LEFT, top - 12, name, 15, weight="700")]
+    parts += log_axes(x, y, ticks)
+    for way, points in sorted(curves, key=lambda c: c[0].startswith("eddy")):
+        colour = COLOURS.get(way, MUTED)
+        parts += curve(points, x, y, colour, way == "eddy serve", False)
+    placed = spread([y(points[-1][1]) for _, points in curves], LABEL_GAP)
+    for (way, points), label_y in zip(curves, placed):
+        words = f"{way}, {spoken_ms(points[-1][1])}"
+        weight = "700" if way == "eddy serve" else "400"
+        at, edge = y(points[-1][1]), WIDTH - RIGHT
+        parts.append(line(edge, at, edge + 10, label_y, FAINT, 1.2))
+        parts.append(
+            text(
+                *(edge + 14, label_y + 4.5, words, 14),
+                COLOURS.get(way, MUTED),
+                weight=weight,
+            )
+        )
+    return parts
+
+
+def walls_svg(title, subtitle, panels):
+    """An SVG of [(name, [(way, [(requests, ms), ...]), ...]), ...], one above
+    the other. Ways differ by decades: so the scale is one of ratios."""
+    times = [ms for _, own in panels for _, points in own for _, ms in points]
+    low, high = min(times) / 1.25, max(times) * 1.25
+    height = TOP + 30 + len(panels) * (PANEL + PANEL_GAP) + 22
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" '
+        f'height="{height}" viewBox="0 0 {WIDTH} {height}" {FONT}>',
+        f'<rect width="{WIDTH}" height="{height}" fill="{PAPER}"/>',
+        text(MARGIN, 38, title, 22, weight="700"),
+        text(MARGIN, 62, subtitle, 13.5, MUTED),
+    ]
+    for i, (name, curves) in enumerate(panels):
+        top = TOP + 30 + i * (PANEL + PANEL_GAP)
+        parts += panel(top, name, curves, low, high)
+    below = "requests sent at once; until the last of them is answered"
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    parts.append(text(middle, height - 20, below, 14, MUTED, "middle"))
+    parts.append("</svg>")
+    return "\n".join(parts) + "\n"
+
+
+# ---- compare ----
+
+ROW = 58
+
+
+def bars_svg(title, rows):
+    """An SVG of [(name, what it runs, ms), ...], a bar for each."""
+    low = TOP + len(rows) * ROW
+    x = Scale(0, max(ms for _, _, ms in rows), 216, WIDTH - 118)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" '
+        f'height="{low + 12}" viewBox="0 0 {WIDTH} {low + 12}" {FONT}>',
+        f'<rect width="{WIDTH}" height="{low + 12}" fill="{PAPER}"/>',
+        text(MARGIN, 46, title, 22, weight="700"),
+    ]
+    for i, (name, what, ms) in enumerate(rows):
+        y = TOP + i * ROW
+        colour = COLOURS.get(name, MUTED)
+        weight = "700" if name.startswith("eddy") else "400"
+        parts += [
+            text(MARGIN, y + 18, name, 16, weight=weight),
+            text(MARGIN, y + 36, what, 13.5, MUTED),
+            f'<rect x="{x(0):.1f}" y="{y + 4}" height="32" rx="4" '
+            f'width="{x(ms) - x(0):.1f}" fill="{colour}"/>',
+            text(x(ms) + 10, y + 26, spoken_ms(ms), 16, colour, weight=weight),
+        ]
+    parts.append("</svg>")
+    return "\n".join(parts) + "\n"

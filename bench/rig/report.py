@@ -69,7 +69,8 @@ class Report:
             many = "one round"
             if data["rounds"] > 1:
                 many = f"{data['rounds']} interleaved rounds"
-            runs = [f"{many} of {data['seconds']:g} s"]
+            each = f" of {data['seconds']:g} s" if data["seconds"] else ""
+            runs = [many + each]
         return [
             f"{data['date']}  {data['command']}",
             *runs,

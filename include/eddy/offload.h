@@ -25,8 +25,9 @@
  * Fork: a process may fork at any time, from any thread. In the child, tickets
  * that were not done fail with ED_EFORKED, those that were keep their results,
  * and a loop of its own is started when needed. What the parent has under way
- * is the parent's: the child closes what it inherited of its connections, and
- * does not call its callbacks. A child made on the loop's own thread may use
+ * is the parent's: the child closes what it inherited of its connections (of a
+ * host's loop those that were opened since it was adopted), and does not call
+ * its callbacks. A child made on the loop's own thread may use
  * all this as well, but must end there, and not return into the loop.
  *
  * Exit: exit() cancels what is under way, and waits for a second at most.
@@ -370,6 +371,7 @@ struct ed_offload_counts {
     uint64_t wakeups;     /* of a loop that slept, to take them */
     uint64_t uncollected; /* failures that were logged or counted as such */
     size_t pending;       /* under way */
+    size_t at_home;       /* values that live on the loop */
     size_t stashed;
 };
 ED_API void ed_offload_counts(struct ed_offload_counts *counts);

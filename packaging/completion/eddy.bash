@@ -28,10 +28,10 @@ declare -gA _eddy_options=(
         --user --digest --anyauth --oauth2-bearer --cookie --cookie-jar
         --insecure --cacert --cert --key --pinnedpubkey --proxy --noproxy
         --resolve --interface --timeout --connect-timeout --retry --help'
-    [console]=''
+    [console]='--socket --port --write --help'
     [ctl]='--socket --json --sort --limit --chain --help'
     [demo]='--listen --services --source --rate --redis --help'
-    [top]=''
+    [top]='--socket --help'
 )
 # What follows an option that takes a value.
 declare -gA _eddy_values=(
@@ -136,6 +136,8 @@ declare -gA _eddy_values=(
     ['fetch -m']=any
     ['fetch --connect-timeout']=any
     ['fetch --retry']=any
+    ['console --socket']=files
+    ['console --port']=any
     ['ctl --socket']=files
     ['ctl --sort']=any
     ['ctl --limit']=any
@@ -144,6 +146,7 @@ declare -gA _eddy_values=(
     ['demo --source']=any
     ['demo --rate']=any
     ['demo --redis']=any
+    ['top --socket']=files
 )
 # [/settings]
 

@@ -143,6 +143,10 @@ complete -c eddy -n '__eddy_command fetch' -s m -l timeout -x -d 'give up a fetc
 complete -c eddy -n '__eddy_command fetch' -l connect-timeout -x -d 'or connecting; 10'
 complete -c eddy -n '__eddy_command fetch' -l retry -x -d 'try again so often, where that is safe'
 complete -c eddy -n '__eddy_command fetch' -l help -f -d 'this'
+complete -c eddy -n '__eddy_command console' -l socket -r -F -d 'the server\'s control socket; found as by eddy ctl'
+complete -c eddy -n '__eddy_command console' -l port -x -d 'of 127.0.0.1 (a free one)'
+complete -c eddy -n '__eddy_command console' -l write -f -d 'the page may reload, drain, scale and set the log level'
+complete -c eddy -n '__eddy_command console' -l help -f -d 'this'
 complete -c eddy -n '__eddy_command ctl' -l socket -r -F -d 'its control socket; by default $EDDY_CTL, else the only one'
 complete -c eddy -n '__eddy_command ctl' -l json -f -d 'the answer as the server gave it'
 complete -c eddy -n '__eddy_command ctl' -l sort -x -d 'of ps: age, the oldest first'
@@ -155,4 +159,6 @@ complete -c eddy -n '__eddy_command demo' -l source -x -d 'a stream of server-se
 complete -c eddy -n '__eddy_command demo' -l rate -x -d 'made-up messages a second, 1 to 10000 ('
 complete -c eddy -n '__eddy_command demo' -l redis -x -d 'one chat with other processes, by this Redis'
 complete -c eddy -n '__eddy_command demo' -l help -f -d 'this'
+complete -c eddy -n '__eddy_command top' -l socket -r -F -d 'its control socket; found as by eddy ctl'
+complete -c eddy -n '__eddy_command top' -l help -f -d 'this'
 # [/settings]

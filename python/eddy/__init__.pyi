@@ -93,7 +93,7 @@ def race(
     handles: Iterable[EventualResult[_T]], timeout: Optional[float] = None
 ) -> _T: ...
 def retrieve_result(number: int) -> EventualResult[Any]: ...
-def start() -> None: ...
+def start(max_pending: int = 0) -> None: ...
 def stop(timeout: Optional[float] = None) -> bool: ...
 def counts() -> dict[str, Union[bool, int]]: ...
 def log_level(level: str) -> None: ...
@@ -152,19 +152,19 @@ class Response:
 def fetch(
     url: _Text,
     method: Optional[_Text] = None,
-    *,
-    params: Optional[_Params] = None,
-    json: Any = None,
-    form: Optional[Union[Mapping[str, Any], Sequence[tuple[str, Any]]]] = None,
-    cookies: Optional[Mapping[str, str]] = None,
     headers: Optional[_Fields] = None,
     body: Optional[_Bytes] = None,
+    json: Any = None,
+    params: Optional[_Params] = None,
+    timeout: Optional[float] = None,
+    connect_timeout: Optional[float] = None,
+    *,
+    form: Optional[Union[Mapping[str, Any], Sequence[tuple[str, Any]]]] = None,
+    cookies: Optional[Mapping[str, str]] = None,
     file: Optional[_Text] = None,
     content_type: Optional[_Text] = None,
     auth: Optional[_Auth] = None,
     bearer: Optional[_Text] = None,
-    timeout: Optional[float] = None,
-    connect_timeout: Optional[float] = None,
     max_body: Optional[int] = None,
     max_redirects: Optional[int] = None,
     etag: Optional[_Text] = None,

@@ -52,10 +52,8 @@ class EventualResult(_eddy.Eventual):
 
     def __repr__(self):
         state = "done" if self.done() else "pending"
-        about = self._about()
-        if isinstance(about, bytes):
-            about = about.decode("utf-8", "replace")
-        return f"<eddy.EventualResult {state} {about or ''}".rstrip() + ">"
+        about = _errors.shown(self._about())
+        return f"<eddy.EventualResult {state} {about}".rstrip() + ">"
 
 
 # ---- many of them ----
@@ -106,6 +104,7 @@ def race(handles, timeout=None):
     finally:
         for handle in handles:
             handle.cancel()
+            handle.original_failure()  # nobody else will ask
     raise failure
 
 
@@ -205,9 +204,10 @@ async def _wait_in_asyncio(handle):
 # ---- the loop ----
 
 
-def start():
-    """Starts the loop now; not needed otherwise, but after stop()."""
-    _eddy.start()
+def start(max_pending=0):
+    """Starts the loop now; not needed otherwise, but after stop(). More calls
+    under way than `max_pending` are refused with Overload; 100,000."""
+    _eddy.start(max_pending)
 
 
 def stop(timeout=None):

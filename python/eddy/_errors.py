@@ -5,6 +5,7 @@ whom it was talking to (`host`) and what happened, in the words of the library.
 Types are by what a program would do about it, not by where it happened.
 """
 import builtins
+import re
 import urllib.parse
 
 
@@ -210,30 +211,32 @@ def host_of(url):
     return f"{host}:{port}" if port and "/" not in host else host
 
 
-def without_password(url):
-    """The URL as it may be shown."""
-    head, at, tail = url.partition("://")
-    if not at:
-        return url
-    place, slash, path = tail.partition("/")
-    if "@" not in place:
-        return url
-    return f"{head}://{place.rpartition('@')[2]}{slash}{path}"
+_USER = re.compile(r"^([A-Za-z][\w+.-]*://)[^/?#]*@")
+
+
+def shown(url):
+    """A URL, None or bytes as well, as it may be shown: without password."""
+    if isinstance(url, (bytes, bytearray)):
+        url = url.decode("utf-8", "replace")
+    found = _USER.match(url or "")
+    # Not by sub(), which imports: an interpreter that ends has no modules.
+    return found[1] + url[found.end():] if found else url or ""
 
 
 def from_failure(code, name, text, about, details=None):
     """The exception of a failed call. `about` is its URL, None if unknown."""
-    if isinstance(about, (bytes, bytearray)):
-        about = about.decode("utf-8", "replace")
-    about = about or ""
+    about = shown(about)
     kind, phase = _TYPES.get(name, (Error, ""))
     details = details or {}
+    if name == "ED_ELIMIT" and "reply" not in text:  # the loop refuses more
+        kind, phase = Overload, "queue"
+        text = "too many calls are under way"
     if details.get("sqlstate", "").startswith("23"):
         kind = IntegrityError
     error = kind(text or name)
     error.code = code
     error.name = name
-    error.url = without_password(about)
+    error.url = about
     error.host = host_of(about)
     error.phase = _phase_of(text) if phase is None else phase
     for key, value in details.items():

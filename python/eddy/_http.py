@@ -101,7 +101,7 @@ class Response(_eddy.Response):
         """Raises HTTPError from 400 on; returns the response otherwise."""
         if self.ok:
             return self
-        shown = _errors.without_password(self.url)
+        shown = _errors.shown(self.url)
         error = _errors.HTTPError(f"{self.status} {self.reason} from {shown}")
         error.response = self
         error.url = shown
@@ -163,15 +163,14 @@ def _with_params(url, params):
     return f"{url}{joint}{query}{hash_}{fragment}" if query else url
 
 
-def _with_body(options, json, form):
-    if json is not None and form is not None or options.get("body"):
+def _body_of(body, json, form, options):
+    if body is not None or (json is not None and form is not None):
         raise _errors.UsageError("only one of body, json and form")
     if json is not None:
-        options["body"] = json_module.dumps(json).encode()
         options.setdefault("content_type", _JSON_TYPE)
-    else:
-        options["body"] = urllib.parse.urlencode(form, doseq=True).encode()
-        options.setdefault("content_type", _FORM_TYPE)
+        return json_module.dumps(json).encode()
+    options.setdefault("content_type", _FORM_TYPE)
+    return urllib.parse.urlencode(form, doseq=True).encode()
 
 
 def _pairs_of(headers):
@@ -181,28 +180,21 @@ def _pairs_of(headers):
     return list(items() if items else headers)
 
 
-def _cookie_of(cookies):
-    return "; ".join(f"{name}={value}" for name, value in cookies.items())
-
-
-def _prepare(url, params, json, form, cookies, options):
-    """What is seldom given, and is Python's to do."""
-    if params:
-        url = _with_params(url, params)
-    if json is not None or form is not None:
-        _with_body(options, json, form)
-    if cookies:
-        pairs = _pairs_of(options.get("headers"))
-        options["headers"] = [*pairs, ("Cookie", _cookie_of(cookies))]
-    return url
+def _with_cookies(headers, cookies):
+    pairs = (f"{name}={value}" for name, value in cookies.items())
+    return [*_pairs_of(headers), ("Cookie", "; ".join(pairs))]
 
 
 def fetch(
     url,
     method=None,
-    *,
-    params=None,
+    headers=None,
+    body=None,
     json=None,
+    params=None,
+    timeout=None,
+    connect_timeout=None,
+    *,
     form=None,
     cookies=None,
     **options,
@@ -225,9 +217,21 @@ def fetch(
                      iter_content(), close()
     retry_unsafe     a POST may be sent again
     """
-    if params or cookies or json is not None or form is not None:
-        url = _prepare(url, params, json, form, cookies, options)
-    return _eddy.fetch(url, method, **options)
+    if params:
+        url = _with_params(url, params)
+    if json is not None or form is not None:
+        body = _body_of(body, json, form, options)
+    if cookies:
+        headers = _with_cookies(headers, cookies)
+    return _eddy.fetch(
+        url,
+        method,
+        headers,
+        body,
+        timeout=timeout,
+        connect_timeout=connect_timeout,
+        **options,
+    )
 
 
 # ---- sessions ----

@@ -44,7 +44,7 @@ typedef PyObject *value_fn(ed_ticket *ticket, void *value, struct job *job);
 
 /* A new handle. It takes over `ticket` and `job` (or NULL), even in failure;
  * `about`, a URL or None, is for people. */
-PyObject *eventual_new(ed_ticket *ticket, value_fn *value, struct job *job,
+PyObject *eventual_new(ed_ticket *ticket, value_fn *make, struct job *job,
                        PyObject *about);
 int eventual_init(PyObject *module);
 
@@ -127,15 +127,18 @@ PyObject *text_from(struct ed_bytes bytes);
 /* An object of a class, cleared; and the memory of one, given back. */
 PyObject *object_new(PyObject *type);
 void object_free(PyObject *object);
+/* The tp_new of classes that only we make objects of: TypeError. */
+PyObject *object_refuse(PyTypeObject *type, PyObject *args, PyObject *names);
 
 /* ---- the other files ---- */
 
-/* A reference to the ticket of a client that can be used; *out is NULL for None,
- * the loop's own client. */
+/* A reference to the ticket of a client that can be used; *out is NULL for
+ * None, the loop's own client. */
 int client_of(PyObject *object, ed_ticket **out);
 int client_init(PyObject *module);
 
 PyObject *response_of(ed_ticket *ticket, void *value, struct job *job);
+PyObject *streamed_response_of(ed_ticket *ticket, void *value, struct job *job);
 int response_init(PyObject *module);
 
 PyObject *py_fetch(PyObject *module, PyObject *args, PyObject *names);

@@ -199,8 +199,7 @@ static PyObject *eventual_wait(PyObject *self, PyObject *args, PyObject *names)
     PyObject *timeout = NULL;
     int64_t within;
 
-    if (!PyArg_ParseTupleAndKeywords(args, names, "|O:wait", words,
-                                     &timeout) ||
+    if (!PyArg_ParseTupleAndKeywords(args, names, "|O:wait", words, &timeout) ||
         read_timeout(timeout, &within))
         return NULL;
     if (is_done(e))
@@ -498,6 +497,7 @@ static PyMethodDef methods[] = {
 };
 
 static PyType_Slot slots[] = {
+    {Py_tp_new, object_refuse},
     {Py_tp_dealloc, eventual_dealloc},
     {Py_tp_methods, methods},
     {0, NULL},

@@ -49,9 +49,9 @@ PyObject *exception_of(int err, const char *text, PyObject *about,
     PyObject *exception = NULL;
 
     if (details)
-        exception = PyObject_CallFunction(hooks.failure, "isOOO", err,
-                                          ed_err_name(err), words, about,
-                                          details);
+        exception =
+            PyObject_CallFunction(hooks.failure, "isOOO", err, ed_err_name(err),
+                                  words, about, details);
     Py_XDECREF(words);
     Py_XDECREF(details);
     return exception;
@@ -99,7 +99,10 @@ static void tell(const struct unclaimed *u)
     PyObject *done =
         exception ? PyObject_CallFunction(hooks.unclaimed, "O", exception)
                   : NULL;
-    if (!done)
+    /* At the very end there may be nothing left to log with. */
+    if (!done && closed)
+        PyErr_Clear();
+    else if (!done)
         PyErr_WriteUnraisable(hooks.unclaimed);
     Py_XDECREF(exception);
     Py_XDECREF(done);

@@ -217,16 +217,20 @@ static PyObject *hand_over(const struct call *c, PyObject *about)
     ed_ticket *ticket =
         ed_offload_fetch_at_(c->client, c->url, "Python", &c->options);
 
-    return eventual_new(ticket, response_of, NULL, about);
+    return eventual_new(ticket,
+                        c->options.stream ? streamed_response_of : response_of,
+                        NULL, about);
 }
 
 PyObject *py_fetch(PyObject *module, PyObject *args, PyObject *names)
 {
     static char *words[] = {
-        "url",    "method", "headers",      "body",     "content_type",
-        "auth",   "bearer", "timeout",      "connect_timeout",
-        "client", "etag",   "range",        "max_body", "max_redirects",
-        "file",   "stream", "retry_unsafe", NULL,
+        "url",      "method",        "headers",
+        "body",     "content_type",  "auth",
+        "bearer",   "timeout",       "connect_timeout",
+        "client",   "etag",          "range",
+        "max_body", "max_redirects", "file",
+        "stream",   "retry_unsafe",  NULL,
     };
     struct arguments a = {0};
 
@@ -235,14 +239,12 @@ PyObject *py_fetch(PyObject *module, PyObject *args, PyObject *names)
             args, names, "O|OOOOOOOOOOOOOOpp:fetch", words, &a.url, &a.method,
             &a.headers, &a.body, &a.content_type, &a.auth, &a.bearer,
             &a.timeout, &a.connect_timeout, &a.client, &a.etag, &a.range,
-            &a.max_body, &a.max_redirects, &a.file, &a.stream,
-            &a.retry_unsafe))
+            &a.max_body, &a.max_redirects, &a.file, &a.stream, &a.retry_unsafe))
         return NULL;
     struct call c = {.arena = ed_arena_new(0)};
     if (!c.arena)
         return PyErr_NoMemory();
-    PyObject *eventual =
-        read_arguments(&c, &a) ? NULL : hand_over(&c, a.url);
+    PyObject *eventual = read_arguments(&c, &a) ? NULL : hand_over(&c, a.url);
     ed_ticket_free(c.client);
     ed_arena_free(c.arena);
     return eventual;

@@ -20,23 +20,22 @@ void *job_new(size_t size)
 }
 
 /* On any thread, without the interpreter's lock. */
-void job_unref(void *arg)
+void job_unref(void *job)
 {
-    struct job *job = arg;
+    struct job *j = job;
 
-    if (!job || atomic_fetch_sub(&job->refs, 1) != 1)
+    if (!j || atomic_fetch_sub(&j->refs, 1) != 1)
         return;
-    ed_ticket_free(job->pool);
-    ed_arena_free(job->arena);
+    ed_ticket_free(j->pool);
+    ed_arena_free(j->arena);
 }
 
 PyObject *job_start(struct job *job, ed_offload_fn *run, const char *name,
                     value_fn *value, PyObject *about)
 {
     atomic_fetch_add(&job->refs, 1);
-    ed_ticket *ticket =
-        ed_offload(run, job, .free_arg = job_unref, .name = name,
-                   .place = "Python");
+    ed_ticket *ticket = ed_offload(run, job, .free_arg = job_unref,
+                                   .name = name, .place = "Python");
     return eventual_new(ticket, value, job, about);
 }
 
@@ -65,10 +64,9 @@ ed_ticket *home_of(struct home *home)
         home_leave(home);
     if (!home->ticket) {
         atomic_fetch_add(&home->plan->refs, 1);
-        home->ticket = ed_offload(home->make, home->plan, .at_home = true,
-                                  .free_arg = job_unref,
-                                  .free_value = home->close,
-                                  .name = home->name, .place = "Python");
+        home->ticket = ed_offload(
+            home->make, home->plan, .at_home = true, .free_arg = job_unref,
+            .free_value = home->close, .name = home->name, .place = "Python");
     }
     return ed_ticket_ref(home->ticket);
 }

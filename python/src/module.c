@@ -40,12 +40,14 @@ static PyObject *set_hooks(PyObject *module, PyObject *args)
 
 /* ---- the loop ---- */
 
-static PyObject *start(PyObject *module, PyObject *none)
+static PyObject *start(PyObject *module, PyObject *args)
 {
-    int err = ed_offload_start();
+    unsigned max_pending = 0;
 
     (void)module;
-    (void)none;
+    if (!PyArg_ParseTuple(args, "|I:start", &max_pending))
+        return NULL;
+    int err = ed_offload_start(.max_pending = max_pending);
     if (err)
         return fail_with(err, ed_err_text(err));
     Py_RETURN_NONE;
@@ -116,7 +118,7 @@ static PyMethodDef functions[] = {
     {"fetch", NAMED(py_fetch), NULL},
     {"gather", NAMED(py_gather), NULL},
     {"wait_any", py_wait_any, METH_VARARGS, NULL},
-    {"start", start, METH_NOARGS, NULL},
+    {"start", start, METH_VARARGS, NULL},
     {"stop", stop, METH_VARARGS, NULL},
     {"counts", counts, METH_NOARGS, NULL},
     {"set_hooks", set_hooks, METH_VARARGS, NULL},
@@ -140,9 +142,8 @@ PyMODINIT_FUNC PyInit__eddy(void)
 
     if (!module)
         return NULL;
-    if (eventual_init(module) || response_init(module) ||
-        client_init(module) || mailbox_init(module) || pg_init(module) ||
-        redis_init(module) ||
+    if (eventual_init(module) || response_init(module) || client_init(module) ||
+        mailbox_init(module) || pg_init(module) || redis_init(module) ||
         PyModule_AddStringConstant(module, "VERSION", EDDY_VERSION)) {
         Py_DECREF(module);
         return NULL;

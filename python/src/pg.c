@@ -368,8 +368,8 @@ static int read_statements(struct query *q, PyObject *list, bool read_only)
                      STATEMENTS_MAX);
         return -1;
     }
-    q->statements = ed_arena_zalloc(q->job.arena,
-                                    ((size_t)count + 1) * sizeof(struct statement));
+    q->statements = ed_arena_zalloc(q->job.arena, ((size_t)count + 1) *
+                                                      sizeof(struct statement));
     if (!q->statements) {
         PyErr_NoMemory();
         return -1;
@@ -410,8 +410,8 @@ static PyObject *pool_run(PyObject *self, PyObject *args)
 
 static int read_options(struct plan *plan, PyObject *args, PyObject *names)
 {
-    static char *words[] = {"dsn",      "min",       "max",
-                            "max_wait", "read_only", "connect_timeout",
+    static char *words[] = {"dsn",        "min",       "max",
+                            "max_wait",   "read_only", "connect_timeout",
                             "statements", NULL};
     PyObject *dsn, *wait = NULL, *connect = NULL;
     struct ed_pg_options *o = &plan->options;

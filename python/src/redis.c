@@ -1,5 +1,6 @@
 /*
- * redis.c - what Redis of Python is derived from: a client of Redis on the loop.
+ * redis.c - what Redis of Python is derived from: a client of Redis on the
+ * loop.
  */
 #include "eddy_python.h"
 
@@ -66,9 +67,9 @@ static int run(void *arg, ed_arena *arena, void **value)
     (void)arena;
     if (err)
         return err;
-    err = q->multi ? run_all(q, db, &reply)
-                       : ed_redis_argv(db, &reply, q->commands->argc,
-                                       q->commands->argv);
+    err = q->multi
+              ? run_all(q, db, &reply)
+              : ed_redis_argv(db, &reply, q->commands->argc, q->commands->argv);
     *value = reply;
     return err;
 }
@@ -152,8 +153,7 @@ static int read_argument(struct job *job, PyObject *object,
 
     if (number && !text)
         return -1;
-    int err =
-        bytes_of(job->arena, text ? text : object, "an argument", out);
+    int err = bytes_of(job->arena, text ? text : object, "an argument", out);
     Py_XDECREF(text);
     return err;
 }
@@ -252,8 +252,7 @@ static int read_options(struct plan *plan, PyObject *args, PyObject *names)
     return seconds_of(connect, "connect_timeout", 0, &o->connect_timeout);
 }
 
-static PyObject *place_new(PyTypeObject *class, PyObject *args,
-                           PyObject *names)
+static PyObject *place_new(PyTypeObject *class, PyObject *args, PyObject *names)
 {
     struct plan *plan = job_new(sizeof(*plan));
     struct place *place = NULL;

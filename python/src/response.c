@@ -12,6 +12,7 @@ struct response {
     ed_ticket *ticket; /* NULL: it was closed */
     const ed_res *res;
     PyObject *content;
+    bool streamed; /* the body is read piece by piece */
 };
 
 /* Bytes of one piece, at most: what the library keeps for a reader. */
@@ -27,6 +28,15 @@ PyObject *response_of(ed_ticket *ticket, void *value, struct job *job)
     r->ticket = ed_ticket_ref(ticket);
     r->res = value;
     return (PyObject *)r;
+}
+
+PyObject *streamed_response_of(ed_ticket *ticket, void *value, struct job *job)
+{
+    PyObject *response = response_of(ticket, value, job);
+
+    if (response)
+        ((struct response *)response)->streamed = true;
+    return response;
 }
 
 static void response_dealloc(PyObject *self)
@@ -91,6 +101,11 @@ static PyObject *get_content(PyObject *self, void *closure)
         const ed_res *res = res_of(self);
         if (!res)
             return NULL;
+        if (r->streamed) {
+            PyErr_SetString(PyExc_ValueError,
+                            "the body is streamed: read() has its pieces");
+            return NULL;
+        }
         struct ed_bytes body = ed_res_body(res);
         r->content = PyBytes_FromStringAndSize(body.ptr, (Py_ssize_t)body.len);
     }
@@ -154,8 +169,8 @@ static PyObject *response_times(PyObject *self, PyObject *none)
     if (!res)
         return NULL;
     ed_res_timing(res, &t);
-    const int64_t ends[] = {t.queued,     t.resolved, t.connected, t.secured,
-                            t.sent,       t.first_byte, t.done};
+    const int64_t ends[] = {t.queued, t.resolved,   t.connected, t.secured,
+                            t.sent,   t.first_byte, t.done};
     PyObject *list = PyList_New(0);
     for (size_t i = 0; list && i < sizeof(ends) / sizeof(*ends); i++) {
         PyObject *at = Py_None;
@@ -253,6 +268,7 @@ static PyGetSetDef getters[] = {
 };
 
 static PyType_Slot slots[] = {
+    {Py_tp_new, object_refuse},
     {Py_tp_dealloc, response_dealloc},
     {Py_tp_methods, methods},
     {Py_tp_getset, getters},

@@ -111,6 +111,14 @@ PyObject *object_new(PyObject *type)
     return alloc(class, 0);
 }
 
+PyObject *object_refuse(PyTypeObject *type, PyObject *args, PyObject *names)
+{
+    (void)args;
+    (void)names;
+    PyErr_Format(PyExc_TypeError, "%R comes of calls", (PyObject *)type);
+    return NULL;
+}
+
 void object_free(PyObject *object)
 {
     PyTypeObject *type = Py_TYPE(object);

@@ -10,6 +10,11 @@ import unittest
 from servers import Process, can_connect, free_port, needs, wait_until
 
 
+def environment():
+    """Ours, without what is preloaded for the sanitizers."""
+    return {k: v for k, v in os.environ.items() if k != "LD_PRELOAD"}
+
+
 class Folder:
     """A folder that servers run as nobody may use, if we are root."""
 
@@ -44,7 +49,7 @@ def start_postgres():
         _as_nobody(f"{bin_}/initdb", "--pgdata", f"{own}/data",
                    "--username=postgres", "--auth=trust", "--encoding=UTF8",
                    "--locale=C.UTF-8", "--no-sync", "--wal-segsize=1"),
-        check=True, capture_output=True, cwd=own,
+        check=True, capture_output=True, cwd=own, env=environment(),
     )
     port = free_port()
     settings = {
@@ -56,11 +61,14 @@ def start_postgres():
     server = Process(
         folder,
         _as_nobody(f"{bin_}/postgres", "-D", f"{own}/data", *words),
-        cwd=own,
+        cwd=own, env=environment(),
     )
     wait_until(lambda: _up(server, port), "the start of PostgreSQL")
     ready = [f"{bin_}/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
-    wait_until(lambda: subprocess.run(ready).returncode == 0, "PostgreSQL")
+    wait_until(
+        lambda: subprocess.run(ready, env=environment()).returncode == 0,
+        "PostgreSQL",
+    )
     return f"postgresql://postgres@127.0.0.1:{port}/postgres"
 
 
@@ -74,6 +82,7 @@ def start_redis():
         ["setpriv", "--pdeathsig", "KILL", "--", "redis-server", "--bind",
          "127.0.0.1", "--port", str(port), "--save", "", "--dir",
          folder.path],
+        env=environment(),
     )
     wait_until(lambda: _up(server, port), "the start of Redis")
     return f"redis://127.0.0.1:{port}"

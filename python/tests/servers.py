@@ -137,8 +137,10 @@ class Server(http.server.ThreadingHTTPServer):
 class HttpTest(unittest.TestCase):
     """A test with a server: self.url("/echo")."""
 
+    handler = Handler
+
     def setUp(self):
-        self.server = Server(("127.0.0.1", 0), Handler)
+        self.server = Server(("127.0.0.1", 0), self.handler)
         self.server.gate = threading.Event()
         self.server.asked = threading.Event()
         self.server.count = 0
@@ -224,6 +226,8 @@ def run_python(code, *arguments, timeout=PATIENCE, **options):
     done = subprocess.run(
         [os.environ.get("EDDY_PYTHON", "/usr/bin/python3"), "-c", code,
          *map(str, arguments)],
+        # Python warns of forks beside threads, whatever they do.
+        env={**os.environ, "PYTHONWARNINGS": "ignore::DeprecationWarning"},
         capture_output=True,
         text=True,
         timeout=timeout,

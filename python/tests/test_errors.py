@@ -50,6 +50,15 @@ class Family(unittest.TestCase):
         self.assertTrue(issubclass(eddy.UsageError, ValueError))
 
 
+class Shown(unittest.TestCase):
+    def test_urls_are_shown_without_passwords(self):
+        shown = eddy._errors.shown
+        self.assertEqual(shown("http://me:a@b@h:1/x@y?z"), "http://h:1/x@y?z")
+        self.assertEqual(shown(b"redis://:secret@h"), "redis://h")
+        self.assertEqual(shown("http://h?to=a@b"), "http://h?to=a@b")
+        self.assertEqual(shown(None), "")
+
+
 class Phases(HttpTest):
     def failure(self, url, **options):
         with self.assertRaises(eddy.Error) as caught:
@@ -136,7 +145,8 @@ class Phases(HttpTest):
 
     def test_a_proxy_that_refuses(self):
         said = Silent(self, b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
-        with eddy.Session(proxy=f"http://127.0.0.1:{said.port}") as session:
+        proxy = f"http://127.0.0.1:{said.port}"
+        with eddy.Session(proxy=proxy, no_proxy="") as session:
             with self.assertRaises(eddy.Error) as caught:
                 session.get("https://a.example/").wait(20)
         self.check(caught.exception, eddy.ProxyError, "proxy")

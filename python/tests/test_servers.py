@@ -33,6 +33,11 @@ class ServerTest(HttpTest):
             raise AssertionError(self.process.output())
         return can_connect(self.port)
 
+    def wait_for_loads(self, count):
+        """Until so many workers have loaded the app: one that is stopped while
+        it does complains."""
+        wait_until(lambda: self.process.output().count("loaded by") >= count)
+
     def get(self):
         url = f"http://127.0.0.1:{self.port}/"
         with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
@@ -87,6 +92,7 @@ class Gunicorn(ServerTest):
     def test_workers_that_load_the_app_themselves(self):
         self.gunicorn()
         told = self.load()
+        self.wait_for_loads(2)
         self.assertEqual({one["threads"] for one in told}, {2})
         self.check_end()
 
@@ -112,6 +118,7 @@ class Gunicorn(ServerTest):
             "the end of the old workers",
         )
         self.load()
+        self.wait_for_loads(4)
         self.check_end()
 
 
@@ -140,6 +147,7 @@ class Uwsgi(ServerTest):
     def test_workers_that_load_the_app_themselves(self):
         self.uwsgi("--lazy-apps")
         told = self.load()
+        self.wait_for_loads(2)
         self.assertEqual({one["threads"] for one in told}, {2})
         self.check_end()
 

@@ -53,6 +53,7 @@ class Stubs(unittest.TestCase):
         done = self.check(WRONG)
         self.assertIn("Incompatible types", done.stdout)
 
+    @unittest.skipIf("LD_PRELOAD" in os.environ, "mypy is not built like us")
     def test_they_are_true(self):
         done = self.run_mypy("mypy.stubtest", "eddy", "--ignore-missing-stub")
         self.assertEqual(done.returncode, 0, done.stdout)

@@ -12,6 +12,7 @@ session = eddy.Session(BACKEND, timeout=20)
 loaded = session.get("/large?bytes=1").wait().status
 # Under way when workers are forked: the parent's.
 left_behind = eddy.fetch(BACKEND + "/slow")
+print("loaded by", os.getpid(), flush=True)
 
 
 def application(environ, start_response):

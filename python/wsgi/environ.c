@@ -21,31 +21,17 @@ enum { ROOM = 48 };
 
 /* ---- names that are always there ---- */
 
-#define KEYS(KEY)                                                      \
-    KEY(REQUEST_METHOD)                                                \
-    KEY(SCRIPT_NAME)                                                   \
-    KEY(PATH_INFO) KEY(QUERY_STRING) KEY(REQUEST_URI) KEY(RAW_URI)     \
-        KEY(CONTENT_TYPE) KEY(CONTENT_LENGTH) KEY(SERVER_NAME)         \
-            KEY(SERVER_PORT) KEY(SERVER_PROTOCOL) KEY(SERVER_SOFTWARE) \
-                KEY(REMOTE_ADDR) KEY(REMOTE_PORT) KEY(HTTP_HOST)
-
 enum key {
-#define KEY(name) K_##name,
-    KEYS(KEY)
+#define KEY(name, text) K_##name,
+#include "environ_keys.def"
 #undef KEY
-        K_INPUT,
-    K_SCHEME,
-    K_REQUEST_ID,
     K_COUNT
 };
 
 static const char *const key_names[K_COUNT] = {
-#define KEY(name) [K_##name] = #name,
-    KEYS(KEY)
+#define KEY(name, text) [K_##name] = (text),
+#include "environ_keys.def"
 #undef KEY
-        [K_INPUT] = "wsgi.input",
-    [K_SCHEME] = "wsgi.url_scheme",
-    [K_REQUEST_ID] = "eddy.request_id",
 };
 
 static PyObject *keys[K_COUNT];
@@ -431,9 +417,19 @@ static int put_flag(PyObject *dict, const char *name, bool yes)
     return put(dict, name, PyBool_FromLong(yes));
 }
 
+/* Python 3.13 keeps to itself how a dictionary gets its room. */
+static PyObject *new_template(void)
+{
+#if PY_VERSION_HEX < 0x030d0000
+    return _PyDict_NewPresized(ROOM);
+#else
+    return PyDict_New();
+#endif
+}
+
 int wsgi_environ_init(struct wsgi_host *host)
 {
-    PyObject *dict = _PyDict_NewPresized(ROOM);
+    PyObject *dict = new_template();
     const struct ed_settings *s = host->settings;
     bool many = !s->single && s->workers != 1;
 

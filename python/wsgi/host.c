@@ -12,6 +12,7 @@
 #include <eddy/fiber.h>
 #include <eddy/log.h>
 #include <eddy/middleware.h>
+#include <eddy/offload.h>
 #include <eddy/static.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 /* What the application has asked to be done at the end (atexit) may take so
  * long, and threads that are at a request so long before. */
 static const int64_t END_TIME = 5 * ED_S;
+static const int64_t LAST_TIME = ED_S;
 
 /* Once: what is told of late failures needs it to the very end. */
 static struct wsgi_host the_host = {
@@ -59,7 +61,7 @@ static int add_static(struct wsgi_host *host, const char *text)
     char *prefix = strdup(text);
     char *directory = prefix ? strchr(prefix, '=') : NULL;
 
-    if (!directory || *prefix != '/' || directory == prefix + 1) {
+    if (!directory || *prefix != '/' || directory[-1] == '/') {
         free(prefix);
         return wrong("static", text, "is not like /static=./static");
     }
@@ -121,8 +123,37 @@ static int take_proxies(struct wsgi_host *host)
 
 /* ---- start and stop ---- */
 
+/* Whether a loop that the application had started while it was loaded has
+ * nothing to lose. */
+static bool is_idle(void)
+{
+    struct ed_offload_counts counts;
+
+    ed_offload_counts(&counts);
+    return !counts.pending && !counts.at_home;
+}
+
+/* What the application does by the module `eddy` is done on the worker's own
+ * loop: there is no other thread for it. One that has made things of it while
+ * it was loaded, such as a pool, keeps the loop that these are on. */
+static void adopt(void)
+{
+    int err = ed_offload_adopt();
+
+    if (err == ED_EUSAGE && is_idle()) {
+        (void)ed_offload_stop(END_TIME);
+        err = ed_offload_adopt();
+    }
+    if (err)
+        ed_log_info("calls of the application by eddy go on a loop of their "
+                    "own: %s",
+                    err == ED_EUSAGE ? "it has made some when it was loaded"
+                                     : ed_err_text(err));
+}
+
 static int start(void *arg)
 {
+    adopt();
     return wsgi_pool_start(arg);
 }
 
@@ -131,6 +162,10 @@ static int stop(void *arg)
     struct wsgi_host *host = arg;
     unsigned left = wsgi_pool_stop(host, END_TIME);
 
+    /* Who waits for a call that is no longer made is told so, and may end. */
+    (void)ed_offload_stop(0);
+    if (left)
+        left = wsgi_pool_stop(host, LAST_TIME);
     if (left) {
         ed_log_warn("%u threads of Python are still at a request, and end with "
                     "the process",

@@ -80,6 +80,7 @@ struct wsgi_job {
     const char *local; /* "" unless `authority` is */
     int version;
     bool no_reply_body; /* HEAD */
+    bool vital;         /* goes before others, and is never sent away */
     struct wsgi_body body;
     int64_t came; /* into the line */
     uint32_t field_count;
@@ -163,7 +164,7 @@ struct wsgi_pool {
     unsigned idle;                 /* threads that sleep */
     atomic_bool coming;            /* one was woken, and has not looked yet */
     bool stopping;
-    unsigned running; /* threads that have not ended */
+    unsigned running;     /* threads that have not ended */
     _Atomic int64_t stay; /* how long Python takes for a request, lately */
     atomic_uint taken;    /* jobs, in all */
     int64_t last_taken;   /* when */
@@ -188,8 +189,9 @@ ED_CHECK int wsgi_pool_start(struct wsgi_host *host);
  * most so long. Suspends. How many still run. */
 unsigned wsgi_pool_stop(struct wsgi_host *host, int64_t within);
 
-/* Puts a job at the end of the line, with a reference of its own. 0,
- * ED_EOVERLOAD when the line is full, or ED_ECLOSED. */
+/* Puts a job at the end of the line, or a vital one at its front, with a
+ * reference of its own. 0, ED_EOVERLOAD when the line is full, or ED_ECLOSED.
+ */
 ED_CHECK int wsgi_pool_add(struct wsgi_host *host, struct wsgi_job *job);
 
 /* Takes it out again; false when a thread has taken it. */
@@ -218,16 +220,16 @@ void wsgi_signals_forward(void);
 /* The thread blocks no signals, nor do the programs that it starts. */
 void wsgi_signals_here(void);
 
-/* ---- on the loop: relay.c, watch.c ---- */
+/* ---- on the loop: relay.c, watch.c; `arg` is the host ---- */
 
 /* Answers a request. Suspends. */
-int wsgi_handle(ed_req *req, void *host);
+int wsgi_handle(ed_req *req, void *arg);
 
 /* Looks after the line and the threads; a task of the app, as is the next. */
-int wsgi_watch(void *host);
+int wsgi_watch(void *arg);
 
 /* pool.c: sees to it that a thread that stops short holds up nobody. */
-int wsgi_guard(void *host);
+int wsgi_guard(void *arg);
 
 extern const struct ed_guest wsgi_guest;
 

@@ -6,7 +6,8 @@
  * on until the line is empty: the interpreter is taken once for many requests,
  * and never only to find that another thread was quicker. Of those that sleep
  * one is woken at a time; when it has taken a job and there are more, it wakes
- * the next. So one that waits, and lets the interpreter go, is followed at once.
+ * the next. So one that waits, and lets the interpreter go, is followed at
+ * once.
  *
  * Where requests are brief even that is too much: to wake a thread costs as
  * much as to answer. Then one thread goes through the line, and the replies it
@@ -133,6 +134,25 @@ static void put_last(struct wsgi_pool *pool, struct wsgi_job *job)
     else
         pool->first = job;
     pool->last = job;
+}
+
+static void put_first(struct wsgi_pool *pool, struct wsgi_job *job)
+{
+    job->before = NULL;
+    job->next = pool->first;
+    if (pool->first)
+        pool->first->before = job;
+    else
+        pool->last = job;
+    pool->first = job;
+}
+
+static void put(struct wsgi_pool *pool, struct wsgi_job *job)
+{
+    if (job->vital)
+        put_first(pool, job);
+    else
+        put_last(pool, job);
     job->stage = WSGI_IN_LINE;
     atomic_fetch_add(&pool->waiting, 1);
 }
@@ -155,11 +175,11 @@ int wsgi_pool_add(struct wsgi_host *host, struct wsgi_job *job)
     pthread_mutex_lock(&pool->lock);
     if (pool->stopping)
         err = ED_ECLOSED;
-    else if (atomic_load(&pool->waiting) >= most)
+    else if (atomic_load(&pool->waiting) >= most && !job->vital)
         err = ED_EOVERLOAD;
     if (!err) {
         wsgi_job_hold(job);
-        put_last(pool, job);
+        put(pool, job);
     }
     pthread_mutex_unlock(&pool->lock);
     if (!err)
@@ -236,11 +256,13 @@ bool wsgi_pool_withdraw(struct wsgi_host *host, struct wsgi_job *job)
     return there;
 }
 
-/* They stand in the order in which they came. */
+/* Behind the vital ones they stand in the order in which they came. */
 static struct wsgi_job *take_if_before(struct wsgi_pool *pool, int64_t then)
 {
     pthread_mutex_lock(&pool->lock);
     struct wsgi_job *job = pool->first;
+    while (job && job->vital)
+        job = job->next;
     if (job && job->came >= then)
         job = NULL;
     if (job)
@@ -266,8 +288,7 @@ int64_t wsgi_pool_wait(struct wsgi_host *host)
 
     pthread_mutex_lock(&pool->lock);
     int64_t wait = (int64_t)atomic_load(&pool->waiting) *
-                   atomic_load(&pool->stay) /
-                   (int64_t)host->thread_count;
+                   atomic_load(&pool->stay) / (int64_t)host->thread_count;
     pthread_mutex_unlock(&pool->lock);
     return wait;
 }

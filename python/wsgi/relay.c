@@ -130,12 +130,11 @@ static void note_sent(struct wsgi_job *job, int64_t len)
     pthread_mutex_unlock(&job->lock);
 }
 
-/* Frees them, sent or not. */
+/* Unless there was an error before, which is returned then. Frees them, sent or
+ * not. */
 static int send_pieces(struct wsgi_job *job, ed_req *req,
-                       struct wsgi_piece *piece)
+                       struct wsgi_piece *piece, int err)
 {
-    int err = 0;
-
     while (piece) {
         struct wsgi_piece *next = piece->next;
         int64_t len = piece->len;
@@ -178,8 +177,7 @@ static int send_whole(struct wsgi_job *job, ed_req *req,
 
 static int failure(void)
 {
-    return ed_fail(ED_EUSAGE,
-                   "the application failed; the lines above tell how");
+    return ed_fail(ED_EGUEST, "the lines above tell how");
 }
 
 static int await_change(struct wsgi_job *job)
@@ -214,8 +212,7 @@ static int relay(struct wsgi_job *job, ed_req *req)
             if (over)
                 break;
         }
-        int sent = send_pieces(job, req, err ? NULL : part.pieces);
-        err = err ? err : sent;
+        err = send_pieces(job, req, part.pieces, err);
         over = part.ended;
         if (!err && part.failed)
             err = failure();
@@ -297,6 +294,17 @@ static int answer(struct wsgi_job *job, ed_req *req)
     return err;
 }
 
+static bool is_vital(const struct wsgi_host *host, const char *path)
+{
+    const struct ed_texts *vital = &host->settings->vital;
+
+    for (size_t i = 0; i < vital->count; i++) {
+        if (!strcmp(vital->each[i], path))
+            return true;
+    }
+    return false;
+}
+
 static int run(struct wsgi_host *host, ed_req *req)
 {
     struct wsgi_body body;
@@ -310,6 +318,7 @@ static int run(struct wsgi_host *host, ed_req *req)
         return ED_ENOMEM;
     }
     job->body = body;
+    job->vital = is_vital(host, ed_req_path(req));
     err = ed_guest_works(req, &wsgi_guest, job);
     if (!err) {
         err = answer(job, req);

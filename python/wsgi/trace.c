@@ -165,8 +165,10 @@ static bool await_answer(struct question *q)
 
 /* ---- without ---- */
 
-/* What faulthandler uses: it takes nothing and allocates nothing. */
-extern void _Py_DumpTraceback(int fd, PyThreadState *state);
+/* What faulthandler uses: it takes nothing and allocates nothing. Not every
+ * Python shows it. */
+extern void _Py_DumpTraceback(int fd, PyThreadState *state)
+    __attribute__((weak));
 
 /* `  File "shop.py", line 12 in view` */
 static void tell_line(char *line, wsgi_frame_fn *fn, void *arg)
@@ -179,12 +181,12 @@ static void tell_line(char *line, wsgi_frame_fn *fn, void *arg)
     if (strncmp(line, begin, sizeof begin - 1) != 0 || !in)
         return;
     *middle = *in = '\0';
-    fn(arg, in + 4, file, atoi(middle + 8));
+    fn(arg, in + 4, file, (int)strtol(middle + 8, NULL, 10));
 }
 
 static void dump(struct wsgi_thread *thread, wsgi_frame_fn *fn, void *arg)
 {
-    int fd = memfd_create("traceback", MFD_CLOEXEC);
+    int fd = _Py_DumpTraceback ? memfd_create("traceback", MFD_CLOEXEC) : -1;
     FILE *in = fd < 0 ? NULL : fdopen(fd, "r+");
     char line[1024];
 

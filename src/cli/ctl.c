@@ -7,6 +7,7 @@
 #include "ctl.h"
 #include "app/app_internal.h"
 #include "commands.h"
+#include "serve/board.h"
 
 #include <ctype.h>
 #include <getopt.h>
@@ -20,7 +21,7 @@
 #include <eddy/ws.h>
 
 /* As many as the board of a server has slots for. */
-#define WORKERS_MAX 256
+#define WORKERS_MAX (ED_BOARD_SLOTS / 2)
 
 /* Lines of `watch` under one line of titles. */
 #define LINES_A_TITLE 20

@@ -216,7 +216,9 @@ void ctl_show_stats(const json_t *answer)
     } counts[] = {
         {"in flight", "in_flight"},
         {"in line", "queued"},
+        {"refused", "refused"},
         {"shed", "shed"},
+        {"clients left", "left"},
         {"replies cut", "cut"},
         {"open", "open"},
         {"accepted", "accepted"},

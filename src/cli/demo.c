@@ -9,6 +9,7 @@
 #include "../../examples/chat/chat.h"
 #include "../../examples/feed/feed.h"
 #include "demo.h"
+#include "demo_wsgi.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -33,7 +34,7 @@ static const char help[] =
     "usage: eddy demo [--listen ADDRESS] [--services N] [--source URL]\n"
     "                 [--rate N] [--redis URL]\n"
     "\n"
-    "Serves three things in one process, with a page that leads to them:\n"
+    "Serves four things in one process, with a page that leads to them:\n"
     "\n"
     "  /fanout   a page made of calls to many slow services, one after the "
     "other\n"
@@ -41,6 +42,9 @@ static const char help[] =
     "  /feed/    a live wall: messages of one source, sent on to every "
     "browser\n"
     "  /chat/    rooms, names, history\n"
+    "  /wsgi     a page in Python, by gunicorn, uWSGI and eddy serve, as far "
+    "as\n"
+    "            they are installed\n"
     "\n"
     "It needs nothing but itself: messages are made up, unless there is a "
     "source.\n"
@@ -60,6 +64,7 @@ struct demo {
     const char *listen;
     int service_count;
     struct demo_services services;
+    struct demo_wsgi wsgi;
     struct feed feed;
     const char *redis;
     ed_app *app;
@@ -84,9 +89,13 @@ static ed_app *make_app(struct demo *demo)
     ed_app *app = ed_app_new();
 
     services_set(app, &demo->services);
+    wsgi_set(app, &demo->wsgi);
     ed_route(app, "GET /", demo_send_file);
     ed_route(app, "GET /docs/{page*}", demo_send_file);
     ed_route(app, "GET /fanout", demo_fanout);
+    ed_route(app, "GET /wsgi", demo_wsgi_page);
+    ed_route(app, "GET /wsgi/service", demo_wsgi_service);
+    ed_route(app, "GET /wsgi/{file}", demo_send_file);
     ed_mount(app, "/feed", feed_app(&demo->feed));
     ed_mount(app, "/chat", chat_app(&demo->redis));
     return app;
@@ -107,7 +116,9 @@ static void greet(const struct demo *demo)
     }
     ed_server_address(demo->server, 0, address);
     printf("\n"
-           "  Many slow services called at once, a live wall, and a chat.\n\n"
+           "  Many slow services called at once, in C and in Python, a live "
+           "wall, and "
+           "a chat.\n\n"
            "  Open      %shttp://%s/%s\n"
            "  or run    %scurl 'http://%s/fanout?n=20&ms=100'%s\n"
            "            %scurl -N http://%s/feed/events%s\n\n",
@@ -118,7 +129,8 @@ static void greet(const struct demo *demo)
                demo->services.each[i].address);
     printf(
         "\n"
-        "  Code      src/cli/demo_fanout.c, examples/feed, examples/chat\n"
+        "  Code      src/cli/demo_fanout.c, examples/wsgi, examples/feed, "
+        "examples/chat\n"
         "  Next      docs/tutorial.md: a page of many calls, in ten minutes\n\n"
         "  %sCtrl-C ends the demo and its services.%s\n\n",
         dim, plain);
@@ -142,11 +154,14 @@ static int stop_on_signals(void *arg)
 
 static int serve(struct demo *demo)
 {
+    char address[ED_ADDR_TEXT];
     int err = ed_server_listen(demo->server, demo->listen);
 
     if (err)
         return err;
     ed_scope(around, .independent = true);
+    ed_server_address(demo->server, 0, address);
+    demo_wsgi_open(&demo->wsgi, around, address);
     ed_go(around, stop_on_signals, demo);
     greet(demo);
     err = ed_server_run(demo->server);
@@ -165,6 +180,7 @@ static int serve_app(struct demo *demo)
         err = serve(demo);
     else
         err = ED_ENOMEM;
+    demo_wsgi_close(&demo->wsgi);
     ed_app_stop(demo->app);
     if (demo->server)
         ed_server_free(demo->server);

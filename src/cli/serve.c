@@ -158,6 +158,7 @@ int serve_main(int argc, char **argv)
                          "Serves an app that is a shared object exporting "
                          "ed_app *eddy_app(void),\nor a WSGI application.",
                 .arguments = 1,
+                .module = true,
             },
         .argc = argc,
         .argv = argv,

@@ -56,7 +56,7 @@ static void lock_before_fork(void)
     pthread_mutex_lock(&pool.lock);
 }
 
-static void unlock_in_parent(void)
+static void unlock_after_fork(void)
 {
     pthread_mutex_unlock(&pool.lock);
 }
@@ -65,17 +65,17 @@ static void unlock_in_parent(void)
  * the parent. */
 static void forget_in_child(void)
 {
-    pthread_mutex_init(&pool.lock, NULL);
     pthread_cond_init(&pool.work, NULL);
     ed_list_init(&pool.queue);
     pool.waiting = 0;
     pool.threads = 0;
     pool.idle = 0;
+    unlock_after_fork(); /* who forked holds it here as well */
 }
 
 static void watch_forks(void)
 {
-    pthread_atfork(lock_before_fork, unlock_in_parent, forget_in_child);
+    pthread_atfork(lock_before_fork, unlock_after_fork, forget_in_child);
 }
 
 static void finish(struct ed_post *post)

@@ -397,7 +397,7 @@ static void lock_before_fork(void)
     pthread_mutex_lock(&watch.lock);
 }
 
-static void unlock_in_parent(void)
+static void unlock_after_fork(void)
 {
     pthread_mutex_unlock(&watch.lock);
     pthread_mutex_unlock(&watch.life);
@@ -406,14 +406,13 @@ static void unlock_in_parent(void)
 /* The thread did not come along, nor did the other threads' loops. */
 static void forget_in_child(void)
 {
-    pthread_mutex_init(&watch.life, NULL);
-    pthread_mutex_init(&watch.lock, NULL);
-    pthread_cond_init(&watch.changed, NULL);
+    pthread_cond_init(&watch.changed, NULL); /* it waited there */
     ed_list_each_safe (link, &watch.monitors) {
         ed_list_init(link);
     }
     ed_list_init(&watch.monitors);
     watch.running = false;
+    unlock_after_fork(); /* who forked holds them here as well */
 }
 
 /* Once in the process. Needs `life`. */
@@ -427,7 +426,7 @@ static int prepare(void)
     sem_init(&watch.taken, 0, 0);
     err = install_handler();
     if (!err)
-        pthread_atfork(lock_before_fork, unlock_in_parent, forget_in_child);
+        pthread_atfork(lock_before_fork, unlock_after_fork, forget_in_child);
     return err;
 }
 

@@ -103,7 +103,7 @@ void ed_share_own(struct ed_share *share, int fd)
 {
     size_t word = (size_t)fd / WORD_BITS;
 
-    if (share->own_fds && reach(share, word))
+    if (reach(share, word))
         share->owned[word] |= (uint64_t)1 << fd % WORD_BITS;
 }
 
@@ -125,10 +125,9 @@ static void close_owned(const struct ed_share *share)
 
 /* ---- begin and end ---- */
 
-void ed_share_begin(struct ed_share *share, bool own_fds)
+void ed_share_begin(struct ed_share *share)
 {
     ed_share_return(share);
-    share->own_fds = own_fds;
     atomic_store(&share->asleep, false);
     ed_loop_tls->share = share;
 }
@@ -147,17 +146,20 @@ void ed_share_end(struct ed_share *share)
     ed_share_leave(share);
 }
 
-void ed_share_abandon(struct ed_share *share, ed_loop *loop)
+void ed_share_abandon(struct ed_share *share, ed_loop *loop, bool still)
 {
-    if (loop && share->own_fds) {
-        close_owned(share);
-        close(loop->poll_fd);
-        close(loop->wake_io.fd);
-    }
-    forget_owned(share);
     ed_share_init(share);
     if (!loop)
         return;
+    if (still) {
+        close_owned(share);
+        forget_owned(share);
+    } else { /* the notes may be in the middle of being moved */
+        share->owned = NULL;
+        share->owned_words = 0;
+    }
+    close(loop->poll_fd);
+    close(loop->wake_io.fd);
     loop->former = share->abandoned; /* lest it be taken for a leak */
     share->abandoned = loop;
     if (ed_loop_tls == loop)

@@ -22,7 +22,6 @@ struct ed_share {
     sem_t gate;
     sem_t busy;
     _Atomic bool asleep;
-    bool own_fds;
     _Atomic uint64_t wakeups;
     ed_loop *abandoned; /* that stayed with the parent, and those before it */
     uint64_t *owned;    /* a bit for each descriptor; in the loop's thread */
@@ -34,9 +33,9 @@ void ed_share_init(struct ed_share *share);
 
 /* ---- in the loop's thread ---- */
 
-/* The calling thread's loop is shared from now on, until ed_share_end(). With
- * `own_fds` the descriptors it opens from now on are noted. */
-void ed_share_begin(struct ed_share *share, bool own_fds);
+/* The calling thread's loop is shared from now on, until ed_share_end(), and
+ * the descriptors that it opens are noted. */
+void ed_share_begin(struct ed_share *share);
 void ed_share_end(struct ed_share *share);
 
 /* Around calls of foreign code, on the loop's own stack, which may wait for
@@ -67,8 +66,9 @@ void ed_share_release(struct ed_share *share);
 /* ---- in the child of a fork ---- */
 
 /* The loop, if there was one, stayed with the parent: closes the child's copies
- * of what was its own, and makes `share` as new. The loop's memory is left
- * alone, for its fibers lie in the middle of what they did. */
-void ed_share_abandon(struct ed_share *share, ed_loop *loop);
+ * of what was its own, unless it did not stand still and nobody knows, and
+ * makes `share` as new. The loop's memory is left alone, for its fibers lie in
+ * the middle of what they did. */
+void ed_share_abandon(struct ed_share *share, ed_loop *loop, bool still);
 
 #endif

@@ -107,9 +107,9 @@ struct ed_req {
     int body_error; /* of reading it: the client's doing, and for good */
 
     struct {
-        int status; /* 0: not chosen */
+        int status;             /* 0: not chosen */
         struct ed_bytes reason; /* words of its own; empty: the usual */
-        bool began; /* the head is out, or on its way */
+        bool began;             /* the head is out, or on its way */
         bool ended;
         int failed;      /* a piece could not be sent: it can only be cut */
         bool pieces;     /* begun in pieces */

@@ -105,10 +105,11 @@ void ed_offload_nudge(void)
 static void take_up(struct ed_post *unused)
 {
     (void)unused;
+    ed_offload_take_up();
+    /* Only now: who stops it before the post counts as taken posts no other. */
     ed_offload_lock();
     bool end = ed_offload_loop.stopping;
     ed_offload_unlock();
-    ed_offload_take_up();
     if (end)
         ed_event_set(&stop);
 }
@@ -126,7 +127,7 @@ static void open_for_work(ed_scope *work)
     struct ed_offload_loop *o = &ed_offload_loop;
 
     inside = true;
-    ed_share_begin(&share, !o->adopted);
+    ed_share_begin(&share);
     ed_event_clear(&stop);
     ed_offload_lock();
     o->loop = ed_loop_current();
@@ -204,25 +205,26 @@ static int serve(void *unused)
 
 /* ---- a thread of our own ---- */
 
-/* The loop could not be made, and nobody else will see to these. */
-static void fail_pending(int err)
+/* Under the lock, which it lets go of meanwhile. The loop could not be made,
+ * and nobody else will see to these. */
+static void fail_queued(int err)
 {
-    struct ed_offload_loop *o = &ed_offload_loop;
+    struct ed_list *queue = &ed_offload_loop.queue;
 
-    ed_offload_lock();
-    while (!ed_list_empty(&o->queue)) {
-        ed_ticket *t = ED_CONTAINER(ed_list_take(&o->queue), ed_ticket, next);
+    while (!ed_list_empty(queue)) {
+        ed_ticket *t = ED_CONTAINER(ed_list_take(queue), ed_ticket, next);
         ed_offload_unlock();
         ed_offload_deliver(t, err);
         ed_ticket_free(t);
         ed_offload_lock();
     }
-    ed_offload_unlock();
 }
 
+/* The lock is not needed after it: whoever joins the thread holds it. */
 static void ended(int err)
 {
     ed_offload_lock();
+    fail_queued(err ? err : ED_ESTOPPED);
     failed = err;
     ed_offload_loop.adopted = false;
     ed_offload_loop.stopping = false;
@@ -238,8 +240,6 @@ static void *run_thread(void *unused)
     ed_offload_unlock();
     int err =
         ed_run(serve, NULL, .no_signals = true, .stack_bytes = stack_bytes);
-    if (err)
-        fail_pending(err);
     ended(err);
     return NULL;
 }
@@ -413,6 +413,15 @@ int ed_offload_stop(int64_t within)
     return err;
 }
 
+static size_t count_homed(void)
+{
+    size_t count = 0;
+
+    ed_list_each (link, &ed_offload_loop.homed)
+        count++;
+    return count;
+}
+
 void ed_offload_counts(struct ed_offload_counts *counts)
 {
     const struct ed_offload_loop *o = &ed_offload_loop;
@@ -426,6 +435,7 @@ void ed_offload_counts(struct ed_offload_counts *counts)
         .wakeups = o->wakeups + atomic_load(&share.wakeups),
         .uncollected = ed_ticket_uncollected(),
         .pending = o->pending_count,
+        .at_home = count_homed(),
         .stashed = ed_stash_count(),
     };
     ed_offload_unlock();
@@ -459,7 +469,7 @@ static void after_fork_in_child(void)
     struct ed_offload_loop *o = &ed_offload_loop;
 
     pthread_cond_init(&changed, NULL); /* those who waited are not here */
-    ed_share_abandon(&share, o->loop);
+    ed_share_abandon(&share, o->loop, held || inside);
     o->loop = NULL;
     o->scope = NULL;
     o->posted = o->adopted = o->stopped = o->exiting = false;

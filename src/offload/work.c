@@ -233,11 +233,21 @@ static void begin(ed_ticket *t)
 }
 
 /* One that has not begun sees that it is cancelled when it does. */
-static void cancel(ed_ticket *t)
+static void cancel_all(struct ed_list *cancels)
 {
-    if (t->fiber)
-        ed_fiber_cancel(t->fiber, ED_ECANCELED);
-    ed_ticket_free(t);
+    if (ed_list_empty(cancels))
+        return;
+    ed_list_each (link, cancels) {
+        ed_ticket *t = ED_CONTAINER(link, ed_ticket, to_cancel);
+        if (t->fiber)
+            ed_fiber_cancel(t->fiber, ED_ECANCELED);
+    }
+    /* It may have ended meanwhile, and this may be the last reference. */
+    ed_offload_step_out();
+    while (!ed_list_empty(cancels))
+        ed_ticket_free(
+            ED_CONTAINER(ed_list_take(cancels), ed_ticket, to_cancel));
+    ed_offload_step_in();
 }
 
 static void release(ed_ticket *t)
@@ -273,8 +283,7 @@ void ed_offload_take_up(void)
     take_lists(&queue, &cancels, &releases);
     while (!ed_list_empty(&queue))
         begin(take(&queue));
-    while (!ed_list_empty(&cancels))
-        cancel(ED_CONTAINER(ed_list_take(&cancels), ed_ticket, to_cancel));
+    cancel_all(&cancels);
     while (!ed_list_empty(&releases))
         release(take(&releases));
 }

@@ -37,8 +37,7 @@ static bool here(void)
 }
 
 static struct ed_patch_runtime runtime = {
-    .version = ED_VERSION,
-    .calls_size = sizeof cooperative,
+    .contract = ed_patch_contract,
     .here = here,
     .calls = &cooperative,
 };

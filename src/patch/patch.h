@@ -68,6 +68,7 @@ struct ed_patch_try {
     int fd;
     short events;
     int timeout_option; /* SO_RCVTIMEO or SO_SNDTIMEO; 0: none */
+    bool bare;          /* of messages: one buffer alone */
     int64_t until;      /* set at the first wait */
     unsigned tries;
 };

@@ -32,10 +32,16 @@ struct ed_patch_calls {
 #undef PATCH_CALL
 };
 
+/* The version, and all names in their order: what both sides must agree on. */
+#define PATCH_CALL(result, name, parameters, arguments) " " #name
+static const char ed_patch_contract[] = ED_VERSION
+#include "patch/calls.def"
+    ;
+#undef PATCH_CALL
+
 /* One copy of the library in the process. */
 struct ed_patch_runtime {
-    const char *version; /* ED_VERSION: both sides must be of one build */
-    size_t calls_size;
+    const char *contract;
     /* Whether the caller is a fiber of this copy, and its calls are to be
      * replaced. */
     bool (*here)(void);

@@ -150,9 +150,11 @@ static int tell_failure(ed_req *req, int err)
 static int tell_master(ed_req *req, const char *command, const char *done)
 {
     const char *answer;
+    const char *who =
+        ed_admin_door_of(req)->trusted ? "eddy ctl" : ed_req_peer(req);
     int err = ed_admin_ask_master(ed_admin_of(req), command, &answer);
 
-    ed_log_info("%s asks for '%s': %s", ed_req_peer(req), command,
+    ed_log_info("%s asks for '%s': %s", who, command,
                 err ? ed_err_text(err) : answer);
     return err ? tell_failure(req, err) : pass_on(req, answer, done);
 }

@@ -14,6 +14,9 @@
 /* Changes with each change of the layout that its size does not tell. */
 static const uint64_t LAYOUT = 0xedd7b0a2d0004;
 
+_Static_assert(sizeof(struct ed_slot) % sizeof(uint64_t) == 0,
+               "it is cleared by words");
+
 static uint64_t magic(void)
 {
     return LAYOUT << 24 ^ sizeof(struct ed_board);
@@ -73,13 +76,23 @@ void ed_board_unmap(struct ed_board *board)
         munmap(board, sizeof *board);
 }
 
+/* By words, since it may be looked at meanwhile. */
+static void clear(struct ed_slot *slot)
+{
+    typedef _Atomic uint64_t __attribute__((may_alias)) word;
+    word *words = (word *)slot;
+
+    for (size_t i = 0; i < sizeof *slot / sizeof *words; i++)
+        atomic_store_explicit(&words[i], 0, memory_order_relaxed);
+}
+
 struct ed_slot *ed_board_take(struct ed_board *board)
 {
     for (size_t i = 0; i < ED_BOARD_SLOTS; i++) {
         struct ed_slot *slot = &board->slots[i];
         if (atomic_load(&slot->state) != ED_SLOT_FREE)
             continue;
-        memset((void *)slot, 0, sizeof *slot); /* of a worker that is gone */
+        clear(slot); /* of a worker that is gone */
         atomic_store(&slot->state, ED_SLOT_STARTING);
         return slot;
     }

@@ -54,16 +54,20 @@ struct ed_develop {
 
 /* ---- opening and closing ---- */
 
-/* All there is here, or if nothing builds, what is run. */
+/* All there is here, or if nothing builds, what is run: of an application in
+ * Python, where its modules are. */
 static int open_watch(struct ed_develop *d, const char *file)
 {
     const struct ed_settings *s = d->settings;
-    const char *path = s->reload_command ? "." : file;
+    const char *path = s->reload_command || s->wsgi ? "." : file;
     const struct ed_texts one = {&path, 1};
+    const struct ed_texts *paths = &one;
 
-    return ed_watch_open(&d->watch,
-                         s->reload_path.count ? &s->reload_path : &one,
-                         &s->reload_ignore);
+    if (s->reload_path.count)
+        paths = &s->reload_path;
+    else if (s->wsgi && s->python_path.count)
+        paths = &s->python_path;
+    return ed_watch_open(&d->watch, paths, &s->reload_ignore);
 }
 
 int ed_develop_open(struct ed_develop **out, const struct ed_settings *settings,

@@ -358,7 +358,8 @@ static void tell_scale(struct ed_master *m, const char *rest)
     ed_log_info("%d workers are wanted", (int)n);
     atomic_store(&m->board->wanted, (unsigned)n);
     ed_crew_scale(&m->crew, (unsigned)n, ed_clock_monotonic());
-    ed_child_say(&m->admin_child, "ok");
+    ed_child_say(&m->admin_child, "ok %d worker%s wanted", (int)n,
+                 n == 1 ? " is" : "s are");
 }
 
 static void tell_reload(struct ed_master *m, const char *rest)

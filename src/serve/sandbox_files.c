@@ -196,6 +196,23 @@ static int allow_certificates(const struct jail *jail,
     return err;
 }
 
+/* Where modules are looked for, and the files of --static. */
+static int allow_python(const struct jail *jail, const struct ed_settings *s)
+{
+    int err = allow(jail, ".", READING);
+
+    if (!err)
+        err = allow_list(jail, "python-path", &s->python_path, READING);
+    if (!err && s->virtualenv)
+        err = allow(jail, s->virtualenv, READING);
+    for (size_t i = 0; i < s->static_maps.count && !err; i++) {
+        const char *equals = strchr(s->static_maps.each[i], '=');
+        if (equals)
+            err = allow_if_there(jail, equals + 1, READING);
+    }
+    return err;
+}
+
 static int allow_system(const struct jail *jail)
 {
     int err = 0;
@@ -212,6 +229,8 @@ static int allow_reading(const struct jail *jail, const struct ed_settings *s)
     int err = allow_system(jail);
     if (!err)
         err = allow_program(jail, s);
+    if (!err && s->wsgi)
+        err = allow_python(jail, s);
     if (!err)
         err = allow_certificates(jail, s);
     if (!err)
@@ -265,6 +284,8 @@ static int allow_writing(const struct jail *jail, const struct ed_settings *s)
 
     if (!err)
         err = allow_devices(jail);
+    if (!err && s->spool_dir)
+        err = allow(jail, s->spool_dir, READING | WRITING);
     if (!err)
         err = allow_log(jail, s->log_file);
     if (!err)

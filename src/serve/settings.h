@@ -46,6 +46,7 @@ struct ed_settings_from {
     const struct ed_option *own;
     const struct ed_option_default *defaults;
     unsigned arguments; /* how many there may be besides options */
+    bool module;        /* the first of these is a file that has to be there */
 };
 
 /* What reading the sources comes to when it is not an exit status. */

@@ -118,12 +118,24 @@ static void check_tls(const struct ed_settings *s)
         check_certificate(s);
 }
 
+/* With `reload` it may be built only now. */
+static void check_module(const struct ed_settings *s)
+{
+    const char *module = s->reload ? NULL : ed_settings_argument(s, 0);
+    const char *found = module ? from_workdir(s, module) : NULL;
+
+    if (found && access(found, R_OK))
+        ed_settings_error(s->inside, "", "%s: %s", module, ed_err_text(-errno));
+}
+
 /* Only where they were read: a process that starts later does without what it
  * does not need, such as a worker without the token. */
 static void check_files(const struct ed_settings *s)
 {
     check_directory(s, "workdir", s->inside->to_log ? NULL : s->workdir);
     check_directory(s, "chroot", s->chroot);
+    if (s->inside->from->module)
+        check_module(s);
     check_tls(s);
     (void)can_be_read(s, "admin-token", s->admin_token);
     check_place(s, "pidfile", s->pidfile);
@@ -148,7 +160,10 @@ static void check_addresses(const struct ed_settings *s, const char *name,
 {
     for (size_t i = 0; i < list->count; i++) {
         if (!is_address(list->each[i]))
-            wrong(s, name, "'%s' is no address", list->each[i]);
+            wrong(s, name,
+                  "'%s' is no address such as 127.0.0.1:8080, [::]:80 or "
+                  "unix:/run/x.sock",
+                  list->each[i]);
         for (size_t k = 0; k < i; k++) {
             /* Port 0 takes another one each time. */
             size_t len = strlen(list->each[i]);
@@ -224,6 +239,72 @@ static void check_pairs(const struct ed_settings *s)
         wrong(s, "single", "with %u workers", s->workers);
 }
 
+/* ---- Python ---- */
+
+/* More threads share an interpreter badly. */
+enum { MOST_THREADS = 1024 };
+
+static void check_static(const struct ed_settings *s, const char *map)
+{
+    const char *equals = strchr(map, '=');
+
+    if (*map != '/' || !equals || equals == map + 1 || equals[-1] == '/') {
+        wrong(s, "static", "'%s' is not like /static=./static", map);
+        return;
+    }
+    if (s->inside->argv)
+        check_directory(s, "static", from_workdir(s, equals + 1));
+}
+
+static void check_wsgi(const struct ed_settings *s)
+{
+    static const char *const kinds[] = {"x-forwarded", "forwarded",
+                                        "x-real-ip"};
+    const char *script = s->script_name;
+    bool known = false;
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        known |= !strcmp(s->proxy_fields, kinds[i]);
+    if (!known)
+        wrong(s, "proxy-fields",
+              "'%s' is none of x-forwarded, forwarded and x-real-ip",
+              s->proxy_fields);
+    if (s->threads < 1 || s->threads > MOST_THREADS)
+        wrong(s, "threads", "'%u' is not from 1 to %d", s->threads,
+              MOST_THREADS);
+    if (script && (*script != '/' || script[strlen(script) - 1] == '/'))
+        wrong(s, "script-name", "'%s' is no path such as /shop", script);
+    for (size_t i = 0; i < s->static_maps.count; i++)
+        check_static(s, s->static_maps.each[i]);
+    if (!s->inside->argv)
+        return;
+    if (s->virtualenv)
+        check_directory(s, "virtualenv", from_workdir(s, s->virtualenv));
+    if (s->spool_dir)
+        check_directory(s, "spool-dir", from_workdir(s, s->spool_dir));
+}
+
+/* What a module would not do. */
+static void check_needs_wsgi(const struct ed_settings *s)
+{
+    const struct {
+        const char *name;
+        bool given;
+    } of_wsgi[] = {
+        {"python-path", s->python_path.count > 0},
+        {"virtualenv", s->virtualenv != NULL},
+        {"script-name", s->script_name != NULL},
+        {"static", s->static_maps.count > 0},
+        {"spool-dir", s->spool_dir != NULL},
+        {"trusted-proxies", s->trusted_proxies.count > 0},
+    };
+
+    for (size_t i = 0; i < sizeof of_wsgi / sizeof *of_wsgi; i++) {
+        if (of_wsgi[i].given)
+            wrong(s, of_wsgi[i].name, "without wsgi");
+    }
+}
+
 static void check_vital(const struct ed_settings *s)
 {
     for (size_t i = 0; i < s->vital.count; i++) {
@@ -271,6 +352,10 @@ unsigned ed_settings_check(const struct ed_settings *s)
     check_who(s);
     check_pairs(s);
     check_vital(s);
+    if (s->wsgi)
+        check_wsgi(s);
+    else
+        check_needs_wsgi(s);
     check_access_format(s);
     check_log(s);
     return s->inside->errors - before;

@@ -153,6 +153,11 @@ static void take_argument(struct reading *r, const char *text)
 
     if (r->values)
         return;
+    if (text[0] == '-' && text[1] && text[1] != '-') {
+        ed_settings_error(in, "", "unknown option '%s' (--help lists them)",
+                          text);
+        return;
+    }
     if (in->argument_count == in->from->arguments) {
         ed_settings_error(in, "",
                           "unexpected argument '%s' (--help lists the "

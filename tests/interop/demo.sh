@@ -13,6 +13,7 @@ work=$(mktemp -d)
 demo= # its process
 passed=0
 failed=0
+mkdir "$work/tmp" "$work/bare"
 
 # Ends what a failed test may have left.
 finish() {
@@ -42,7 +43,8 @@ eventually() { # COMMAND...
 }
 
 start_demo() {
-    "$eddy" demo --listen 127.0.0.1:0 --services 3 >"$work/out" 2>"$work/err" &
+    TMPDIR=$work/tmp "$eddy" demo --listen 127.0.0.1:0 --services 3 \
+        >"$work/out" 2>"$work/err" &
     demo=$!
     eventually grep -q 'Ctrl-C' "$work/out" || {
         cat "$work/out" "$work/err"
@@ -130,6 +132,35 @@ streams() { # TEXT PATH
     grep -q -- "$1" "$work/body"
 }
 
+# ---- the page in Python ----
+
+# The line about one of its servers.
+way() { # MODE
+    grep "^$1 " "$work/python"
+}
+took() { way "$1" | grep -o '[0-9]* ms' | grep -o '[0-9]*'; }
+asks_for_python() { # QUERY
+    curl -fsS "${url}wsgi?$1" -o "$work/python" && cat "$work/python" &&
+        [[ $(grep -cE '^(gunicorn|uwsgi|eddy) ' "$work/python") == 3 ]]
+}
+is_faster() { # MODE THAN
+    (("$(took "$1")" * 2 < "$(took "$2")"))
+}
+draws_calls() { # COUNT
+    local bars
+    bars=$("$here/browser.py" "${url}wsgi?n=$1&ms=20&visitors=2" \
+        --until "document.querySelector('#go').textContent == 'Run'" \
+        --eval "['#eddy .bar', '.bar.open', 'mark'].map(
+            s => document.querySelectorAll(s).length).join(' ')") &&
+        echo "$bars" && [[ $bars == "\"$((2 * $1)) 0 4\"" ]]
+}
+tells_what_is_missing() {
+    "$here/browser.py" "${url}wsgi" \
+        --until "document.querySelectorAll('.why:not([hidden])').length == 3 &&
+            /None of the three/.test(document.querySelector('#verdict')
+                .textContent)"
+}
+
 # A zombie has ended, too: whoever adopts it will reap it.
 living_services() { ps -o stat= -p "$services" | grep -cv '^Z'; }
 services_are_gone() { [[ $(living_services) == 0 ]]; }
@@ -187,6 +218,22 @@ check "without its slash the feed is found" status_is 200 -L "${url}feed"
 check "the feed has made-up messages" streams '"say":' feed/events
 check "the chat has rooms" says '[' "${url}chat/rooms"
 
+check "a page in Python tells of three servers" asks_for_python 'n=8&ms=50'
+if way eddy | grep -q 'ms  █'; then
+    for other in gunicorn uwsgi; do
+        way "$other" | grep -q 'ms  █' || continue
+        check "gathered it takes less than half of $other" is_faster eddy "$other"
+    done
+    if command -v chromium >/dev/null; then
+        check "the page draws each call, and marks two lines" draws_calls 6
+    fi
+fi
+check "its files are shown" says 'import eddy' "${url}wsgi/gathered.py"
+check "too many calls of it are refused" status_is 400 "${url}wsgi?n=21"
+check "too many at once are refused" status_is 400 "${url}wsgi?visitors=6"
+check "of it there is no JSON" status_is 400 "${url}wsgi?format=json"
+check "links of that page lead somewhere" links_lead_somewhere wsgi
+
 if command -v chromium >/dev/null; then
     check "both waterfalls have a bar for each call" draws_bars 12
     check "the first page shows what goes on" shows_what_goes_on
@@ -202,9 +249,11 @@ check "an option nobody knows is refused" complains 2 "'--sauce'" --sauce
 check "an option without its value is refused" complains 2 '--rate needs' --rate
 check "a Redis that is no URL is refused" complains 1 'Redis URL' --redis sea
 
+services=$(ps -o pid= --ppid "$demo" | tr -s ' \n' ',' | sed 's/^,\|,$//g')
 kill -INT "$demo"
 check "Ctrl-C ends it" demo_ends 0
 check "its services end with it" eventually services_are_gone
+check "it leaves no files" test -z "$(ls "$work/tmp")"
 check "it had nothing to complain about" test ! -s "$work/err"
 
 check "it starts again" start_demo
@@ -214,6 +263,25 @@ check "a service that is gone makes it a bad gateway" eventually \
 { kill -9 "$demo" && wait "$demo"; } 2>/dev/null
 demo=
 check "killed, it takes its services with it" eventually services_are_gone
+
+# Where nothing is installed but what starts programs.
+starts_bare() {
+    ln -s "$(command -v env)" "$work/bare/env" &&
+        cp "$eddy" "$work/bare/eddy" || return
+    PATH=$work/bare TMPDIR=$work/tmp "$work/bare/eddy" demo \
+        --listen 127.0.0.1:0 --services 1 >"$work/out" 2>"$work/err" &
+    demo=$!
+    eventually grep -q 'Ctrl-C' "$work/out" || return
+    url=$(grep -o 'http://127.0.0.1:[0-9]*/' "$work/out" | head -n 1)
+}
+check "without Python it starts" starts_bare
+check "without Python its page is there" asks_for_python 'n=2&ms=1'
+check "and says what is missing" way 'gunicorn .*No such file.*python3-flask'
+if command -v chromium >/dev/null; then
+    check "in the browser, too" tells_what_is_missing
+fi
+kill -INT "$demo"
+check "it ends, too" demo_ends 0
 
 echo "$passed passed, $failed failed"
 ((failed == 0))

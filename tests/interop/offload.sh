@@ -13,8 +13,9 @@ offload=$build/examples/offload
 expect "one URL is shown" "Hello, you!" "$offload" "$url/hello/you"
 expect_in "several are told of" "200       14 bytes" "$offload" "$url/" "$url/"
 expect_in "so are failures" "404 " "$offload" "$url/" "$url/nobody"
-expect_in "what cannot be fetched is told with its place" \
-    "(ED_ECONNECT), of 'fetch' at examples/offload.c:" \
+expect_in "what cannot be fetched is told" "(ED_ECONNECT), of 'fetch' at " \
+    "$offload" "$url/" http://127.0.0.1:1/
+expect_in "with its place" "examples/offload.c:" \
     "$offload" "$url/" http://127.0.0.1:1/
 expect_in "what can be is shown all the same" "200 " \
     "$offload" http://127.0.0.1:1/ "$url/"

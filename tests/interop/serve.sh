@@ -76,6 +76,14 @@ expect_in "and which request it was" 'GET /crash' cat log
 expect "after which all goes on" two ask "$url/"
 end
 
+# ---- how it begins ----
+
+expect "a module that is not there is told before anything starts" \
+    "eddy serve: \./none\.so: No such file or directory" \
+    "$eddy" serve ./none.so --listen 127.0.0.1:0
+expect "and by --check" "eddy serve: none\.so: No such file or directory" \
+    "$eddy" serve none.so --check
+
 # ---- where it is ----
 
 begin --admin 127.0.0.1:0 --access-log "$work/access"
@@ -84,6 +92,9 @@ expect_in "the state tells the port the system has given" "$url" \
     "$eddy" ctl --socket "$work/ctl" status
 expect_in "and that of the admin address" "$admin" \
     "$eddy" ctl --socket "$work/ctl" status
+expect "who scales is told how many there will be" "3 workers are wanted" \
+    "$eddy" ctl --socket "$work/ctl" scale 3
+expect_in "and the log tells who it was" "eddy ctl asks for 'scale 3'" cat log
 exec 3<>"/dev/tcp/127.0.0.1/$port"
 printf 'nonsense\r\n\r\n' >&3
 cat <&3 >/dev/null

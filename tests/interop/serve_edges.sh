@@ -20,7 +20,7 @@ admin() {
         grep -qs app.so "/proc/$child/maps" || echo "$child"
     done
 }
-# Descriptors by what they are: sockets that serve one connection come and go.
+# Descriptors by what they are, whatever the number of the process.
 open_files() { # PID
     find "/proc/$1/fd" -type l -printf '%l\n' 2>/dev/null |
         sed 's|/proc/[0-9]*|/proc|; s/:*\[.*//; s/ (deleted)//' | sort | uniq -c

@@ -56,6 +56,29 @@ expect_in "with its port" "SERVER_PORT='443'" cat told
 quit "$pid"
 pids=()
 
+mkdir spool
+chmod 777 spool
+wsgi jail 1 --wsgi wsgi_apps:app --python-path "$apps" -t 2 --sandbox \
+    --sandbox-read /dev --spool-dir spool
+head -c 700000 /dev/urandom >upload
+ask --data-binary @upload "$url/echo" >got
+expect "a sandbox leaves what it needs" '' cmp got upload
+quit "$pid"
+pids=()
+
+if have openssl; then
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+        -subj /CN=localhost -keyout key.pem -out cert.pem 2>/dev/null
+    wsgi tls 1 --wsgi wsgi_apps:app --python-path "$apps" -t 1 \
+        --certfile cert.pem --keyfile key.pem
+    expect_in "TLS is https" "wsgi.url_scheme='https'" ask -k "$url/environ"
+    ask -k "$url/served_file" >got
+    tail -c +4 "$apps/wsgi_apps.py" >wanted
+    expect "files go through it" '' cmp got wanted
+    quit "$pid"
+    pids=()
+fi
+
 refuse() { "$eddy" serve --listen 127.0.0.1:0 --ctl none --single "$@"; }
 expect_in "a module that is not there" "No module named 'no_such'" \
     refuse --wsgi no_such:app
@@ -63,7 +86,7 @@ expect_in "a name that is not there" "no attribute 'none'" \
     refuse --wsgi wsgi_apps:none --python-path "$apps"
 expect_in "what is no application" "cannot be called" \
     refuse --wsgi wsgi_apps:not_callable --python-path "$apps"
-expect_in "a virtualenv that is none" "virtualenv /nowhere" \
+expect_in "a virtualenv that is none" "virtualenv '/nowhere'" \
     refuse --wsgi wsgi_apps:app --virtualenv /nowhere
 expect_in "a map that is none" "is not like /static=./static" \
     refuse --wsgi wsgi_apps:app --static nonsense

@@ -1,5 +1,6 @@
 """Applications for the tests of `eddy serve --wsgi`: one that wsgiref's
 validator watches, and one that does what it should not."""
+import ctypes
 import io
 import os
 import sys
@@ -172,7 +173,7 @@ def split(env, start):
 
 
 def hop(env, start):
-    start("200 OK", [("Connection", "close")])
+    start("200 OK", [("Upgrade", "h2c")])
     return [b"never"]
 
 
@@ -261,9 +262,30 @@ def whoami(env, start):
     return answer(start, f"{os.getpid()} {sys.prefix}\n".encode())
 
 
+def fan_out(env, start):
+    """Calls of the module `eddy`, if it is there: many at once, on the
+    worker's own loop."""
+    import eddy
+
+    before = set(os.listdir("/proc/self/task"))
+    began = time.monotonic()
+    url = f"http://{env['HTTP_HOST']}/sleeping?0.3"
+    calls = [eddy.fetch(url, timeout=20) for _ in range(3)]
+    answers = eddy.gather(calls, timeout=20)
+    more = len(set(os.listdir("/proc/self/task")) - before)
+    bodies = b"".join(answer.content for answer in answers)
+    took = time.monotonic() - began
+    adopted = eddy.counts()["adopted"]
+    return answer(
+        start,
+        f"{bodies!r} {more} more threads, adopted {adopted}\n".encode(),
+        ("X-Took", f"{took:.2f}"),
+    )
+
+
 def burn(env, start):
-    """Keeps the interpreter, for some seconds."""
-    sum(range(300_000_000))
+    """Keeps the interpreter for 4 s, by a call that does not let it go."""
+    ctypes.PyDLL(None).usleep(4_000_000)
     return answer(start, b"burnt\n")
 
 
@@ -284,6 +306,7 @@ wild = {
         split, hop, late_start, too_much, too_little, big_stream, big_bytes,
         slowly, served_file, served_buffer, sleeping, stuck, counted, noted,
         threads, whoami, child, environ, echo, lines, teapot, burn,
+        fan_out,
     )
 }
 

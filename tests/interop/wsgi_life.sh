@@ -73,6 +73,18 @@ if /usr/bin/python3 -m venv --without-pip env 2>/dev/null; then
     pids=()
 fi
 
+# ---- calls of the module eddy ----
+
+if [ -d "$build/python/eddy" ]; then
+    wsgi calls 1 --wsgi wsgi_apps:app --python-path "$apps" \
+        --python-path "$build/python" -t 5
+    expect "calls of eddy are made on the worker's own loop" \
+        "b'slept.nslept.nslept.n' 0 more threads, adopted True" \
+        ask "$url/fan_out"
+    quit "$pid"
+    pids=()
+fi
+
 # ---- lines ----
 
 wsgi line 1 --wsgi wsgi_apps:app --python-path "$apps" -t 2 \
@@ -87,6 +99,8 @@ sleep 0.2
 "$eddy" ctl --socket "$work/ctl-line" ps >seen
 expect "those in line are shown as such" 3 grep -c 'queued .*a thread of Python.*/counted' seen
 expect "and those at work" 2 grep -c 'Python.*/sleeping' seen
+"$eddy" ctl --socket "$work/ctl-line" workers --json >seen
+expect "and counted" '"queued": *3' grep -o '"queued": *3' seen
 expect_in "a line has an end" 503 code "$url/counted"
 wait "${late[@]}"
 for i in 1 2 3; do

@@ -41,6 +41,12 @@ with_static_library() {
         -o "$work/static" && "$work/static" && ! ldd "$work/static" | grep libeddy
 }
 
+# A linker leaves out what nothing in a program asks for; the patch does.
+with_patch() { # PROGRAM
+    LD_LIBRARY_PATH=$pc/.. LD_PRELOAD=$pc/../libeddy-patch.so EDDY_PATCH=nothing \
+        "$1" 2>&1 | grep "EDDY_PATCH: unknown mode 'nothing'"
+}
+
 with_cmake() {
     cmake -S "$here" -B "$work/cmake" -G Ninja \
         -DCMAKE_PREFIX_PATH="$work/moved" &&
@@ -75,6 +81,9 @@ check "a build directory can be used" with_pkg_config "$build"
 check "pkg-config finds what was installed" with_pkg_config "$pc"
 check "the static library is complete" with_static_library
 check "CMake finds what was installed" with_cmake
+for program in consumer static cmake/with_eddy cmake/with_eddy_static; do
+    check "the patch finds the library in $program" with_patch "$work/$program"
+done
 check "the error table is installed" test -f "$work/moved/include/eddy/err.def"
 check "libeddy.so shows only ed_ names" shows_only_our_names
 check "libeddy.so lacks none of them" lacks_no_name_of_ours

@@ -90,7 +90,7 @@ class _Outcome:
 
     def __init__(self):
         self.arrived = threading.Event()
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()  # a handle may be collected in it
         self.value = None
         self.failure = None
         self.collected = False
@@ -224,7 +224,12 @@ class _Reactor:
         self.thread = threading.Thread(
             target=self._run, name="CrochetReactor", daemon=True
         )
-        self.thread.start()
+        try:
+            self.thread.start()
+        except RuntimeError:  # none begin any more when the program ends
+            self.loop.close()
+            self.loop = self.thread = None
+            raise ReactorStopped() from None
 
     def _run(self):
         asyncio.set_event_loop(self.loop)
@@ -271,7 +276,7 @@ class _Reactor:
         self.chosen = "setup" if chosen == "setup" else None
         for outcome in outcomes:
             # Its lock may be held by a thread there is no more.
-            outcome.lock = threading.Lock()
+            outcome.lock = threading.RLock()
             outcome.deliver(failure=Failure(ReactorStopped("forked")))
         self.fetches.update(fetches)
 

@@ -181,7 +181,10 @@ def _client_for(proxy):
         client = _clients.pop(proxy, None)
         if client is None:
             client = _eddy.Client(
-                proxy=proxy, no_decoding=True, max_redirects=-1,
+                proxy=proxy,
+                no_proxy="",
+                no_decoding=True,
+                max_redirects=-1,
                 max_body=MAX_BODY,
             )
         _clients[proxy] = client

@@ -22,24 +22,37 @@ static _Atomic(struct ed_patch_runtime *) runtimes;
 
 /* ---- the plain functions ---- */
 
-/* RTLD_NEXT alone gives the oldest of several versions, which for conditions
- * is one of a different layout. */
+/* RTLD_NEXT gives the oldest of several versions. Of conditions that is one of
+ * a different layout, where there are two. */
 static void *next(const char *name)
 {
-    void *found = dlvsym(RTLD_NEXT, name, "GLIBC_2.3.2");
+#if defined(__x86_64__) || defined(__i386__)
+    static const char conditions[] = "pthread_cond_";
+    void *found = NULL;
 
-    return found ? found : dlsym(RTLD_NEXT, name);
+    if (!strncmp(name, conditions, sizeof conditions - 1))
+        found = dlvsym(RTLD_NEXT, name, "GLIBC_2.3.2");
+    if (found)
+        return found;
+#endif
+    return dlsym(RTLD_NEXT, name);
 }
 
-/* Several threads may come here at once, and find the same. */
+/* Several threads may come here at once, and find the same. So may an allocator
+ * that takes its first lock, with it still held: nothing here allocates, unless
+ * a name is not found, and then what it needs is there already. */
 __attribute__((constructor)) static void look_up(void)
 {
-    if (atomic_load_explicit(&looked_up, memory_order_acquire))
+    static _Thread_local bool looking;
+
+    if (looking || atomic_load_explicit(&looked_up, memory_order_acquire))
         return;
+    looking = true;
 #define PATCH_CALL(result, name, parameters, arguments) \
     *(void **)&plain.name = next(#name);
 #include "patch/calls.def"
 #undef PATCH_CALL
+    looking = false;
     atomic_store_explicit(&looked_up, true, memory_order_release);
 }
 
@@ -64,8 +77,7 @@ static void keep(const void *in_it)
 ED_API ed_patch_attach_fn ed_patch_attach_;
 const struct ed_patch_calls *ed_patch_attach_(struct ed_patch_runtime *runtime)
 {
-    if (strcmp(runtime->version, ED_VERSION) != 0 ||
-        runtime->calls_size != sizeof(struct ed_patch_calls))
+    if (strcmp(runtime->contract, ed_patch_contract) != 0)
         return NULL;
     const struct ed_patch_calls *calls = plain_calls();
     keep(runtime);
@@ -105,8 +117,7 @@ static inline const struct ed_patch_calls *calls_here(void)
 
 _Static_assert(sizeof(off_t) == sizeof(off64_t), "two functions, not one");
 
-ED_API int lockf64(int fd, int how, off64_t len);
-int lockf64(int fd, int how, off64_t len)
+ED_API int lockf64(int fd, int how, off64_t len)
 {
     return calls_here()->lockf(fd, how, len);
 }

@@ -225,6 +225,37 @@ static void it_can_be_started_again_and_again_and_leaves_nothing(void **state)
     assert_int_equal(ed_offload_start(), 0);
 }
 
+static atomic_bool enough;
+
+static void *call_often(void *failed)
+{
+    while (!atomic_load(&enough)) {
+        int err = run_one();
+        if (err && err != ED_ESTOPPED)
+            atomic_fetch_add((atomic_int *)failed, 1);
+    }
+    return NULL;
+}
+
+static void calls_may_come_while_it_stops_and_starts(void **state)
+{
+    enum { CALLERS = 4 };
+    pthread_t callers[CALLERS];
+    atomic_int failed = 0;
+
+    (void)state;
+    for (int i = 0; i < CALLERS; i++)
+        pthread_create(&callers[i], NULL, call_often, &failed);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(ed_offload_stop(PATIENCE), 0);
+        assert_int_equal(ed_offload_start(), 0);
+    }
+    atomic_store(&enough, true);
+    for (int i = 0; i < CALLERS; i++)
+        pthread_join(callers[i], NULL);
+    assert_int_equal(failed, 0);
+}
+
 static atomic_int closed;
 
 static void note_closed(void *value)
@@ -486,6 +517,7 @@ int main(void)
         cmocka_unit_test(what_keeps_the_loop_from_starting_fails_the_call),
         cmocka_unit_test(a_stop_wakes_all_who_wait_and_later_calls_fail),
         cmocka_unit_test(it_can_be_started_again_and_again_and_leaves_nothing),
+        cmocka_unit_test(calls_may_come_while_it_stops_and_starts),
         cmocka_unit_test(what_lives_there_is_given_back_by_a_stop),
         cmocka_unit_test(a_stop_does_not_wait_for_longer_than_it_may),
         cmocka_unit_test(a_stop_from_inside_is_told_and_done),

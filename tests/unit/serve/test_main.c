@@ -293,7 +293,9 @@ static void a_malformed_address_is_wrong_usage(void **state)
     (void)state;
     struct program p = start("--log", "off", "--listen", "no port");
     assert_int_equal(status_of(&p), 2);
-    assert_string_equal(p.text.ptr, "prog: --listen 'no port' is no address\n");
+    assert_string_equal(p.text.ptr,
+                        "prog: --listen 'no port' is no address such as "
+                        "127.0.0.1:8080, [::]:80 or unix:/run/x.sock\n");
     forget(&p);
 }
 

@@ -463,6 +463,45 @@ static void check_says_ok_or_all_that_is_wrong(void **state)
     expect_said("prog: --max-requests-jitter without max-requests\n");
 }
 
+static void flags_that_are_short_elsewhere_are_short_here(void **state)
+{
+    (void)state;
+    struct ed_settings s;
+    assert_int_equal(read_settings(&s, "-t", "3"), ED_SETTINGS_GO_ON);
+    assert_int_equal(s.threads, 3);
+    ed_settings_free(&s);
+    assert_int_equal(read_settings(&s, "-t8"), ED_SETTINGS_GO_ON);
+    assert_int_equal(s.threads, 8);
+    ed_settings_free(&s);
+    assert_int_equal(read_settings(&s, "-t"), 2);
+    expect_said("--threads needs a value");
+    assert_int_equal(read_settings(&s, "-x"), 2);
+    expect_said("unknown option '-x'");
+}
+
+static void what_is_told_of_python_is_checked(void **state)
+{
+    (void)state;
+    struct ed_settings s;
+    assert_int_equal(read_settings(&s, "--check", "--wsgi", "a:b",
+                                   "--static=/tmp=/tmp", "--script-name=/a"),
+                     0);
+    assert_int_equal(read_settings(&s, "--check", "--wsgi", "a:b",
+                                   "--static=tmp=/tmp",
+                                   "--static=/none=/no/such", "--script-name=a",
+                                   "--proxy-fields=via", "--threads=0",
+                                   "--virtualenv=/no/such"),
+                     2);
+    expect_said("--static 'tmp=/tmp' is not like /static=./static");
+    expect_said("--static '/no/such': No such file");
+    expect_said("--script-name 'a' is no path");
+    expect_said("--proxy-fields 'via' is none of x-forwarded");
+    expect_said("--threads '0' is not from 1 to 1024");
+    expect_said("--virtualenv '/no/such': No such file");
+    assert_int_equal(read_settings(&s, "--check", "--virtualenv=/tmp"), 2);
+    expect_said("--virtualenv without wsgi");
+}
+
 static void paths_are_looked_for_where_they_will_be(void **state)
 {
     (void)state;
@@ -715,6 +754,9 @@ int main(void)
         cmocka_unit_test_setup(help_fits_a_terminal_and_has_all_settings,
                                begin),
         cmocka_unit_test_setup(check_says_ok_or_all_that_is_wrong, begin),
+        cmocka_unit_test_setup(flags_that_are_short_elsewhere_are_short_here,
+                               begin),
+        cmocka_unit_test_setup(what_is_told_of_python_is_checked, begin),
         cmocka_unit_test_setup(paths_are_looked_for_where_they_will_be, begin),
         cmocka_unit_test_setup(print_config_says_where_each_comes_from, begin),
         cmocka_unit_test_setup(any_settings_can_be_printed_and_given, begin),
