@@ -238,6 +238,25 @@ expect "the file says who is there" "$pid" cat pid
 module one
 end
 
+# Who has drained to let a new master take over has all back when that fails.
+begin --admin 127.0.0.1:0
+looked_at=$(grep -o 'admin on http://.*' log | sed 's/admin on //')
+module late -DLATE=2000
+kill -USR2 "$pid"
+until_said 1 'is to take over'
+ctl drain >/dev/null
+until_count 0
+module one
+kill -9 "$(cat pid)"
+until_said 1 'did not take over'
+until_count 2
+for _ in $(seq 100); do
+    [ "$(ask "$looked_at/readyz")" = ready ] && break
+    sleep 0.05
+done
+expect "and is ready again" ready ask "$looked_at/readyz"
+end
+
 # All processes at once, as a shell's Ctrl-Z does it, or `docker pause`.
 begin --hang-timeout 1s
 group=("$pid")
