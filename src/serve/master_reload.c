@@ -327,5 +327,6 @@ void ed_master_heir_gone(struct ed_master *m, int status)
     m->heir = 0;
     m->handed_on = false;
     ed_run_files_restore_pid(&m->files);
+    atomic_store(&m->board->ready, !m->ending);
     ed_crew_resume(&m->crew, ed_clock_monotonic());
 }
