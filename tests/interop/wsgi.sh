@@ -90,6 +90,7 @@ expect_in "a virtualenv that is none" "virtualenv '/nowhere'" \
     refuse --wsgi wsgi_apps:app --virtualenv /nowhere
 expect_in "a map that is none" "is not like /static=./static" \
     refuse --wsgi wsgi_apps:app --static nonsense
+touch libapp.so
 expect_in "a module and an application at once" "not both" \
     refuse ./libapp.so --wsgi wsgi_apps:app
 cp "$eddy" lonely
