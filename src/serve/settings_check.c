@@ -122,7 +122,8 @@ static void check_tls(const struct ed_settings *s)
 static void check_module(const struct ed_settings *s)
 {
     const char *module = s->reload ? NULL : ed_settings_argument(s, 0);
-    const char *found = module ? from_workdir(s, module) : NULL;
+    /* With --wsgi there is to be none, which is said first. */
+    const char *found = module && !s->wsgi ? from_workdir(s, module) : NULL;
 
     if (found && access(found, R_OK))
         ed_settings_error(s->inside, "", "%s: %s", module, ed_err_text(-errno));
