@@ -32,6 +32,12 @@ PATIENCE_S = 60
 # A page is to take as long as its slowest call, and a fifth of that.
 PAGE_MS = 1.2 * CALL_MS
 
+# And one of quick calls, one after the other, not much longer than that.
+QUICK_MS = 10
+QUICK_PATH = f"/?n={CALLS}&ms={QUICK_MS}"
+QUICK_PAGES = 5
+QUICK_PAGE_MS = 20
+
 VIEWS = paths.ROOT / "examples" / "wsgi"
 IMPORTS = ("flask", "requests")
 
@@ -195,10 +201,9 @@ def cpu_ms(server):
 def run_all_counts(server):
     before = cpu_ms(server)
     walls = {count: hammer(server, count) for count in AT_ONCE}
-    return {
-        "wall_ms": walls,
-        "cpu_ms_per_page": (cpu_ms(server) - before) / sum(AT_ONCE),
-    }
+    cpu = (cpu_ms(server) - before) / sum(AT_ONCE)
+    quick = [hammer(server, 1, QUICK_PATH) for _ in range(QUICK_PAGES)]
+    return {"wall_ms": walls, "cpu_ms_per_page": cpu, "quick_ms": quick}
 
 
 # ---- the benchmark ----
@@ -269,6 +274,10 @@ def add_rows(report):
             way: min(run["cpu_ms_per_page"] for run in runs)
             for way, runs in by_way.items()
         }
+        quick = {
+            way: statistics.median(ms for run in runs for ms in run["quick_ms"])
+            for way, runs in by_way.items()
+        }
         for way in by_way:
             report.data["rows"].append(
                 {
@@ -276,6 +285,7 @@ def add_rows(report):
                     "setup": setup,
                     "wall_ms": walls[way],
                     "cpu_ms_per_page": cpu[way],
+                    "quick_ms_p50": quick[way],
                 }
             )
         for count in AT_ONCE:
@@ -292,9 +302,20 @@ def add_rows(report):
         report.lines.append(
             ["", "CPU/page", *(table.number(cpu.get(way), 1) for way in ways)]
         )
+        report.lines.append(
+            [
+                "",
+                f"of {QUICK_MS} ms",
+                *(table.number(quick.get(way), 1) for way in ways),
+            ]
+        )
     eddy_row = report.row("eddy serve")
     if eddy_row:
         report.bar("one page", eddy_row["wall_ms"][1], PAGE_MS, " ms")
+        report.bar(
+            f"p50 of a page of {CALLS} calls of {QUICK_MS} ms",
+            *(eddy_row["quick_ms_p50"], QUICK_PAGE_MS, " ms"),
+        )
 
 
 def draw(report):
