@@ -3,6 +3,7 @@
  */
 #include "core/frames.h"
 
+#include <eddy/log.h>
 #include <execinfo.h>
 #include <ucontext.h>
 #include "core/elf.h"
@@ -97,4 +98,22 @@ void ed_frames_describe(const struct ed_frames *frames, ed_symbol_fn *each,
         if (frames->fn && ed_symbol_start(pc) == (uintptr_t)frames->fn)
             return;
     }
+}
+
+static void log_symbol(void *arg, const struct ed_symbol *symbol)
+{
+    const char *function = symbol->function ? symbol->function : "?";
+
+    (void)arg;
+    if (symbol->file)
+        ed_log_warn("    %s at %s:%d", function, symbol->file, symbol->line);
+    else if (symbol->object)
+        ed_log_warn("    %s in %s", function, symbol->object);
+    else
+        ed_log_warn("    %s", function);
+}
+
+void ed_frames_log(const struct ed_frames *frames)
+{
+    ed_frames_describe(frames, log_symbol, NULL);
 }

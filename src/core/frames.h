@@ -52,4 +52,7 @@ void ed_frames_put_names(const struct ed_frames *frames,
 void ed_frames_describe(const struct ed_frames *frames, ed_symbol_fn *each,
                         void *arg);
 
+/* Says them in the log, as warnings, a line for each. */
+void ed_frames_log(const struct ed_frames *frames);
+
 #endif

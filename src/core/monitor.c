@@ -157,19 +157,6 @@ static bool sample_taken(struct ed_monitor *monitor)
     return true;
 }
 
-static void log_symbol(void *arg, const struct ed_symbol *symbol)
-{
-    const char *function = symbol->function ? symbol->function : "?";
-
-    (void)arg;
-    if (symbol->file)
-        ed_log_warn("    %s at %s:%d", function, symbol->file, symbol->line);
-    else if (symbol->object)
-        ed_log_warn("    %s in %s", function, symbol->object);
-    else
-        ed_log_warn("    %s", function);
-}
-
 /* Names at once: lines of code may take longer to find than the block lasts. */
 static void log_blocked(const struct ed_monitor_sample *sample,
                         const struct ed_safe_line *names, int64_t lasted)
@@ -182,7 +169,7 @@ static void log_blocked(const struct ed_monitor_sample *sample,
     else
         ed_log_warn("loop blocked for %d ms outside any fiber", ms);
     ed_log_warn("    in %s", names->text);
-    ed_frames_describe(&sample->frames, log_symbol, NULL);
+    ed_frames_log(&sample->frames);
 }
 
 static void tell_block(const struct ed_block *block)

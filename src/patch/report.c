@@ -76,19 +76,6 @@ static void drop_own(struct ed_frames *frames)
     frames->pcs[0] = (char *)frames->pcs[0] - 1;
 }
 
-static void log_symbol(void *arg, const struct ed_symbol *symbol)
-{
-    const char *function = symbol->function ? symbol->function : "?";
-
-    (void)arg;
-    if (symbol->file)
-        ed_log_warn("    %s at %s:%d", function, symbol->file, symbol->line);
-    else if (symbol->object)
-        ed_log_warn("    %s in %s", function, symbol->object);
-    else
-        ed_log_warn("    %s", function);
-}
-
 bool ed_patch_reports(const char *call)
 {
     struct ed_frames frames;
@@ -105,6 +92,6 @@ bool ed_patch_reports(const char *call)
     const ed_fiber *fiber = ed_fiber_self();
     ed_log_warn("%s blocks the loop, in fiber '%s' (started at %s)", call,
                 fiber->name, fiber->place);
-    ed_frames_describe(&frames, log_symbol, NULL);
+    ed_frames_log(&frames);
     return true;
 }
