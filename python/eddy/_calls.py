@@ -82,10 +82,14 @@ def as_completed(handles, timeout=None):
     left = list(handles)
     until = None if timeout is None else time.monotonic() + timeout
     while left:
-        index = _eddy.wait_any(left, _left(until))
-        if index is None:
+        # All that are done at a time, as each look is at all of them.
+        places = _eddy.wait_done(left, _left(until))
+        if not places:
             raise _errors.WaitTimeout(f"{len(left)} not done; they go on")
-        yield left.pop(index)
+        done = [left[place] for place in places]
+        seen = set(places)
+        left = [one for n, one in enumerate(left) if n not in seen]
+        yield from done
 
 
 def race(handles, timeout=None):

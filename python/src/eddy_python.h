@@ -52,7 +52,7 @@ int eventual_init(PyObject *module);
 extern unsigned generation;
 
 PyObject *py_gather(PyObject *module, PyObject *args, PyObject *names);
-PyObject *py_wait_any(PyObject *module, PyObject *args);
+PyObject *py_wait_done(PyObject *module, PyObject *args);
 
 /* Makes the exception of an error; the second sets it, and returns NULL. */
 PyObject *exception_of(int err, const char *text, PyObject *about,

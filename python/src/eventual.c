@@ -480,37 +480,92 @@ PyObject *py_gather(PyObject *module, PyObject *args, PyObject *names)
     return list;
 }
 
-/* The index of the handle that is done first; None: none within the time. */
-static PyObject *wait_any(const struct crowd *c, int64_t within)
-{
-    Py_ssize_t size = PyList_Size(c->list);
+struct done {
+    uint64_t order;
+    Py_ssize_t place;
+};
 
-    for (Py_ssize_t i = 0; i < size; i++) {
-        if (at(c, i)->value)
-            return PyLong_FromSsize_t(i);
-    }
-    int got = wait_for(c->tickets, c->count, ED_TICKETS_ANY, within);
-    if (got == ED_ETIMEOUT)
-        Py_RETURN_NONE;
-    if (got < 0 || got == RAISED)
-        return fail_wait(got);
-    return PyLong_FromSsize_t(c->places[got]);
+static int by_order(const void *a, const void *b)
+{
+    const struct done *one = a, *two = b;
+
+    if (one->order != two->order)
+        return one->order < two->order ? -1 : 1;
+    return one->place < two->place ? -1 : 1;
 }
 
-PyObject *py_wait_any(PyObject *module, PyObject *args)
+/* When it was done; 0: it is not. Those that never will be come last. */
+static uint64_t order_of(ed_ticket *ticket)
 {
-    PyObject *handles, *timeout, *index = NULL;
+    uint64_t order = ed_ticket_order(ticket);
+
+    if (order || ed_ticket_result(ticket, NULL) == ED_EWOULDBLOCK)
+        return order;
+    return UINT64_MAX;
+}
+
+/* All there are. Of values that were made it is not known any more when they
+ * came: they are the first. */
+static size_t find_done(const struct crowd *c, struct done *done)
+{
+    size_t n = 0;
+
+    for (Py_ssize_t i = 0; i < PyList_Size(c->list); i++) {
+        if (at(c, i)->value)
+            done[n++] = (struct done){0, i};
+    }
+    for (size_t i = 0; i < c->count; i++) {
+        uint64_t order = order_of(c->tickets[i]);
+        if (order && !at(c, c->places[i])->value)
+            done[n++] = (struct done){order, c->places[i]};
+    }
+    qsort(done, n, sizeof(*done), by_order);
+    return n;
+}
+
+static PyObject *list_done(const struct crowd *c)
+{
+    size_t size = (size_t)PyList_Size(c->list);
+    struct done *done = PyMem_Calloc(size + 1, sizeof(*done));
+    PyObject *list = done ? PyList_New(0) : PyErr_NoMemory();
+    size_t n = list ? find_done(c, done) : 0;
+
+    for (size_t i = 0; list && i < n; i++) {
+        PyObject *place = PyLong_FromSsize_t(done[i].place);
+        if (!place || PyList_Append(list, place))
+            Py_CLEAR(list);
+        Py_XDECREF(place);
+    }
+    PyMem_Free(done);
+    return list;
+}
+
+/* The indices of all handles that are done, in the order in which they were; it
+ * waits for one. An empty list: none within the time. */
+static PyObject *wait_done(const struct crowd *c, int64_t within)
+{
+    if (c->count < (size_t)PyList_Size(c->list))
+        return list_done(c); /* some have their values */
+    int got = wait_for(c->tickets, c->count, ED_TICKETS_ANY, within);
+    if (got == RAISED || (got < 0 && got != ED_ETIMEOUT))
+        return fail_wait(got);
+    return list_done(c);
+}
+
+PyObject *py_wait_done(PyObject *module, PyObject *args)
+{
+    PyObject *handles, *timeout, *list = NULL;
     struct crowd crowd;
     int64_t within;
 
     (void)module;
-    if (!PyArg_ParseTuple(args, "OO:wait_any", &handles, &timeout) ||
+    if (!PyArg_ParseTuple(args, "OO:wait_done", &handles, &timeout) ||
         read_timeout(timeout, &within))
         return NULL;
     if (!crowd_open(&crowd, handles))
-        index = wait_any(&crowd, within);
+        list = wait_done(&crowd, within);
     crowd_close(&crowd);
-    return index;
+    return list;
 }
 
 /* ---- the type ---- */

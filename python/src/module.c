@@ -141,7 +141,7 @@ static PyObject *set_log_level(PyObject *module, PyObject *args)
 static PyMethodDef functions[] = {
     {"fetch", NAMED(py_fetch), NULL},
     {"gather", NAMED(py_gather), NULL},
-    {"wait_any", py_wait_any, METH_VARARGS, NULL},
+    {"wait_done", py_wait_done, METH_VARARGS, NULL},
     {"start", start, METH_VARARGS, NULL},
     {"stop", stop, METH_VARARGS, NULL},
     {"counts", counts, METH_NOARGS, NULL},

@@ -95,6 +95,18 @@ class Completed(HttpTest):
             self.release()
         self.assertEqual(order, [quick, slow])
 
+    def test_what_is_done_at_the_first_look_is_in_order_too(self):
+        handles = [eddy.fetch(self.url("/slow")) for _ in range(4)]
+        for n in (2, 0, 3):
+            handles[n].cancel()
+            wait_until(handles[n].done)
+        given = eddy.as_completed(handles, timeout=20)
+        order = [handles.index(next(given)) for _ in range(3)]
+        self.assertEqual(order, [2, 0, 3])
+        self.release()
+        self.assertIs(next(given), handles[1])
+        self.assertEqual(list(given), [])
+
     def test_failures_are_given_as_handles(self):
         handles = [eddy.fetch(self.url(p)) for p in ("/echo", "/nonsense")]
         failed = [
