@@ -130,12 +130,13 @@ static bool is_idle(void)
     struct ed_offload_counts counts;
 
     ed_offload_counts(&counts);
-    return !counts.pending && !counts.at_home;
+    return !counts.pending && counts.at_home == counts.remade;
 }
 
 /* What the application does by the module `eddy` is done on the worker's own
- * loop: there is no other thread for it. One that has made things of it while
- * it was loaded, such as a pool, keeps the loop that these are on. */
+ * loop: there is no other thread for it. Pools that it has used while it was
+ * loaded are opened again there. One that still reads a response, or has a
+ * session with cookies, keeps the loop that these are on. */
 static void adopt(void)
 {
     int err = ed_offload_adopt();
