@@ -44,6 +44,22 @@ struct wsgi_thread *wsgi_thread_self(void)
     return self;
 }
 
+/* ---- forks ---- */
+
+static bool forked;
+
+static void note_fork(void)
+{
+    forked = true;
+}
+
+bool wsgi_pool_forked(void)
+{
+    return forked;
+}
+
+/* ---- how it goes ---- */
+
 static bool is_brisk(struct wsgi_pool *pool)
 {
     return atomic_load_explicit(&pool->stay, memory_order_relaxed) < BRIEF;
@@ -338,18 +354,29 @@ void wsgi_pool_clean(struct wsgi_host *host)
         wake(pool);
 }
 
-/* With the interpreter. What is dropped may run code of the application. */
+/* What is dropped may run code of the application. */
 static void empty_trash(struct wsgi_pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
     PyObject **trash = pool->trash;
     size_t count = pool->trash_count;
     pool->trash = NULL;
-    pool->trash_count = pool->trash_room = 0;
+    pool->trash_count = 0;
+    pool->trash_room = 0;
     pthread_mutex_unlock(&pool->lock);
     for (size_t i = 0; i < count; i++)
         Py_DECREF(trash[i]);
     free(trash);
+}
+
+void wsgi_pool_empty(struct wsgi_host *host)
+{
+    struct wsgi_pool *pool = &host->pool;
+
+    /* The lock may be that of a thread that a forked process has not. */
+    if (!forked &&
+        atomic_load_explicit(&pool->trash_count, memory_order_relaxed))
+        empty_trash(pool);
 }
 
 /* ---- a thread ---- */
@@ -445,6 +472,24 @@ static bool await_work(struct wsgi_pool *pool, bool *woken)
     return more;
 }
 
+/* A thread that Python has not started is a daemon for it, and so would those
+ * be that a view starts: nobody would wait for what they do. */
+static void be_no_daemon(unsigned number)
+{
+    PyObject *module = PyImport_ImportModule("threading");
+    PyObject *thread =
+        module ? PyObject_CallMethod(module, "current_thread", NULL) : NULL;
+    PyObject *name = PyUnicode_FromFormat("eddy-%u", number);
+
+    if (!thread || !name ||
+        PyObject_SetAttrString(thread, "_daemonic", Py_False) ||
+        PyObject_SetAttrString(thread, "name", name))
+        wsgi_log_exception("a thread of the pool is without a name");
+    Py_XDECREF(name);
+    Py_XDECREF(thread);
+    Py_XDECREF(module);
+}
+
 static void *run_thread(void *arg)
 {
     struct wsgi_thread *t = arg;
@@ -454,6 +499,7 @@ static void *run_thread(void *arg)
 
     self = t;
     wsgi_signals_here();
+    be_no_daemon(t->number);
     t->state = PyEval_SaveThread();
     while (await_work(pool, &woken)) {
         PyEval_RestoreThread(t->state);
@@ -501,6 +547,7 @@ int wsgi_pool_start(struct wsgi_host *host)
     pool->wake.run = wake_for_turn;
     pool->loop = ed_loop_current();
     wsgi_signals_forward();
+    pthread_atfork(NULL, NULL, note_fork);
     for (unsigned i = 0; i < host->thread_count && !err; i++)
         err = start_thread(host, i);
     if (err)

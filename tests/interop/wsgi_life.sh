@@ -83,7 +83,28 @@ if [ -d "$build/python/eddy" ]; then
         ask "$url/fan_out"
     quit "$pid"
     pids=()
+    "$eddy" demo-service >service 2>service.log &
+    pids=($!)
+    service=$(wait_for_text service '^127\.0\.0\.1:[0-9]*$')
+    SERVICE=http://$service/ wsgi early 1 --wsgi wsgi_early:app \
+        --python-path "$apps" --python-path "$build/python" -t 2
+    expect "also when the application has made some while it was loaded" \
+        'True 200 200' ask "$url/"
+    kill "${pids[0]}"
+    quit "$pid"
+    pids=()
 fi
+
+# ---- what an application leaves behind ----
+
+wsgi leave 1 --wsgi wsgi_apps:app --python-path "$apps" -t 2
+expect_in "work may go on behind the reply" accepted ask "$url/later"
+expect_in "and threads" begun ask "$url/endless"
+quit "$pid"
+pids=()
+expect_in "work that was begun is done before the end" 'done later' cat leave
+expect_in "a thread that does not end is not waited for forever" \
+    '(threads, atexit) was not done' cat leave
 
 # ---- lines ----
 
@@ -109,7 +130,7 @@ for i in 1 2 3; do
 done
 wait $one $two
 expect "who was at work ends it" slept cat one
-expect "and none of them was run" "\\(\\[\\], \\[\\]\\)" ask "$url/noted"
+expect "and none of them was run" "\\(\\[\\], \\[\\], 0\\)" ask "$url/noted"
 
 ask "$url/sleeping?1" >/dev/null & one=$!
 ask "$url/sleeping?1" >/dev/null & two=$!
@@ -117,7 +138,7 @@ sleep 0.2
 timeout 0.3 curl -s "$url/counted"
 wait $one $two
 expect "nor is the request of a client that left in line" \
-    "\\(\\[\\], \\[\\]\\)" ask "$url/noted"
+    "\\(\\[\\], \\[\\], 0\\)" ask "$url/noted"
 expect_in "a deadline is one for Python, too" 504 code "$url/sleeping?8"
 quit "$pid"
 pids=()

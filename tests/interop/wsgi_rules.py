@@ -263,7 +263,7 @@ leaver.recv(1000)
 leaver.close()
 for _ in range(100):
     notes = get(wild, "/noted").body.decode()
-    closed, writes = ast.literal_eval(notes)
+    closed, writes, _ = ast.literal_eval(notes)
     if closed.count("big_stream") == 2:
         break
     time.sleep(0.05)
@@ -271,11 +271,46 @@ check("what a client leaves is closed, too", closed.count("big_stream") == 2,
       closed)
 for name in "late_boom", "too_much", "too_little":
     check(f"{name} was closed", closed.count(name) == 1, closed)
-check("exc_info was raised when it was too late", writes == ["raised"], writes)
+check("exc_info was raised when it was too late",
+      writes == ["raised", "nothing"], writes)
 
 reply = get(wild, "/child")
 check("programs that are started take signals", reply.body == b"-15 -15",
       reply.raw)
+
+reply = get(wild, "/threads")
+check("a thread has a name", reply.body in (b"eddy-1", b"eddy-2"), reply.raw)
+reply = get(wild, "/fork_and_exit")
+check("a process that was forked may exit", reply.body == b"3", reply.raw)
+reply = get(wild, "/fork_and_return")
+check("one that comes back ends, and does not answer",
+      reply.body == b"1" and reply.raw.count(b"HTTP/1.1") == 1, reply.raw)
+reply = get(wild, "/fork_and_end")
+check("one takes signals", reply.body == b"-15", reply.raw)
+
+# As many bytes wait in the kernel: 4 MiB at most, in chunks of 6 on the wire.
+with socket.create_connection(("127.0.0.1", wild), 20) as slow:
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    slow.sendall(b"GET /tiny HTTP/1.1\r\nHost: a\r\n\r\n")
+    made = before = -1
+    while made < 0 or made != before:
+        time.sleep(0.5)
+        before = made
+        made = ast.literal_eval(get(wild, "/noted").body.decode())[2]
+check("small chunks do not take more than large ones", 0 < made < 1_000_000,
+      made)
+
+leaver = socket.create_connection(("127.0.0.1", wild), 20)
+leaver.sendall(b"GET /written_elsewhere HTTP/1.1\r\nHost: a\r\n\r\n")
+time.sleep(0.5)
+leaver.close()
+for _ in range(100):
+    writes = ast.literal_eval(get(wild, "/noted").body.decode())[1]
+    if "elsewhere" in writes:
+        break
+    time.sleep(0.05)
+check("write() on another thread ends with the request",
+      "elsewhere" in writes, writes)
 
 print(f"{passed} passed, {failed} failed")
 sys.exit(failed > 0)
