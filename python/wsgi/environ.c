@@ -371,13 +371,20 @@ static int set_request(const struct wsgi_host *host, PyObject *environ,
                : 0;
 }
 
+/* By a trusted proxy, or in a target such as "http://host/path", beside which
+ * the field does not count (RFC 9112, 3.2.2). */
+static bool is_told_elsewhere(const struct wsgi_host *host,
+                              const struct wsgi_job *job)
+{
+    return host->settings->trusted_proxies.count || *job->target != '/';
+}
+
 PyObject *wsgi_environ_new(struct wsgi_host *host, struct wsgi_job *job)
 {
     PyObject *environ = PyDict_Copy(host->environ);
     int err = environ ? set_request(host, environ, job) : -1;
 
-    /* A trusted proxy may have told another than the field says. */
-    if (!err && host->settings->trusted_proxies.count && *job->authority)
+    if (!err && *job->authority && is_told_elsewhere(host, job))
         err = set_text(environ, K_HTTP_HOST, job->authority);
     if (err)
         Py_CLEAR(environ);

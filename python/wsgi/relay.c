@@ -169,7 +169,7 @@ static int send_whole(struct wsgi_job *job, ed_req *req,
         body = ed_bytes_of(piece->bytes, (size_t)piece->len);
     int err = ed_reply_bytes(req, job->status, NULL, body);
     if (piece) {
-        note_sent(job, piece->len);
+        note_sent(job, wsgi_piece_takes(piece));
         wsgi_piece_free(job->host, piece);
     }
     return err;
@@ -353,6 +353,9 @@ int wsgi_handle(ed_req *req, void *arg)
     struct wsgi_host *host = arg;
     const char *path = ed_req_path(req);
 
+    /* "*", and the target of CONNECT, which has none. */
+    if (*path != '/')
+        return ed_fail(ED_ENOTFOUND, "'%.80s' is no path", ed_req_target(req));
     if (is_static(host, path))
         return 0; /* the app's own routes answer */
     if (!is_ours(host, path))

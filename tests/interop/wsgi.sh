@@ -26,6 +26,10 @@ expect_in "and where it was raised" 'in boom' cat wild
 id=$(ask "$url/boom" | sed -n 's/^Request //p')
 expect_in "by the id that the client is told" 'ValueError: boom' \
     grep "\[$id\]" wild
+ask "$url/nul" >/dev/null
+expect "a line goes on behind a NUL" '.*before.*x00behind' grep 'before' wild
+expect_in "a forked process that comes back is told of" \
+    'a process that the application has forked ends' cat wild
 quit "$good"
 quit "$pid"
 pids=()

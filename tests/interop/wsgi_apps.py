@@ -87,6 +87,10 @@ def empty(env, start):
     return []
 
 
+def unchanged(env, start):
+    return answer(start, b"not sent", status="304 Not Modified")
+
+
 def teapot(env, start):
     return answer(start, b"short and stout", status="418 I Am A Kettle")
 
@@ -330,7 +334,6 @@ def burn(env, start):
 
 def child(env, start):
     """A child process that can be ended."""
-    import signal
     import subprocess
     process = subprocess.Popen(["sleep", "60"])
     time.sleep(0.2)
