@@ -136,14 +136,14 @@ struct wsgi_piece *wsgi_piece_new(size_t len);
 int64_t wsgi_piece_takes(const struct wsgi_piece *piece);
 void wsgi_piece_free(struct wsgi_host *host, struct wsgi_piece *piece);
 
-/* ---- the threads: pool.c ---- */
+/* ---- the threads: pool.c, thread.c ---- */
 
 struct wsgi_thread {
     struct wsgi_host *host;
-    pthread_t handle;
-    bool started;
-    PyThreadState *state;
     unsigned number;
+    void (*run)(struct wsgi_thread *thread);
+    PyThreadState *state;
+    unsigned depth; /* of the frames that are not the application's */
 
     /* Guarded by the pool's lock. */
     struct wsgi_job *job; /* held; NULL: idle */
@@ -154,6 +154,10 @@ struct wsgi_thread {
     bool inside;        /* has the interpreter, as far as the pool knows */
     struct ed_buf line; /* of wsgi.errors, not ended yet */
 };
+
+/* Has thread->run() called on a thread of its own, with the interpreter. Takes
+ * the interpreter for it. 0, or why there is none. */
+ED_CHECK int wsgi_thread_start(struct wsgi_thread *thread);
 
 /* The calling thread's; NULL when it is not of the pool. */
 struct wsgi_thread *wsgi_thread_self(void);

@@ -260,9 +260,7 @@ static const char THREADS[] =
     "for call in reversed(getattr(threading, '_threading_atexits', ())):\n"
     "    call()\n"
     "for thread in threading.enumerate():\n"
-    "    ours = thread is threading.main_thread() or isinstance(\n"
-    "        thread, threading._DummyThread)\n"
-    "    if not ours and not thread.daemon:\n"
+    "    if thread is not threading.main_thread() and not thread.daemon:\n"
     "        thread.join()\n";
 
 static const char AT_EXIT[] = "import atexit\n"

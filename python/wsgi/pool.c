@@ -472,35 +472,15 @@ static bool await_work(struct wsgi_pool *pool, bool *woken)
     return more;
 }
 
-/* A thread that Python has not started is a daemon for it, and so would those
- * be that a view starts: nobody would wait for what they do. */
-static void be_no_daemon(unsigned number)
+/* From its beginning, when it has the interpreter, to its end. */
+static void run_thread(struct wsgi_thread *t)
 {
-    PyObject *module = PyImport_ImportModule("threading");
-    PyObject *thread =
-        module ? PyObject_CallMethod(module, "current_thread", NULL) : NULL;
-    PyObject *name = PyUnicode_FromFormat("eddy-%u", number);
-
-    if (!thread || !name ||
-        PyObject_SetAttrString(thread, "_daemonic", Py_False) ||
-        PyObject_SetAttrString(thread, "name", name))
-        wsgi_log_exception("a thread of the pool is without a name");
-    Py_XDECREF(name);
-    Py_XDECREF(thread);
-    Py_XDECREF(module);
-}
-
-static void *run_thread(void *arg)
-{
-    struct wsgi_thread *t = arg;
     struct wsgi_pool *pool = &t->host->pool;
-    PyGILState_STATE before = PyGILState_Ensure();
     bool woken;
 
     self = t;
     wsgi_signals_here();
-    be_no_daemon(t->number);
-    t->state = PyEval_SaveThread();
+    (void)PyEval_SaveThread();
     while (await_work(pool, &woken)) {
         PyEval_RestoreThread(t->state);
         t->inside = true;
@@ -511,12 +491,10 @@ static void *run_thread(void *arg)
         (void)PyEval_SaveThread();
     }
     PyEval_RestoreThread(t->state);
-    PyGILState_Release(before);
     ed_buf_free(&t->line);
     pthread_mutex_lock(&pool->lock);
     pool->running--;
     pthread_mutex_unlock(&pool->lock);
-    return NULL;
 }
 
 /* ---- all of them ---- */
@@ -527,15 +505,12 @@ static int start_thread(struct wsgi_host *host, unsigned i)
 
     t->host = host;
     t->number = i + 1;
-    host->pool.running++;
-    int err = pthread_create(&t->handle, NULL, run_thread, t);
-    if (err) {
+    t->run = run_thread;
+    host->pool.running++; /* it may be at its end already when it is started */
+    int err = wsgi_thread_start(t);
+    if (err)
         host->pool.running--;
-        return -err;
-    }
-    t->started = true;
-    pthread_setname_np(t->handle, "python");
-    return 0;
+    return err;
 }
 
 int wsgi_pool_start(struct wsgi_host *host)
@@ -578,9 +553,5 @@ unsigned wsgi_pool_stop(struct wsgi_host *host, int64_t within)
     pthread_mutex_lock(&pool->tell_lock);
     pool->loop = NULL;
     pthread_mutex_unlock(&pool->tell_lock);
-    for (unsigned i = 0; i < host->thread_count && !left; i++) {
-        if (host->threads[i].started)
-            pthread_join(host->threads[i].handle, NULL);
-    }
     return left;
 }

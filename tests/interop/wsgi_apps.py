@@ -4,6 +4,7 @@ import concurrent.futures
 import ctypes
 import gzip
 import io
+import multiprocessing
 import os
 import signal
 import sys
@@ -460,6 +461,15 @@ def fork_and_end(env, start):
     return answer(start, repr(ended(pid)).encode())
 
 
+def process(env, start):
+    """A child of multiprocessing, of a thread that has been asked its name."""
+    threading.current_thread()
+    child = multiprocessing.get_context("fork").Process(target=int)
+    child.start()
+    child.join(10)
+    return answer(start, repr(child.exitcode).encode())
+
+
 def written_elsewhere(env, start):
     """write() on a thread that goes on when the request is over."""
     write = start("200 OK", [("Content-Type", "text/plain")])
@@ -500,7 +510,7 @@ wild = {
         threads, whoami, child, environ, echo, lines, teapot, unchanged, burn,
         fan_out, untyped, blank_reason, nothing_to_raise, compressed,
         tiny, ranged, many_chunks, most_chunks, temporary, line_reads, mixed_reads, nul, fork_and_exit,
-        fork_and_return, fork_and_end, written_elsewhere, later, endless,
+        process, fork_and_return, fork_and_end, written_elsewhere, later, endless,
     )
 }
 

@@ -154,6 +154,7 @@ id=$("$eddy" ctl --socket "$work/ctl-stuck" ps --json |
 "$eddy" ctl --socket "$work/ctl-stuck" stack "$id" >frames
 expect_in "eddy ctl stack shows where Python is" "asleep_in_view" cat frames
 expect_in "line by line" "wsgi_apps.py:" cat frames
+expect "and nothing but the application" 0 grep -c 'threading.py' frames
 until_said stuck 1 'Python has been at GET /stuck'
 until_said stuck 1 'in asleep_in_view'
 expect "the log has it under the request's id" \
@@ -165,6 +166,7 @@ expect_in "and it comes to its end" "at last" cat out
 ask "$url/burn" >out & one=$!
 until_said stuck 1 'Python has been at GET /burn'
 until_said stuck 1 'in burn'
+expect "with nothing but the application" 0 grep -c 'threading.py' stuck
 wait $one
 expect_in "even that comes to its end" burnt cat out
 expect "it is told once" 1 grep -c 'Python has been at GET /stuck' stuck

@@ -335,6 +335,8 @@ check("programs that are started take signals", reply.body == b"-15 -15",
 
 reply = get(wild, "/threads")
 check("a thread has a name", reply.body in (b"eddy-1", b"eddy-2"), reply.raw)
+reply = get(wild, "/process")
+check("one of multiprocessing ends well", reply.body == b"0", reply.raw)
 reply = get(wild, "/fork_and_exit")
 check("a process that was forked may exit", reply.body == b"3", reply.raw)
 reply = get(wild, "/fork_and_return")
