@@ -299,6 +299,19 @@ static struct ed_bytes without_brackets(struct ed_bytes host)
     return host;
 }
 
+/* A client of IPv4 at a listener of both, such as [::]:80, has the address that
+ * it would have at one of its own: applications look for that. */
+static struct ed_bytes unmapped(struct ed_bytes ip)
+{
+    static const char begin[] = "::ffff:";
+    size_t len = sizeof begin - 1;
+
+    if (ip.len <= len || memcmp(ip.ptr, begin, len) != 0 ||
+        !memchr(ip.ptr, '.', ip.len))
+        return ip;
+    return ed_bytes_of(ip.ptr + len, ip.len - len);
+}
+
 static int set_server(PyObject *environ, const struct wsgi_job *job)
 {
     const char *usual = strcmp(job->scheme, "https") ? "80" : "443";
@@ -325,6 +338,7 @@ static int set_peer(PyObject *environ, const struct wsgi_job *job)
     if (!strncmp(job->peer, "unix:", 5))
         return set(environ, K_REMOTE_ADDR, word(""));
     struct ed_bytes name = without_brackets(split_port(job->peer, &port));
+    name = unmapped(name);
     if (set(environ, K_REMOTE_ADDR, text(name.ptr, name.len)))
         return -1;
     return port.len ? set(environ, K_REMOTE_PORT, text(port.ptr, port.len)) : 0;

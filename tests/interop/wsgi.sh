@@ -63,6 +63,16 @@ expect "of which no more is kept than waits for the client" '[0-9]{1,2}' \
 quit "$pid"
 pids=()
 
+if [ -e /proc/net/if_inet6 ]; then
+    wsgi both 1 --wsgi wsgi_apps:app --python-path "$apps" -t 1 \
+        --listen '[::]:0'
+    port=$(wait_for_text both 'http://\[::\]:[0-9]*')
+    expect_in "a client of IPv4 has an address of IPv4, wherever it came in" \
+        "REMOTE_ADDR='127.0.0.1'" ask "http://127.0.0.1:${port##*:}/environ"
+    quit "$pid"
+    pids=()
+fi
+
 mkdir spool
 chmod 777 spool
 wsgi jail 1 --wsgi wsgi_apps:app --python-path "$apps" -t 2 --sandbox \
