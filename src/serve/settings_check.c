@@ -126,8 +126,13 @@ static void check_module(const struct ed_settings *s)
     const char *module = is_due ? ed_settings_argument(s, 0) : NULL;
     const char *found = module ? from_workdir(s, module) : NULL;
 
-    if (found && access(found, R_OK))
-        ed_settings_error(s->inside, "", "%s: %s", module, ed_err_text(-errno));
+    if (!found || !access(found, R_OK))
+        return;
+    /* Other servers of Python are told "shop:app", without an option. */
+    bool is_python = strchr(module, ':') && !strchr(module, '/');
+    ed_settings_error(s->inside, "", "%s: %s%s%s", module, ed_err_text(-errno),
+                      is_python ? "; an application in Python is --wsgi " : "",
+                      is_python ? module : "");
 }
 
 /* Only where they were read: a process that starts later does without what it
