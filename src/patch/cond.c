@@ -43,7 +43,7 @@ static int wait_a_while(const char *call, pthread_cond_t *cond,
 
 int ed_patch_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
 {
-    if (ed_patch_reports("pthread_cond_wait()"))
+    if (ed_patch_stays_plain("pthread_cond_wait()"))
         return ed_plain->pthread_cond_wait(cond, mutex);
     return wait_a_while("pthread_cond_wait()", cond, mutex, INT64_MAX);
 }
@@ -53,7 +53,7 @@ int ed_patch_pthread_cond_clockwait(pthread_cond_t *cond,
                                     const struct timespec *until)
 {
     if (!ed_patch_time_valid(until) ||
-        ed_patch_reports("pthread_cond_timedwait()"))
+        ed_patch_stays_plain("pthread_cond_timedwait()"))
         return ed_plain->pthread_cond_clockwait(cond, mutex, clock, until);
     int64_t end = ed_patch_until(ed_patch_from_now(clock, until));
     int err = wait_a_while("pthread_cond_timedwait()", cond, mutex, end);

@@ -83,7 +83,7 @@ int ed_patch_gethostbyname2_r(const char *name, int family,
 
     if (ed_patch_is_address(name) ||
         (family != AF_INET && family != AF_INET6) ||
-        ed_patch_reports("gethostbyname()"))
+        ed_patch_stays_plain("gethostbyname()"))
         return ed_plain->gethostbyname2_r(name, family, host, buf, room, found,
                                           failure);
     *found = NULL;

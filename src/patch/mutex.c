@@ -163,7 +163,7 @@ static int lock_until(const char *call, pthread_mutex_t *mutex, int64_t until)
         int64_t now = ed_patch_until(0);
         if (now >= until)
             return EBUSY;
-        if (ed_patch_reports(call))
+        if (ed_patch_stays_plain(call))
             return EAGAIN;
         ed_patch_queue_wait(&mine.waiting, call, mutex,
                             until - now < LOOK_EVERY ? until

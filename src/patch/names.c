@@ -113,7 +113,7 @@ int ed_patch_getaddrinfo(const char *name, const char *service,
     struct addrinfo ask = {.ai_flags = AI_V4MAPPED | AI_ADDRCONFIG};
     struct ed_addrs addresses;
 
-    if (is_at_hand(name, hints) || ed_patch_reports("getaddrinfo()"))
+    if (is_at_hand(name, hints) || ed_patch_stays_plain("getaddrinfo()"))
         return ed_plain->getaddrinfo(name, service, hints, found);
     if (hints)
         ask = *hints;
@@ -168,7 +168,7 @@ int ed_patch_getnameinfo(const struct sockaddr *address, socklen_t len,
                           .flags = flags};
 
     if (!host || !host_room || (flags & NI_NUMERICHOST) ||
-        ed_patch_reports("getnameinfo()"))
+        ed_patch_stays_plain("getnameinfo()"))
         return ed_plain->getnameinfo(address, len, host, host_room, service,
                                      service_room, flags);
     int err = ed_blocking(name_of, &c);

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <eddy/log.h>
 #include "base/calls.h"
 #include "core/runtime.h"
@@ -41,6 +42,11 @@ static struct ed_patch_runtime runtime = {
     .here = here,
     .calls = &cooperative,
 };
+
+bool ed_patch_in_child(void)
+{
+    return getpid() != ed_loop_process(ed_loop_current());
+}
 
 /* ---- the mode ---- */
 

@@ -35,10 +35,15 @@ int ed_patch_fail(int err);
 
 /* ---- reports ---- */
 
-/* In the mode that reports: logs, once for each place in the program, that
- * `call` is about to block the loop, with its fiber and its stack, and returns
- * true. The caller then calls the plain function. False in the others. */
-bool ed_patch_reports(const char *call);
+/* To be asked before anything waits: whether the caller is to call the plain
+ * function, which blocks. In the mode that reports, this also logs, once for
+ * each place in the program, that `call` is about to block the loop, with its
+ * fiber and its stack. */
+bool ed_patch_stays_plain(const char *call);
+
+/* Whether this is not the process of the loop, but a child in its memory
+ * (vfork()), or in a copy that no handler of forks was told of. */
+bool ed_patch_in_child(void);
 
 /* ---- waiting ---- */
 
@@ -57,7 +62,8 @@ bool ed_patch_time_valid(const struct timespec *time);
  * though nothing has.
  *
  * Suspends. Returns 0, 1 when `until` has passed, or ED_ECANCELED,
- * ED_ETIMEOUT, ED_ENOMEM, -errno.
+ * ED_ETIMEOUT, ED_ENOMEM; -EBADF: one of them was closed meanwhile, and its
+ * number may mean another by now.
  */
 int ed_patch_await(const char *call, const struct pollfd *fds, nfds_t count,
                    int64_t until);
@@ -69,7 +75,7 @@ struct ed_patch_try {
     short events;
     int timeout_option; /* SO_RCVTIMEO or SO_SNDTIMEO; 0: none */
     bool bare;          /* of messages: one buffer alone */
-    int64_t until;      /* set at the first wait */
+    int64_t until;      /* by ed_patch_try_until() */
     unsigned tries;
 };
 
@@ -83,18 +89,48 @@ enum ed_patch_next {
 /* What to do after a try that would have blocked. Suspends. */
 enum ed_patch_next ed_patch_retry(struct ed_patch_try *t);
 
+/* When its own timeout passes, counted from the first question. */
+int64_t ed_patch_try_until(struct ed_patch_try *t);
+
 /* To be asked before a call that may wait is tried: false with errno set when
  * the fiber is cancelled and the descriptor blocks. It also lets others run
  * when this fiber has gone on for long without waiting. Suspends. */
 bool ed_patch_enter(int fd);
 
-/* Whether it is a regular file, a directory or a block device, on which calls
- * never wait as this room understands it; or no descriptor at all. */
-bool ed_patch_is_file(int fd);
+/* The same for calls that say of themselves that they wait. */
+bool ed_patch_enter_any(void);
+
+/* Or no descriptor at all. */
+bool ed_patch_is_nonblocking(int fd);
+
+enum ed_patch_kind {
+    ED_PATCH_FILE,   /* a regular file, a directory or a block device, on which
+                        calls never wait as this room understands it; or no
+                        descriptor at all */
+    ED_PATCH_BYTES,  /* a pipe or a terminal: a stream of bytes */
+    ED_PATCH_DEVICE, /* anything else, of which a call takes or gives what it
+                        will: a number, an event, a packet */
+};
+enum ed_patch_kind ed_patch_kind_of(int fd);
 
 /* Sleeps between two tries of what cannot be waited for, longer each time:
  * 1 ms at first, 50 ms at most. Suspends. Returns 0 or as ed_sleep(). */
 int ed_patch_back_off(unsigned tries);
+
+/* ---- buffers ---- */
+
+size_t ed_patch_bytes_of(const struct iovec *iov, size_t count);
+
+/* What is left of several; begins as the caller's own, which stay as they
+ * are. */
+struct ed_patch_rest {
+    struct iovec *iov; /* a copy, from the first skip on */
+    size_t count;
+    void *memory; /* NULL, or to be freed */
+};
+
+/* Skips so many bytes. False: no memory for the copy that takes. */
+bool ed_patch_skip(struct ed_patch_rest *rest, size_t bytes);
 
 /* ---- threads' locks ---- */
 
