@@ -55,6 +55,8 @@ int64_t ed_patch_ns(const struct timespec *time);
 int64_t ed_patch_from_now(clockid_t clock, const struct timespec *at);
 /* Whether tv_nsec is what it may be. */
 bool ed_patch_time_valid(const struct timespec *time);
+/* Whether it is one by which locks are waited for: libc refuses others. */
+bool ed_patch_clock_valid(clockid_t clock);
 
 /*
  * Waits until one of the descriptors may be ready, as poll() understands it,
@@ -140,13 +142,58 @@ struct ed_patch_queue {
     struct ed_list waiters; /* zeroed: empty */
 };
 
-/* Waits until ed_patch_queue_wake() for that address, or a time of the loop's
- * clock: a lock may be given back where nobody can tell (another thread, the
- * loop itself). Cancellation does not end it. Suspends. */
-void ed_patch_queue_wait(struct ed_patch_queue *queue, const char *call,
+/* Waits until it is called for that address, or a time of the loop's clock: a
+ * lock may be given back where nobody can tell (another thread, the loop
+ * itself). Cancellation does not end it. Suspends. Whether it was called. */
+bool ed_patch_queue_wait(struct ed_patch_queue *queue, const char *call,
                          const void *address, int64_t until);
 
-/* Wakes the first that waits for that address. Whether there was one. */
+/* Calls the first that waits for that address, or all. Whether there was one.
+ */
 bool ed_patch_queue_wake(struct ed_patch_queue *queue, const void *address);
+void ed_patch_queue_wake_all(struct ed_patch_queue *queue, const void *address);
+
+/* Whether somebody waits for it; whether one of these was called, and has not
+ * run yet: what it was called for should be left to it. */
+bool ed_patch_queue_has(const struct ed_patch_queue *queue,
+                        const void *address);
+bool ed_patch_queue_called(const struct ed_patch_queue *queue,
+                           const void *address);
+
+/* One of 64 bits for an address; calls all whose bits are set. */
+uint64_t ed_patch_mark(const void *address);
+void ed_patch_queue_wake_marked(struct ed_patch_queue *queue, uint64_t marks);
+
+/* ---- what any thread signals: ear.c ---- */
+
+/* This thread's fibers that wait for conditions and semaphores. */
+struct ed_patch_queue *ed_patch_signalled(void);
+
+/* From now on until ed_patch_unlisten(), ed_patch_ring() calls who waits there
+ * for that address. False without memory: nobody calls. */
+bool ed_patch_listen(const void *address);
+void ed_patch_unlisten(const void *address);
+
+/* Something was signalled at that address: calls, by their loops, all fibers
+ * that listen. Any thread, signal handlers, too; keeps errno. */
+void ed_patch_ring(const void *address);
+
+/* In the child of a fork: who listened stayed with the parent. */
+void ed_patch_ears_forget(void);
+
+/* ---- who holds what ---- */
+
+/* A lock of threads that a fiber of this thread holds. */
+struct ed_patch_held {
+    const void *lock;
+    const ed_fiber *fiber; /* NULL: several may */
+    unsigned holds;
+};
+
+struct ed_patch_held *ed_patch_held_find(const void *lock);
+/* A new entry, or NULL: no room. Does not allocate by malloc(), which may be
+ * what locks. */
+struct ed_patch_held *ed_patch_held_add(const void *lock);
+void ed_patch_held_drop(struct ed_patch_held *held);
 
 #endif

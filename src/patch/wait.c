@@ -90,6 +90,11 @@ bool ed_patch_time_valid(const struct timespec *time)
     return time->tv_sec >= 0 && time->tv_nsec >= 0 && time->tv_nsec < ED_S;
 }
 
+bool ed_patch_clock_valid(clockid_t clock)
+{
+    return clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC;
+}
+
 /* ---- watches ---- */
 
 /* A loop's that nobody uses now. */

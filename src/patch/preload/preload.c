@@ -103,12 +103,32 @@ static inline const struct ed_patch_calls *calls_here(void)
     return plain_calls();
 }
 
+/* Fibers that wait for what was signalled by who is none. A call of theirs
+ * tells the others itself. */
+static void tell_fibers(const void *address)
+{
+    const struct ed_patch_runtime *r =
+        atomic_load_explicit(&runtimes, memory_order_acquire);
+
+    for (; r; r = r->next)
+        r->signalled(address);
+}
+
 /* ---- the calls ---- */
 
 #define PATCH_CALL(result, name, parameters, arguments) \
     ED_API result name parameters                       \
     {                                                   \
         return calls_here()->name arguments;            \
+    }
+#define PATCH_SIGNAL(name, parameters, arguments)          \
+    ED_API int name parameters                             \
+    {                                                      \
+        const struct ed_patch_calls *calls = calls_here(); \
+        int result = calls->name arguments;                \
+        if (calls == &plain && !result)                    \
+            tell_fibers arguments;                         \
+        return result;                                     \
     }
 #include "patch/calls.def"
 #undef PATCH_CALL
