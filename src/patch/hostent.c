@@ -90,9 +90,13 @@ int ed_patch_gethostbyname2_r(const char *name, int family,
                                           failure);
     *found = NULL;
     int err = ed_patch_resolve(name, family, &addresses);
-    if (err == EAI_NONAME) {
-        *failure = HOST_NOT_FOUND;
+    if (err == EAI_NONAME || err == EAI_NODATA) {
+        *failure = err == EAI_NONAME ? HOST_NOT_FOUND : NO_DATA;
         return 0;
+    }
+    if (err == EAI_AGAIN) {
+        *failure = TRY_AGAIN;
+        return errno = EAGAIN;
     }
     if (!err)
         err = fill(host, name, family, &addresses, &left);
