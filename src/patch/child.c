@@ -4,6 +4,9 @@
  * The end of a certain child makes its pidfd readable. Whichever comes first of
  * several, and stops and continuations, are tried again and again, with pauses
  * that grow to 50 ms.
+ *
+ * What libc makes of starting and waiting, system() and pclose(), it does on a
+ * thread of the pool.
  */
 #include "patch/patch.h"
 
@@ -11,6 +14,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <eddy/blocking.h>
 
 /* How a child is waited for. */
 struct awaited {
@@ -159,4 +163,54 @@ int ed_patch_waitid(idtype_t type, id_t id, siginfo_t *info, int options)
     result = wait_id_on(&a, &c);
     end(&a);
     return result;
+}
+
+/* ---- by libc ---- */
+
+struct command_call {
+    const char *command;
+    FILE *stream; /* of popen(); NULL: the command is to be run */
+    int result;
+    int err_no;
+};
+
+static int do_command(void *arg)
+{
+    struct command_call *c = arg;
+
+    c->result =
+        c->stream ? ed_plain->pclose(c->stream) : ed_plain->system(c->command);
+    c->err_no = errno;
+    return 0;
+}
+
+static int on_a_thread(struct command_call *c)
+{
+    int err = ed_blocking(do_command, c);
+
+    if (err)
+        return ed_patch_fail(err);
+    errno = c->err_no;
+    return c->result;
+}
+
+int ed_patch_system(const char *command)
+{
+    struct command_call c = {.command = command};
+
+    if (!command || ed_patch_stays_plain("system()"))
+        return ed_plain->system(command);
+    return on_a_thread(&c);
+}
+
+/* It frees the stream, so a cancellation does not keep it from beginning. */
+int ed_patch_pclose(FILE *stream)
+{
+    struct command_call c = {.stream = stream};
+
+    if (ed_patch_stays_plain("pclose()"))
+        return ed_plain->pclose(stream);
+    ed_shield(s, INT64_MAX);
+    (void)s;
+    return on_a_thread(&c);
 }

@@ -91,14 +91,16 @@ int ed_patch_pthread_cond_timedwait(pthread_cond_t *cond,
  * find what the first has left. */
 int ed_patch_pthread_cond_signal(pthread_cond_t *cond)
 {
-    if (!ed_patch_queue_wake(ed_patch_signalled(), cond))
+    if (!ed_patch_listens(cond) ||
+        !ed_patch_queue_wake(ed_patch_signalled(), cond))
         ed_patch_ring(cond);
     return ed_plain->pthread_cond_signal(cond);
 }
 
 int ed_patch_pthread_cond_broadcast(pthread_cond_t *cond)
 {
-    ed_patch_queue_wake_all(ed_patch_signalled(), cond);
+    if (ed_patch_listens(cond))
+        ed_patch_queue_wake_all(ed_patch_signalled(), cond);
     ed_patch_ring(cond);
     return ed_plain->pthread_cond_broadcast(cond);
 }

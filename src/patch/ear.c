@@ -32,6 +32,7 @@ struct ear {
 
 static _Atomic(struct ear *) ears;
 static _Thread_local struct ed_patch_queue waiting;
+static _Thread_local struct ear *mine; /* NULL: none yet */
 
 struct ed_patch_queue *ed_patch_signalled(void)
 {
@@ -96,6 +97,7 @@ static void ear_close(void *arg)
 {
     struct ear *ear = arg;
 
+    mine = NULL;
     atomic_store(&ear->loop, NULL);
     while (atomic_load(&ear->users))
         (void)ed_plain->sched_yield();
@@ -125,14 +127,14 @@ static struct ear *take_one(void)
     return ear_new();
 }
 
-static struct ear *ear_of(ed_loop *loop)
+static struct ear *my_ear(void)
 {
     static const char key;
-    struct ear *ear = ed_loop_get(loop, &key);
+    ed_loop *loop = ed_loop_current();
 
-    if (ear)
-        return ear;
-    ear = take_one();
+    if (mine)
+        return mine;
+    struct ear *ear = take_one();
     if (!ear)
         return NULL;
     if (ed_loop_set(loop, &key, ear, ear_close)) {
@@ -140,11 +142,13 @@ static struct ear *ear_of(ed_loop *loop)
         return NULL;
     }
     atomic_store(&ear->loop, loop);
+    mine = ear;
     return ear;
 }
 
 void ed_patch_ears_forget(void)
 {
+    mine = NULL;
     for (struct ear *ear = atomic_load(&ears); ear; ear = ear->next) {
         atomic_store(&ear->loop, NULL);
         atomic_store(&ear->users, 0);
@@ -156,7 +160,7 @@ void ed_patch_ears_forget(void)
 
 bool ed_patch_listen(const void *address)
 {
-    struct ear *ear = ear_of(ed_loop_current());
+    struct ear *ear = my_ear();
 
     if (!ear)
         return false;
@@ -167,8 +171,12 @@ bool ed_patch_listen(const void *address)
 
 void ed_patch_unlisten(const void *address)
 {
-    struct ear *ear = ear_of(ed_loop_current());
+    if (mine && !--mine->counts[place_of(address)])
+        atomic_fetch_and(&mine->wants, ~ed_patch_mark(address));
+}
 
-    if (ear && !--ear->counts[place_of(address)])
-        atomic_fetch_and(&ear->wants, ~ed_patch_mark(address));
+bool ed_patch_listens(const void *address)
+{
+    return mine && mine->counts[place_of(address)] &&
+           ed_patch_queue_has(&waiting, address);
 }

@@ -173,6 +173,8 @@ struct ed_patch_queue *ed_patch_signalled(void);
  * for that address. False without memory: nobody calls. */
 bool ed_patch_listen(const void *address);
 void ed_patch_unlisten(const void *address);
+/* Whether a fiber of this thread waits there. */
+bool ed_patch_listens(const void *address);
 
 /* Something was signalled at that address: calls, by their loops, all fibers
  * that listen. Any thread, signal handlers, too; keeps errno. */

@@ -40,23 +40,18 @@ static bool has_more(sem_t *sem)
 
 enum { TAKEN, FAILED, PLAIN };
 
-/* `ends`: with its scope, too. */
-static int take_until(const char *call, sem_t *sem, int64_t until, bool ends,
-                      bool heard)
+/* Two posts may have called one. */
+static void call_next(sem_t *sem)
 {
-    struct ed_patch_queue *waiting = ed_patch_signalled();
-    int64_t look = look_every(sem, heard);
-    /* Who waits already goes first. */
-    bool behind = ed_patch_queue_has(waiting, sem);
+    if (ed_patch_listens(sem) && has_more(sem))
+        (void)ed_patch_queue_wake(ed_patch_signalled(), sem);
+}
 
-    if (behind && has_more(sem))
-        (void)ed_patch_queue_wake(waiting, sem);
+/* `ends`: with its scope, too. */
+static int wait_until(const char *call, sem_t *sem, int64_t until, bool ends,
+                      int64_t look)
+{
     for (;;) {
-        if (!behind && !ed_plain->sem_trywait(sem))
-            return TAKEN;
-        if (!behind && errno != EAGAIN)
-            return FAILED;
-        behind = false;
         int64_t now = ed_patch_until(0);
         if (now >= until || (ends && ed_cancelled())) {
             errno = ETIMEDOUT;
@@ -64,23 +59,36 @@ static int take_until(const char *call, sem_t *sem, int64_t until, bool ends,
         }
         if (ed_patch_stays_plain(call))
             return PLAIN;
-        (void)ed_patch_queue_wait(waiting, call, sem,
+        (void)ed_patch_queue_wait(ed_patch_signalled(), call, sem,
                                   until - now < look ? until : now + look);
+        if (!ed_plain->sem_trywait(sem))
+            return TAKEN;
+        if (errno != EAGAIN)
+            return FAILED;
     }
 }
 
 static int take(const char *call, sem_t *sem, int64_t until, bool ends)
 {
-    /* It listens before it looks, so nothing is posted unheard. */
-    bool heard = ed_patch_listen(sem);
-    int result = take_until(call, sem, until, ends, heard);
+    /* Who waits already goes first. */
+    bool behind = ed_patch_listens(sem);
 
+    if (behind)
+        call_next(sem);
+    else if (!ed_plain->sem_trywait(sem))
+        return TAKEN;
+    else if (errno != EAGAIN)
+        return FAILED;
+    bool heard = ed_patch_listen(sem);
+    /* What was posted before it listened has told nobody. */
+    int result =
+        !behind && !ed_plain->sem_trywait(sem)
+            ? TAKEN
+            : wait_until(call, sem, until, ends, look_every(sem, heard));
     if (heard)
         ed_patch_unlisten(sem);
-    /* Two posts may have called one. */
-    if (result == TAKEN && ed_patch_queue_has(ed_patch_signalled(), sem) &&
-        has_more(sem))
-        (void)ed_patch_queue_wake(ed_patch_signalled(), sem);
+    if (result == TAKEN)
+        call_next(sem);
     return result;
 }
 
@@ -123,17 +131,4 @@ int ed_patch_sem_post(sem_t *sem)
     if (!result)
         ed_patch_ring(sem);
     return result;
-}
-
-/* ---- the processor ---- */
-
-/* Who waits for another fiber so, in a loop, would never see it run. Cancelled
- * or not: what is waited for may be what ends. */
-int ed_patch_sched_yield(void)
-{
-    static _Thread_local struct ed_patch_queue turns;
-
-    if (!ed_patch_in_child())
-        (void)ed_patch_queue_wait(&turns, "its turn", NULL, ed_patch_until(0));
-    return ed_plain->sched_yield();
 }

@@ -39,7 +39,8 @@ struct wait;
  * by that time, who looks, and waits on.
  */
 struct watch {
-    struct watch *next; /* of the wait's, or of those nobody uses */
+    struct ed_list link; /* among those of like numbers */
+    struct watch *next;  /* of the wait's, or of those nobody uses */
     struct wait *wait;
     int fd;       /* as the caller has it */
     bool urgent;  /* urgent data count, too */
@@ -51,13 +52,12 @@ struct watch {
 };
 
 struct wait {
-    struct ed_list link; /* among the thread's */
     ed_fiber *fiber;
     struct ed_timer timer;
     struct watch *watches;
+    bool ended;  /* the fiber is about to run */
+    bool closed; /* one of the descriptors was */
 };
-
-static _Thread_local struct ed_list waits;
 
 /* ---- time ---- */
 
@@ -97,9 +97,13 @@ bool ed_patch_clock_valid(clockid_t clock)
 
 /* ---- watches ---- */
 
-/* A loop's that nobody uses now. */
+/* Lists of watches: enough for a close() to look at few of 10,000. */
+enum { LISTS = 512 };
+
+/* A loop's. */
 struct pool {
     struct watch *unused;
+    struct ed_list by_number[LISTS];
 };
 
 static void pool_close(void *arg)
@@ -114,19 +118,29 @@ static void pool_close(void *arg)
     free(pool);
 }
 
+static const char pool_key;
+
 static struct pool *pool_of(ed_loop *loop)
 {
-    static const char key;
-    struct pool *pool = ed_loop_get(loop, &key);
+    struct pool *pool = ed_loop_get(loop, &pool_key);
 
     if (pool)
         return pool;
     pool = calloc(1, sizeof *pool);
-    if (pool && ed_loop_set(loop, &key, pool, pool_close)) {
+    if (!pool)
+        return NULL;
+    for (int i = 0; i < LISTS; i++)
+        ed_list_init(&pool->by_number[i]);
+    if (ed_loop_set(loop, &pool_key, pool, pool_close)) {
         free(pool);
         return NULL;
     }
     return pool;
+}
+
+static struct ed_list *watches_of(struct pool *pool, int fd)
+{
+    return &pool->by_number[(unsigned)fd % LISTS];
 }
 
 static struct watch *watch_new(struct wait *wait, const struct pollfd *p)
@@ -146,6 +160,8 @@ static struct watch *watch_new(struct wait *wait, const struct pollfd *p)
     w->open = w->doubled = false;
     w->next = wait->watches;
     wait->watches = w;
+    ed_list_init(&w->link);
+    ed_list_add_back(watches_of(pool, w->fd), &w->link);
     return w;
 }
 
@@ -163,10 +179,10 @@ static void watch_end(struct watch *w)
 
 static void wait_end(struct wait *wait)
 {
+    wait->ended = true;
     for (struct watch *w = wait->watches; w; w = w->next)
         watch_end(w);
     ed_timer_stop(wait->fiber->loop, &wait->timer);
-    ed_list_remove(&wait->link);
 }
 
 static void give_back_watches(struct wait *wait)
@@ -175,6 +191,7 @@ static void give_back_watches(struct wait *wait)
         struct pool *pool = pool_of(wait->fiber->loop);
         struct watch *w = wait->watches;
         wait->watches = w->next;
+        ed_list_remove(&w->link);
         w->next = pool->unused;
         pool->unused = w;
     }
@@ -306,9 +323,6 @@ static int await(const char *call, struct wait *wait, const struct pollfd *fds,
 {
     enum watched watched;
 
-    if (!waits.next)
-        ed_list_init(&waits);
-    ed_list_add_back(&waits, &wait->link);
     int result = watch_all(wait, fds, count, &watched);
     int64_t look_at = ed_patch_until(LOOK_EVERY);
     bool early = watched == REFUSED && look_at < until;
@@ -329,43 +343,36 @@ int ed_patch_await(const char *call, const struct pollfd *fds, nfds_t count,
 
     if (result)
         return result;
-    ed_list_init(&wait.link);
     result = await(call, &wait, fds, count, until);
     give_back_watches(&wait);
-    return result;
+    return wait.closed && result >= 0 ? -EBADF : result;
 }
 
 /* ---- descriptors that end ---- */
 
-static bool waits_for(const struct wait *wait, int fd)
+/* Wakes who waits for it. Who was woken already, and has not run yet, is told
+ * all the same. The descriptors of a child that shares our memory are its
+ * own. */
+static void wake_waiters(int fd, bool closed)
 {
-    for (const struct watch *w = wait->watches; w; w = w->next) {
-        if (w->fd == fd)
-            return true;
-    }
-    return false;
-}
+    struct pool *pool = ed_loop_get(ed_loop_current(), &pool_key);
 
-/* Wakes who waits for it, with that result. The descriptors of a child that
- * shares our memory are its own. */
-static void wake_waiters(int fd, int result)
-{
-    struct ed_list *next;
-
-    if (!waits.next || ed_list_empty(&waits) || ed_patch_in_child())
+    if (!pool || ed_list_empty(watches_of(pool, fd)) || ed_patch_in_child())
         return;
-    for (struct ed_list *link = waits.next; link != &waits; link = next) {
-        struct wait *wait = ED_CONTAINER(link, struct wait, link);
-        next = link->next;
-        if (waits_for(wait, fd))
-            wait_wake(wait, result);
+    ed_list_each (link, watches_of(pool, fd)) {
+        const struct watch *w = ED_CONTAINER(link, struct watch, link);
+        if (w->fd != fd)
+            continue;
+        w->wait->closed |= closed;
+        if (!w->wait->ended)
+            wait_wake(w->wait, 0);
     }
 }
 
 /* Its number may be somebody else's before who waited has looked. */
 int ed_patch_close(int fd)
 {
-    wake_waiters(fd, -EBADF);
+    wake_waiters(fd, true);
     return ed_plain->close(fd);
 }
 
@@ -373,13 +380,13 @@ int ed_patch_close(int fd)
 int ed_patch_dup2(int from, int to)
 {
     if (from != to)
-        wake_waiters(to, 0);
+        wake_waiters(to, false);
     return ed_plain->dup2(from, to);
 }
 
 int ed_patch_dup3(int from, int to, int flags)
 {
-    wake_waiters(to, 0);
+    wake_waiters(to, false);
     return ed_plain->dup3(from, to, flags);
 }
 

@@ -193,6 +193,40 @@ REAL_TEST(a_deadline_and_a_cancellation_end_waiting_for_a_child)
     check(no_children());
 }
 
+/* Reads, in a program that a fiber writes to, what makes it end. */
+static int write_line(void *arg)
+{
+    (void)ed_sleep(5 * ED_MS);
+    check_int(write(*(int *)arg, "go\n", 3), 3);
+    return 0;
+}
+
+REAL_TEST(others_run_while_a_command_does)
+{
+    int fds[2];
+    char command[64];
+
+    make_pipe(fds);
+    check_int(fcntl(fds[0], F_SETFD, 0), 0);
+    snprintf(command, sizeof command, "read line <&%d; test \"$line\" = go",
+             fds[0]);
+    ed_scope(s);
+    ed_go(s, write_line, &fds[1]);
+    check_int(system(command), 0);
+    check(system(NULL) != 0);
+    check_int(system("exit 3"), 3 << 8);
+    FILE *stream = popen(command, "r");
+    ed_go(s, write_line, &fds[1]);
+    check_int(pclose(stream), 0);
+    check_int(ed_wait(s), 0);
+    stream = popen("exit 4", "r");
+    ed_scope(inner);
+    ed_cancel(inner);
+    check_errno(system("true"), ECANCELED);
+    check_int(pclose(stream), 4 << 8);
+    close_both(fds);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +234,7 @@ int main(void)
         cmocka_unit_test(a_child_that_stops_is_told_of),
         cmocka_unit_test(what_need_not_wait_does_not),
         cmocka_unit_test(a_deadline_and_a_cancellation_end_waiting_for_a_child),
+        cmocka_unit_test(others_run_while_a_command_does),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,6 +41,18 @@ FIBER_TEST(turned_off_calls_are_plain)
     check_int(time_of_a_call(), 2 * ED_MS);
 }
 
+int __nanosleep(const struct timespec *time, struct timespec *left);
+int __poll(struct pollfd *fds, nfds_t count, int timeout);
+
+FIBER_TEST(libc_s_other_names_are_the_same_calls)
+{
+    int64_t began = ed_now();
+
+    check_int(__nanosleep(&SHORT, NULL), 0);
+    check_int(__poll(NULL, 0, 3), 0);
+    check_int(ed_now() - began, 5 * ED_MS);
+}
+
 static int call_once(void *arg)
 {
     *(int64_t *)arg = time_of_a_call();
@@ -330,6 +342,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_mode_can_be_set),
         cmocka_unit_test(turned_off_calls_are_plain),
+        cmocka_unit_test(libc_s_other_names_are_the_same_calls),
         cmocka_unit_test(a_fiber_may_turn_it_off_for_itself),
         cmocka_unit_test(the_next_fiber_on_a_stack_has_it_on),
         cmocka_unit_test(outside_of_fibers_nothing_is_turned),

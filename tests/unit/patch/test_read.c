@@ -500,6 +500,40 @@ FIBER_TEST(who_waits_for_what_is_closed_reads_nothing_of_what_comes_after)
     close_both(fds + 2);
 }
 
+struct closer {
+    int fds[4];
+    int signal[2];
+};
+
+static int close_when_told(void *arg)
+{
+    struct closer *c = arg;
+
+    read_one(&c->signal[0]);
+    return close_and_open(c->fds);
+}
+
+/* Both have been woken, and the first closes what the second was woken for. */
+FIBER_TEST(so_does_who_was_about_to_read)
+{
+    struct closer c;
+    char buf[6];
+
+    make_sockets(c.fds);
+    make_sockets(c.signal);
+    ed_scope(s);
+    ed_go(s, close_when_told, &c);
+    ed_go(s, read_closed, &c.fds[0]);
+    check_int(ed_yield(), 0);
+    check_int(write(c.signal[1], "x", 1), 1);
+    check_int(write(c.fds[1], "ours", 4), 4);
+    check_int(ed_wait(s), 0);
+    check_int(recv(c.fds[2], buf, sizeof buf, MSG_DONTWAIT), 6);
+    close(c.fds[1]);
+    close_both(c.fds + 2);
+    close_both(c.signal);
+}
+
 static int replace(void *arg)
 {
     const int *fds = arg;
@@ -630,6 +664,7 @@ int main(void)
         cmocka_unit_test(who_waits_for_what_is_closed_is_told),
         cmocka_unit_test(
             who_waits_for_what_is_closed_reads_nothing_of_what_comes_after),
+        cmocka_unit_test(so_does_who_was_about_to_read),
         cmocka_unit_test(a_number_that_gets_another_meaning_is_read_with_that),
         cmocka_unit_test(who_always_finds_something_lets_others_run),
         cmocka_unit_test(out_of_descriptors_it_is_looked_at),

@@ -273,6 +273,44 @@ FIBER_TEST(who_yields_the_processor_lets_others_run)
     check_int(ed_wait(s), 0);
 }
 
+/* ---- waiting for threads ---- */
+
+static struct shared met;
+
+/* It ends when a fiber has let it. */
+static void *wait_in_thread(void *arg)
+{
+    sem_wait(&met.sem);
+    return arg;
+}
+
+static int let_end(void *arg)
+{
+    (void)arg;
+    (void)ed_sleep(3 * ED_MS);
+    return sem_post(&met.sem);
+}
+
+REAL_TEST(others_run_while_a_thread_is_waited_for)
+{
+    pthread_t thread;
+    void *result = NULL;
+
+    check_int(sem_init(&met.sem, 0, 0), 0);
+    check_int(pthread_create(&thread, NULL, wait_in_thread, &met), 0);
+    ed_scope(s);
+    ed_go(s, let_end, NULL);
+    check_int(pthread_join(thread, &result), 0);
+    check(result == &met);
+    check_int(ed_wait(s), 0);
+    check_int(pthread_join(pthread_self(), NULL), EDEADLK);
+    check_int(pthread_create(&thread, NULL, wait_in_thread, &met), 0);
+    check_int(pthread_detach(thread), 0);
+    check_int(pthread_join(thread, NULL), EINVAL);
+    check_int(sem_post(&met.sem), 0);
+    (void)ed_sleep(5 * ED_MS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -285,6 +323,7 @@ int main(void)
         cmocka_unit_test(a_handler_may_post),
         cmocka_unit_test(another_process_s_post_is_found),
         cmocka_unit_test(who_yields_the_processor_lets_others_run),
+        cmocka_unit_test(others_run_while_a_thread_is_waited_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
