@@ -176,6 +176,16 @@ expect_in "drained is seen" "ready" ctl status
 # ---- what is wrong ----
 
 expect_in "a wrong command is told" "did you mean 'workers'?" ctl wokers
+expect_in "and where help is" "eddy help ctl tells more" ctl wokers
+expect_in "a wrong option is told" "no option '--limt' (did you mean '--limit'?)" \
+    ctl ps --limt 3
+expect_in "one that takes no value, too" "--json takes no value" ctl ps --json=3
+expect_in "by top as well" "(did you mean '--socket'?); eddy help top tells more" \
+    "$eddy" top --soket x
+expect_in "and by the console" "no option '--wirte' (did you mean '--write'?)" \
+    "$eddy" console --wirte
+expect_in "a word too many leads to help" "eddy help top tells more" \
+    "$eddy" top more
 expect_in "what is no worker is told" "not 'all'" ctl worker-stop all
 expect_in "a wrong number is told" "not 'many'" ctl scale many
 expect_in "a wrong level is told" "not 'loud'" ctl log-level loud
