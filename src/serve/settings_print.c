@@ -45,8 +45,11 @@ enum { COLUMN = 27 };
 static void show(const char *name, const char *placeholder, const char *help)
 {
     const struct margin margin = {stdout, "", COLUMN};
-    int at = printf("  --%s%s%s", name, placeholder ? " " : "",
-                    placeholder ? placeholder : "");
+    char letter = ed_settings_letter(name);
+    int at = letter ? printf("  -%c, ", letter) : printf("  ");
+
+    at += printf("--%s%s%s", name, placeholder ? " " : "",
+                 placeholder ? placeholder : "");
 
     if (at >= COLUMN) {
         putchar('\n');
@@ -72,8 +75,7 @@ static const char *default_of(const struct ed_settings_from *from,
 /* A default that needs no words is "not", or "none". */
 static bool tells_default(const char *value)
 {
-    return value && *value && strcmp(value, "0") != 0 &&
-           strcmp(value, "no") != 0;
+    return value && *value && strcmp(value, "no") != 0;
 }
 
 static void show_setting(const struct ed_settings_from *from,

@@ -184,6 +184,15 @@ static void nonsense_is_refused_by_name(void **state)
          "--log-file '/nowhere/x': its directory: No such"},
         {"--access-log", "/nowhere/x", "--access-log '/nowhere/x': its"},
         {"--pidfile", "/nowhere/x", "--pidfile '/nowhere/x': its directory"},
+        {"--log-file", "/tmp", "prog: --log-file '/tmp' is a directory\n"},
+        {"--access-log", "/tmp", "--access-log '/tmp' is a directory\n"},
+        {"--pidfile", "/tmp", "--pidfile '/tmp' is a directory\n"},
+        {"--admin-token", "/tmp", "--admin-token '/tmp' is a directory\n"},
+        {"--certfile", "/tmp", "--certfile '/tmp' is a directory\n"},
+        {"--ctl", "/nowhere/x", "--ctl '/nowhere/x': its directory: No such"},
+        {"--listen", "unix:/nowhere/x",
+         "--listen 'unix:/nowhere/x': its directory: No such"},
+        {"--admin", "unix:/tmp", "--admin 'unix:/tmp' is a directory\n"},
         {"--access-log-format", "%Q", "--access-log-format '%Q': "},
         {"--otlp", "collector:4318", "--otlp 'collector:4318' is no URL: "},
         {"--statsd", ":8125", "--statsd ':8125' is none of ADDRESS:PORT"},
@@ -198,6 +207,12 @@ static void nonsense_is_refused_by_name(void **state)
         {"--bcklog", "1",
          "unknown option '--bcklog' (did you mean "
          "'--backlog'?)"},
+        {"--foo", "1", "unknown option '--foo' (--help lists them)\n"},
+        {"--bind", ":1", "unknown option '--bind' (did you mean '--listen'?)"},
+        {"--http-socket", ":1", "(did you mean '--listen'?)"},
+        {"--processes", "4", "(did you mean '--workers'?)"},
+        {"-b", ":1", "unknown option '-b' (did you mean '--listen'?)"},
+        {"--graceful-timeout=3", ":1", "(did you mean '--drain-timeout'?)"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct ed_settings s;
@@ -253,7 +268,7 @@ static void all_errors_of_a_file_are_told_with_their_lines(void **state)
         "3: there is no setting 'backlg' (did you mean 'backlog'?)",
         "4: backlog 'x' is not a whole number from 0",
         "5: 'nothing' is no 'name = value'",
-        "7: there is no section [servr]",
+        "7: there is no section [servr] (did you mean [serve]?)",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         snprintf(line, sizeof line, "prog: %s:%s", path, texts[i]);
@@ -425,12 +440,17 @@ static void help_fits_a_terminal_and_has_all_settings(void **state)
     for (size_t i = 0; i < ed_settings_count; i++) {
         const struct ed_setting *setting = &ed_settings_table[i];
         bool section = setting->kind == ED_SETTING_SECTION;
+        char letter = ed_settings_letter(setting->name);
         snprintf(flag, sizeof flag, section ? "\n%s\n" : "\n  --%s",
                  setting->name);
+        if (letter)
+            snprintf(flag, sizeof flag, "\n  -%c, --%s", letter, setting->name);
         if (!strstr(told, flag))
             fail_msg("%s is not in --help", setting->name);
     }
     assert_non_null(strstr(told, "net.core.somaxconn allows (7)\n"));
+    assert_non_null(strstr(told, "after so many; 0:\n"
+                                 "                           never (0)\n"));
     assert_non_null(strstr(told, "a name that a setting has, too"));
     assert_null(strstr(told, "processes that serve"));
     for (const char *line = told; *line;) {
@@ -486,18 +506,23 @@ static void what_is_told_of_python_is_checked(void **state)
     assert_int_equal(read_settings(&s, "--check", "--wsgi", "a:b",
                                    "--static=/tmp=/tmp", "--script-name=/a"),
                      0);
-    assert_int_equal(read_settings(&s, "--check", "--wsgi", "a:b",
-                                   "--static=tmp=/tmp",
-                                   "--static=/none=/no/such", "--script-name=a",
-                                   "--proxy-fields=via", "--threads=0",
-                                   "--virtualenv=/no/such"),
-                     2);
+    assert_int_equal(
+        read_settings(&s, "--check", "--wsgi", "a:b", "--static=tmp=/tmp",
+                      "--static=/none=/no/such", "--script-name=a",
+                      "--proxy-fields=via", "--threads=0",
+                      "--virtualenv=/no/such", "--python-path=/no/such",
+                      "--trusted-proxies=10.0.0.0/8, unix, lan"),
+        2);
     expect_said("--static 'tmp=/tmp' is not like /static=./static");
     expect_said("--static '/no/such': No such file");
     expect_said("--script-name 'a' is no path");
     expect_said("--proxy-fields 'via' is none of x-forwarded");
     expect_said("--threads '0' is not from 1 to 1024");
     expect_said("--virtualenv '/no/such': No such file");
+    expect_said("--python-path '/no/such': No such file");
+    expect_said("--trusted-proxies 'lan' is no network such as 10.0.0.0/8");
+    assert_int_equal(read_settings(&s, "--check", "--wsgi=:app"), 2);
+    expect_said("--wsgi ':app' names no module, as shop:app does");
     assert_int_equal(read_settings(&s, "--check", "--virtualenv=/tmp"), 2);
     expect_said("--virtualenv without wsgi");
 }
