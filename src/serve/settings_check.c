@@ -164,9 +164,20 @@ static void check_module(const struct ed_settings *s)
     bool is_due = !s->reload && !s->wsgi;
     const char *module = is_due ? ed_settings_argument(s, 0) : NULL;
     const char *found = module ? from_workdir(s, module) : NULL;
+    size_t len = module ? strlen(module) : 0;
 
     if (found && access(found, R_OK))
-        ed_settings_error(s->inside, "", "%s: %s", module, ed_err_text(-errno));
+        ed_settings_error(s->inside, "",
+                          strchr(module, ':') ? "%s: %s (did you mean --wsgi?)"
+                                              : "%s: %s",
+                          module, ed_err_text(-errno));
+    else if (found && is_directory(found))
+        ed_settings_error(s->inside, "", "%s is a directory", module);
+    else if (len > 3 && !strcmp(module + len - 3, ".py"))
+        ed_settings_error(s->inside, "",
+                          "%s is Python, of which --wsgi MODULE:APP serves an "
+                          "application",
+                          module);
 }
 
 /* Only where they were read: a process that starts later does without what it

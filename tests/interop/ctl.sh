@@ -121,6 +121,8 @@ expect_in "a stack names functions and lines" \
     "#3  yearly_totals  shop/reports.c:64" ctl stack 4101-7f21
 expect_in "so do those of what it has started" \
     "#1  fetch_rates  shop/reports.c:33" ctl stack 4101-7f21
+expect_in "and the scopes around them, with their time" \
+    $'first\n  request, 17.5 s left\n  server' ctl stack 4101-7f21
 expect_in "an unknown request is told" "no request of that id" ctl stack 1-1
 expect_in "the tree is as the worker drew it" "    server: accept" ctl tree
 expect_in "connections are shown" "1,204  idle" ctl conns
