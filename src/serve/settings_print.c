@@ -97,13 +97,28 @@ static void show_setting(const struct ed_settings_from *from,
     show(s->name, s->placeholder, help);
 }
 
+/* The value it has before anything is said, unless its text tells that. */
+static void show_own(const struct ed_option *o)
+{
+    const char *value = o->placeholder ? *o->value : NULL;
+    size_t len = strlen(o->help);
+    char help[512];
+
+    if (!value || !*value || (len && o->help[len - 1] == ')')) {
+        show(o->name, o->placeholder, o->help);
+        return;
+    }
+    snprintf(help, sizeof help, "%s (%s)", o->help, value);
+    show(o->name, o->placeholder, help);
+}
+
 void ed_settings_help(const struct ed_settings_from *from)
 {
     printf("usage: %s\n", from->usage);
     if (from->own)
         putchar('\n');
     for (const struct ed_option *o = from->own; o; o = o->next)
-        show(o->name, o->placeholder, o->help);
+        show_own(o);
     for (size_t i = 0; i < ed_settings_count; i++)
         show_setting(from, &ed_settings_table[i]);
     puts("\nAbout this");

@@ -261,7 +261,9 @@ static void help_fits_a_terminal_and_has_all_settings(void **state)
     (void)state;
     struct ed_settings s;
     char flag[64];
+    word = "what it is before";
     assert_int_equal(read_settings(&s, "--help"), 0);
+    assert_non_null(strstr(told, "one (what it is before)\n"));
     for (size_t i = 0; i < ed_settings_count; i++) {
         const struct ed_setting *setting = &ed_settings_table[i];
         bool section = setting->kind == ED_SETTING_SECTION;
