@@ -264,7 +264,7 @@ static int read_options(struct demo *demo, int argc, char **argv)
         case ':':
             return usage_error("demo: %s needs a value", argv[optind - 1]);
         default:
-            return usage_error("demo: no option '%s'", argv[optind - 1]);
+            return option_error("demo", options, argv[optind - 1]);
         }
     }
     if (optind < argc)
