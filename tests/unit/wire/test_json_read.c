@@ -99,15 +99,16 @@ static void levels_are_bounded(void **state)
 /* Brackets in texts open nothing, and what is closed is not counted. */
 static void only_what_is_open_counts(void **state)
 {
-    char text[8192] = "[\"\\\"";
+    char text[8192];
+    char *at = stpcpy(text, "[\"\\\"");
     json_t *value;
 
     (void)state;
-    memset(text + strlen(text), '[', 1000);
-    strcat(text, "\\\\\"");
+    memset(at, '[', 1000);
+    at = stpcpy(at + 1000, "\\\\\"");
     for (int i = 0; i < 1000; i++)
-        strcat(text, ",{}");
-    strcat(text, "]");
+        at = stpcpy(at, ",{}");
+    (void)stpcpy(at, "]");
     assert_int_equal(ed_json_parse(ed_bytes(text), &value, why), 0);
     assert_int_equal(json_array_size(value), 1001);
     json_decref(value);
