@@ -90,6 +90,9 @@ ed_app *eddy_app(void)
     ed_route(app, "GET /hang", hang);
     ed_route(app, "GET /stall", stall);
     ed_route(app, "GET /crash", crash);
+#ifdef ROOM
+    (void)ed_room_new(app, ROOM);
+#endif
 #ifdef LATE
     ed_app_context(app, start_late, NULL, NULL);
 #endif
