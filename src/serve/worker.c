@@ -580,6 +580,19 @@ static int serve_app(struct ed_worker *w)
     return err;
 }
 
+/* It ends by itself from here on, and what it has to do at its end is done: a
+ * word more, such as one to a whole group of processes, does not end it by
+ * accident. A master kills what takes too long; without one Ctrl-C still does.
+ */
+static void stop_listening_to_signals(const struct ed_worker *w)
+{
+    static const int told[] = {SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGHUP};
+
+    for (size_t i = 0; w->options->launch && i < sizeof told / sizeof *told;
+         i++)
+        signal(told[i], SIG_IGN);
+}
+
 static int run_worker(void *arg)
 {
     struct ed_worker *w = arg;
@@ -591,6 +604,7 @@ static int run_worker(void *arg)
     if (!err)
         err = serve_app(w);
     ed_stream_close(w->control);
+    stop_listening_to_signals(w);
     ed_signals_close(w->signals);
     return err;
 }

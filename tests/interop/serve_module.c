@@ -76,6 +76,13 @@ static int start_late(void *arg)
 }
 #endif
 
+#ifdef SLOW_END
+__attribute__((destructor)) static void end_slowly(void)
+{
+    usleep(SLOW_END * 1000);
+}
+#endif
+
 ED_API ed_app *eddy_app(void);
 ed_app *eddy_app(void)
 {
