@@ -92,6 +92,8 @@ static ed_app *make_app(struct demo *demo)
     wsgi_set(app, &demo->wsgi);
     ed_route(app, "GET /", demo_send_file);
     ed_route(app, "GET /docs/{page*}", demo_send_file);
+    ed_route(app, "GET /waterfall.css", demo_send_file);
+    ed_route(app, "GET /waterfall.js", demo_send_file);
     ed_route(app, "GET /fanout", demo_fanout);
     ed_route(app, "GET /wsgi", demo_wsgi_page);
     ed_route(app, "GET /wsgi/service", demo_wsgi_service);

@@ -317,7 +317,7 @@ int ed_req_begin_piece(ed_req *req, uint64_t len)
     if (req->reply.length >= 0 && (uint64_t)left < len)
         return ed_fail(ED_EUSAGE, "more than the %lld bytes declared",
                        (long long)req->reply.length);
-    if (!req->reply.content_type.len)
+    if (!req->reply.content_type.len && !req->reply.content_type_set)
         req->reply.content_type = TEXT;
     req->reply.sent += (int64_t)len;
     return 0;

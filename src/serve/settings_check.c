@@ -166,11 +166,13 @@ static void check_module(const struct ed_settings *s)
     const char *found = module ? from_workdir(s, module) : NULL;
     size_t len = module ? strlen(module) : 0;
 
+    /* Other servers of Python are told "shop:app", without an option. */
     if (found && access(found, R_OK))
         ed_settings_error(s->inside, "",
-                          strchr(module, ':') ? "%s: %s (did you mean --wsgi?)"
-                                              : "%s: %s",
-                          module, ed_err_text(-errno));
+                          strchr(module, ':') && !strchr(module, '/')
+                              ? "%s: %s; an application in Python is --wsgi %s"
+                              : "%s: %s",
+                          module, ed_err_text(-errno), module);
     else if (found && is_directory(found))
         ed_settings_error(s->inside, "", "%s is a directory", module);
     else if (len > 3 && !strcmp(module + len - 3, ".py"))

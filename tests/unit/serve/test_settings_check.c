@@ -142,7 +142,8 @@ static void what_is_no_module_is_told_before_it_is_loaded(void **state)
     assert_int_equal(read_settings(&s, "--check", "/no/such.so"), 2);
     assert_string_equal(said, "prog: /no/such.so: No such file or directory\n");
     assert_int_equal(read_settings(&s, "--check", "shop:app"), 2);
-    expect_said("shop:app: No such file or directory (did you mean --wsgi?)\n");
+    expect_said("shop:app: No such file or directory; an application in "
+                "Python is --wsgi shop:app\n");
     assert_int_equal(read_settings(&s, "--check", "/tmp"), 2);
     expect_said("prog: /tmp is a directory\n");
     assert_int_equal(read_settings(&s, "--check", script), 2);
