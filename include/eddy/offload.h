@@ -79,6 +79,10 @@ struct ed_offload_options {
      * reference is dropped or the loop stops, whichever is first. From then
      * on, and in the child of a fork, ed_ticket_value() is NULL. */
     bool at_home;
+    /* Of such a value: whoever uses it makes it again when it is gone, and
+     * misses nothing then. Is only counted: a host that would like to adopt
+     * another loop sees that it may stop this one. */
+    bool remade;
 };
 
 /*
@@ -376,6 +380,7 @@ struct ed_offload_counts {
     size_t pending;       /* under way */
     size_t at_home;       /* values that live on the loop */
     size_t stashed;
+    size_t remade; /* of those at home: that would be made again */
 };
 ED_API void ed_offload_counts(struct ed_offload_counts *counts);
 

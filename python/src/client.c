@@ -329,6 +329,7 @@ static PyObject *session_new(PyTypeObject *class, PyObject *args,
         .close = close_client,
         .plan = &plan->job,
         .name = "client",
+        .keeps = plan->cookies,
     };
     return (PyObject *)s;
 }

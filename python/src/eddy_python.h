@@ -102,6 +102,7 @@ struct home {
     ed_offload_fn *make; /* its value is not NULL */
     void (*close)(void *value);
     const char *name;
+    bool keeps; /* what another one made of the plan would not have */
 };
 /* A reference to a ticket of it that can be used; NULL without memory. */
 ed_ticket *home_of(struct home *home);

@@ -57,8 +57,11 @@ struct json_t *ed_res_json(const ed_res *res)
     json_t *json = json_loadb(res->body.ptr, res->body.len, 0, &error);
 
     if (!json)
-        (void)ed_fail(ED_EPARSE, "body is no JSON: line %d, column %d: %s",
-                      error.line, error.column, error.text);
+        (void)ed_fail(ED_ECONTENT,
+                      "%.120s: %d, and its body is no JSON: line %d, column %d:"
+                      " %s",
+                      ed_res_url(res), ed_res_status(res), error.line,
+                      error.column, error.text);
     return json;
 }
 

@@ -418,13 +418,12 @@ int ed_offload_stop(int64_t within)
     return err;
 }
 
-static size_t count_homed(void)
+static void count_homed(struct ed_offload_counts *counts)
 {
-    size_t count = 0;
-
-    ed_list_each (link, &ed_offload_loop.homed)
-        count++;
-    return count;
+    ed_list_each (link, &ed_offload_loop.homed) {
+        counts->at_home++;
+        counts->remade += ED_CONTAINER(link, ed_ticket, link)->remade;
+    }
 }
 
 void ed_offload_counts(struct ed_offload_counts *counts)
@@ -440,9 +439,9 @@ void ed_offload_counts(struct ed_offload_counts *counts)
         .wakeups = o->wakeups + atomic_load(&share.wakeups),
         .uncollected = ed_ticket_uncollected(),
         .pending = o->pending_count,
-        .at_home = count_homed(),
         .stashed = ed_stash_count(),
     };
+    count_homed(counts);
     ed_offload_unlock();
 }
 
