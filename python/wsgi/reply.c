@@ -2,9 +2,10 @@
  * reply.c - what the application gives, on its way to the loop.
  *
  * Each piece is put in the job's queue and sent while the application makes the
- * next. Only when the client is slow, and so many bytes wait as `reply-buffer`
- * says, is the thread made to wait, without the interpreter. Small pieces are
- * copied, and large ones kept as the objects they are.
+ * next. When the client is slow, and so many bytes wait as `reply-buffer` says,
+ * what follows is put in a file; only when that may not grow either is the
+ * thread made to wait, without the interpreter. Small pieces are copied, and
+ * large ones kept as the objects they are.
  */
 #include "host.h"
 
@@ -65,19 +66,46 @@ static int not_ours(struct wsgi_job *job, struct wsgi_piece *piece)
     return -1;
 }
 
+static bool is_behind(struct wsgi_job *job, const struct wsgi_piece *piece)
+{
+    int64_t most = (int64_t)job->host->settings->reply_buffer;
+
+    pthread_mutex_lock(&job->lock);
+    bool behind = job->queued + wsgi_piece_takes(piece) > most && !job->gone;
+    pthread_mutex_unlock(&job->lock);
+    return behind;
+}
+
+/* With the job's lock. A part of the file that goes on where the last one ends
+ * is the same part. */
+static void put(struct wsgi_job *job, struct wsgi_piece *piece)
+{
+    struct wsgi_piece *last =
+        job->pieces ? ED_CONTAINER(job->pieces_end, struct wsgi_piece, next)
+                    : NULL;
+
+    if (last && last->spilled && piece->spilled) {
+        last->len += piece->len;
+        free(piece);
+        return;
+    }
+    *job->pieces_end = piece;
+    job->pieces_end = &piece->next;
+    job->queued += wsgi_piece_takes(piece);
+}
+
 /* Adds a piece, which may be none, and commits the head. */
 static int add(struct wsgi_job *job, struct wsgi_piece *piece, bool end)
 {
     if (wsgi_pool_forked())
         return not_ours(job, piece);
+    if (piece && !end && is_behind(job, piece))
+        wsgi_spill(job, piece);
     pthread_mutex_lock(&job->lock);
     job->committed = true;
     job->ended |= end;
-    if (piece) {
-        *job->pieces_end = piece;
-        job->pieces_end = &piece->next;
-        job->queued += wsgi_piece_takes(piece);
-    }
+    if (piece)
+        put(job, piece);
     wsgi_job_tell(job);
     return await_room(job);
 }

@@ -73,6 +73,33 @@ if [ -e /proc/net/if_inet6 ]; then
     pids=()
 fi
 
+# Three slow readers, and only so much that may wait in files; then none.
+cat >slow.py <<'READERS'
+import socket, sys, time
+port, path = int(sys.argv[1]), sys.argv[2].encode()
+readers = [socket.create_connection(("127.0.0.1", port), 30) for _ in range(3)]
+for s in readers:
+    s.sendall(b"GET " + path + b" HTTP/1.0\r\n\r\n")
+time.sleep(0.3)
+for s in readers:
+    raw = bytearray()
+    while piece := s.recv(1 << 20):
+        raw += piece
+    body = raw.partition(b"\r\n\r\n")[2]
+    print(body == b"".join(b"%07d\n" % n for n in range(1 << 21)))
+READERS
+for most in 3M 0; do
+    wsgi "most-$most" 1 --wsgi wsgi_apps:app --python-path "$apps" -t 3 \
+        --reply-spool "$most" --reply-buffer 100K
+    expect "replies come as a whole with reply-spool $most" \
+        $'True\nTrue\nTrue' python3 slow.py "$port" /numbers
+    worker=$(ask "$url/whoami" | cut -d' ' -f1)
+    expect "and nothing is left of them" 0 \
+        sh -c "ls -l /proc/$worker/fd | grep -c '#.*deleted'"
+    quit "$pid"
+    pids=()
+done
+
 mkdir spool
 chmod 777 spool
 wsgi jail 1 --wsgi wsgi_apps:app --python-path "$apps" -t 2 --sandbox \
