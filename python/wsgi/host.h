@@ -118,6 +118,7 @@ struct wsgi_job {
     bool ended;          /* there are no more pieces */
     bool failed;         /* ... and those there are do not make a reply */
     bool gone;           /* nobody will send any more of it */
+    bool slow;           /* what follows is put in a file, if it may */
     bool told;           /* a post is on its way to the loop */
     struct wsgi_piece *pieces, **pieces_end;
     int64_t queued; /* what they take, and those being sent */
