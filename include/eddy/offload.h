@@ -196,6 +196,9 @@ ED_API const char *ed_ticket_detail(ed_ticket *ticket);
  * not done. */
 ED_API int64_t ed_ticket_elapsed(const ed_ticket *ticket);
 
+/* Which of all tickets it was to be done, counted from 1; 0 while it is not. */
+ED_API uint64_t ed_ticket_order(const ed_ticket *ticket);
+
 /*
  * Asks for the work to be cancelled, and does not wait. What waits in it
  * returns ED_ECANCELED; work that has not begun does not begin. It may still

@@ -57,6 +57,11 @@ int64_t ed_loop_now_exact(ed_loop *loop)
     return loop->virtual_clock ? loop->now : ed_clock_monotonic();
 }
 
+pid_t ed_loop_process(const ed_loop *loop)
+{
+    return loop->process;
+}
+
 /* ---- what lives as long as the loop ---- */
 
 void *ed_loop_get(ed_loop *loop, const void *key)
@@ -365,6 +370,7 @@ static int loop_open(ed_loop *loop, const struct ed_run_options *options)
     loop->ready_end = &loop->ready;
     loop->deferred_end = &loop->deferred;
     loop->virtual_clock = options->virtual_clock;
+    loop->process = getpid();
     loop->now = loop->turn_began = ed_clock_monotonic();
     loop->stacks.stack_bytes = stack_bytes(options->stack_bytes);
     ed_list_init(&loop->fibers);

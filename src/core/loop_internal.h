@@ -96,6 +96,7 @@ struct ed_loop {
     int expected;
 
     bool virtual_clock;
+    pid_t process;
     ed_scope root;
     struct ed_list fibers; /* ed_fiber.all */
     size_t fiber_count;    /* alive */

@@ -173,6 +173,11 @@ int64_t ed_ticket_elapsed(const ed_ticket *t)
     return (is_done(t) ? t->ended : ed_clock_monotonic()) - t->began;
 }
 
+uint64_t ed_ticket_order(const ed_ticket *t)
+{
+    return t && is_done(t) ? t->order : 0;
+}
+
 /* ---- failures ---- */
 
 static char *failure_text(const ed_ticket *t, int failure)

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <eddy/log.h>
 #include "base/calls.h"
 #include "core/runtime.h"
@@ -40,7 +41,13 @@ static struct ed_patch_runtime runtime = {
     .contract = ed_patch_contract,
     .here = here,
     .calls = &cooperative,
+    .signalled = ed_patch_ring,
 };
+
+bool ed_patch_in_child(void)
+{
+    return getpid() != ed_loop_process(ed_loop_current());
+}
 
 /* ---- the mode ---- */
 
@@ -102,6 +109,9 @@ static void keep_own_calls(void)
         .recv = ed_plain->recv,
         .send = ed_plain->send,
         .sendmsg = ed_plain->sendmsg,
+        .sem_wait = ed_plain->sem_wait,
+        .sem_clockwait = ed_plain->sem_clockwait,
+        .waitpid = ed_plain->waitpid,
     };
 }
 
@@ -110,6 +120,7 @@ static void keep_own_calls(void)
 static void forked(void)
 {
     (void)ed_patch_fiber(false);
+    ed_patch_ears_forget();
 }
 
 /* In a program that has the patch linked in or preloaded the name is known to

@@ -256,6 +256,33 @@ static void calls_may_come_while_it_stops_and_starts(void **state)
     assert_int_equal(failed, 0);
 }
 
+static void *start_often(void *unused)
+{
+    (void)unused;
+    while (!atomic_load(&enough))
+        (void)ed_offload_start();
+    return NULL;
+}
+
+static void a_stop_does_not_wait_for_what_is_started_after_it(void **state)
+{
+    enum { STARTERS = 3, STOPS = 200 };
+    pthread_t starters[STARTERS];
+
+    (void)state;
+    atomic_store(&enough, false);
+    assert_int_equal(ed_offload_start(), 0);
+    for (int i = 0; i < STARTERS; i++)
+        pthread_create(&starters[i], NULL, start_often, NULL);
+    for (int i = 0; i < STOPS; i++)
+        assert_int_equal(ed_offload_stop(PATIENCE), 0);
+    atomic_store(&enough, true);
+    for (int i = 0; i < STARTERS; i++)
+        pthread_join(starters[i], NULL);
+    assert_int_equal(ed_offload_start(), 0);
+    assert_int_equal(run_one(), 0);
+}
+
 static atomic_int closed;
 
 static void note_closed(void *value)
@@ -542,6 +569,7 @@ int main(void)
         cmocka_unit_test(a_stop_wakes_all_who_wait_and_later_calls_fail),
         cmocka_unit_test(it_can_be_started_again_and_again_and_leaves_nothing),
         cmocka_unit_test(calls_may_come_while_it_stops_and_starts),
+        cmocka_unit_test(a_stop_does_not_wait_for_what_is_started_after_it),
         cmocka_unit_test(what_lives_there_is_given_back_by_a_stop),
         cmocka_unit_test(what_would_be_made_again_is_counted),
         cmocka_unit_test(a_stop_does_not_wait_for_longer_than_it_may),

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -441,6 +442,23 @@ FIBER_TEST(what_fits_a_pipe_at_once_stays_together)
     close_both(fds);
 }
 
+/* A counter takes a number a call, and a device for packets a packet: only what
+ * is a stream of bytes is written piece by piece, or put together. */
+FIBER_TEST(what_takes_one_thing_a_call_is_called_once)
+{
+    const uint64_t numbers[2] = {3, 5};
+    const struct iovec iov[2] = {{(void *)&numbers[0], 8},
+                                 {(void *)&numbers[1], 8}};
+    uint64_t sum = 0;
+    int fd = eventfd(0, EFD_CLOEXEC);
+
+    check_int(write(fd, numbers, 8), 8);
+    check_int(writev(fd, iov, 2), 16);
+    check_int(read(fd, &sum, sizeof sum), 8);
+    check_int(sum, 3 + 3 + 5);
+    close(fd);
+}
+
 FIBER_TEST(to_write_nothing_is_as_ever)
 {
     int fds[2];
@@ -469,6 +487,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_of_packets_is_waited_for),
         cmocka_unit_test(files_are_written_as_ever),
         cmocka_unit_test(what_fits_a_pipe_at_once_stays_together),
+        cmocka_unit_test(what_takes_one_thing_a_call_is_called_once),
         cmocka_unit_test(to_write_nothing_is_as_ever),
     };
 
