@@ -76,6 +76,7 @@ complete -c eddy -n '__eddy_command serve' -l static -x -d 'files served without
 complete -c eddy -n '__eddy_command serve' -l spool-above -x -d 'a body that is larger waits for Python in a file, not in memory'
 complete -c eddy -n '__eddy_command serve' -l spool-dir -x -a '(__fish_complete_directories)' -d 'where such files are; they have no name ($TMPDIR, or /tmp)'
 complete -c eddy -n '__eddy_command serve' -l reply-buffer -x -d 'of a reply that Python may be ahead of a slow client, before it waits'
+complete -c eddy -n '__eddy_command serve' -l reply-spool -x -d 'of replies that are further ahead, in files, in a worker; 0: none'
 complete -c eddy -n '__eddy_command serve' -l stuck-after -x -d 'a request that Python takes longer for is logged with its traceback; 0: never'
 complete -c eddy -n '__eddy_command serve' -l trusted-proxies -x -d 'proxies that are believed who the client is: 10.0.0.0/8, unix'
 complete -c eddy -n '__eddy_command serve' -l proxy-fields -x -d 'by which they say so: x-forwarded, forwarded or x-real-ip'
