@@ -5,17 +5,23 @@
 
 #include <errno.h>
 
+enum { YIELDS = 16 }; /* of which one lets other fibers run */
+
 static const int64_t PAUSE_MIN = 1 * ED_MS;
 static const int64_t PAUSE_MAX = 16 * ED_MS;
 
 /* Nobody is called here. */
 static _Thread_local struct ed_patch_queue pausing;
 
-/* Who waits for another fiber so, in a loop, would never see it run. Cancelled
- * or not: what is waited for may be what ends. */
+/* Who waits for another fiber so, in a loop, would never see it run. But most
+ * wait for another thread, and not long, some inside an allocator, where no
+ * other fiber should come by: only who calls again and again is believed to
+ * wait for one. Cancelled or not: what is waited for may be what ends. */
 int ed_patch_sched_yield(void)
 {
-    if (!ed_patch_in_child())
+    static _Thread_local unsigned calls;
+
+    if (++calls % YIELDS == 0 && !ed_patch_in_child())
         (void)ed_patch_queue_wait(&pausing, "sched_yield()", NULL,
                                   ed_patch_until(0));
     return ed_plain->sched_yield();
