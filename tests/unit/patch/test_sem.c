@@ -327,6 +327,40 @@ FIBER_TEST(who_yields_the_processor_lets_others_run)
     check_int(ed_wait(s), 0);
 }
 
+/* ---- what is done once ---- */
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static int began_once, done_once;
+
+static void init_slowly(void)
+{
+    began_once++;
+    (void)ed_sleep(1 * ED_S + 7);
+    done_once++;
+}
+
+static int need_it(void *arg)
+{
+    (void)arg;
+    check_int(pthread_once(&once, init_slowly), 0);
+    check_int(done_once, 1);
+    return 0;
+}
+
+FIBER_TEST(what_is_done_once_is_waited_for)
+{
+    int64_t began = ed_now();
+
+    ed_scope(s);
+    for (int i = 0; i < 5; i++)
+        ed_go(s, need_it, NULL);
+    check_int(ed_wait(s), 0);
+    check_int(began_once, 1);
+    check_int(ed_now() - began, 1 * ED_S + 7);
+    (void)need_it(NULL);
+    check_int(began_once, 1);
+}
+
 /* ---- waiting for threads ---- */
 
 static struct shared met;
@@ -378,6 +412,7 @@ int main(void)
         cmocka_unit_test(a_handler_may_post),
         cmocka_unit_test(another_process_s_post_is_found),
         cmocka_unit_test(who_yields_the_processor_lets_others_run),
+        cmocka_unit_test(what_is_done_once_is_waited_for),
         cmocka_unit_test(others_run_while_a_thread_is_waited_for),
     };
 
