@@ -375,8 +375,9 @@ ED_API bool ed_res_range(const ed_res *res, int64_t *first, int64_t *last,
 ED_API const struct ed_tls_info *ed_res_tls(const ed_res *res);
 ED_API const struct ed_tls_peer *ed_res_tls_peer(const ed_res *res);
 
-/* The body as JSON: a new reference, or NULL when it is none, ed_error()
- * telling where. */
+/* The body as JSON, whatever the status: a new reference, or NULL when it is
+ * none, ed_error() telling where. ed_reply_json() with that NULL is ED_ECONTENT
+ * (502). */
 ED_API struct json_t *ed_res_json(const ed_res *res);
 
 /* Of a streamed response: what there is of the body, at least a byte; 0 at

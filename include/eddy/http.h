@@ -146,7 +146,8 @@ ED_API int ed_reply_bytes(ed_req *req, int status, const char *content_type,
 /* Replies with what json_pack() (jansson) makes of the format, or with a value.
  * Values given as "o", and `value`, are the reply's from then on, whatever
  * happens. As ed_reply(); a format that cannot be packed and a NULL value are
- * ED_EUSAGE. */
+ * ED_EUSAGE, or ED_ECONTENT where the last failure is that of ed_res_json(),
+ * since some service answered something else than JSON. */
 ED_API int ed_reply_json(ed_req *req, int status, const char *fmt, ...);
 ED_API int ed_reply_json_value(ed_req *req, int status, struct json_t *value);
 

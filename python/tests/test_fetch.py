@@ -150,6 +150,11 @@ class Responses(HttpTest):
     def test_text_is_of_the_charset_told(self):
         self.assertEqual(self.get("/latin").text, "Malmö")
 
+    def test_a_charset_that_is_no_charset_is_not_believed(self):
+        for name in ("hex", "idna", "undefined", "nothing", "utf 8", ""):
+            answer = eddy.fetch(self.url("/charset"), params={"is": name})
+            self.assertEqual(answer.wait(10).text, "Malmö", name)
+
     def test_headers_are_found_in_any_case(self):
         answer = self.get("/twice")
         self.assertEqual(answer.headers["x-tag"], "a, b")

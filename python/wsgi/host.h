@@ -112,7 +112,7 @@ struct wsgi_job {
     bool gone;           /* nobody will send any more of it */
     bool told;           /* a post is on its way to the loop */
     struct wsgi_piece *pieces, **pieces_end;
-    int64_t queued; /* bytes of them, and of those being sent */
+    int64_t queued; /* what they take, and those being sent */
 
     /* The loop's. */
     struct ed_post post;
@@ -132,16 +132,18 @@ void wsgi_job_tell(struct wsgi_job *job);
 /* A piece with room for `len` bytes behind it, or, with `kept`, whose bytes are
  * that object's. NULL without memory. */
 struct wsgi_piece *wsgi_piece_new(size_t len);
+/* What it takes of `reply-buffer`: many small ones take most by themselves. */
+int64_t wsgi_piece_takes(const struct wsgi_piece *piece);
 void wsgi_piece_free(struct wsgi_host *host, struct wsgi_piece *piece);
 
-/* ---- the threads: pool.c ---- */
+/* ---- the threads: pool.c, thread.c ---- */
 
 struct wsgi_thread {
     struct wsgi_host *host;
-    pthread_t handle;
-    bool started;
-    PyThreadState *state;
     unsigned number;
+    void (*run)(struct wsgi_thread *thread);
+    PyThreadState *state;
+    unsigned depth; /* of the frames that are not the application's */
 
     /* Guarded by the pool's lock. */
     struct wsgi_job *job; /* held; NULL: idle */
@@ -152,6 +154,10 @@ struct wsgi_thread {
     bool inside;        /* has the interpreter, as far as the pool knows */
     struct ed_buf line; /* of wsgi.errors, not ended yet */
 };
+
+/* Has thread->run() called on a thread of its own, with the interpreter. Takes
+ * the interpreter for it. 0, or why there is none. */
+ED_CHECK int wsgi_thread_start(struct wsgi_thread *thread);
 
 /* The calling thread's; NULL when it is not of the pool. */
 struct wsgi_thread *wsgi_thread_self(void);
@@ -171,7 +177,8 @@ struct wsgi_pool {
 
     /* References that are to be dropped by who has the interpreter. */
     PyObject **trash;
-    size_t trash_count, trash_room;
+    atomic_size_t trash_count; /* changed with the lock */
+    size_t trash_room;
 
     struct ed_deferred wake; /* a thread, at the end of the loop's turn */
     ed_event guarded;        /* there is something that wsgi_guard() minds */
@@ -208,8 +215,15 @@ void wsgi_pool_expire(struct wsgi_host *host, int64_t then);
  * before long. Any thread. */
 void wsgi_pool_drop(struct wsgi_host *host, PyObject *object);
 
+/* Drops them now. With the interpreter. */
+void wsgi_pool_empty(struct wsgi_host *host);
+
 /* Wakes a thread if there is something that it has to drop. */
 void wsgi_pool_clean(struct wsgi_host *host);
+
+/* Whether this process was forked by the application, from the worker: there is
+ * neither loop nor client in it. */
+bool wsgi_pool_forked(void);
 
 /* ---- signals.c ---- */
 
@@ -295,8 +309,10 @@ ED_CHECK int wsgi_python_start(const struct ed_settings *settings);
 PyObject *wsgi_python_load(const struct ed_settings *settings);
 /* Gives up the interpreter, which the thread that started it had. */
 void wsgi_python_let_go(bool will_fork);
-/* What Python does when it ends (atexit). Not on the loop's thread. */
-int wsgi_python_end(void *unused);
+/* What Python does when it ends: waits for the application's threads, and does
+ * what was asked for (atexit). Waits at most so long, and leaves it to itself
+ * then. Suspends. 0, ED_ETIMEOUT, or why it was not begun. */
+ED_CHECK int wsgi_python_end(int64_t within);
 
 /* trace.c: where a thread is. Not on the loop's thread; may take a second. */
 typedef void wsgi_frame_fn(void *arg, const char *function, const char *file,

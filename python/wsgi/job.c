@@ -160,6 +160,11 @@ struct wsgi_piece *wsgi_piece_new(size_t len)
     return piece;
 }
 
+int64_t wsgi_piece_takes(const struct wsgi_piece *piece)
+{
+    return piece->len + (int64_t)sizeof *piece;
+}
+
 void wsgi_piece_free(struct wsgi_host *host, struct wsgi_piece *piece)
 {
     if (piece->kept)

@@ -54,16 +54,29 @@ static int await_room(struct wsgi_job *job)
     return gone ? client_left() : 0;
 }
 
+/* What a forked process says to a client whom its parent speaks to. */
+static int not_ours(struct wsgi_job *job, struct wsgi_piece *piece)
+{
+    if (piece)
+        wsgi_piece_free(job->host, piece);
+    PyErr_SetString(PyExc_RuntimeError,
+                    "a process that was forked while a request was answered "
+                    "cannot go on with the reply");
+    return -1;
+}
+
 /* Adds a piece, which may be none, and commits the head. */
 static int add(struct wsgi_job *job, struct wsgi_piece *piece, bool end)
 {
+    if (wsgi_pool_forked())
+        return not_ours(job, piece);
     pthread_mutex_lock(&job->lock);
     job->committed = true;
     job->ended |= end;
     if (piece) {
         *job->pieces_end = piece;
         job->pieces_end = &piece->next;
-        job->queued += piece->len;
+        job->queued += wsgi_piece_takes(piece);
     }
     wsgi_job_tell(job);
     return await_room(job);
@@ -95,6 +108,14 @@ static int64_t share(const struct wsgi_job *job, int64_t len)
     return job->length >= 0 && len > left ? left : len;
 }
 
+/* The only piece says it, where the application has not. That of a 304 would be
+ * the length of what is not sent (RFC 9110, 8.6). */
+static void know_length(struct wsgi_job *job, int64_t len)
+{
+    if (job->length < 0 && !job->committed && job->status != 304)
+        job->length = len;
+}
+
 static int check(const struct wsgi_job *job)
 {
     if (job->status)
@@ -104,7 +125,8 @@ static int check(const struct wsgi_job *job)
     return -1;
 }
 
-static struct wsgi_piece *piece_of(PyObject *chunk, size_t len)
+static struct wsgi_piece *piece_of(const struct wsgi_job *job, PyObject *chunk,
+                                   size_t len)
 {
     struct wsgi_piece *piece = wsgi_piece_new(len < COPIED ? len : 0);
 
@@ -116,6 +138,8 @@ static struct wsgi_piece *piece_of(PyObject *chunk, size_t len)
         memcpy(piece + 1, PyBytes_AS_STRING(chunk), len);
         return piece;
     }
+    /* A stream may last, and nobody else be there to drop what was sent. */
+    wsgi_pool_empty(job->host);
     Py_INCREF(chunk);
     piece->kept = chunk;
     piece->bytes = PyBytes_AS_STRING(chunk);
@@ -138,11 +162,11 @@ int wsgi_reply_piece(struct wsgi_job *job, PyObject *chunk, enum wsgi_more more)
         return 0; /* nothing is sent for nothing */
     if (check(job))
         return -1;
-    if (more == WSGI_ONLY && job->length < 0 && !job->committed)
-        job->length = len;
+    if (more == WSGI_ONLY)
+        know_length(job, len);
     len = share(job, len);
     job->given += len;
-    if (len && !(piece = piece_of(chunk, (size_t)len)))
+    if (len && !(piece = piece_of(job, chunk, (size_t)len)))
         return -1;
     bool end = more != WSGI_MORE || wsgi_reply_full(job);
     return piece || end ? add(job, piece, end) : 0;
@@ -152,8 +176,7 @@ int wsgi_reply_file(struct wsgi_job *job, int fd, int64_t offset, int64_t len)
 {
     if (check(job))
         return -1;
-    if (job->length < 0 && !job->committed)
-        job->length = len;
+    know_length(job, len);
     len = share(job, len);
     job->given += len;
     if (!len)

@@ -82,6 +82,12 @@ static bool works_on(struct wsgi_thread *thread, const struct wsgi_job *job)
     return yes;
 }
 
+static void free_frame(struct frame *frame)
+{
+    free(frame->function);
+    free(frame->file);
+}
+
 static void walk(struct question *q)
 {
     PyFrameObject *f = works_on(q->thread, q->job)
@@ -94,6 +100,9 @@ static void walk(struct question *q)
         Py_DECREF(f);
         f = outer;
     }
+    /* The outermost are how Python came to the host. */
+    for (unsigned i = 0; !f && i < q->thread->depth && q->count; i++)
+        free_frame(&q->frames[--q->count]);
     Py_XDECREF(f);
 }
 
@@ -103,10 +112,8 @@ static void let_go(struct question *q)
 {
     if (atomic_fetch_sub(&q->refs, 1) > 1)
         return;
-    for (size_t i = 0; i < q->count; i++) {
-        free(q->frames[i].function);
-        free(q->frames[i].file);
-    }
+    for (size_t i = 0; i < q->count; i++)
+        free_frame(&q->frames[i]);
     pthread_cond_destroy(&q->answered);
     pthread_mutex_destroy(&q->lock);
     free(q);
@@ -197,7 +204,12 @@ static void dump(struct wsgi_thread *thread, wsgi_frame_fn *fn, void *arg)
     }
     _Py_DumpTraceback(fd, thread->state);
     rewind(in);
-    while (fgets(line, sizeof line, in)) {
+    int lines = 0;
+    while (fgets(line, sizeof line, in))
+        lines++;
+    rewind(in);
+    lines -= (int)thread->depth;
+    while (lines-- > 0 && fgets(line, sizeof line, in)) {
         line[strcspn(line, "\n")] = '\0';
         tell_line(line, fn, arg);
     }

@@ -394,7 +394,10 @@ void ed_room_hub_remove(struct ed_room_link *link)
 
 void ed_room_hub_never_ran(struct ed_room_hub *hub)
 {
+    unsigned running = hub->running;
+
     hub->over = true;
-    for (; hub->running; hub->running--)
+    hub->running = 0;
+    while (running--) /* the last of them may be what keeps it */
         hub_unref(hub);
 }

@@ -382,6 +382,16 @@ static bool is_negative(const char *word)
     return word && word[0] == '-' && isdigit((unsigned char)word[1]);
 }
 
+static const struct option options[] = {
+    {"socket", required_argument, NULL, 's'},
+    {"json", no_argument, NULL, 'j'},
+    {"sort", required_argument, NULL, 'o'},
+    {"limit", required_argument, NULL, 'l'},
+    {"chain", no_argument, NULL, 'c'},
+    {"help", no_argument, NULL, 'h'},
+    {0},
+};
+
 static int take_option(struct call *call, int option, char **argv)
 {
     switch (option) {
@@ -410,21 +420,12 @@ static int take_option(struct call *call, int option, char **argv)
     case ':':
         return usage_error("ctl: %s needs a value", argv[optind - 1]);
     default:
-        return usage_error("ctl: no option '%s'", argv[optind - 1]);
+        return option_error("ctl", options, argv[optind - 1]);
     }
 }
 
 static int read_command_line(struct call *call, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"socket", required_argument, NULL, 's'},
-        {"json", no_argument, NULL, 'j'},
-        {"sort", required_argument, NULL, 'o'},
-        {"limit", required_argument, NULL, 'l'},
-        {"chain", no_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
-    };
     int status = 0;
 
     opterr = 0;

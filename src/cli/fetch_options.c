@@ -1,7 +1,6 @@
 /*
  * fetch_options.c - the command line of `eddy fetch`, in curl's words.
  */
-#include "app/app_internal.h"
 #include "commands.h"
 #include "fetch.h"
 #include <getopt.h>
@@ -32,8 +31,8 @@ static const struct row {
     bool zero;
 } rows[] = {
 #define AT(member) offsetof(struct fetch_settings, member)
-    {'o', "output", "FILE|DIR", "keep the bodies; several need a directory",
-     TEXT, AT(output)},
+    {'o', "output", "FILE|DIR",
+     "keep the bodies; several need a directory; - is here", TEXT, AT(output)},
     {0, "json", NULL, "tell it as JSON", FLAG, AT(json)},
     {0, "limit", "N", "fetch at most so many at once; 50", NUMBER, AT(limit),
      LIMIT_MAX},
@@ -155,25 +154,6 @@ static void fill(struct getopt_tables *t)
         if (rows[i].placeholder)
             *at++ = ':';
     }
-}
-
-/* What getopt_long() stopped at: a letter; a name that wants no value; or
- * `text`, a name. */
-static int unknown_option(const char *text)
-{
-    struct ed_suggestion best = {0};
-    const struct row *row = optopt ? row_of(optopt) : NULL;
-
-    if (row)
-        return usage_error("fetch: --%s takes no value", row->name);
-    if (optopt)
-        return usage_error("fetch: no option '-%c'", optopt);
-    for (size_t i = 0; i < ROWS; i++)
-        ed_suggest(&best, text + 2, rows[i].name);
-    if (best.word)
-        return usage_error("fetch: no option '%s' (did you mean '--%s'?)", text,
-                           best.word);
-    return usage_error("fetch: no option '%s'", text);
 }
 
 /* ---- values ---- */
@@ -320,7 +300,7 @@ int fetch_read_options(struct fetch_settings *settings, int argc, char **argv)
         if (code == ':')
             status = usage_error("fetch: %s needs a value", argv[optind - 1]);
         else if (code == '?')
-            status = unknown_option(argv[optind - 1]);
+            status = option_error("fetch", t.longs, argv[optind - 1]);
         else
             status = take_value(settings, row_of(code), optarg);
     }

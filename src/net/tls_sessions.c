@@ -134,13 +134,22 @@ void ed_tls_sessions_keep(struct ed_tls_sessions *s, struct ed_bytes key,
     SSL_SESSION_free(gone);
 }
 
+/* From OpenSSL 3.3 on there is one that outlasts 2038. */
+static time_t made_at(const SSL_SESSION *session)
+{
+#if OPENSSL_VERSION_PREREQ(3, 3)
+    return SSL_SESSION_get_time_ex(session);
+#else
+    return (time_t)SSL_SESSION_get_time(session);
+#endif
+}
+
 /* Whole handshakes find out that a certificate has expired; resuming would
  * not. */
 static bool is_good(const SSL_SESSION *session)
 {
     X509 *peer = SSL_SESSION_get0_peer((SSL_SESSION *)session);
-    time_t until = (time_t)SSL_SESSION_get_time(session) +
-                   (time_t)SSL_SESSION_get_timeout(session);
+    time_t until = made_at(session) + (time_t)SSL_SESSION_get_timeout(session);
 
     return SSL_SESSION_is_resumable(session) && time(NULL) < until && peer &&
            X509_cmp_current_time(X509_get0_notAfter(peer)) > 0;

@@ -52,6 +52,7 @@ struct ed_ticket {
     int64_t deadline; /* INT64_MAX: none */
     ed_fiber *fiber;  /* while it runs */
     bool at_home;
+    bool remade;
     bool reading;     /* somebody reads on from the response it stands for */
     ed_ticket *keeps; /* a reference, as long as it lives: what made it */
 

@@ -66,7 +66,8 @@ struct pg_link {
     /* In a transaction, perhaps: a BEGIN was answered, and no quiet moment came
      * since in which libpq tells. While anything is under way it does not. */
     bool in_transaction;
-    bool ended; /* calls have, the owner is to be told */
+    bool ended;  /* calls have, the owner is to be told */
+    bool unsent; /* libpq has a sync that is to be sent at the turn's end */
 
     /* cancel.c */
     struct pg_call *doomed;   /* is being cancelled, with a reference */
@@ -117,7 +118,8 @@ ED_CHECK int pg_link_queue(struct pg_link *link, struct pg_call *call);
 /* Sends a ROLLBACK. */
 void pg_link_undo(struct pg_link *link);
 
-/* Puts a sync behind what is in the flight, and sends. */
+/* Puts a sync behind what is in the flight; it is sent at the end of the turn.
+ */
 void pg_link_sync(struct pg_link *link);
 
 /* Starts to wait for what can be read and, if libpq holds something back, for

@@ -119,9 +119,10 @@ struct pg_pool {
     struct ed_timer upkeep;
     char why[256]; /* the last attempt failed */
 
-    /* Where statements that are shared go at present, how many more of them,
-     * and how long they take of late, queueing at the server included. */
-    const struct pg_place *sticky;
+    /* Where statements that are shared go at present (NULL: nowhere), how many
+     * more of them, and how long they take of late, queueing at the server
+     * included. */
+    struct pg_place *sticky;
     unsigned sticks;
     int64_t pace;
 

@@ -49,6 +49,8 @@ static void leave_state(struct pg_place *place)
     if (place->reserved)
         pool->reserved--;
     place->reserved = false;
+    if (pool->sticky == place)
+        pool->sticky = NULL;
     if (place->state == PG_CHECKING)
         pool->checking--;
     if (place->state == PG_CHECKING || place->state == PG_TIDYING)

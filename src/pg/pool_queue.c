@@ -74,27 +74,38 @@ static bool has_room(const struct pg_place *place, unsigned load)
            pg_link_state(place->link) == PQTRANS_IDLE;
 }
 
+static bool is_slow(const struct pg_place *place)
+{
+    return pg_link_busy_since(place->link) < ed_now() - SLOW;
+}
+
+/* Whether the row that goes to one link may go on. */
+static bool may_stick(const struct pg_pool *pool)
+{
+    const struct pg_place *place = pool->sticky;
+
+    return place && pool->sticks && pool->pace < QUICK &&
+           has_room(place, pg_link_load(place->link)) && !is_slow(place);
+}
+
 /* The link to share: one that gets on, and of these the least loaded. NULL when
  * all are full. */
 static struct pg_place *find_shared(struct pg_pool *pool, bool read_only)
 {
     struct pg_place *best = NULL;
     unsigned least = 0;
-    int64_t slow_since = ed_now() - SLOW;
-    const struct pg_place *sticky =
-        pool->sticks && pool->pace < QUICK && !read_only ? pool->sticky : NULL;
 
+    if (!read_only && may_stick(pool)) {
+        pool->sticks--;
+        return pool->sticky;
+    }
     ed_list_each (node, &pool->shared) {
         struct pg_place *place = place_of(node);
         unsigned load = pg_link_load(place->link);
         if (!has_room(place, load))
             continue;
-        if (pg_link_busy_since(place->link) < slow_since)
+        if (is_slow(place))
             load += pool->pipeline; /* behind all others */
-        else if (place == sticky) {
-            pool->sticks--;
-            return place;
-        }
         if (!best || load < least) {
             best = place;
             least = load;

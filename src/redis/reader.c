@@ -22,8 +22,27 @@
 #define LONG_TEXT 2048
 /* A status, error or number without an end is no reply. */
 #define LINE_MAX_BYTES ((size_t)64 * 1024)
+/* Arrays in arrays. */
+#define DEPTH_MAX 8
 
 static struct ed_redis_reply nothing;
+
+/* ---- what differs between hiredis 0.14 and 1 ---- */
+
+#ifdef REDIS_REPLY_MAP
+typedef size_t element_count;
+#else
+typedef int element_count;
+#endif
+
+static const redisReadTask *task_at(const redisReader *h, int index)
+{
+#ifdef REDIS_REPLY_MAP
+    return h->task[index];
+#else
+    return &h->rstack[index];
+#endif
+}
 
 /* ---- making objects ---- */
 
@@ -58,6 +77,26 @@ static struct ed_redis_reply *place(struct redis_reader *r,
         return alloc(r, sizeof(struct ed_redis_reply) + extra);
     struct ed_redis_reply *array = task->parent->obj;
     return &array->elements[task->idx];
+}
+
+/* Of RESP3, which hiredis 1 reads and we have not asked for: as little a reply
+ * as anything else that is none. */
+static bool is_foreign(struct redis_reader *r, const redisReadTask *task)
+{
+    if (task->type <= REDIS_REPLY_ERROR)
+        return false;
+    r->err = ED_EPROTO;
+    return true;
+}
+
+/* hiredis 0.14 says so itself, and 1 would go on for as long as memory lasts.
+ */
+static bool is_too_deep(struct redis_reader *r)
+{
+    if (r->hiredis->ridx < DEPTH_MAX)
+        return false;
+    r->err = ED_EPROTO;
+    return true;
 }
 
 static void note_error(struct redis_reader *r, const char *text, size_t len)
@@ -120,7 +159,7 @@ static void *create_string(const redisReadTask *task, char *text, size_t len)
 
     if (task->type == REDIS_REPLY_ERROR && !task->parent)
         note_error(r, text, len);
-    if (dropped(r))
+    if (is_foreign(r, task) || dropped(r))
         return &nothing;
     struct ed_redis_reply *reply =
         r->has_text ? long_text(r, task) : short_text(r, task, text, len);
@@ -129,12 +168,12 @@ static void *create_string(const redisReadTask *task, char *text, size_t len)
     return reply;
 }
 
-static void *create_array(const redisReadTask *task, int count)
+static void *create_array(const redisReadTask *task, element_count count)
 {
     struct redis_reader *r = task->privdata;
     size_t bytes;
 
-    if (dropped(r))
+    if (is_foreign(r, task) || is_too_deep(r) || dropped(r))
         return &nothing;
     struct ed_redis_reply *reply = place(r, task, 0);
     if (!reply)
@@ -175,6 +214,23 @@ static void *create_nil(const redisReadTask *task)
     return create_scalar(task, (struct ed_redis_reply){.kind = ED_REDIS_NIL});
 }
 
+#ifdef REDIS_REPLY_MAP
+static void *create_double(const redisReadTask *task, double value, char *text,
+                           size_t len)
+{
+    (void)value, (void)text, (void)len;
+    (void)is_foreign(task->privdata, task);
+    return &nothing;
+}
+
+static void *create_bool(const redisReadTask *task, int value)
+{
+    (void)value;
+    (void)is_foreign(task->privdata, task);
+    return &nothing;
+}
+#endif
+
 static void free_object(void *object)
 {
     (void)object; /* the arena's */
@@ -185,6 +241,10 @@ static redisReplyObjectFunctions functions = {
     .createArray = create_array,
     .createInteger = create_integer,
     .createNil = create_nil,
+#ifdef REDIS_REPLY_MAP
+    .createDouble = create_double,
+    .createBool = create_bool,
+#endif
     .freeObject = free_object,
 };
 
@@ -195,7 +255,7 @@ static redisReplyObjectFunctions functions = {
 static bool awaited_text(const redisReader *h, int64_t *len,
                          struct ed_bytes *have)
 {
-    if (h->ridx < 0 || h->rstack[h->ridx].type != REDIS_REPLY_STRING)
+    if (h->ridx < 0 || task_at(h, h->ridx)->type != REDIS_REPLY_STRING)
         return false;
     *have = ed_bytes_of(h->buf + h->pos, h->len - h->pos);
     struct ed_bytes digits = ed_bytes_cut(have, '\r');
@@ -284,6 +344,8 @@ static int read_on(struct redis_reader *r)
 
     if (redisReaderGetReply(r->hiredis, &object) != REDIS_OK)
         return failure(r);
+    if (r->err == ED_EPROTO)
+        return ED_EPROTO;
     if (!object)
         return 0;
     r->ended = true;
@@ -322,11 +384,13 @@ bool redis_reader_between(const struct redis_reader *r)
     const redisReader *h = r->hiredis;
 
     /* A task may lie ready of which no byte has come. */
-    return h->ridx < 0 || (!h->ridx && h->rstack[0].type < 0);
+    return h->ridx < 0 || (!h->ridx && task_at(h, 0)->type < 0);
 }
 
 const char *redis_reader_why(const struct redis_reader *r)
 {
+    if (r->err == ED_EPROTO)
+        return "a type that was not asked for, or arrays too deep";
     return r->hiredis->err ? r->hiredis->errstr : "a line without an end";
 }
 

@@ -130,6 +130,9 @@ enum ed_settings_question ed_settings_read_words(struct ed_settings *s);
 /* The second time: values. */
 void ed_settings_read_flags(struct ed_settings *s);
 
+/* The letter by which a flag may be given as well; 0: none. */
+char ed_settings_letter(const char *name);
+
 /* ---- settings_own.c ---- */
 
 const struct ed_option *ed_settings_own(const struct ed_settings_from *from,

@@ -95,6 +95,9 @@ expect_in "and that of the admin address" "$admin" \
 expect "who scales is told how many there will be" "3 workers are wanted" \
     "$eddy" ctl --socket "$work/ctl" scale 3
 expect_in "and the log tells who it was" "eddy ctl asks for 'scale 3'" cat log
+expect_in "a level of the log is asked for" "the log level is info" \
+    "$eddy" ctl --socket "$work/ctl" log-level info
+expect_in "by the same name" "eddy ctl asks for 'log-level info'" cat log
 exec 3<>"/dev/tcp/127.0.0.1/$port"
 printf 'nonsense\r\n\r\n' >&3
 cat <&3 >/dev/null

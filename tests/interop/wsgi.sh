@@ -26,6 +26,10 @@ expect_in "and where it was raised" 'in boom' cat wild
 id=$(ask "$url/boom" | sed -n 's/^Request //p')
 expect_in "by the id that the client is told" 'ValueError: boom' \
     grep "\[$id\]" wild
+ask "$url/nul" >/dev/null
+expect "a line goes on behind a NUL" '.*before.*x00behind' grep 'before' wild
+expect_in "a forked process that comes back is told of" \
+    'a process that the application has forked ends' cat wild
 quit "$good"
 quit "$pid"
 pids=()
@@ -53,8 +57,21 @@ expect_in "a trusted proxy tells the client" "REMOTE_ADDR='192.0.2.7'" cat told
 expect_in "the scheme" "wsgi.url_scheme='https'" cat told
 expect_in "and the host" "HTTP_HOST='shop.example'" cat told
 expect_in "with its port" "SERVER_PORT='443'" cat told
+expect "a long stream" 65536000 sh -c "curl -s $url/shop/many_chunks | wc -c"
+expect "of which no more is kept than waits for the client" '[0-9]{1,2}' \
+    ask "$url/shop/most_chunks"
 quit "$pid"
 pids=()
+
+if [ -e /proc/net/if_inet6 ]; then
+    wsgi both 1 --wsgi wsgi_apps:app --python-path "$apps" -t 1 \
+        --listen '[::]:0'
+    port=$(wait_for_text both 'http://\[::\]:[0-9]*')
+    expect_in "a client of IPv4 has an address of IPv4, wherever it came in" \
+        "REMOTE_ADDR='127.0.0.1'" ask "http://127.0.0.1:${port##*:}/environ"
+    quit "$pid"
+    pids=()
+fi
 
 mkdir spool
 chmod 777 spool
@@ -88,8 +105,14 @@ expect_in "what is no application" "cannot be called" \
     refuse --wsgi wsgi_apps:not_callable --python-path "$apps"
 expect_in "a virtualenv that is none" "virtualenv '/nowhere'" \
     refuse --wsgi wsgi_apps:app --virtualenv /nowhere
+mkdir -p other/bin other/lib/python3.99
+ln -s /usr/bin/python3 other/bin/python3
+expect_in "a virtualenv of another version" "other is not of Python 3" \
+    refuse --wsgi wsgi_apps:app --python-path "$apps" --virtualenv other
 expect_in "a map that is none" "is not like /static=./static" \
     refuse --wsgi wsgi_apps:app --static nonsense
+expect_in "an application without --wsgi" "is --wsgi shop:app" \
+    "$eddy" serve shop:app
 touch libapp.so
 expect_in "a module and an application at once" "not both" \
     refuse ./libapp.so --wsgi wsgi_apps:app

@@ -25,6 +25,47 @@ static void a_child_made_before_there_is_a_loop_starts_its_own(void **state)
     assert_int_equal(fetch_hello(NULL), 0);
 }
 
+static int give_five(void *unused)
+{
+    int n = 5;
+    ed_ticket *t;
+    int result = ed_call_blocking(&t, give, &n);
+
+    (void)unused;
+    ed_ticket_free(t);
+    return result == 5 ? 0 : 1;
+}
+
+static void *call_first(void *unused)
+{
+    (void)give_five(unused);
+    return NULL;
+}
+
+/* In a process that has used nothing of all this yet. */
+static int fork_beside_first_call(void *delay)
+{
+    int64_t at = ed_now() + *(int64_t *)delay;
+    pthread_t thread;
+
+    pthread_create(&thread, NULL, call_first, NULL);
+    while (ed_now() < at)
+        ;
+    int failed = in_child(give_five, NULL);
+    pthread_join(thread, NULL);
+    return failed;
+}
+
+static void a_child_made_beside_the_very_first_call_starts_its_own(void **state)
+{
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    skip(); /* their allocators may be locked for good in such a child */
+#endif
+    for (int64_t delay = 0; delay < 2 * ED_MS; delay += ED_MS / 20)
+        assert_int_equal(in_child(fork_beside_first_call, &delay), 0);
+}
+
 static void a_child_made_beside_the_loop_starts_its_own(void **state)
 {
     (void)state;
@@ -386,6 +427,8 @@ static void a_child_has_a_loop_though_the_parents_was_stopped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            a_child_made_beside_the_very_first_call_starts_its_own),
         cmocka_unit_test(a_child_made_before_there_is_a_loop_starts_its_own),
         cmocka_unit_test(a_child_made_beside_the_loop_starts_its_own),
         cmocka_unit_test(so_does_a_child_of_a_child),

@@ -252,6 +252,14 @@ static void what_is_no_reply_is_found(void **state)
         ":1x\r\n",
         "GET / HTTP",
         "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n",
+        /* RESP3 */
+        ",1.5\r\n",
+        "#t\r\n",
+        "(12345678901234567890\r\n",
+        "=5\r\ntxt:a\r\n",
+        "%1\r\n+a\r\n:1\r\n",
+        "*1\r\n~1\r\n:1\r\n",
+        ">1\r\n+a\r\n",
     };
     (void)state;
 

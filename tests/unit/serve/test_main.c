@@ -305,7 +305,7 @@ static void help_lists_all_options(void **state)
     struct program p = start("--help");
     assert_int_equal(status_of(&p), 0);
     assert_memory_equal(p.text.ptr, "usage: prog [OPTION...]\n", 24);
-    printed(&p, "  --greeting WORD          what / says\n");
+    printed(&p, "  --greeting WORD          what / says (hi)\n");
     printed(&p, "  --listen ADDRESS         where to listen");
     printed(&p, "  --log LEVEL[,FORMAT]     debug");
     printed(&p, "  --help  ");
