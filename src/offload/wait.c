@@ -169,6 +169,17 @@ static void leave_line(struct link *links, size_t n)
         ed_list_remove(&links[i].node);
 }
 
+/* What this thread sleeps on, or NULL. */
+static _Thread_local sem_t *_Atomic sleeping;
+
+/* A signal handler that forks comes back in the child as well, to a wait that
+ * nobody else would end there. */
+void ed_ticket_wake_forked(void)
+{
+    if (sleeping)
+        sem_post(sleeping);
+}
+
 /* 0, ED_ETIMEOUT or -EINTR. The thread is not cancelled meanwhile: it would
  * take away the stack that its links lie on. */
 static int sleep_until(struct waiter *w, int64_t until, bool interruptible)
@@ -178,6 +189,7 @@ static int sleep_until(struct waiter *w, int64_t until, bool interruptible)
     int err;
 
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
+    sleeping = &w->woken;
     do
         err = until == INT64_MAX
                   ? sem_wait(&w->woken)
@@ -185,6 +197,7 @@ static int sleep_until(struct waiter *w, int64_t until, bool interruptible)
     while (err && errno == EINTR && !interruptible);
     if (err)
         err = errno == EINTR ? -EINTR : ED_ETIMEOUT;
+    sleeping = NULL;
     pthread_setcancelstate(cancellable, NULL);
     return err;
 }
