@@ -305,7 +305,8 @@ struct ed_fetch_options {
  * Suspends, under the deadline in force. Returns 0, or, with ed_error() naming
  * the host and the phase,
  *   ED_EURL        the URL is none
- *   ED_EUSAGE      a method, field, content type, user agent or range that is
+ *   ED_EUSAGE      not called from a fiber;
+ *                  a method, field, content type, user agent or range that is
  *                  none; a user of basic authentication with a ':';
  *                  a field that is the client's to set (Content-Length,
  *                  Transfer-Encoding); two bodies; a body that cannot be sent

@@ -47,6 +47,8 @@ int ed_fetch_upgrade(ed_res **out, struct ed_upgrade *upgrade, const char *url,
     struct ed_fetch_span span;
 
     *out = NULL;
+    if (!ed_loop_current())
+        return ED_EUSAGE;
     ed_options_take(&j.options, sizeof(j.options), options);
     j.client = j.options.client;
     int err = j.client ? 0 : ed_client_of_loop(&j.client);
