@@ -116,9 +116,14 @@ static void keep_own_calls(void)
 }
 
 /* The loop, and what epoll knows of it, stay the parent's. A child that waited
- * as a fiber does would run the parent's fibers. */
+ * as a fiber does would run the parent's fibers; one that goes on with them (a
+ * daemon) may. */
 static void forked(void)
 {
+    ed_loop *loop = ed_loop_current();
+
+    if (loop)
+        ed_loop_forked(loop);
     (void)ed_patch_fiber(false);
     ed_patch_ears_forget();
 }
