@@ -63,6 +63,12 @@ pid_t ed_loop_process(const ed_loop *loop)
     return loop->process;
 }
 
+void ed_loop_forked(ed_loop *loop)
+{
+    loop->process = getpid();
+    atomic_store(&loop->posting, 0); /* by threads of the parent's */
+}
+
 /* ---- what lives as long as the loop ---- */
 
 void *ed_loop_get(ed_loop *loop, const void *key)
