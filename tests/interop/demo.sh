@@ -43,6 +43,7 @@ eventually() { # COMMAND...
 }
 
 start_demo() {
+    : >"$work/out" # what the one before has said
     TMPDIR=$work/tmp "$eddy" demo --listen 127.0.0.1:0 --services 3 \
         >"$work/out" 2>"$work/err" &
     demo=$!
