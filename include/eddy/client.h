@@ -305,7 +305,10 @@ struct ed_fetch_options {
  * Suspends, under the deadline in force. Returns 0, or, with ed_error() naming
  * the host and the phase,
  *   ED_EURL        the URL is none
- *   ED_EUSAGE      a method, field, content type, user agent or range that is
+ *   ED_ENOMEM      no memory, or the URL is NULL, as ed_arena_printf() gives it
+ *                  then
+ *   ED_EUSAGE      not called from a fiber;
+ *                  a method, field, content type, user agent or range that is
  *                  none; a user of basic authentication with a ':';
  *                  a field that is the client's to set (Content-Length,
  *                  Transfer-Encoding); two bodies; a body that cannot be sent
@@ -324,7 +327,7 @@ struct ed_fetch_options {
  *   ED_EREDIRECT   more redirects than allowed
  *   ED_EOVERLOAD   too many requests wait for that origin (ed_limit_policy)
  *   ED_ETIMEOUT    a phase took too long, or the deadline passed
- *   ED_ECANCELED, ED_ENOMEM; -errno of `send`, `rewind` or `file`
+ *   ED_ECANCELED; -errno of `send`, `rewind` or `file`
  */
 #define ed_fetch(out, url, ...) \
     ed_fetch_with((out), (url), \

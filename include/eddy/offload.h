@@ -32,7 +32,8 @@
  *
  * Exit: exit() cancels what is under way, and waits for a second at most.
  *
- * Any thread, but where something else is said. Nothing here suspends.
+ * Any thread, but where something else is said. Nothing here suspends. A thread
+ * that waits here is not cancelled (pthread_cancel()) before the wait ends.
  */
 #ifndef EDDY_OFFLOAD_H
 #define EDDY_OFFLOAD_H

@@ -136,7 +136,7 @@ struct ed_pg_counts {
     uint64_t batches;    /* syncs that read-only statements shared */
     uint64_t resent;     /* again, since they had not been run */
     uint64_t prepared;   /* on some connection */
-    uint64_t cancelled;  /* cancel requests made */
+    uint64_t cancelled;  /* statements that the server was asked to cancel */
     uint64_t connects;
     uint64_t failed_connects;
     uint64_t lost; /* connections that broke while up */

@@ -295,17 +295,18 @@ static inline struct ed_pg_param ed_pg_param_(const char *name,
 }
 
 /* What a call is given: it lasts as long as that. */
-template <size_t N> struct ed_pg_params_ {
-    struct ed_pg_param all[N + 1];
+template <class... T> struct ed_pg_params_ {
+    struct ed_pg_param all[sizeof...(T) + 1];
     operator const struct ed_pg_param *() const
     {
         return all;
     }
 };
 
-template <class... T>
-static inline struct ed_pg_params_<sizeof...(T)> ed_pg_list_(T... params) {
-    return {{params..., ed_pg_param_(NULL, ed_pg_of_(ED_PG_END))}};
+template <class... T> static inline ed_pg_params_<T...> ed_pg_list_(T... params)
+{
+    return ed_pg_params_<T...>{
+        {params..., ed_pg_param_(NULL, ed_pg_of_(ED_PG_END))}};
 }
 
 ED_END_CXX_DECLS
@@ -345,5 +346,5 @@ ED_END_CXX_DECLS
 
 #endif
 
-    ED_END_DECLS
+ED_END_DECLS
 #endif

@@ -27,33 +27,34 @@ ED_BEGIN_DECLS
 /* An argument vector, and one for a line of shell. */
 #ifdef __cplusplus
 ED_BEGIN_CXX_DECLS
-template <size_t N> struct ed_argv_ {
-    const char *all[N + 1];
+template <class... T> struct ed_argv_ {
+    const char *all[sizeof...(T) + 1];
     operator const char * const *() const
     {
         return all;
     }
 };
-template <class... T>
-static inline struct ed_argv_<sizeof...(T)> ed_argv_of_(T... words) {
-    return {{words..., NULL}};
-} ED_END_CXX_DECLS
+template <class... T> static inline ed_argv_<T...> ed_argv_of_(T... words)
+{
+    return ed_argv_<T...>{{words..., NULL}};
+}
+ED_END_CXX_DECLS
 #define ED_ARGV(...) ed_argv_of_(__VA_ARGS__)
 #else
 #define ED_ARGV(...) ((const char *const[]){__VA_ARGS__, NULL})
 #endif
 #define ED_SHELL(text) ED_ARGV("/bin/sh", "-c", (text))
 
-    enum ed_stdio_kind {
-        ED_STDIO_INHERIT, /* what this process has there */
-        ED_STDIO_NULL,    /* /dev/null */
-        ED_STDIO_PIPE,    /* a pipe whose other end this process gets */
-        ED_STDIO_FD,      /* a descriptor of the caller's, who keeps it */
-        ED_STDIO_READ,    /* a file, read */
-        ED_STDIO_WRITE,   /* a file, created or emptied, mode 0666 less umask */
-        ED_STDIO_APPEND,  /* a file, created or added to */
-        ED_STDIO_MERGE,   /* error output only: where standard output goes */
-    };
+enum ed_stdio_kind {
+    ED_STDIO_INHERIT, /* what this process has there */
+    ED_STDIO_NULL,    /* /dev/null */
+    ED_STDIO_PIPE,    /* a pipe whose other end this process gets */
+    ED_STDIO_FD,      /* a descriptor of the caller's, who keeps it */
+    ED_STDIO_READ,    /* a file, read */
+    ED_STDIO_WRITE,   /* a file, created or emptied, mode 0666 less umask */
+    ED_STDIO_APPEND,  /* a file, created or added to */
+    ED_STDIO_MERGE,   /* error output only: where standard output goes */
+};
 
 struct ed_stdio {
     enum ed_stdio_kind kind;

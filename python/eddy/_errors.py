@@ -182,6 +182,7 @@ _PHASES = [
     ("no TLS to the server", "tls"),
     ("no TLS to the proxy", "proxy"),
     ("no answer of the proxy", "proxy"),
+    ("before it began", "queue"),
     ("no free connection", "queue"),
     ("limit of the origin", "queue"),
     ("not sent", "send"),

@@ -17,6 +17,7 @@ struct eventual {
     PyObject *value; /* once it was asked for */
     unsigned born;   /* in which generation of the process */
     unsigned making; /* 0, or the generation in which somebody does, plus 1 */
+    unsigned long maker; /* the thread that does */
     bool collected;
     bool canceled; /* by us: then nobody is told of it */
 };
@@ -91,27 +92,44 @@ static const char *text_of_failure(ed_ticket *ticket, int err)
     return detail && *detail ? detail : ed_err_text(err);
 }
 
-/* Makes the value, once. Making it calls Python, which may let another thread
- * in here; what it is made of is for one at a time. In the child of a fork who
- * was making it is not there any more. */
+/* Makes the value. Making it calls Python, which may come back here. */
+static int make_value(struct eventual *e, void *value)
+{
+    ed_ticket *ticket = ed_ticket_ref(e->ticket);
+
+    e->maker = PyThread_get_thread_ident();
+    e->making = generation + 1;
+    PyObject *made = e->make(ticket, value, e->job);
+    e->making = 0;
+    if (made && !e->value) {
+        e->value = made;
+        ed_ticket_free(e->ticket);
+        e->ticket = NULL;
+    } else {
+        Py_XDECREF(made);
+    }
+    ed_ticket_free(ticket);
+    return made ? 0 : -1;
+}
+
+/* The value, which is made once. What it is made of is for one thread at a
+ * time; in the child of a fork who was making it is not there any more. */
 static PyObject *keep_value(struct eventual *e, void *value)
 {
     const struct timespec moment = {0, 200000};
 
     while (e->making == generation + 1) {
+        if (e->maker == PyThread_get_thread_ident()) {
+            PyErr_SetString(PyExc_RuntimeError,
+                            "this thread is making the value just now");
+            return NULL;
+        }
         Py_BEGIN_ALLOW_THREADS
         nanosleep(&moment, NULL);
         Py_END_ALLOW_THREADS
     }
-    if (!e->value) {
-        e->making = generation + 1;
-        e->value = e->make(e->ticket, value, e->job);
-        e->making = 0;
-        if (!e->value)
-            return NULL;
-        ed_ticket_free(e->ticket);
-        e->ticket = NULL;
-    }
+    if (!e->value && make_value(e, value))
+        return NULL;
     Py_INCREF(e->value);
     return e->value;
 }

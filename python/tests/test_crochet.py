@@ -409,6 +409,22 @@ class Shutdown(unittest.TestCase):
         )
         self.assertEqual(out, "stopped")
 
+    def test_and_those_that_begin_in_that_very_moment(self):
+        out, _ = run_python(
+            "import socket\n"
+            "from eddy.compat import crochet, fido\n"
+            "s = socket.create_server(('127.0.0.1', 0))\n"
+            "url = 'http://127.0.0.1:%d/' % s.getsockname()[1]\n"
+            "client_for = fido._client_for\n"
+            "def end_meanwhile(proxy):\n"
+            "    crochet._reactor.stop()\n"
+            "    return client_for(proxy)\n"
+            "fido._client_for = end_meanwhile\n"
+            "try: fido.fetch(url).wait(5)\n"
+            "except crochet.ReactorStopped: print('stopped', flush=True)\n"
+        )
+        self.assertEqual(out, "stopped")
+
 
 class Fork(unittest.TestCase):
     CODE = (

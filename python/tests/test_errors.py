@@ -131,7 +131,7 @@ class Phases(HttpTest):
         silent = Silent(self)
         error = self.failure(
             f"http://127.0.0.1:{silent.port}/", body=b"x" * 30_000_000,
-            timeout=0.3,
+            timeout=1,
         )
         self.check(error, eddy.TimeoutError, "send")
 
@@ -172,6 +172,10 @@ class Phases(HttpTest):
             self.release()
             first.wait(20)
         self.check(caught.exception, eddy.TimeoutError, "queue")
+
+    def test_no_time_at_all(self):
+        error = self.failure(self.url(), timeout=0)
+        self.check(error, eddy.TimeoutError, "queue")
 
     def test_a_url_that_is_none(self):
         for url in ("", "nothing", "ftp://a/", "http://", "http://a:99999/"):

@@ -113,6 +113,9 @@ class Requests(HttpTest):
         for options in (
             {"body": 3},
             {"headers": {"X-A": object()}},
+            {"headers": ["ab"]},
+            {"headers": [("a",)]},
+            {"headers": [("a", "b", "c")]},
             {"timeout": "soon"},
             {"timeout": float("nan")},
             {"max_body": -1},

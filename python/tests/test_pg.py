@@ -72,6 +72,19 @@ class Statements(PgTest):
                 handle.wait(20)
             self.assertEqual(len(handle.wait(20)), 3)
 
+    def test_a_result_that_is_made_cannot_wait_for_itself(self):
+        handle = self.db.query("select md5('')::uuid")
+
+        def ask_again(_):
+            with self.assertRaises(RuntimeError):
+                handle.wait(0)
+            with self.assertRaises(RuntimeError):
+                eddy.gather([handle])
+            return "made"
+
+        with mock.patch.dict(eddy._databases._CONVERTERS, {2950: ask_again}):
+            self.assertEqual(handle.wait(20).value(), "made")
+
     def test_parameters_by_name_and_by_position(self):
         self.assertEqual(self.value("select :a::int + :b::int", a=1, b=2), 3)
         rows = self.db.query("select :sql::int + :self::int", sql=1, self=2)

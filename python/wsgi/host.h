@@ -45,6 +45,10 @@ ED_CHECK int wsgi_body_read(struct wsgi_body *body, ed_req *req,
                             const struct ed_settings *settings);
 void wsgi_body_free(struct wsgi_body *body);
 
+/* A file without a name in `spool-dir`; a descriptor, or a negative error. May
+ * block. */
+ED_CHECK int wsgi_spool_open(const struct ed_settings *settings);
+
 /* ---- what lies between: job.c ---- */
 
 /* A piece of the body of a reply. Its bytes stand behind it, or are those of a
@@ -53,7 +57,8 @@ struct wsgi_piece {
     struct wsgi_piece *next;
     const char *bytes;
     PyObject *kept; /* NULL: nothing */
-    int fd;         /* -1: no file; owned */
+    int fd;         /* -1: no file; owned, but for one that was spilled */
+    bool spilled;
     int64_t offset;
     int64_t len;
 };
@@ -101,6 +106,9 @@ struct wsgi_job {
     bool has_type;  /* a Content-Type is among the fields */
     int64_t length; /* told by the application, or known; -1: not */
     int64_t given;  /* bytes of the body so far; the thread's */
+    int spill_fd;   /* the thread's; -1: none */
+    int64_t spilled;
+    bool spilling;
     char head_store[1024];
 
     /* Guarded by `lock`. */
@@ -110,6 +118,7 @@ struct wsgi_job {
     bool ended;          /* there are no more pieces */
     bool failed;         /* ... and those there are do not make a reply */
     bool gone;           /* nobody will send any more of it */
+    bool slow;           /* what follows is put in a file, if it may */
     bool told;           /* a post is on its way to the loop */
     struct wsgi_piece *pieces, **pieces_end;
     int64_t queued; /* what they take, and those being sent */
@@ -135,6 +144,13 @@ struct wsgi_piece *wsgi_piece_new(size_t len);
 /* What it takes of `reply-buffer`: many small ones take most by themselves. */
 int64_t wsgi_piece_takes(const struct wsgi_piece *piece);
 void wsgi_piece_free(struct wsgi_host *host, struct wsgi_piece *piece);
+
+/* ---- what a slow client has not taken yet: spill.c ---- */
+
+/* Writes a piece of memory to the job's file, if it may, and makes it a part of
+ * that. With the interpreter, which it gives up meanwhile. */
+void wsgi_spill(struct wsgi_job *job, struct wsgi_piece *piece);
+void wsgi_spill_end(struct wsgi_job *job);
 
 /* ---- the threads: pool.c, thread.c ---- */
 
@@ -336,6 +352,7 @@ struct wsgi_host {
     const char **statics; /* prefixes that are not Python's */
     size_t static_count;
     int shown; /* of those that wait in line, in the worker's counts */
+    _Atomic int64_t spilled; /* by all jobs there are */
 };
 
 #endif

@@ -2,12 +2,14 @@
  * reply.c - what the application gives, on its way to the loop.
  *
  * Each piece is put in the job's queue and sent while the application makes the
- * next. Only when the client is slow, and so many bytes wait as `reply-buffer`
- * says, is the thread made to wait, without the interpreter. Small pieces are
- * copied, and large ones kept as the objects they are.
+ * next. When the client is slow, and so many bytes wait as `reply-buffer` says,
+ * what follows is put in a file; only when that may not grow either is the
+ * thread made to wait, without the interpreter. Small pieces are copied, and
+ * large ones kept as the objects they are.
  */
 #include "host.h"
 
+#include <eddy/clock.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,18 +35,41 @@ static int client_left(void)
     return -1;
 }
 
-/* With the job's lock, which is given back. */
-static int await_room(struct wsgi_job *job)
-{
-    int64_t most = (int64_t)job->host->settings->reply_buffer;
-    bool full = job->queued > most && !job->ended;
+/* A client is not slow because the application is faster: only if it does not
+ * take half of reply-buffer in that time. */
+static const int64_t PATIENCE = 50 * ED_MS;
 
-    if (full && !job->gone) {
+static int64_t most_ahead(const struct wsgi_job *job)
+{
+    return (int64_t)job->host->settings->reply_buffer;
+}
+
+/* With the job's lock. Until there is room, or the client is seen to be slow;
+ * then, if what follows cannot be put in a file either, until there is room. */
+static void await_client(struct wsgi_job *job)
+{
+    int64_t until = ed_clock_monotonic() + PATIENCE;
+    struct timespec at = {until / ED_S, until % ED_S};
+    bool may_spill = !job->slow && job->host->settings->reply_spool;
+    int err = 0;
+
+    while (job->queued > most_ahead(job) / 2 && !job->gone && !err)
+        err = may_spill ? pthread_cond_clockwait(&job->room, &job->lock,
+                                                 CLOCK_MONOTONIC, &at)
+                        : pthread_cond_wait(&job->room, &job->lock);
+    job->slow = err;
+}
+
+/* With the job's lock, which is given back. */
+static int await_room(struct wsgi_job *job, bool spilled)
+{
+    bool full = job->queued > most_ahead(job) && !job->ended;
+
+    if (full && !spilled && !job->gone) {
         pthread_mutex_unlock(&job->lock);
         PyThreadState *state = PyEval_SaveThread();
         pthread_mutex_lock(&job->lock);
-        while (job->queued > most / 2 && !job->gone)
-            pthread_cond_wait(&job->room, &job->lock);
+        await_client(job);
         pthread_mutex_unlock(&job->lock);
         PyEval_RestoreThread(state);
         pthread_mutex_lock(&job->lock);
@@ -65,21 +90,48 @@ static int not_ours(struct wsgi_job *job, struct wsgi_piece *piece)
     return -1;
 }
 
+static bool is_slow(struct wsgi_job *job)
+{
+    pthread_mutex_lock(&job->lock);
+    job->slow &= job->queued > most_ahead(job) / 2 && !job->gone;
+    bool slow = job->slow;
+    pthread_mutex_unlock(&job->lock);
+    return slow;
+}
+
+/* With the job's lock. A part of the file that goes on where the last one ends
+ * is the same part. */
+static void put(struct wsgi_job *job, struct wsgi_piece *piece)
+{
+    struct wsgi_piece *last =
+        job->pieces ? ED_CONTAINER(job->pieces_end, struct wsgi_piece, next)
+                    : NULL;
+
+    if (last && last->spilled && piece->spilled) {
+        last->len += piece->len;
+        free(piece);
+        return;
+    }
+    *job->pieces_end = piece;
+    job->pieces_end = &piece->next;
+    job->queued += wsgi_piece_takes(piece);
+}
+
 /* Adds a piece, which may be none, and commits the head. */
 static int add(struct wsgi_job *job, struct wsgi_piece *piece, bool end)
 {
     if (wsgi_pool_forked())
         return not_ours(job, piece);
+    if (piece && !end && is_slow(job))
+        wsgi_spill(job, piece);
     pthread_mutex_lock(&job->lock);
     job->committed = true;
     job->ended |= end;
-    if (piece) {
-        *job->pieces_end = piece;
-        job->pieces_end = &piece->next;
-        job->queued += wsgi_piece_takes(piece);
-    }
+    bool spilled = piece && piece->spilled;
+    if (piece)
+        put(job, piece);
     wsgi_job_tell(job);
-    return await_room(job);
+    return await_room(job, spilled);
 }
 
 void wsgi_reply_end(struct wsgi_job *job)

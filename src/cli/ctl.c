@@ -8,6 +8,7 @@
 #include "app/app_internal.h"
 #include "commands.h"
 #include "serve/board.h"
+#include "wire/json_read.h"
 
 #include <ctype.h>
 #include <getopt.h>
@@ -278,7 +279,7 @@ static int watch(struct call *call)
     ctl_url(&call->ctl, call->command->target, url);
     int err = ed_ws_connect(&ws, url);
     for (unsigned i = 0; !err && !(err = ed_ws_recv(ws, &message)); i++) {
-        json_t *live = json_loadb(message.ptr, message.len, 0, NULL);
+        json_t *live = ed_json_load(message, 0, NULL);
         if (call->json)
             print_as_it_is(message);
         else

@@ -31,8 +31,8 @@ static const struct row {
     bool zero;
 } rows[] = {
 #define AT(member) offsetof(struct fetch_settings, member)
-    {'o', "output", "FILE|DIR",
-     "keep the bodies; several need a directory; - is here", TEXT, AT(output)},
+    {'o', "output", "FILE|DIR", "keep the body; DIR for several, - for stdout",
+     TEXT, AT(output)},
     {0, "json", NULL, "tell it as JSON", FLAG, AT(json)},
     {0, "limit", "N", "fetch at most so many at once; 50", NUMBER, AT(limit),
      LIMIT_MAX},
@@ -60,8 +60,7 @@ static const struct row {
     {0, "anyauth", NULL, "with the best that is asked for", FLAG, AT(any_auth)},
     {0, "oauth2-bearer", "TOKEN", "send a token", SECRET, AT(bearer)},
     {'b', "cookie", "NAME=VALUE|FILE",
-     "send a cookie, or those of a file; may be repeated", SECRETS,
-     AT(cookies)},
+     "send a cookie, or those of a file; repeatable", SECRETS, AT(cookies)},
     {'c', "cookie-jar", "FILE", "write all cookies there at the end", TEXT,
      AT(cookie_jar)},
 

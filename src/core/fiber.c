@@ -282,6 +282,8 @@ int ed_checkpoint_now(void)
 int ed_checkpoint(void)
 {
     ed_fiber *f = ed_fiber_self();
+    if (!f)
+        return ED_EUSAGE;
     if (++f->loop->immediate >= IMMEDIATE_CALLS)
         return ed_checkpoint_now();
     return f->scope->cancelled;

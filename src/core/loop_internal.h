@@ -87,6 +87,7 @@ struct ed_loop {
 
     /* Posts from other threads. */
     _Atomic(struct ed_post *) posts;
+    _Atomic unsigned posting; /* threads in ed_loop_post() */
     struct ed_io wake_io;
     struct ed_op wake_op;
     struct iovec wake_iov;

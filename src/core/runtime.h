@@ -247,6 +247,8 @@ int64_t ed_loop_now_exact(ed_loop *loop);
 /* The process it runs in. A child that shares this one's memory (vfork()), or
  * that no handler of forks knows of (_Fork(), clone()), is another. */
 pid_t ed_loop_process(const ed_loop *loop);
+/* In the child of a fork, which may go on with its copy of the loop. */
+void ed_loop_forked(ed_loop *loop);
 
 /* Says that `n` posts more (or fewer, if negative) are to come from other
  * threads or processes: a virtual clock does not jump while any is. */

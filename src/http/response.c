@@ -11,6 +11,7 @@
 #include "http/request_body.h"
 #include "http/upstream.h"
 #include "http/watch.h"
+#include "wire/json_read.h"
 #include <jansson.h>
 
 int ed_res_status(const ed_res *res)
@@ -54,7 +55,7 @@ const char *ed_res_text(const ed_res *res)
 struct json_t *ed_res_json(const ed_res *res)
 {
     json_error_t error;
-    json_t *json = json_loadb(res->body.ptr, res->body.len, 0, &error);
+    json_t *json = ed_json_load(res->body, 0, &error);
 
     if (!json)
         (void)ed_fail(ED_ECONTENT,

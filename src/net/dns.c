@@ -524,6 +524,8 @@ int ed_resolve_telling(const char *name, int family, struct ed_addrs *out,
     int err = resolve_here(name, family, out, text, &lower);
     if (err || out->count)
         return err;
+    if (!ed_loop_current())
+        return ED_EUSAGE;
     err = resolver_of(ed_loop_current(), &r);
     return err ? err : ask_servers(r, name, lower, family, out, why);
 }

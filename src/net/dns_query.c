@@ -72,6 +72,16 @@ static bool take_nodes(struct ed_dns_found *out,
     return true;
 }
 
+/* Of several ends the first counts. */
+static void end_with(struct ed_dns_query *query, int status)
+{
+    if (query->over)
+        return;
+    query->found.status = status;
+    query->found.none = status == ARES_ENOTFOUND || status == ARES_ENODATA;
+    query->over = true;
+}
+
 static void on_found(void *arg, int status, int timeouts,
                      struct ares_addrinfo *found)
 {
@@ -81,13 +91,13 @@ static void on_found(void *arg, int status, int timeouts,
     (void)timeouts;
     if (status == ARES_SUCCESS && !found->nodes)
         status = ARES_ENODATA;
-    if (!query->over && status == ARES_SUCCESS && !take_nodes(out, found)) {
-        out->count = 0;
-        status = ARES_ENOMEM;
+    if (!query->over) {
+        if (status == ARES_SUCCESS && !take_nodes(out, found)) {
+            out->count = 0;
+            status = ARES_ENOMEM;
+        }
+        end_with(query, status);
     }
-    out->status = status;
-    out->none = status == ARES_ENOTFOUND || status == ARES_ENODATA;
-    query->over = true;
     if (found)
         ares_freeaddrinfo(found);
 }
@@ -121,10 +131,8 @@ static bool go_on(struct ed_dns_query *query)
     if (!query->over && ares_timeout(query->channel, NULL, &tv)) {
         /* c-ares looks at milliseconds: one too early would be for nothing. */
         int64_t at = ed_now() + tv.tv_sec * ED_S + tv.tv_usec * ED_US + ED_MS;
-        if (ed_timer_start(query->loop, &query->timer, at)) {
-            query->found.status = ARES_ENOMEM;
-            query->over = true;
-        }
+        if (ed_timer_start(query->loop, &query->timer, at))
+            end_with(query, ARES_ENOMEM);
     }
     if (!query->over)
         return true;
@@ -152,15 +160,18 @@ static struct query_socket *find_socket(struct ed_dns_query *query, int fd)
     return NULL;
 }
 
-/* Starts or stops an operation. If the system cannot watch the descriptor,
- * c-ares will find that no answer comes. */
+/* Starts or stops an operation. What the system cannot watch for want of memory
+ * would be waited for in vain: c-ares has seconds of patience. */
 static void set_watch(struct query_socket *sock, struct ed_op *pending,
                       struct ed_op *op, bool on)
 {
-    if (!on)
-        ed_io_stop(&sock->io, op);
-    else if (pending != op && ed_io_start(&sock->io, op) != ED_IO_PENDING)
-        ed_io_stop(&sock->io, op);
+    if (on && pending == op)
+        return;
+    if (on && ed_io_start(&sock->io, op) == ED_IO_PENDING)
+        return;
+    ed_io_stop(&sock->io, op);
+    if (on)
+        end_with(sock->query, ARES_ENOMEM);
 }
 
 static void socket_ready(struct query_socket *sock, bool writable)
@@ -180,6 +191,8 @@ static void socket_ready(struct query_socket *sock, bool writable)
         set_watch(sock, sock->io.in, &sock->readable, true);
     if (sock->want_writable)
         set_watch(sock, sock->io.out, &sock->writable, true);
+    if (query->over)
+        finish(query);
 }
 
 static void became_readable(struct ed_op *op, ssize_t result)
@@ -213,7 +226,8 @@ static struct query_socket *new_socket(struct ed_dns_query *query, int fd)
     return sock;
 }
 
-/* c-ares tells what it waits for; nothing at all before it closes. */
+/* c-ares tells what it waits for; nothing at all before it closes. It cannot be
+ * told that something went wrong: who has called it sees that all is over. */
 static void on_socket_state(void *arg, ares_socket_t fd, int readable,
                             int writable)
 {
@@ -230,8 +244,10 @@ static void on_socket_state(void *arg, ares_socket_t fd, int readable,
     }
     if (!sock)
         sock = new_socket(query, fd);
-    if (!sock)
+    if (!sock) {
+        end_with(query, ARES_ENOMEM);
         return;
+    }
     sock->want_readable = readable;
     sock->want_writable = writable;
     set_watch(sock, sock->io.in, &sock->readable, readable);

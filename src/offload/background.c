@@ -483,6 +483,7 @@ static void after_fork_in_child(void)
     inside = false;
     memset(&stop, 0, sizeof stop);
     ed_offload_forget_work();
+    ed_ticket_wake_forked();
     ed_offload_unlock();
 }
 

@@ -185,6 +185,9 @@ void ed_offload_deliver(ed_ticket *t, int result);
 /* Under the lock: wakes who waits for that, if it was what they need. */
 void ed_ticket_wake(ed_ticket *t, int result);
 
+/* In the child of a fork: wakes the thread that made it, if it waits. */
+void ed_ticket_wake_forked(void);
+
 /* ---- the stash (stash.c) ---- */
 
 /* Drops all that is kept. Without the lock. */

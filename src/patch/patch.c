@@ -21,6 +21,9 @@
 const struct ed_patch_calls *ed_plain;
 const void *ed_patch_door;
 
+enum { FAILURES = 32 };             /* in a row, before others may run */
+static const int64_t PAUSE = ED_MS; /* lest it take all of a processor */
+
 static _Atomic int mode = ED_PATCH_OFF;
 
 static const struct ed_patch_calls cooperative = {
@@ -116,9 +119,14 @@ static void keep_own_calls(void)
 }
 
 /* The loop, and what epoll knows of it, stay the parent's. A child that waited
- * as a fiber does would run the parent's fibers. */
+ * as a fiber does would run the parent's fibers; one that goes on with them (a
+ * daemon) may. */
 static void forked(void)
 {
+    ed_loop *loop = ed_loop_current();
+
+    if (loop)
+        ed_loop_forked(loop);
     (void)ed_patch_fiber(false);
     ed_patch_ears_forget();
 }
@@ -161,8 +169,25 @@ int ed_patch_errno(int err)
     }
 }
 
+/* In a fiber that is cancelled nothing waits any more, and a library may try
+ * again until it succeeds: it is not to keep all others from running. */
+static void give_way(void)
+{
+    static _Thread_local struct ed_patch_queue pausing;
+    static _Thread_local const ed_fiber *last;
+    static _Thread_local unsigned failures;
+
+    if (last != ed_fiber_self())
+        failures = 0;
+    last = ed_fiber_self();
+    if (ed_cancelled() && ++failures % FAILURES == 0 && !ed_patch_in_child())
+        (void)ed_patch_queue_wait(&pausing, "its turn", NULL,
+                                  ed_patch_until(PAUSE));
+}
+
 int ed_patch_fail(int err)
 {
+    give_way();
     errno = ed_patch_errno(err);
     return -1;
 }

@@ -30,7 +30,7 @@ extern const void *ed_patch_door;
 
 /* As errno: ECANCELED and ETIMEDOUT for the two a fiber may be ended with. */
 int ed_patch_errno(int err);
-/* Sets errno so, and returns -1. */
+/* Sets errno so, and returns -1. Suspends now and then. */
 int ed_patch_fail(int err);
 
 /* ---- reports ---- */

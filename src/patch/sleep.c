@@ -90,5 +90,6 @@ int ed_patch_clock_nanosleep(clockid_t clock, int flags,
         return 0;
     if (!to_time)
         give_left(left, rest);
+    (void)ed_patch_fail(err);
     return ed_patch_errno(err);
 }

@@ -20,6 +20,7 @@
 enum {
     TRIES_IN_A_ROW = 3, /* that fail though poll() says they would not */
     FAIR_CALLS = 32,    /* calls that need not wait before others may run */
+    FIRST_NUMBER = 3,   /* of ours: what is printed is not to go there */
 };
 /* What the loop cannot wait for is looked at this often. */
 static const int64_t LOOK_EVERY = 10 * ED_MS;
@@ -237,7 +238,7 @@ static ssize_t start(struct watch *w, struct ed_op *op, uint8_t kind)
  * for once more. */
 static ssize_t start_doubled(struct watch *w, struct ed_op *op, uint8_t kind)
 {
-    int fd = fcntl(w->fd, F_DUPFD_CLOEXEC, 0);
+    int fd = fcntl(w->fd, F_DUPFD_CLOEXEC, FIRST_NUMBER);
 
     if (fd < 0)
         return -errno;

@@ -79,13 +79,19 @@ static struct ed_redis_reply *place(struct redis_reader *r,
     return &array->elements[task->idx];
 }
 
+static void refuse(struct redis_reader *r, const char *why)
+{
+    r->err = ED_EPROTO;
+    r->why = why;
+}
+
 /* Of RESP3, which hiredis 1 reads and we have not asked for: as little a reply
- * as anything else that is none. */
+ * as anything else that is none. The nil of RESP2 is a string or an array. */
 static bool is_foreign(struct redis_reader *r, const redisReadTask *task)
 {
-    if (task->type <= REDIS_REPLY_ERROR)
+    if (task->type <= REDIS_REPLY_ERROR && task->type != REDIS_REPLY_NIL)
         return false;
-    r->err = ED_EPROTO;
+    refuse(r, "Protocol error, a type of reply that was not asked for");
     return true;
 }
 
@@ -95,7 +101,7 @@ static bool is_too_deep(struct redis_reader *r)
 {
     if (r->hiredis->ridx < DEPTH_MAX)
         return false;
-    r->err = ED_EPROTO;
+    refuse(r, "arrays nested too deep");
     return true;
 }
 
@@ -211,6 +217,8 @@ static void *create_integer(const redisReadTask *task, long long value)
 
 static void *create_nil(const redisReadTask *task)
 {
+    if (is_foreign(task->privdata, task))
+        return &nothing;
     return create_scalar(task, (struct ed_redis_reply){.kind = ED_REDIS_NIL});
 }
 
@@ -390,7 +398,7 @@ bool redis_reader_between(const struct redis_reader *r)
 const char *redis_reader_why(const struct redis_reader *r)
 {
     if (r->err == ED_EPROTO)
-        return "a type that was not asked for, or arrays too deep";
+        return r->why;
     return r->hiredis->err ? r->hiredis->errstr : "a line without an end";
 }
 

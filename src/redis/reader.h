@@ -24,8 +24,9 @@ struct redis_reader {
 
     /* The reply that was just read: */
     struct ed_redis_reply *reply; /* in the arena; NULL: dropped, or see err */
-    int err;      /* 0, ED_ENOMEM or ED_ELIMIT; ED_EPROTO: it can be none */
-    bool refused; /* it is an error, and `words` has it, cut */
+    int err;         /* 0, ED_ENOMEM or ED_ELIMIT; ED_EPROTO: it can be none */
+    const char *why; /* the last of these */
+    bool refused;    /* it is an error, and `words` has it, cut */
     char words[REDIS_WORDS];
 
     /* The reader's own. */

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "serve/child.h"
+#include "wire/json_read.h"
 
 /* A master does nothing that takes long; one that says nothing for so long
  * stands still. */
@@ -173,7 +174,7 @@ static json_t *read_body(ed_req *req, int *err)
     *err = ed_body(req, &body);
     if (*err)
         return NULL;
-    object = body.len ? json_loadb(body.ptr, body.len, 0, NULL) : json_object();
+    object = body.len ? ed_json_load(body, 0, NULL) : json_object();
     if (json_is_object(object))
         return object;
     json_decref(object);

@@ -306,6 +306,19 @@ int ed_settings_begin(struct ed_settings *s,
     return ED_ENOMEM;
 }
 
+void ed_settings_unknown(struct ed_settings_inside *in, const char *place,
+                         const char *name)
+{
+    const char *meant = ed_settings_suggest(in->from, name);
+
+    if (meant)
+        ed_settings_error(in, place,
+                          "there is no setting '%s' (did you mean '%s'?)", name,
+                          meant);
+    else
+        ed_settings_error(in, place, "there is no setting '%s'", name);
+}
+
 void ed_settings_default(struct ed_settings *s)
 {
     for (size_t i = 0; i < ed_settings_count; i++) {
@@ -321,8 +334,7 @@ void ed_settings_default(struct ed_settings *s)
             ed_settings_set(s, setting, ED_FROM_PROGRAM, "the program",
                             ed_bytes(d->value));
         else
-            ed_settings_error(s->inside, "the program",
-                              "there is no setting '%s'", d->name);
+            ed_settings_unknown(s->inside, "the program", d->name);
     }
 }
 

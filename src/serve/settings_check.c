@@ -212,9 +212,15 @@ static bool is_address(const char *text)
 {
     struct ed_endpoint endpoint;
 
-    return !strncmp(text, "fd:", 3) || !strcmp(text, "systemd") ||
-           !strncmp(text, "systemd:", 8) ||
-           !ed_endpoint_parse(&endpoint, ed_bytes(text));
+    if (!strncmp(text, "fd:", 3) || !strcmp(text, "systemd") ||
+        !strncmp(text, "systemd:", 8))
+        return true;
+    if (ed_endpoint_parse(&endpoint, ed_bytes(text)))
+        return false;
+    /* Of names nobody knows where they lead to by the time. */
+    return endpoint.any || endpoint.addr.len ||
+           ed_bytes_equal_nocase(ed_bytes(endpoint.host),
+                                 ED_BYTES("localhost"));
 }
 
 static void check_addresses(const struct ed_settings *s, const char *name,

@@ -89,17 +89,9 @@ static void enter(struct reader *r, struct ed_bytes name)
 
 static void unknown(struct reader *r, struct ed_bytes name)
 {
-    struct ed_settings_inside *in = r->s->inside;
-    const char *text = ed_arena_copy(in->arena, name);
-    const char *meant = text ? ed_settings_suggest(in->from, text) : NULL;
+    const char *text = ed_arena_copy(r->s->inside->arena, name);
 
-    if (meant)
-        ed_settings_error(in, place_of(r),
-                          "there is no setting '%s' (did you mean '%s'?)", text,
-                          meant);
-    else
-        ed_settings_error(in, place_of(r), "there is no setting '%s'",
-                          text ? text : "?");
+    ed_settings_unknown(r->s->inside, place_of(r), text ? text : "?");
 }
 
 static void set_own(struct reader *r, struct ed_bytes name,

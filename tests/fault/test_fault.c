@@ -97,7 +97,10 @@ static bool bears(struct trial *t)
         return complain(t, "not well");
     if (!run_loses_no_memory(t))
         return complain(t, "memory lost");
-    return run(&after) || complain(t, "not well afterwards");
+    if (run(&after))
+        return true;
+    t->result = after.result;
+    return complain(t, "not well afterwards");
 }
 
 /* Tries every way in which the call `at` may fail. False: there is no such

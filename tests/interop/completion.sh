@@ -108,7 +108,7 @@ is 'bash: a program' '--max-age' "$(bash_offers _eddy_program shop --max-a)"
 if have fish; then
     offers 'fish: commands' 'serve ctl top' "$(fish_offers 'eddy ')"
     is 'fish: no files there' '' "$(fish_offers 'eddy shop')"
-    is 'fish: options' '--max-age' "$(fish_offers 'eddy serve --max-a')"
+    is 'fish: options' '--max-age' "$(fish_offers 'eddy serve --max-ag')"
     is 'fish: of the command alone' '' "$(fish_offers 'eddy top --max-a')"
     is 'fish: files' 'shop.conf' "$(fish_offers 'eddy serve --config shop.c')"
     is 'fish: directories' 'shared/' "$(fish_offers 'eddy serve --chroot sh')"

@@ -285,6 +285,7 @@ expect_status 2 "$eddy" fecth http://a/
 said "did you mean 'fetch'"
 expect_status 0 "$eddy" fetch --help
 said '^usage: eddy fetch'
+[ "$(wc -L <"$folder/said")" -lt 80 ] || fail "help is too wide for a terminal"
 expect_status 0 "$eddy" help fetch
 said '^usage: eddy fetch'
 expect_status 0 "$eddy"

@@ -99,7 +99,7 @@ says() { # PROMISE COUNT PATTERN
     if ((count == $2)); then kept; else broken "$1" "$(cat report)"; fi
 }
 says "the call that blocks is named, with its fiber, once" 1 \
-    "WARN  read\(\) blocks the loop, in fiber '[a-z_]+' \(started at .*patch_target.c:[0-9]+\)"
+    "WARN  (read|recv)\(\) blocks the loop, in fiber '[a-z_]+' \(started at .*patch_target.c:[0-9]+\)"
 says "libraries are in the report" 1 'redisGetReply in libhiredis'
 says "so is the line of the program" 1 'WARN      call_redis at .*patch_target.c:[0-9]+'
 

@@ -225,6 +225,34 @@ expect "as does who takes over" two ask "$url/"
 expect "in the same directory" "$work/elsewhere" readlink "/proc/$pid/cwd"
 end
 
+# ---- the end of a worker ----
+
+module slow -DSLOW_END=500
+begin
+old=$(workers | head -n 1)
+kill -TERM "$old"
+until_said 1 'INFO  stopping when all'
+sleep 0.2
+kill -TERM "$old" # as who tells a whole group would
+until_said 1 "worker $old \(has\|was\) "
+expect_in "one more word to it is no accident" "INFO  worker $old has ended" cat log
+until_count 2
+end
+
+# ---- what workers do not share ----
+
+module rooms -DROOM='"lobby"'
+begin
+expect "a room that is in each worker is warned of, once" 1 grep -c \
+    "room 'lobby' is one in each of 2 workers, which do not hear each other" log
+kill -TTOU "$pid"
+until_count 1
+kill -HUP "$pid"
+until_said 1 'INFO  reloaded'
+expect "and not where there is one worker" 1 grep -c "room 'lobby'" log
+end
+module two
+
 # ---- users ----
 
 if [ "$(id -u)" = 0 ]; then

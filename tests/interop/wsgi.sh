@@ -73,6 +73,49 @@ if [ -e /proc/net/if_inet6 ]; then
     pids=()
 fi
 
+# Three slow readers, and only so much that may wait in files; then none.
+cat >slow.py <<'READERS'
+import socket, sys, time
+port, path = int(sys.argv[1]), sys.argv[2].encode()
+readers = [socket.create_connection(("127.0.0.1", port), 30) for _ in range(3)]
+for s in readers:
+    s.sendall(b"GET " + path + b" HTTP/1.0\r\n\r\n")
+time.sleep(0.3)
+for s in readers:
+    raw = bytearray()
+    while piece := s.recv(1 << 20):
+        raw += piece
+    body = raw.partition(b"\r\n\r\n")[2]
+    print(body == b"".join(b"%07d\n" % n for n in range(1 << 21)))
+READERS
+# How many chunks of a byte are made ahead of a reader who takes none: 6 bytes on
+# the wire each, of which 4 MiB wait in the kernel at most.
+cat >tiny.py <<'READER'
+import ast, socket, sys, time, urllib.request
+port, made, before = int(sys.argv[1]), 0, -1
+with socket.create_connection(("127.0.0.1", port), 20) as s:
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    s.sendall(b"GET /tiny HTTP/1.1\r\nHost: a\r\n\r\n")
+    while made != before:
+        time.sleep(1)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/noted") as noted:
+            made, before = ast.literal_eval(noted.read().decode())[2], made
+print("few" if 0 < made < 1_000_000 else made)
+READER
+for most in 3M 0; do
+    wsgi "most-$most" 1 --wsgi wsgi_apps:app --python-path "$apps" -t 3 \
+        --reply-spool "$most"
+    expect "replies come as a whole with reply-spool $most" \
+        $'True\nTrue\nTrue' python3 slow.py "$port" /numbers
+    [ "$most" = 0 ] && expect "small chunks take as much as large ones" few \
+        python3 tiny.py "$port"
+    worker=$(ask "$url/whoami" | cut -d' ' -f1)
+    expect "and nothing is left of them" 0 \
+        sh -c "ls -l /proc/$worker/fd | grep -c '#.*deleted'"
+    quit "$pid"
+    pids=()
+done
+
 mkdir spool
 chmod 777 spool
 wsgi jail 1 --wsgi wsgi_apps:app --python-path "$apps" -t 2 --sandbox \

@@ -233,6 +233,15 @@ def most_chunks(env, start):
     return answer(start, str(Counted.most).encode())
 
 
+def numbers(env, start):
+    """16 MiB, of which each part is another."""
+    start("200 OK", [("Content-Type", "text/plain")])
+    return Closing("numbers", (
+        b"".join(b"%07d\n" % n for n in range(begin, begin + 512))
+        for begin in range(0, 1 << 21, 512)
+    ))
+
+
 def big_bytes(env, start):
     start("200 OK", [("Content-Type", "application/octet-stream")])
     return [b"y" * (32 << 20)]
@@ -509,7 +518,7 @@ wild = {
         slowly, served_file, served_buffer, sleeping, stuck, counted, noted,
         threads, whoami, child, environ, echo, lines, teapot, unchanged, burn,
         fan_out, untyped, blank_reason, nothing_to_raise, compressed,
-        tiny, ranged, many_chunks, most_chunks, temporary, line_reads, mixed_reads, nul, fork_and_exit,
+        tiny, numbers, ranged, many_chunks, most_chunks, temporary, line_reads, mixed_reads, nul, fork_and_exit,
         process, fork_and_return, fork_and_end, written_elsewhere, later, endless,
     )
 }

@@ -133,6 +133,9 @@ class _Fetched(crochet.EventualResult):
         self._value = None
         with crochet._reactor.lock:
             crochet._reactor.fetches.add(self)
+            late = crochet._reactor.stopped
+        if late:
+            self._stop()
 
     def wait(self, timeout):
         crochet._reactor.refuse_inside()

@@ -142,6 +142,11 @@ ED_API int lockf64(int fd, int how, off64_t len)
     return calls_here()->lockf(fd, how, len);
 }
 
+ED_API ssize_t sendfile64(int to, int from, off64_t *offset, size_t len)
+{
+    return calls_here()->sendfile(to, from, offset, len);
+}
+
 /* ---- libc's other names for some, by which older libraries call them ---- */
 
 #define ALIAS(result, alias, name, parameters, arguments) \

@@ -290,16 +290,31 @@ FIBER_TEST(addresses_follow_the_name)
     fleet_close(&f);
 }
 
+/* Questions arrive there, and nobody answers: the clock, which is virtual, does
+ * not wait for real time. Returns its socket. */
+static int silent_name_server(char servers[ED_ADDR_TEXT])
+{
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(at);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    check_int(bind(fd, (struct sockaddr *)&at, len), 0);
+    check_int(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+    snprintf(servers, ED_ADDR_TEXT, "127.0.0.1:%u", ntohs(at.sin_port));
+    return fd;
+}
+
 FIBER_TEST(what_cannot_be_resolved_is_told_of)
 {
     struct fleet f = {.count = 1};
     ed_client *client = fleet_client(.balance = {.on = true});
     struct ed_endpoint_counts endpoint;
+    char servers[ED_ADDR_TEXT];
+    int nobody = silent_name_server(servers);
 
     fleet_open(&f);
-    /* Nobody answers there, and the clock does not wait for real time. */
-    check_int(ed_dns_configure(.servers = "127.0.0.1:1", .hosts_file = f.hosts),
-              0);
+    check_int(ed_dns_configure(.servers = servers, .hosts_file = f.hosts), 0);
     check_int(get(client, "http://nowhere.invalid/"), ED_ETIMEOUT);
     check_text(
         ed_error(),
@@ -312,6 +327,7 @@ FIBER_TEST(what_cannot_be_resolved_is_told_of)
         check_int(endpoint.in_flight, 0);
     ed_client_free(client);
     fleet_close(&f);
+    close(nobody);
 }
 
 FIBER_TEST(a_mapped_host_is_not_balanced)

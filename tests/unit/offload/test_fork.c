@@ -141,6 +141,55 @@ static void what_is_under_way_is_the_parents(void **state)
     ed_ticket_free(t);
 }
 
+static atomic_int child = -1;
+
+static void fork_now(int signo)
+{
+    pid_t pid = fork();
+
+    if (!pid) {
+        signal(signo, SIG_DFL);
+        alarm(PATIENCE / ED_S);
+    }
+    atomic_store(&child, pid);
+}
+
+static void *cancel_when_forked(void *ticket)
+{
+    sigset_t all;
+
+    sigfillset(&all); /* they are for who waits */
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+    while (atomic_load(&child) < 0)
+        sched_yield();
+    ed_ticket_cancel(ticket);
+    return NULL;
+}
+
+static void a_child_made_in_a_wait_waits_no_more(void **state)
+{
+    (void)state;
+#ifdef __SANITIZE_THREAD__
+    skip(); /* it wants nothing to be called in a signal handler */
+#endif
+    ed_ticket *t = ed_offload(wait_for_ever, NULL);
+    pthread_t thread;
+    int status;
+
+    pthread_create(&thread, NULL, cancel_when_forked, t);
+    signal(SIGALRM, fork_now);
+    ualarm(10000, 0);
+    int result = ed_ticket_wait(t, -1);
+    if (!child)
+        _exit(result != ED_EFORKED);
+    signal(SIGALRM, SIG_DFL);
+    assert_int_equal(result, ED_ECANCELED);
+    pthread_join(thread, NULL);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    ed_ticket_free(t);
+}
+
 static int look_at_done(void *arg)
 {
     ed_ticket *t = arg;
@@ -433,6 +482,7 @@ int main(void)
         cmocka_unit_test(a_child_made_beside_the_loop_starts_its_own),
         cmocka_unit_test(so_does_a_child_of_a_child),
         cmocka_unit_test(what_is_under_way_is_the_parents),
+        cmocka_unit_test(a_child_made_in_a_wait_waits_no_more),
         cmocka_unit_test(results_can_be_had_in_the_child),
         cmocka_unit_test(numbers_lead_to_results_in_the_child),
         cmocka_unit_test(the_child_closes_what_it_inherited),

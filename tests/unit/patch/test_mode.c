@@ -150,6 +150,23 @@ REAL_TEST(in_a_child_calls_are_plain)
     close_both(fds);
 }
 
+/* A daemon, say: its fibers are copies, and all there are. */
+REAL_TEST(a_child_may_go_on_with_its_fibers)
+{
+    int status = -1, ran = 0;
+
+    ed_scope(s);
+    ed_go(s, count_run, &ran);
+    pid_t child = fork();
+    if (!child) {
+        ed_patch_fiber(true);
+        _exit(nanosleep(&SHORT, NULL) || ran != 1);
+    }
+    check_int(waitpid(child, &status, 0), child);
+    check_int(status, 0);
+    check_int(ed_wait(s), 0);
+}
+
 static int read_one_byte(void *arg)
 {
     char c;
@@ -349,6 +366,7 @@ int main(void)
         cmocka_unit_test(on_other_threads_calls_are_plain),
         cmocka_unit_test(in_a_child_calls_are_plain),
         cmocka_unit_test(so_they_are_in_a_child_that_shares_memory),
+        cmocka_unit_test(a_child_may_go_on_with_its_fibers),
         cmocka_unit_test(the_log_is_written_as_ever),
         cmocka_unit_test(a_report_names_the_call_the_fiber_and_its_stack_once),
         cmocka_unit_test(what_need_not_wait_is_not_reported),

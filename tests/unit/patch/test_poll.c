@@ -191,6 +191,36 @@ FIBER_TEST(a_deadline_and_a_cancellation_end_polling)
     close_both(fds);
 }
 
+static int set(void *arg)
+{
+    *(volatile bool *)arg = true;
+    return 0;
+}
+
+/* It does not get there; but what would let it go may be another fiber. */
+FIBER_TEST(who_tries_again_for_ever_lets_others_run)
+{
+    struct timespec time = {1, 0};
+    volatile bool stop = false;
+    int tries = 0;
+
+    ed_scope(outer);
+    ed_go(outer, set, (void *)&stop);
+    {
+        ed_scope(s);
+        ed_cancel(s);
+        while (!stop && poll(NULL, 0, -1) < 0 && check(++tries < 10000))
+            ;
+        stop = false;
+        tries = 0;
+        ed_go(outer, set, (void *)&stop);
+        while (!stop && clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL) &&
+               check(++tries < 10000))
+            ;
+    }
+    check_int(ed_wait(outer), 0);
+}
+
 FIBER_TEST(who_polls_what_is_closed_is_told)
 {
     int fds[2];
@@ -537,6 +567,7 @@ int main(void)
         cmocka_unit_test(several_fibers_may_wait_for_one_descriptor),
         cmocka_unit_test(one_descriptor_may_be_asked_for_twice),
         cmocka_unit_test(a_deadline_and_a_cancellation_end_polling),
+        cmocka_unit_test(who_tries_again_for_ever_lets_others_run),
         cmocka_unit_test(who_polls_what_is_closed_is_told),
         cmocka_unit_test(
             what_is_closed_while_it_is_waited_for_leaves_nothing_behind),

@@ -584,6 +584,34 @@ REAL_TEST(who_always_finds_something_lets_others_run)
     close_both(fds);
 }
 
+static int look_at_numbers(void *arg)
+{
+    const int *fds = arg;
+
+    (void)ed_sleep(1);
+    check_int(fcntl(STDIN_FILENO, F_GETFD), -1);
+    check_int(write(fds[1], "ab", 2), 2);
+    return 0;
+}
+
+/* ... which is none that what is printed goes to, or what is typed comes from.
+ */
+FIBER_TEST(a_second_wait_takes_no_standard_number)
+{
+    int fds[2], typed = dup(STDIN_FILENO);
+
+    make_sockets(fds);
+    close(STDIN_FILENO);
+    ed_scope(s);
+    ed_go(s, read_one, &fds[0]);
+    ed_go(s, read_one, &fds[0]);
+    ed_go(s, look_at_numbers, fds);
+    check_int(ed_wait(s), 0);
+    check_int(dup2(typed, STDIN_FILENO), typed < 0 ? -1 : STDIN_FILENO);
+    close(typed);
+    close_both(fds);
+}
+
 /* A second wait for one descriptor takes a number more. */
 FIBER_TEST(out_of_descriptors_it_is_looked_at)
 {
@@ -667,6 +695,7 @@ int main(void)
         cmocka_unit_test(so_does_who_was_about_to_read),
         cmocka_unit_test(a_number_that_gets_another_meaning_is_read_with_that),
         cmocka_unit_test(who_always_finds_something_lets_others_run),
+        cmocka_unit_test(a_second_wait_takes_no_standard_number),
         cmocka_unit_test(out_of_descriptors_it_is_looked_at),
         cmocka_unit_test(a_signal_is_handled_while_a_fiber_waits_on),
     };

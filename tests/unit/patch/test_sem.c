@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <time.h>
 #include <eddy/blocking.h>
 
@@ -191,6 +192,59 @@ FIBER_TEST(another_thread_s_post_is_heard)
     check_int(sem_destroy(&shared.sem), 0);
 }
 
+enum { POSTERS = 3, LOOPS = 100, TAKERS = 4, TAKES = 5 };
+
+static struct shared busy;
+static atomic_bool enough;
+
+/* Never more than one a poster, so that fibers do wait. */
+static void *post_and_post(void *arg)
+{
+    int value;
+
+    while (!atomic_load(&enough)) {
+        if (!sem_getvalue(&busy.sem, &value) && value < 1)
+            sem_post(&busy.sem);
+        usleep(1);
+    }
+    return arg;
+}
+
+static int take_some(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < TAKES; i++)
+        check_int(sem_wait(&busy.sem), 0);
+    return 0;
+}
+
+static int take_in_crowd(void *arg)
+{
+    (void)arg;
+    ed_scope(s);
+    for (int i = 0; i < TAKERS; i++)
+        ed_go(s, take_some, NULL);
+    return ed_wait(s);
+}
+
+/* Who posts may be about to tell a loop that ends. */
+static void loops_come_and_go_while_others_post(void **state)
+{
+    pthread_t posters[POSTERS];
+
+    (void)state;
+    fiber_test_failures = 0;
+    assert_int_equal(sem_init(&busy.sem, 0, 0), 0);
+    for (int i = 0; i < POSTERS; i++)
+        pthread_create(&posters[i], NULL, post_and_post, NULL);
+    for (int i = 0; i < LOOPS; i++)
+        assert_int_equal(ed_run(take_in_crowd, NULL), 0);
+    atomic_store(&enough, true);
+    for (int i = 0; i < POSTERS; i++)
+        pthread_join(posters[i], NULL);
+    assert_int_equal(fiber_test_failures, 0);
+}
+
 static struct shared handled;
 
 static void post_in_handler(int signo)
@@ -273,6 +327,40 @@ FIBER_TEST(who_yields_the_processor_lets_others_run)
     check_int(ed_wait(s), 0);
 }
 
+/* ---- what is done once ---- */
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static int began_once, done_once;
+
+static void init_slowly(void)
+{
+    began_once++;
+    (void)ed_sleep(1 * ED_S + 7);
+    done_once++;
+}
+
+static int need_it(void *arg)
+{
+    (void)arg;
+    check_int(pthread_once(&once, init_slowly), 0);
+    check_int(done_once, 1);
+    return 0;
+}
+
+FIBER_TEST(what_is_done_once_is_waited_for)
+{
+    int64_t began = ed_now();
+
+    ed_scope(s);
+    for (int i = 0; i < 5; i++)
+        ed_go(s, need_it, NULL);
+    check_int(ed_wait(s), 0);
+    check_int(began_once, 1);
+    check_int(ed_now() - began, 1 * ED_S + 7);
+    (void)need_it(NULL);
+    check_int(began_once, 1);
+}
+
 /* ---- waiting for threads ---- */
 
 static struct shared met;
@@ -320,9 +408,11 @@ int main(void)
         cmocka_unit_test(a_semaphore_is_waited_for_as_long_as_asked),
         cmocka_unit_test(a_cancelled_fiber_still_waits_for_a_semaphore),
         cmocka_unit_test(another_thread_s_post_is_heard),
+        cmocka_unit_test(loops_come_and_go_while_others_post),
         cmocka_unit_test(a_handler_may_post),
         cmocka_unit_test(another_process_s_post_is_found),
         cmocka_unit_test(who_yields_the_processor_lets_others_run),
+        cmocka_unit_test(what_is_done_once_is_waited_for),
         cmocka_unit_test(others_run_while_a_thread_is_waited_for),
     };
 

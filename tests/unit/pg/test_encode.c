@@ -101,7 +101,7 @@ static void bytes_go_in_binary_with_their_type(void **state)
 static void each_of_many_is_where_it_belongs(void **state)
 {
     struct ed_pg_value values[300];
-    char text[8];
+    char text[12];
 
     (void)state;
     for (int i = 0; i < 300; i++)

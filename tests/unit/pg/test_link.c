@@ -211,6 +211,32 @@ LINK_TEST(a_call_is_cancelled_when_its_turn_has_come)
     pg_link_close(link);
 }
 
+/* A session that is stopped is idle for a request that comes meanwhile, though
+ * it has the statement. */
+LINK_TEST(a_call_that_a_cancel_came_too_early_for_is_cancelled)
+{
+    struct pg_link *link = link_open();
+    struct wait w[2];
+    if (!link)
+        return;
+    pid_t backend = (int)strtol(ask(link, "select pg_backend_pid()"), NULL, 10);
+    check_int(kill(backend, SIGSTOP), 0);
+    SEND(link, &w[0], "select pg_sleep(30)");
+    SEND(link, &w[1], "select 3");
+    check_int(ed_sleep(ED_MS), 0); /* they are sent */
+    abandon(&w[0]);
+    while (!link->settle_sent)
+        (void)!ed_sleep(ED_MS);
+    check_int(kill(backend, SIGCONT), 0);
+    check_int(await(&w[1]), 0);
+    check_text(ed_rows_text(w[1].call->rows, 0), "3");
+    check_int((long long)statements.counts.cancelled, 1);
+    check_int(losses, 0);
+    done(&w[1]);
+    check_text(ask(link, "select 4"), "4");
+    pg_link_close(link);
+}
+
 LINK_TEST(calls_that_end_in_time_are_not_cancelled)
 {
     struct pg_link *link = link_open();
@@ -462,6 +488,22 @@ LINK_TEST(a_link_can_be_taken_over_and_put_back)
     pg_link_close(link);
 }
 
+/* Waits until a session is at some work, as others see it: a request to cancel
+ * hits nothing before. */
+static void see_begun(PGconn *conn, const char *work)
+{
+    struct pg_link *other = link_open();
+    char sql[256];
+    snprintf(sql, sizeof sql,
+             "select count(*) from pg_stat_activity "
+             "where pid = %d and query = '%s'",
+             PQbackendPID(conn), work);
+    while (other && strcmp(ask(other, sql), "1") && !ed_sleep(ED_MS))
+        ;
+    if (other)
+        pg_link_close(other);
+}
+
 LINK_TEST(work_that_is_dropped_is_cancelled_and_read_to_its_end)
 {
     static const char *const works[] = {
@@ -476,15 +518,18 @@ LINK_TEST(work_that_is_dropped_is_cancelled_and_read_to_its_end)
         check_int(pg_link_take_over(link, &conn), 0);
         check(PQsendQuery(conn, works[i]));
         check_int(pg_link_flush(link), 0);
-        check_int(ed_sleep(5 * ED_MS), 0);
+        see_begun(conn, works[i]);
         rooms = 0;
         pg_link_drop_work(link);
-        while (!rooms && !ed_sleep(ED_MS))
+        while (!rooms && !losses && !ed_sleep(ED_MS))
             ;
+        check_int(losses, 0);
+        if (losses) /* which has closed it */
+            return;
         check_text(ask(link, "select 1"), "1");
     }
-    check_int(losses, 0);
-    pg_link_close(link);
+    if (link)
+        pg_link_close(link);
 }
 
 LINK_TEST(a_link_may_be_closed_while_its_work_is_dropped)
@@ -514,6 +559,7 @@ int main(void)
         cmocka_unit_test(a_link_closed_before_the_turn_ends_has_sent_nothing),
         cmocka_unit_test(an_abandoned_call_is_cancelled_at_the_server),
         cmocka_unit_test(a_call_is_cancelled_when_its_turn_has_come),
+        cmocka_unit_test(a_call_that_a_cancel_came_too_early_for_is_cancelled),
         cmocka_unit_test(calls_that_end_in_time_are_not_cancelled),
         cmocka_unit_test(a_cancelled_call_that_does_not_end_costs_its_link),
         cmocka_unit_test(no_answer_reaches_another_whoever_leaves),

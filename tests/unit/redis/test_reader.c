@@ -255,6 +255,7 @@ static void what_is_no_reply_is_found(void **state)
         /* RESP3 */
         ",1.5\r\n",
         "#t\r\n",
+        "_\r\n",
         "(12345678901234567890\r\n",
         "=5\r\ntxt:a\r\n",
         "%1\r\n+a\r\n:1\r\n",

@@ -321,6 +321,17 @@ static void version_names_the_library(void **state)
     forget(&p);
 }
 
+static void what_takes_a_master_is_told_to_do_nothing(void **state)
+{
+    (void)state;
+    struct program p =
+        start("--listen=127.0.0.1:0", "--pidfile=/tmp/x", "--admin=:0");
+    printed(&p, "admin does nothing with single");
+    printed(&p, "pidfile does nothing with single");
+    (void)port_of(&p); /* signals are waited for */
+    stop(&p);
+}
+
 static void a_programs_own_option_sets_its_variable(void **state)
 {
     (void)state;
@@ -576,6 +587,7 @@ int main(void)
         cmocka_unit_test(a_malformed_address_is_wrong_usage),
         cmocka_unit_test(help_lists_all_options),
         cmocka_unit_test(version_names_the_library),
+        cmocka_unit_test(what_takes_a_master_is_told_to_do_nothing),
         cmocka_unit_test(a_programs_own_option_sets_its_variable),
         cmocka_unit_test(a_refused_route_keeps_it_from_starting),
         cmocka_unit_test(

@@ -104,6 +104,18 @@ static void all_errors_of_a_file_are_told_with_their_lines(void **state)
     assert_non_null(strstr(said, "/nowhere/at-all: "));
 }
 
+static void what_a_program_sets_wrongly_is_told_too(void **state)
+{
+    (void)state;
+    struct ed_settings s;
+    own_default.name = "wrokers";
+    assert_int_equal(read_settings_(&s, (char *[]){"prog", NULL}), 2);
+    own_default.name = "backlog";
+    expect_said(
+        "prog: the program: there is no setting 'wrokers' (did you mean "
+        "'workers'?)\n");
+}
+
 static void a_file_is_read_again_for_a_reload(void **state)
 {
     (void)state;
@@ -528,6 +540,7 @@ int main(void)
         cmocka_unit_test_setup(flags_win_over_variables_over_the_file, begin),
         cmocka_unit_test_setup(all_errors_of_a_file_are_told_with_their_lines,
                                begin),
+        cmocka_unit_test_setup(what_a_program_sets_wrongly_is_told_too, begin),
         cmocka_unit_test_setup(a_file_is_read_again_for_a_reload, begin),
         cmocka_unit_test_setup(
             a_failed_reading_changes_no_option_of_the_program, begin),

@@ -25,6 +25,8 @@ static void nonsense_is_refused_by_name(void **state)
         {"--trace-sample", "2", "is not a number from 0 to 1"},
         {"--trace-sample", "nan", "is not a number from 0 to 1"},
         {"--listen", "no port", "--listen 'no port' is no address"},
+        {"--listen", "shop.example:80",
+         "--listen 'shop.example:80' is no address"},
         {"--user", "nobody-has-this-name",
          "--user 'nobody-has-this-name' is not known here"},
         {"--max-requests-jitter", "5",
