@@ -57,9 +57,10 @@ start() { # FOLDER OPTION...: sets port and pid
     port=$(port_of "server.${#pids[@]}")
     pids+=("$pid")
 }
+# Names as OpenSSL 3.0 writes them and as 3.5 does.
 s_client_plain() { # OPTION...
     (echo hello; sleep 0.2) | timeout 20 openssl s_client -CAfile ca.pem \
-        -connect "127.0.0.1:$port" "$@" 2>&1
+        -connect "127.0.0.1:$port" "$@" 2>&1 | sed 's/CN = /CN=/'
 }
 s_client() { # OPTION...
     s_client_plain -servername a.org "$@"
@@ -83,11 +84,11 @@ expect_in "TLS 1.1 is not" "alert protocol version" s_client -tls1_1 \
     -cipher ALL@SECLEVEL=0
 expect_in "old ciphers are not" "alert handshake failure" s_client -tls1_2 \
     -cipher AES128-GCM-SHA256:ECDHE-ECDSA-AES128-SHA
-expect_in "the name chooses the certificate" "subject=CN = other" \
+expect_in "the name chooses the certificate" "subject=CN=other" \
     s_client -servername www.b.org
-expect_in "another name gets the first one" "subject=CN = site" \
+expect_in "another name gets the first one" "subject=CN=site" \
     s_client -servername www.c.org
-expect_in "no name gets the first one" "subject=CN = site" \
+expect_in "no name gets the first one" "subject=CN=site" \
     s_client_plain -noservername
 expect_in "the server's order of protocols counts" "ALPN protocol: http/1.1" \
     s_client -alpn h2,http/1.1
@@ -113,20 +114,20 @@ s_client -sess_out session >/dev/null
 cp renewed.pem folder/site.pem
 kill -HUP "$pid"
 until grep -q reloaded "server.$((${#pids[@]} - 1))"; do sleep 0.02; done
-expect_in "a reload shows the new certificate" "subject=CN = renewed" s_client
+expect_in "a reload shows the new certificate" "subject=CN=renewed" s_client
 expect_in "and takes the tickets from before" "Reused, TLSv1.3" \
     s_client -sess_in session
 echo nonsense >folder/site.pem
 kill -HUP "$pid"
 until grep -q ETLSCONFIG "server.$((${#pids[@]} - 1))"; do sleep 0.02; done
-expect_in "a reload that fails changes nothing" "subject=CN = renewed" s_client
+expect_in "a reload that fails changes nothing" "subject=CN=renewed" s_client
 cp site.pem folder
 
 start folder ca=ca.pem required
 expect_in "clients must show a certificate" "certificate required" s_client
 expect_in "who shows one is heard" "heard hello" \
     s_client -cert ann.crt -key ann.key
-expect_in "clients are told who signs them" "CN = Test CA" s_client
+expect_in "clients are told who signs them" "CN=Test CA" s_client
 expect_in "the server knows whom it speaks to" "verified peer=CN=ann" \
     cat "server.$((${#pids[@]} - 1))"
 expect_in "and who had nothing to show" \
