@@ -9,8 +9,7 @@
  * --read-only the queries are declared so, and the pool has two connections:
  * the fewer, the more queries share a sync. Prints what client.c prints.
  */
-#include "clients.h"
-#include <eddy/fiber.h>
+#include "asking.h"
 #include <eddy/pg.h>
 
 enum { CONNECTIONS = 4, READ_ONLY_CONNECTIONS = 2, ROWS = 10000 };
@@ -39,45 +38,13 @@ static int query(ed_rows **rows, uint32_t id)
     return ed_pg_row(db, rows, sql, ed_p(id, (int)id));
 }
 
-static int ask(void *arg)
+static void ask(void)
 {
-    (void)arg;
-    while (!run_ended(&run)) {
-        ed_arena *arena = ed_fiber_arena();
-        struct ed_arena_mark mark = ed_arena_mark(arena);
-        uint32_t id = random_id();
-        ed_rows *rows;
-        int err = query(&rows, id);
+    uint32_t id = random_id();
+    ed_rows *rows;
+    int err = query(&rows, id);
 
-        if (err || ed_rows_int(rows, "id") != id) {
-            errno = 0;
-            die("%s", err ? ed_error() : "another row");
-        }
-        run_answered(&run);
-        ed_arena_rewind(arena, mark);
-    }
-    return 0;
-}
-
-/* Each has an arena of its own, as a request has. */
-static int ask_in_arena(void *arg)
-{
-    ed_arena *arena = ed_arena_new(0);
-
-    ed_fiber_use_arena(arena);
-    int err = ask(arg);
-    ed_fiber_use_arena(NULL);
-    ed_arena_free(arena);
-    return err;
-}
-
-static int ask_all(void *arg)
-{
-    (void)arg;
-    ed_scope(s);
-    for (int i = 0; i < run.concurrency; i++)
-        ed_go(s, ask_in_arena, NULL);
-    return ed_wait(s);
+    check_answer(err, !err && ed_rows_int(rows, "id") == id, "another row");
 }
 
 int main(int argc, char **argv)
@@ -86,9 +53,9 @@ int main(int argc, char **argv)
     run_options(&run, argc - read_only, argv + read_only);
     db = ed_pg_new(.dsn = run.url,
                    .max = read_only ? READ_ONLY_CONNECTIONS : CONNECTIONS);
-    if (!db || ed_run(ask_all, NULL))
+    if (!db)
         return 1;
+    int status = ask_and_report(&run, ask);
     ed_pg_free(db);
-    run_report(&run);
-    return 0;
+    return status;
 }

@@ -2,18 +2,18 @@
  * pg_raw.c - libpq in its pipeline mode by hand on epoll: what it can cost at
  * least to ask PostgreSQL by way of libpq.
  *
- *     pg_raw [--batch] [-c QUERIES] [-t SECONDS] [-w WARM-UP SECONDS] DSN
+ *     pg_raw [--batch TIMES] [-c QUERIES] [-t SECONDS] [-w WARM-UP SECONDS] DSN
  *
  * So many queries are under way at any time, on four connections. Each has a
  * sync of its own, and the next one is sent when its answer is there. With
- * --batch each connection has four times as many at once, and one sync for all
- * of them. Prints what client.c prints.
+ * --batch each connection has so many times as many at once, and one sync for
+ * all of them. Prints what client.c prints.
  */
 #include "clients.h"
 #include <libpq-fe.h>
 #include <sys/epoll.h>
 
-enum { CONNECTIONS = 4, BATCH_FACTOR = 4, ROWS = 10000 };
+enum { CONNECTIONS = 4, ROWS = 10000 };
 
 struct link {
     PGconn *conn;
@@ -116,13 +116,14 @@ static void open_link(struct link *link, int epoll)
 
 int main(int argc, char **argv)
 {
-    bool batched = argc > 1 && !strcmp(argv[1], "--batch");
+    bool batched = argc > 2 && !strcmp(argv[1], "--batch");
+    int times = batched ? atoi(argv[2]) : 1;
     int epoll = must(epoll_create1(0), "epoll_create1");
     struct epoll_event events[CONNECTIONS];
 
-    run_options(&run, argc - batched, argv + batched);
+    run_options(&run, argc - 2 * batched, argv + 2 * batched);
     int each = run.concurrency / CONNECTIONS;
-    batch = batched ? each * BATCH_FACTOR : 1;
+    batch = batched ? each * times : 1;
     for (int i = 0; i < CONNECTIONS; i++) {
         open_link(&links[i], epoll);
         for (int n = batched ? 1 : each; n > 0; n--)

@@ -7,8 +7,7 @@
  * So many fibers share the connections of one client; each awaits one GET after
  * the other, as a handler of requests would. Prints what client.c prints.
  */
-#include "clients.h"
-#include <eddy/fiber.h>
+#include "asking.h"
 #include <eddy/redis.h>
 
 enum { KEYS = 10000 };
@@ -25,44 +24,13 @@ static unsigned random_key(void)
     return seed % KEYS;
 }
 
-static int ask(void *arg)
+static void ask(void)
 {
-    (void)arg;
-    while (!run_ended(&run)) {
-        ed_arena *arena = ed_fiber_arena();
-        struct ed_arena_mark mark = ed_arena_mark(arena);
-        ed_redis_reply *reply;
-        int err = ed_redis_cmd(db, &reply, "GET key:%012u", random_key());
+    ed_redis_reply *reply;
+    int err = ed_redis_cmd(db, &reply, "GET key:%012u", random_key());
 
-        if (err || ed_redis_kind(reply) != ED_REDIS_STRING) {
-            errno = 0;
-            die("%s", err ? ed_error() : "no value");
-        }
-        run_answered(&run);
-        ed_arena_rewind(arena, mark);
-    }
-    return 0;
-}
-
-/* Each has an arena of its own, as a request has. */
-static int ask_in_arena(void *arg)
-{
-    ed_arena *arena = ed_arena_new(0);
-
-    ed_fiber_use_arena(arena);
-    int err = ask(arg);
-    ed_fiber_use_arena(NULL);
-    ed_arena_free(arena);
-    return err;
-}
-
-static int ask_all(void *arg)
-{
-    (void)arg;
-    ed_scope(s);
-    for (int i = 0; i < run.concurrency; i++)
-        ed_go(s, ask_in_arena, NULL);
-    return ed_wait(s);
+    check_answer(err, !err && ed_redis_kind(reply) == ED_REDIS_STRING,
+                 "no value");
 }
 
 int main(int argc, char **argv)
@@ -72,9 +40,9 @@ int main(int argc, char **argv)
     run_options(&run, argc, argv);
     snprintf(url, sizeof(url), "unix://%s", run.url);
     db = ed_redis_new(.url = url);
-    if (!db || ed_run(ask_all, NULL))
+    if (!db)
         return 1;
+    int status = ask_and_report(&run, ask);
     ed_redis_free(db);
-    run_report(&run);
-    return 0;
+    return status;
 }

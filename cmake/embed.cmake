@@ -99,7 +99,8 @@ macro(eddy_embed path type file)
     "    {\"${path}\", \"${type}\", ${name}, sizeof ${name}},\n")
 endmacro()
 
-# The pages are demo.html, the first one, and demo_X.html for /X.
+# The pages are demo.html, the first one, and demo_X.html for /X; what they share
+# is demo_X.css for /X.css, and the same with .js.
 function(eddy_demo_files result)
   file(GLOB pages CONFIGURE_DEPENDS src/cli/*.html)
   set(links)
@@ -110,6 +111,15 @@ function(eddy_demo_files result)
     eddy_embed(${path} "text/html; charset=utf-8"
       ${PROJECT_BINARY_DIR}/${name}.html)
     list(APPEND links ${its_links})
+  endforeach()
+  foreach(type css javascript)
+    string(REPLACE javascript js ending ${type})
+    file(GLOB shared CONFIGURE_DEPENDS src/cli/*.${ending})
+    foreach(file IN LISTS shared)
+      get_filename_component(name ${file} NAME)
+      string(REGEX REPLACE "^demo_" "/" path ${name})
+      eddy_embed(${path} "text/${type}; charset=utf-8" ${file})
+    endforeach()
   endforeach()
   list(REMOVE_DUPLICATES links)
   foreach(link IN LISTS links)

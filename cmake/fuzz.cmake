@@ -8,6 +8,9 @@ add_library(eddy_fuzz_support OBJECT tests/support/http_handlers.c
 target_include_directories(eddy_fuzz_support PUBLIC tests/support)
 target_link_libraries(eddy_fuzz_support PUBLIC eddy_static)
 
+# All of them, and nothing that they do not need.
+add_custom_target(fuzzers)
+
 file(GLOB EDDY_FUZZERS CONFIGURE_DEPENDS fuzz/fuzz_*.c)
 foreach(source IN LISTS EDDY_FUZZERS)
   get_filename_component(program ${source} NAME_WE)
@@ -15,6 +18,7 @@ foreach(source IN LISTS EDDY_FUZZERS)
   add_executable(${program} ${source})
   target_link_libraries(${program} PRIVATE eddy_static eddy_fuzz_support)
   target_link_options(${program} PRIVATE -fsanitize=fuzzer)
+  add_dependencies(fuzzers ${program})
 
   set(inputs)
   foreach(kind corpus regressions)

@@ -38,6 +38,25 @@ function(eddy_add_run name) # COMMAND...
     SKIP_RETURN_CODE 77 ENVIRONMENT "${EDDY_TEST_ENV}")
 endfunction()
 
+# Sets OUT to the library of what lies beside the tests of a directory, which
+# all of them are linked with; to nothing if there is none.
+function(eddy_helpers directory out)
+  string(REPLACE "/" "-" library helpers-${directory})
+  file(GLOB helpers CONFIGURE_DEPENDS tests/${directory}/*.c)
+  list(FILTER helpers EXCLUDE REGEX "/test_[^/]*$")
+  set(${out} "" PARENT_SCOPE)
+  if(helpers)
+    if(NOT TARGET ${library})
+      add_library(${library} OBJECT ${helpers})
+      target_link_libraries(${library} PRIVATE eddy_static PkgConfig::CMOCKA)
+      if(TARGET eddy_test_support)
+        target_include_directories(${library} PRIVATE tests/support)
+      endif()
+    endif()
+    set(${out} ${library} PARENT_SCOPE)
+  endif()
+endfunction()
+
 function(eddy_add_test source)
   file(RELATIVE_PATH path ${PROJECT_SOURCE_DIR}/tests ${source})
   get_filename_component(directory ${path} DIRECTORY)
@@ -46,12 +65,12 @@ function(eddy_add_test source)
   set(name ${directory}/${subject})
   string(REPLACE "/" "-" target ${name})
 
-  file(GLOB helpers CONFIGURE_DEPENDS tests/${directory}/*.c)
-  list(FILTER helpers EXCLUDE REGEX "/test_[^/]*$")
-  add_executable(${target} ${source} ${helpers})
+  add_executable(${target} ${source})
+  eddy_helpers(${directory} helpers)
   set_target_properties(${target} PROPERTIES OUTPUT_NAME ${program}
     RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/${directory})
-  target_link_libraries(${target} PRIVATE eddy_static PkgConfig::CMOCKA)
+  target_link_libraries(${target} PRIVATE ${helpers} eddy_static
+    PkgConfig::CMOCKA)
   if(TARGET eddy_test_support)
     target_link_libraries(${target} PRIVATE eddy_test_support)
   endif()
@@ -98,7 +117,12 @@ if(EXISTS ${PROJECT_SOURCE_DIR}/${source})
     TIMEOUT ${EDDY_TEST_TIMEOUT} ENVIRONMENT "${EDDY_TEST_ENV}")
 endif()
 
+# testssl.sh works for half a minute to ask what a sanitizer does not change:
+# once is enough, where one watches the server.
 file(GLOB EDDY_INTEROP CONFIGURE_DEPENDS tests/interop/*.sh)
+if(NOT EDDY_SANITIZE)
+  list(FILTER EDDY_INTEROP EXCLUDE REGEX "/testssl.sh$")
+endif()
 foreach(script IN LISTS EDDY_INTEROP)
   get_filename_component(subject ${script} NAME_WE)
   add_test(NAME interop/${subject} COMMAND bash ${script}
@@ -126,3 +150,23 @@ if(EDDY_CXX AND NOT EDDY_SANITIZE)
       COMMAND ${EDDY_CXX} -x c++ -std=c++17 ${flags})
   endforeach()
 endif()
+
+# The longest of them, the longest first. What is begun last is waited for alone,
+# and in a clean clone ctest does not know yet how long each takes.
+set(EDDY_LONGEST
+  interop/testssl interop/tls_programs interop/tls_crowd interop/feed
+  interop/serve_edges interop/waits interop/ws_abuse interop/serve
+  interop/serve_system interop/demo interop/blocked interop/tls_browser
+  interop/slow interop/tls_fetch python/stubs python/process
+  interop/tls_failures python/servers fault/tls interop/tls_openssl
+  interop/wsgi_life unit/app/room unit/ws/ws_connect)
+
+function(eddy_begin_with_longest)
+  list(LENGTH EDDY_LONGEST cost)
+  foreach(name IN LISTS EDDY_LONGEST)
+    if(TEST ${name})
+      set_tests_properties(${name} PROPERTIES COST ${cost})
+    endif()
+    math(EXPR cost "${cost} - 1")
+  endforeach()
+endfunction()

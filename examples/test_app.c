@@ -31,16 +31,15 @@ static int list(ed_req *req)
 static int sign(ed_req *req)
 {
     struct book *book = book_of(req);
-    struct ed_bytes body;
     const char *name = NULL;
+    json_t *entry;
 
     if (ed_cookie(req, "signed"))
         return ed_fail(ED_ECONFLICT, "has signed already");
-    int err = ed_body(req, &body);
+    int err = ed_body_json(req, &entry);
     if (err)
         return err;
-    json_t *entry = json_loadb(body.ptr, body.len, 0, NULL);
-    if (!entry || json_unpack(entry, "{s:s}", "name", &name) || !*name) {
+    if (json_unpack(entry, "{s:s}", "name", &name) || !*name) {
         json_decref(entry);
         return ed_fail(ED_EBADREQ, "no name");
     }

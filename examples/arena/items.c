@@ -52,19 +52,6 @@ static void write_items(ed_json *j, ed_rows *rows)
     ed_json_end(j);
 }
 
-/* Reads the body as JSON; the caller gives it back with json_decref(). */
-static int read_json(ed_req *req, json_t **out)
-{
-    struct ed_bytes body;
-    json_error_t error;
-    int err = ed_body(req, &body);
-    if (err)
-        return err;
-    *out = json_loadb(body.ptr ? body.ptr : "", body.len, 0, &error);
-    return *out ? 0
-                : ed_fail(ED_EBADREQ, "line %d: %s", error.line, error.text);
-}
-
 /* ---- a query ---- */
 
 /* GET /async-db?min=&max=&limit= */
@@ -191,7 +178,7 @@ static int create_item(ed_req *req)
     struct arena *arena = arena_of(req);
     json_auto_t *body = NULL;
     ed_rows *rows;
-    int err = read_json(req, &body);
+    int err = ed_body_json(req, &body);
     if (!err)
         err = store_item(arena->db, body, &rows);
     if (err)
@@ -226,7 +213,7 @@ static int update_item(ed_req *req)
     int64_t id = ed_arg_int(req, "id");
     json_auto_t *body = NULL;
     ed_rows *rows;
-    int err = read_json(req, &body);
+    int err = ed_body_json(req, &body);
     if (!err)
         err = change_item(arena->db, id, body, &rows);
     if (err)

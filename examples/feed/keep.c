@@ -24,11 +24,13 @@
 
 static int read_position(struct feed *feed, struct ed_bytes line)
 {
-    json_t *object = json_loadb(line.ptr, line.len, 0, NULL);
+    json_t *object;
+    int err = ed_json_parse(line, &object, NULL);
     const char *id = json_string_value(json_object_get(object, "last_id"));
-    int err = ED_EPARSE;
 
-    if (id)
+    if (!err && !id)
+        err = ED_EPARSE;
+    if (!err)
         err = ed_buf_add(&feed->source.last_id, id, strlen(id));
     json_decref(object);
     return err;

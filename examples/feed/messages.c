@@ -158,9 +158,9 @@ static int publish(struct feed *feed, const char *id, struct ed_bytes data)
 {
     struct ed_buf message = {0};
     char made[48];
+    json_t *object;
 
-    json_t *object = json_loadb(data.ptr, data.len, 0, NULL);
-    if (object && !json_is_object(object)) {
+    if (!ed_json_parse(data, &object, NULL) && !json_is_object(object)) {
         json_decref(object);
         object = NULL;
     }
@@ -203,11 +203,13 @@ void feed_gap(void *arg)
 
 int feed_say(struct feed *feed, struct ed_bytes message)
 {
-    json_t *object = json_loadb(message.ptr, message.len, 0, NULL);
+    json_t *object;
+    int err = ed_json_parse(message, &object, NULL);
     const char *id = json_string_value(json_object_get(object, "id"));
-    int err = ED_EPARSE;
 
-    if (id)
+    if (!err && !id)
+        err = ED_EPARSE;
+    if (!err)
         err = ed_room_publish(feed->room, .id = id, .data = message);
     json_decref(object);
     return err;

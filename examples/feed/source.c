@@ -8,6 +8,7 @@
  */
 #include "source.h"
 
+#include <eddy/json.h>
 #include <eddy/event_source.h>
 #include <eddy/log.h>
 #include <jansson.h>
@@ -117,7 +118,8 @@ static int take_line(struct source *source, struct ed_bytes text)
     text = ed_bytes_trim(text);
     if (!text.len)
         return 0; /* some sources send empty ones to show that they are there */
-    json_t *line = json_loadb(text.ptr, text.len, 0, NULL);
+    json_t *line;
+    (void)!ed_json_parse(text, &line, NULL); /* what is none has no id */
     int err = take(source, id_of(line, number), text);
     json_decref(line);
     return err;

@@ -10,9 +10,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Templates and overloads, which take the place of what only C knows, stand
+ * between the other two, also within these. */
 #ifdef __cplusplus
-#define ED_BEGIN_DECLS extern "C" {
-#define ED_END_DECLS   }
+#define ED_BEGIN_DECLS     extern "C" {
+#define ED_END_DECLS       }
+#define ED_BEGIN_CXX_DECLS extern "C++" {
+#define ED_END_CXX_DECLS   }
 #else
 #define ED_BEGIN_DECLS
 #define ED_END_DECLS
@@ -37,7 +41,21 @@
  * macro notes the struct's size in its first member, so that a library newer
  * than the program knows which members the program has never heard of. A
  * member left out is zero, and zero always means "the default".
+ *
+ * C++ wants the members in the order in which the struct has them, and those of
+ * a struct within as .retry = {.attempts = 3}. They last as long as the call.
  */
+#ifdef __cplusplus
+ED_BEGIN_CXX_DECLS
+template <class T> static inline const T *ed_options_(const T &options)
+{
+    return &options;
+}
+ED_END_CXX_DECLS
+#define ED_OPTIONS(type, ...) \
+    ed_options_<type>({.size = sizeof(type), __VA_ARGS__})
+#else
 #define ED_OPTIONS(type, ...) (&(const type){.size = sizeof(type), __VA_ARGS__})
+#endif
 
 #endif

@@ -355,7 +355,8 @@ ED_API ED_CHECK int ed_main(ed_app *app, int argc, char **argv);
 ED_API void ed_setting(ed_app *app, const char *name, const char *value);
 
 /* Declares --name VALUE for ed_main(): *value is set to the text given, and
- * otherwise left as it is. */
+ * otherwise left as it is, which --help shows unless the text for it ends with
+ * a remark in brackets, such as "(none)". */
 ED_API void ed_option(ed_app *app, const char *name, const char **value,
                       const char *placeholder, const char *help);
 

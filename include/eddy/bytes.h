@@ -19,7 +19,11 @@ struct ed_bytes {
 
 /* A view of a string literal, of a C string (NULL gives an empty view), and
  * of any memory. */
+#ifdef __cplusplus
+#define ED_BYTES(literal) ed_bytes_of("" literal, sizeof(literal) - 1)
+#else
 #define ED_BYTES(literal) ((struct ed_bytes){"" literal, sizeof(literal) - 1})
+#endif
 
 static inline struct ed_bytes ed_bytes(const char *text)
 {

@@ -305,7 +305,10 @@ struct ed_fetch_options {
  * Suspends, under the deadline in force. Returns 0, or, with ed_error() naming
  * the host and the phase,
  *   ED_EURL        the URL is none
- *   ED_EUSAGE      a method, field, content type, user agent or range that is
+ *   ED_ENOMEM      no memory, or the URL is NULL, as ed_arena_printf() gives it
+ *                  then
+ *   ED_EUSAGE      not called from a fiber;
+ *                  a method, field, content type, user agent or range that is
  *                  none; a user of basic authentication with a ':';
  *                  a field that is the client's to set (Content-Length,
  *                  Transfer-Encoding); two bodies; a body that cannot be sent
@@ -324,7 +327,7 @@ struct ed_fetch_options {
  *   ED_EREDIRECT   more redirects than allowed
  *   ED_EOVERLOAD   too many requests wait for that origin (ed_limit_policy)
  *   ED_ETIMEOUT    a phase took too long, or the deadline passed
- *   ED_ECANCELED, ED_ENOMEM; -errno of `send`, `rewind` or `file`
+ *   ED_ECANCELED; -errno of `send`, `rewind` or `file`
  */
 #define ed_fetch(out, url, ...) \
     ed_fetch_with((out), (url), \
@@ -375,8 +378,9 @@ ED_API bool ed_res_range(const ed_res *res, int64_t *first, int64_t *last,
 ED_API const struct ed_tls_info *ed_res_tls(const ed_res *res);
 ED_API const struct ed_tls_peer *ed_res_tls_peer(const ed_res *res);
 
-/* The body as JSON: a new reference, or NULL when it is none, ed_error()
- * telling where. */
+/* The body as JSON, whatever the status: a new reference, or NULL when it is
+ * none, ed_error() telling where. ed_reply_json() with that NULL is ED_ECONTENT
+ * (502). */
 ED_API struct json_t *ed_res_json(const ed_res *res);
 
 /* Of a streamed response: what there is of the body, at least a byte; 0 at

@@ -106,6 +106,11 @@ ED_API int64_t ed_body_length(const ed_req *req);
  */
 ED_API ED_CHECK int ed_body(ed_req *req, struct ed_bytes *out);
 
+/* The body as a value of jansson, a new reference, NULL on failure; see
+ * ed_json_parse(). As ed_body(), and ED_EPARSE (400) for what is no JSON,
+ * ed_error() telling where. */
+ED_API ED_CHECK int ed_body_json(ed_req *req, struct json_t **out);
+
 /* Reads what there is of the body, at least a byte, at most `len`. 0 at its
  * end. The limit does not apply. Suspends; errors as above. What is the
  * client's doing (ED_EPROTO, ED_EEOF, its taking too long) is returned again
@@ -146,7 +151,8 @@ ED_API int ed_reply_bytes(ed_req *req, int status, const char *content_type,
 /* Replies with what json_pack() (jansson) makes of the format, or with a value.
  * Values given as "o", and `value`, are the reply's from then on, whatever
  * happens. As ed_reply(); a format that cannot be packed and a NULL value are
- * ED_EUSAGE. */
+ * ED_EUSAGE, or ED_ECONTENT where the last failure is that of ed_res_json(),
+ * since some service answered something else than JSON. */
 ED_API int ed_reply_json(ed_req *req, int status, const char *fmt, ...);
 ED_API int ed_reply_json_value(ed_req *req, int status, struct json_t *value);
 

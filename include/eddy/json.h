@@ -16,7 +16,8 @@
  *     int err = ed_json_finish(j);  // {"id":42,"tags":["new"]}
  *
  * A reply has a writer of its own: ed_reply_json_begin() (http.h). Documents
- * that are read or changed are jansson's business.
+ * that are changed are jansson's business; those of others are read by
+ * ed_json_parse().
  *
  * What goes wrong on the way is remembered, the calls that follow do nothing,
  * and ed_json_finish() returns it: ED_ENOMEM, what a reply could not be sent
@@ -127,6 +128,29 @@ ED_API void ed_json_raw(ed_json *j, struct ed_bytes json);
 /* A value of jansson, which stays the caller's; NULL is null. Its numbers and
  * texts are written as those above. */
 ED_API void ed_json_value(ed_json *j, const struct json_t *value);
+
+/* ---- reading ---- */
+
+/* How many objects and arrays may be within one another in a text that is read:
+ * jansson calls itself for each, so that whoever wrote the text would choose
+ * how much of a fiber's stack is taken. */
+#define ED_JSON_READ_DEPTH 256
+
+/* Room for what is wrong with a text, for people. */
+#define ED_JSON_WHY 160
+
+/*
+ * Makes a value of jansson of a text, any value: *value is a new reference, to
+ * be given back with json_decref(), and NULL on failure. To be used for what
+ * others have sent, a message of a WebSocket, say: json_loadb() itself goes
+ * deeper than the stack of a fiber. For bodies there are ed_body_json()
+ * (http.h) and ed_res_json() (client.h).
+ *
+ * Does not suspend. Returns 0, or ED_EPARSE, and in `why`, unless that is NULL,
+ * "line 1, column 7: ...".
+ */
+ED_API ED_CHECK int ed_json_parse(struct ed_bytes text, struct json_t **value,
+                                  char why[ED_JSON_WHY]);
 
 ED_END_DECLS
 #endif

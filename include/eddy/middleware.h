@@ -48,8 +48,22 @@ static inline struct ed_where ed_where_group_(ed_group *group)
     return where;
 }
 
+#ifdef __cplusplus
+ED_BEGIN_CXX_DECLS
+static inline struct ed_where ed_where_of_(ed_app *app)
+{
+    return ed_where_app_(app);
+}
+static inline struct ed_where ed_where_of_(ed_group *group)
+{
+    return ed_where_group_(group);
+}
+ED_END_CXX_DECLS
+#define ED_WHERE_(x) ed_where_of_(x)
+#else
 #define ED_WHERE_(x) \
     _Generic((x), ed_app * : ed_where_app_, ed_group * : ed_where_group_)(x)
+#endif
 
 /* ---- heads of replies ---- */
 

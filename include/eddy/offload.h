@@ -32,7 +32,8 @@
  *
  * Exit: exit() cancels what is under way, and waits for a second at most.
  *
- * Any thread, but where something else is said. Nothing here suspends.
+ * Any thread, but where something else is said. Nothing here suspends. A thread
+ * that waits here is not cancelled (pthread_cancel()) before the wait ends.
  */
 #ifndef EDDY_OFFLOAD_H
 #define EDDY_OFFLOAD_H
@@ -79,6 +80,10 @@ struct ed_offload_options {
      * reference is dropped or the loop stops, whichever is first. From then
      * on, and in the child of a fork, ed_ticket_value() is NULL. */
     bool at_home;
+    /* Of such a value: whoever uses it makes it again when it is gone, and
+     * misses nothing then. Is only counted: a host that would like to adopt
+     * another loop sees that it may stop this one. */
+    bool remade;
 };
 
 /*
@@ -191,6 +196,9 @@ ED_API const char *ed_ticket_detail(ed_ticket *ticket);
 /* How long the work has taken, from the call to its end; so far, while it is
  * not done. */
 ED_API int64_t ed_ticket_elapsed(const ed_ticket *ticket);
+
+/* Which of all tickets it was to be done, counted from 1; 0 while it is not. */
+ED_API uint64_t ed_ticket_order(const ed_ticket *ticket);
 
 /*
  * Asks for the work to be cancelled, and does not wait. What waits in it
@@ -373,6 +381,7 @@ struct ed_offload_counts {
     size_t pending;       /* under way */
     size_t at_home;       /* values that live on the loop */
     size_t stashed;
+    size_t remade; /* of those at home: that would be made again */
 };
 ED_API void ed_offload_counts(struct ed_offload_counts *counts);
 

@@ -136,7 +136,7 @@ struct ed_pg_counts {
     uint64_t batches;    /* syncs that read-only statements shared */
     uint64_t resent;     /* again, since they had not been run */
     uint64_t prepared;   /* on some connection */
-    uint64_t cancelled;  /* cancel requests made */
+    uint64_t cancelled;  /* statements that the server was asked to cancel */
     uint64_t connects;
     uint64_t failed_connects;
     uint64_t lost; /* connections that broke while up */
@@ -164,17 +164,26 @@ struct ed_pg_query_options {
 };
 
 /* Given among the parameters: ed_pg_with(.read_only = true). */
-#define ed_pg_with(...)         \
-    ((struct ed_pg_param){      \
-        NULL,                   \
-        {.kind = ED_PG_OPTIONS, \
-         .as.options = ED_OPTIONS(struct ed_pg_query_options, __VA_ARGS__)}})
+#define ed_pg_with(...)                                                   \
+    ED_PG_PARAM_(NULL, ed_pg_with_(ED_OPTIONS(struct ed_pg_query_options, \
+                                              __VA_ARGS__)))
+static inline struct ed_pg_value ed_pg_with_(
+    const struct ed_pg_query_options *options)
+{
+    struct ed_pg_value v = ed_pg_of_(ED_PG_OPTIONS);
+    v.as.options = options;
+    return v;
+}
 
+#ifdef __cplusplus
+#define ED_PG_LIST_(...) ed_pg_list_(__VA_ARGS__)
+#else
 #define ED_PG_LIST_(...)                                         \
     ((const struct ed_pg_param[]){{NULL, {.kind = ED_PG_NULL}},  \
                                   ##__VA_ARGS__,                 \
                                   {NULL, {.kind = ED_PG_END}}} + \
      1)
+#endif
 
 /*
  * Runs one statement and gives its rows, which lie in the fiber's arena and

@@ -94,11 +94,11 @@ struct ed_pg_param {
  * and that was not given, is ED_EUSAGE; a text that holds a NUL or is not
  * UTF-8, and a day that is none, are ED_EVALUE.
  */
-#define ed_p(name, value) ((struct ed_pg_param){#name, ed_pg_value(value)})
+#define ed_p(name, value) ED_PG_PARAM_(#name, ed_pg_value(value))
 
 /* The next positional parameter: $1, $2, ... Names and positions cannot be
  * mixed in one statement. */
-#define ed_v(value) ((struct ed_pg_param){NULL, ed_pg_value(value)})
+#define ed_v(value) ED_PG_PARAM_(NULL, ed_pg_value(value))
 
 /* Bytes for a bytea, microseconds since 1970 for a timestamp, 16 bytes of a
  * uuid. JSON that is text already is given as a text. */
@@ -107,38 +107,7 @@ static inline struct ed_pg_value ed_time(int64_t unix_us);
 static inline struct ed_pg_value ed_uuid(const uint8_t uuid[16]);
 static inline struct ed_pg_value ed_null(void);
 
-/*
- * An array of `count` elements: of bool, int, int64_t (long long), double,
- * C strings (NULL is a null) or struct ed_bytes.
- *
- *     "... where id = any(:ids)", ed_p(ids, ed_array(ids, n))
- */
-#define ed_array(elements, count) \
-    ed_pg_array_(                                                             \
-        (elements), (count),                                                  \
-        _Generic((elements),                                                  \
-            bool *: ED_PG_BOOL, const bool *: ED_PG_BOOL, int *: ED_PG_INT,   \
-            const int *: ED_PG_INT, long *: ED_PG_INT, const long *: ED_PG_INT, \
-            long long *: ED_PG_INT, const long long *: ED_PG_INT,             \
-            double *: ED_PG_DOUBLE, const double *: ED_PG_DOUBLE,             \
-            char **: ED_PG_TEXT, const char **: ED_PG_TEXT,                   \
-            char *const *: ED_PG_TEXT, const char *const *: ED_PG_TEXT,       \
-            struct ed_bytes *: ED_PG_TEXT, const struct ed_bytes *: ED_PG_TEXT), \
-        sizeof *(elements))
-
-/* What _Generic chooses from. */
-#define ed_pg_value(x) \
-    _Generic((x),                                                            \
-        bool: ed_pg_bool_, signed char: ed_pg_int_, short: ed_pg_int_,       \
-        int: ed_pg_int_, long: ed_pg_int_, long long: ed_pg_int_,            \
-        unsigned char: ed_pg_uint_, unsigned short: ed_pg_uint_,             \
-        unsigned: ed_pg_uint_, unsigned long: ed_pg_uint_,                   \
-        unsigned long long: ed_pg_uint_, float: ed_pg_double_,               \
-        double: ed_pg_double_, char *: ed_pg_text_,                          \
-        const char *: ed_pg_text_, struct ed_bytes: ed_pg_bytes_,            \
-        struct json_t *: ed_pg_json_, const struct json_t *: ed_pg_json_,    \
-        struct ed_date: ed_pg_date_, struct ed_interval: ed_pg_interval_,    \
-        struct ed_pg_value: ed_pg_same_)(x)
+/* And ed_array(elements, count): at the end, with what chooses by a type. */
 
 static inline struct ed_pg_value ed_pg_of_(enum ed_pg_kind kind)
 {
@@ -251,6 +220,131 @@ static inline struct ed_pg_value ed_pg_array_(const void *elements,
     v.as.ptr = elements;
     return v;
 }
+
+/* ---- what chooses by the type ---- */
+
+/*
+ * ed_pg_value(x) is what ed_p() and ed_v() make of a value.
+ *
+ * ed_array(elements, count) is an array of `count` elements: of bool, int,
+ * int64_t (long long), double, C strings (NULL is a null) or struct ed_bytes.
+ *
+ *     "... where id = any(:ids)", ed_p(ids, ed_array(ids, n))
+ */
+
+#ifdef __cplusplus
+
+ED_BEGIN_CXX_DECLS
+
+#define ED_PG_TAKES_(type, function)                             \
+    static inline struct ed_pg_value ed_pg_value_of_(type value) \
+    {                                                            \
+        return function(value);                                  \
+    }
+ED_PG_TAKES_(bool, ed_pg_bool_)
+ED_PG_TAKES_(signed char, ed_pg_int_)
+ED_PG_TAKES_(short, ed_pg_int_)
+ED_PG_TAKES_(int, ed_pg_int_)
+ED_PG_TAKES_(long, ed_pg_int_)
+ED_PG_TAKES_(long long, ed_pg_int_)
+ED_PG_TAKES_(unsigned char, ed_pg_uint_)
+ED_PG_TAKES_(unsigned short, ed_pg_uint_)
+ED_PG_TAKES_(unsigned, ed_pg_uint_)
+ED_PG_TAKES_(unsigned long, ed_pg_uint_)
+ED_PG_TAKES_(unsigned long long, ed_pg_uint_)
+ED_PG_TAKES_(float, ed_pg_double_)
+ED_PG_TAKES_(double, ed_pg_double_)
+ED_PG_TAKES_(char *, ed_pg_text_)
+ED_PG_TAKES_(const char *, ed_pg_text_)
+ED_PG_TAKES_(struct ed_bytes, ed_pg_bytes_)
+ED_PG_TAKES_(struct json_t *, ed_pg_json_)
+ED_PG_TAKES_(const struct json_t *, ed_pg_json_)
+ED_PG_TAKES_(struct ed_date, ed_pg_date_)
+ED_PG_TAKES_(struct ed_interval, ed_pg_interval_)
+ED_PG_TAKES_(struct ed_pg_value, ed_pg_same_)
+#undef ED_PG_TAKES_
+
+/* Any other pointer would be taken for a bool. */
+template <class T> struct ed_pg_value ed_pg_value_of_(T *) = delete;
+
+#define ED_PG_HAS_(type, kind)                                        \
+    static inline struct ed_pg_value ed_array(const type *elements,   \
+                                              size_t count)           \
+    {                                                                 \
+        return ed_pg_array_(elements, count, kind, sizeof *elements); \
+    }
+ED_PG_HAS_(bool, ED_PG_BOOL)
+ED_PG_HAS_(int, ED_PG_INT)
+ED_PG_HAS_(long, ED_PG_INT)
+ED_PG_HAS_(long long, ED_PG_INT)
+ED_PG_HAS_(double, ED_PG_DOUBLE)
+ED_PG_HAS_(struct ed_bytes, ED_PG_TEXT)
+#undef ED_PG_HAS_
+
+static inline struct ed_pg_value ed_array(const char *const *elements,
+                                          size_t count)
+{
+    return ed_pg_array_(elements, count, ED_PG_TEXT, sizeof *elements);
+}
+
+static inline struct ed_pg_param ed_pg_param_(const char *name,
+                                              struct ed_pg_value value)
+{
+    struct ed_pg_param param = {name, value};
+    return param;
+}
+
+/* What a call is given: it lasts as long as that. */
+template <class... T> struct ed_pg_params_ {
+    struct ed_pg_param all[sizeof...(T) + 1];
+    operator const struct ed_pg_param *() const
+    {
+        return all;
+    }
+};
+
+template <class... T> static inline ed_pg_params_<T...> ed_pg_list_(T... params)
+{
+    return ed_pg_params_<T...>{
+        {params..., ed_pg_param_(NULL, ed_pg_of_(ED_PG_END))}};
+}
+
+ED_END_CXX_DECLS
+
+#define ed_pg_value(x)            ed_pg_value_of_(x)
+#define ED_PG_PARAM_(name, value) ed_pg_param_((name), (value))
+
+#else
+
+#define ED_PG_PARAM_(name, value) ((struct ed_pg_param){(name), (value)})
+
+#define ed_array(elements, count) \
+    ed_pg_array_(                                                             \
+        (elements), (count),                                                  \
+        _Generic((elements),                                                  \
+            bool *: ED_PG_BOOL, const bool *: ED_PG_BOOL, int *: ED_PG_INT,   \
+            const int *: ED_PG_INT, long *: ED_PG_INT, const long *: ED_PG_INT, \
+            long long *: ED_PG_INT, const long long *: ED_PG_INT,             \
+            double *: ED_PG_DOUBLE, const double *: ED_PG_DOUBLE,             \
+            char **: ED_PG_TEXT, const char **: ED_PG_TEXT,                   \
+            char *const *: ED_PG_TEXT, const char *const *: ED_PG_TEXT,       \
+            struct ed_bytes *: ED_PG_TEXT, const struct ed_bytes *: ED_PG_TEXT), \
+        sizeof *(elements))
+
+#define ed_pg_value(x) \
+    _Generic((x),                                                            \
+        bool: ed_pg_bool_, signed char: ed_pg_int_, short: ed_pg_int_,       \
+        int: ed_pg_int_, long: ed_pg_int_, long long: ed_pg_int_,            \
+        unsigned char: ed_pg_uint_, unsigned short: ed_pg_uint_,             \
+        unsigned: ed_pg_uint_, unsigned long: ed_pg_uint_,                   \
+        unsigned long long: ed_pg_uint_, float: ed_pg_double_,               \
+        double: ed_pg_double_, char *: ed_pg_text_,                          \
+        const char *: ed_pg_text_, struct ed_bytes: ed_pg_bytes_,            \
+        struct json_t *: ed_pg_json_, const struct json_t *: ed_pg_json_,    \
+        struct ed_date: ed_pg_date_, struct ed_interval: ed_pg_interval_,    \
+        struct ed_pg_value: ed_pg_same_)(x)
+
+#endif
 
 ED_END_DECLS
 #endif

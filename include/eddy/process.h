@@ -25,7 +25,24 @@
 ED_BEGIN_DECLS
 
 /* An argument vector, and one for a line of shell. */
-#define ED_ARGV(...)   ((const char *const[]){__VA_ARGS__, NULL})
+#ifdef __cplusplus
+ED_BEGIN_CXX_DECLS
+template <class... T> struct ed_argv_ {
+    const char *all[sizeof...(T) + 1];
+    operator const char * const *() const
+    {
+        return all;
+    }
+};
+template <class... T> static inline ed_argv_<T...> ed_argv_of_(T... words)
+{
+    return ed_argv_<T...>{{words..., NULL}};
+}
+ED_END_CXX_DECLS
+#define ED_ARGV(...) ed_argv_of_(__VA_ARGS__)
+#else
+#define ED_ARGV(...) ((const char *const[]){__VA_ARGS__, NULL})
+#endif
 #define ED_SHELL(text) ED_ARGV("/bin/sh", "-c", (text))
 
 enum ed_stdio_kind {

@@ -91,10 +91,28 @@ static inline struct ed_column ed_column_at_(int64_t index)
     struct ed_column c = {NULL, index};
     return c;
 }
+#ifdef __cplusplus
+ED_BEGIN_CXX_DECLS
+static inline struct ed_column ed_column_of_(const char *name)
+{
+    return ed_column_named_(name);
+}
+static inline struct ed_column ed_column_of_(char *name)
+{
+    return ed_column_named_(name);
+}
+template <class T> static inline struct ed_column ed_column_of_(T index)
+{
+    return ed_column_at_((int64_t)index);
+}
+ED_END_CXX_DECLS
+#define ED_COLUMN(c) ed_column_of_(c)
+#else
 #define ED_COLUMN(c) \
     _Generic((c), char *: ed_column_named_,            \
              const char *: ed_column_named_,           \
              default: ed_column_at_)(c)
+#endif
 
 #define ed_rows_null(rows, column) ed_rows_null_((rows), ED_COLUMN(column))
 ED_API bool ed_rows_null_(ed_rows *rows, struct ed_column column);

@@ -39,6 +39,7 @@ struct ed_connect_options {
  *
  * Suspends. Returns 0, or
  *   ED_EADDR      the text is no address
+ *   ED_EUSAGE     not called from a fiber
  *   ED_ERESOLVE   the name has no address, or no name server answered
  *   ED_ECONNECT   every address refused; ed_error() says which and why
  *   ED_ECANCELED, ED_ETIMEOUT, -EMFILE, -ENOMEM

@@ -16,7 +16,7 @@ declare -gA _eddy_options=(
         --queue-limit --queue-timeout --vital --request-timeout --head-timeout
         --body-timeout --idle-timeout --write-timeout --max-body --max-head
         --wsgi --threads --python-path --virtualenv --script-name --static
-        --spool-above --spool-dir --reply-buffer --stuck-after
+        --spool-above --spool-dir --reply-buffer --reply-spool --stuck-after
         --trusted-proxies --proxy-fields --log --log-file --access-log
         --access-log-format --admin --admin-hosts --admin-token --ctl --otlp
         --trace-sample --service-name --statsd --statsd-prefix --reload
@@ -39,6 +39,7 @@ declare -gA _eddy_values=(
     ['serve --certfile']=files
     ['serve --keyfile']=files
     ['serve --workers']=any
+    ['serve -w']=any
     ['serve --backlog']=any
     ['serve --start-timeout']=any
     ['serve --drain-timeout']=any
@@ -62,6 +63,7 @@ declare -gA _eddy_values=(
     ['serve --max-head']=any
     ['serve --wsgi']=any
     ['serve --threads']=any
+    ['serve -t']=any
     ['serve --python-path']=directories
     ['serve --virtualenv']=directories
     ['serve --script-name']=any
@@ -69,6 +71,7 @@ declare -gA _eddy_values=(
     ['serve --spool-above']=any
     ['serve --spool-dir']=directories
     ['serve --reply-buffer']=any
+    ['serve --reply-spool']=any
     ['serve --stuck-after']=any
     ['serve --trusted-proxies']=any
     ['serve --proxy-fields']=any

@@ -267,10 +267,10 @@ _Given = Union[Sequence[Any], Mapping[str, Any]]
 class Pg:
     def __init__(self, dsn: str, **options: Any) -> None: ...
     def query(
-        self, sql: str, *args: Any, **named: Any
+        self, sql: str, /, *args: Any, **named: Any
     ) -> EventualResult[Rows]: ...
     def read(
-        self, sql: str, *args: Any, **named: Any
+        self, sql: str, /, *args: Any, **named: Any
     ) -> EventualResult[Rows]: ...
     def transaction(
         self, statements: Iterable[Union[str, tuple[str, _Given]]]

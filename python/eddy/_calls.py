@@ -12,6 +12,8 @@ import weakref
 
 from . import _eddy, _errors
 
+_eddy.claim()
+
 # Handles that are kept by number: as many, and for as long, as those of the
 # library.
 STASH_MAX = 10000
@@ -80,10 +82,14 @@ def as_completed(handles, timeout=None):
     left = list(handles)
     until = None if timeout is None else time.monotonic() + timeout
     while left:
-        index = _eddy.wait_any(left, _left(until))
-        if index is None:
+        # All that are done at a time, as each look is at all of them.
+        places = _eddy.wait_done(left, _left(until))
+        if not places:
             raise _errors.WaitTimeout(f"{len(left)} not done; they go on")
-        yield left.pop(index)
+        done = [left[place] for place in places]
+        seen = set(places)
+        left = [one for n, one in enumerate(left) if n not in seen]
+        yield from done
 
 
 def race(handles, timeout=None):
@@ -160,7 +166,8 @@ def retrieve_result(number):
 
 
 class _Bridge:
-    """Tells one loop of asyncio what is done, through a mailbox."""
+    """Tells one loop of asyncio what is done, through a mailbox. The loop keeps
+    it, as one that it reads for; we do not, since its futures keep the loop."""
 
     def __init__(self, loop):
         self.mailbox = _eddy.Mailbox()
@@ -170,17 +177,16 @@ class _Bridge:
 
     def watch(self, handle, future):
         number = next(self.numbers)
-        self.futures[number] = future
-        try:
-            handle._post(self.mailbox, number)
-        except BaseException:
-            del self.futures[number]
-            raise
+        if handle._post(self.mailbox, number):
+            self.futures[number] = future
+        else:
+            future.set_result(None)
+        return number
 
     def drain(self):
         for number in self.mailbox.take():
-            future = self.futures.pop(number)
-            if not future.done():
+            future = self.futures.pop(number, None)
+            if future and not future.done():
                 future.set_result(None)
 
 
@@ -189,16 +195,20 @@ _bridges = weakref.WeakKeyDictionary()  # type: ignore[var-annotated]
 
 async def _wait_in_asyncio(handle):
     loop = asyncio.get_running_loop()
-    bridge = _bridges.get(loop)
+    known = _bridges.get(loop)
+    bridge = known and known()
     if bridge is None:
-        bridge = _bridges[loop] = _Bridge(loop)
+        bridge = _Bridge(loop)
+        _bridges[loop] = weakref.ref(bridge)
     future = loop.create_future()
-    bridge.watch(handle, future)
+    number = bridge.watch(handle, future)
     try:
         await future
     except asyncio.CancelledError:
         handle.cancel()
         raise
+    finally:
+        bridge.futures.pop(number, None)
 
 
 # ---- the loop ----
@@ -239,9 +249,8 @@ def _unclaimed(failure):
 
 def _at_exit():
     """Daemon threads that wait are woken while there is an interpreter."""
-    failed = [handle for _, handle in _stash.kept.values()]
-    _stash.kept.clear()
-    del failed
+    kept, _stash.kept = _stash.kept, collections.OrderedDict()
+    del kept  # logs what failed
     _eddy.stop(EXIT_SECONDS)
     _eddy.unclaimed_close()
 

@@ -3,6 +3,7 @@ import datetime
 import decimal
 import functools
 import json
+import operator
 import uuid
 
 from . import _eddy, _errors
@@ -103,13 +104,15 @@ _CONVERTERS.update({1114: _timestamp, 1184: _timestamptz})
 def convert(oid, raw):
     """The value of a type that has no counterpart in C: of its text, or, of
     timestamps, of microseconds. What Python cannot hold stays as it is, such as
-    a date before Christ."""
+    a date before Christ, or JSON of a thousand levels."""
     make = _CONVERTERS.get(oid)
     if make is None:
         return raw
     try:
         return make(raw)
-    except (ValueError, OverflowError, decimal.InvalidOperation):
+    except (
+        ValueError, OverflowError, decimal.InvalidOperation, RecursionError
+    ):
         return raw
 
 
@@ -176,10 +179,27 @@ class Row(tuple):
         inside = ", ".join(f"{k}={v!r}" for k, v in zip(self._columns, self))
         return f"Row({inside})"
 
+    def __reduce__(self):
+        return _row_of, (self._columns, tuple(self))
+
+
+# Methods of a tuple, which a row gives up for columns of these names: the
+# first is what PostgreSQL calls count(*).
+_SHADOWED = ("count", "index")
+
 
 @functools.lru_cache(256)
 def _row_type(columns):
-    return type("Row", (Row,), {"__slots__": (), "_columns": columns})
+    members = {"__slots__": (), "_columns": columns}
+    for name in _SHADOWED:
+        if name in columns:
+            getter = operator.itemgetter(columns.index(name))
+            members[name] = property(getter)
+    return type("Row", (Row,), members)
+
+
+def _row_of(columns, values):
+    return _row_type(columns)(values)
 
 
 class Rows(list):
@@ -221,11 +241,11 @@ class Pg:
         self._pool = _eddy.Pg(dsn, **options)
         self._about = dsn if "://" in dsn else "postgresql://"
 
-    def query(self, sql, *args, **named):
+    def query(self, sql, /, *args, **named):
         """Runs a statement; the handle of its Rows."""
         return self._run(sql, args, named, False)
 
-    def read(self, sql, *args, **named):
+    def read(self, sql, /, *args, **named):
         """query() of a statement that changes nothing: cheaper, and sent again
         when the connection breaks."""
         return self._run(sql, args, named, True)

@@ -95,6 +95,11 @@ class HTTPError(Error):
 
     response = None
 
+    def __reduce__(self):
+        # To another process, as pools of them do: the response stays here.
+        state = {k: v for k, v in vars(self).items() if k != "response"}
+        return type(self), self.args, state
+
 
 class DatabaseError(Error):
     """PostgreSQL or Redis: not there, or not willing. `sqlstate`, `detail`,
@@ -177,6 +182,7 @@ _PHASES = [
     ("no TLS to the server", "tls"),
     ("no TLS to the proxy", "proxy"),
     ("no answer of the proxy", "proxy"),
+    ("before it began", "queue"),
     ("no free connection", "queue"),
     ("limit of the origin", "queue"),
     ("not sent", "send"),
@@ -216,8 +222,8 @@ _USER = re.compile(r"^([A-Za-z][\w+.-]*://)[^/?#]*@")
 
 def shown(url):
     """A URL, None or bytes as well, as it may be shown: without password."""
-    if isinstance(url, (bytes, bytearray)):
-        url = url.decode("utf-8", "replace")
+    if url is not None and not isinstance(url, str):
+        url = bytes(url).decode("utf-8", "replace")
     found = _USER.match(url or "")
     # Not by sub(), which imports: an interpreter that ends has no modules.
     return found[1] + url[found.end():] if found else url or ""

@@ -69,9 +69,11 @@ class Response(_eddy.Response):
         for part in (self.header("Content-Type") or "").split(";")[1:]:
             name, _, value = part.partition("=")
             if name.strip().lower() == "charset":
+                value = value.strip(" \"'")
                 try:
-                    return codecs.lookup(value.strip(" \"'")).name
-                except LookupError:
+                    b"a".decode(value, "replace")  # a codec of other things?
+                    return codecs.lookup(value).name
+                except (LookupError, ValueError):
                     break
         return "utf-8"
 

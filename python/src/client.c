@@ -297,7 +297,7 @@ int client_of(PyObject *object, ed_ticket **out)
     *out = NULL;
     if (!object || object == Py_None)
         return 0;
-    if (PyObject_IsInstance(object, type) != 1) {
+    if (!object_is(object, type)) {
         PyErr_SetString(PyExc_TypeError, "that is no client");
         return -1;
     }
@@ -329,6 +329,7 @@ static PyObject *session_new(PyTypeObject *class, PyObject *args,
         .close = close_client,
         .plan = &plan->job,
         .name = "client",
+        .keeps = plan->cookies,
     };
     return (PyObject *)s;
 }

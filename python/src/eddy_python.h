@@ -24,7 +24,7 @@
 
 /* What Python gives the module at import, to be called by name later. */
 struct hooks {
-    PyObject *eventual;  /* class EventualResult */
+    PyObject *eventual;  /* class EventualResult, of _eddy.Eventual */
     PyObject *response;  /* class Response */
     PyObject *rows;      /* class Rows */
     PyObject *failure;   /* makes the exception of a failure */
@@ -48,8 +48,11 @@ PyObject *eventual_new(ed_ticket *ticket, value_fn *make, struct job *job,
                        PyObject *about);
 int eventual_init(PyObject *module);
 
+/* How many forks lie before this process, as far as Python knows. */
+extern unsigned generation;
+
 PyObject *py_gather(PyObject *module, PyObject *args, PyObject *names);
-PyObject *py_wait_any(PyObject *module, PyObject *args);
+PyObject *py_wait_done(PyObject *module, PyObject *args);
 
 /* Makes the exception of an error; the second sets it, and returns NULL. */
 PyObject *exception_of(int err, const char *text, PyObject *about,
@@ -61,7 +64,9 @@ PyObject *fail_with(int err, const char *text);
  * takes over the ticket, the job and `about`.
  */
 void unclaimed_watch(ed_ticket *ticket, struct job *job, PyObject *about);
-/* Logs those that have come, and asks the interpreter for nothing any more. */
+/* Logs those that have come, on this thread. */
+void unclaimed_flush(void);
+/* The same, and asks the interpreter for nothing any more. */
 PyObject *py_unclaimed_close(PyObject *module, PyObject *none);
 void unclaimed_forget(void); /* in a forked child */
 
@@ -97,6 +102,7 @@ struct home {
     ed_offload_fn *make; /* its value is not NULL */
     void (*close)(void *value);
     const char *name;
+    bool keeps; /* what another one made of the plan would not have */
 };
 /* A reference to a ticket of it that can be used; NULL without memory. */
 ed_ticket *home_of(struct home *home);
@@ -117,13 +123,17 @@ int text_of(ed_arena *arena, PyObject *object, const char *what,
 /* The same, of any bytes: str, bytes, bytearray, memoryview. */
 int bytes_of(ed_arena *arena, PyObject *object, const char *what,
              struct ed_bytes *out);
-/* Seconds, any number, as nanoseconds, at least 1; None is `none`. */
+/* Seconds, any number, as nanoseconds, at least 1, and few enough for the time
+ * to be added to them; None is `none`. */
 int seconds_of(PyObject *object, const char *what, int64_t none, int64_t *out);
 /* A whole number within these; absent and None leave *out as it is. */
 int number_of(PyObject *object, const char *what, long long least,
               long long most, long long *out);
 PyObject *text_from(struct ed_bytes bytes);
 
+/* Whether its memory is that of our class. Not isinstance(), which asks the
+ * object: a mock of the class says yes. */
+bool object_is(PyObject *object, PyObject *type);
 /* An object of a class, cleared; and the memory of one, given back. */
 PyObject *object_new(PyObject *type);
 void object_free(PyObject *object);

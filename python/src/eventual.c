@@ -15,15 +15,14 @@ struct eventual {
     value_fn *make;
     PyObject *about;
     PyObject *value; /* once it was asked for */
-    bool making;
+    unsigned born;   /* in which generation of the process */
+    unsigned making; /* 0, or the generation in which somebody does, plus 1 */
+    unsigned long maker; /* the thread that does */
     bool collected;
     bool canceled; /* by us: then nobody is told of it */
 };
 
-static bool is_eventual(PyObject *object)
-{
-    return PyObject_IsInstance(object, hooks.eventual) == 1;
-}
+static PyObject *type; /* what EventualResult is derived from */
 
 static bool is_done(const struct eventual *e)
 {
@@ -45,19 +44,38 @@ PyObject *eventual_new(ed_ticket *ticket, value_fn *make, struct job *job,
     e->job = job;
     e->make = make;
     e->about = about;
+    e->born = generation;
     Py_INCREF(about);
+    unclaimed_flush();
     return (PyObject *)e;
+}
+
+static void mark_seen(ed_ticket *ticket, void *unused)
+{
+    (void)unused;
+    (void)ed_ticket_result(ticket, NULL);
+}
+
+/* Drops it, and has the library log nothing of it either. */
+static void let_go(ed_ticket *ticket)
+{
+    if (!ticket)
+        return;
+    int err = ed_ticket_on_done(ticket, mark_seen, NULL);
+    (void)err; /* it will never be done, or a line too many is logged */
+    ed_ticket_free(ticket);
 }
 
 static void eventual_dealloc(PyObject *self)
 {
     struct eventual *e = (struct eventual *)self;
 
-    if (e->ticket && !e->collected && !e->canceled) {
+    /* What was left to the parent of this process is for it to tell. */
+    if (e->ticket && !e->collected && !e->canceled && e->born == generation) {
         unclaimed_watch(e->ticket, e->job, e->about);
     } else {
         /* What fails from now on is what was asked for. */
-        ed_ticket_free(e->ticket);
+        let_go(e->ticket);
         job_unref(e->job);
         Py_XDECREF(e->about);
     }
@@ -74,26 +92,44 @@ static const char *text_of_failure(ed_ticket *ticket, int err)
     return detail && *detail ? detail : ed_err_text(err);
 }
 
-/* Makes the value, once. Making it calls Python, which may let another thread
- * in here; what it is made of is for one at a time. */
+/* Makes the value. Making it calls Python, which may come back here. */
+static int make_value(struct eventual *e, void *value)
+{
+    ed_ticket *ticket = ed_ticket_ref(e->ticket);
+
+    e->maker = PyThread_get_thread_ident();
+    e->making = generation + 1;
+    PyObject *made = e->make(ticket, value, e->job);
+    e->making = 0;
+    if (made && !e->value) {
+        e->value = made;
+        ed_ticket_free(e->ticket);
+        e->ticket = NULL;
+    } else {
+        Py_XDECREF(made);
+    }
+    ed_ticket_free(ticket);
+    return made ? 0 : -1;
+}
+
+/* The value, which is made once. What it is made of is for one thread at a
+ * time; in the child of a fork who was making it is not there any more. */
 static PyObject *keep_value(struct eventual *e, void *value)
 {
     const struct timespec moment = {0, 200000};
 
-    while (e->making) {
+    while (e->making == generation + 1) {
+        if (e->maker == PyThread_get_thread_ident()) {
+            PyErr_SetString(PyExc_RuntimeError,
+                            "this thread is making the value just now");
+            return NULL;
+        }
         Py_BEGIN_ALLOW_THREADS
         nanosleep(&moment, NULL);
         Py_END_ALLOW_THREADS
     }
-    if (!e->value) {
-        e->making = true;
-        e->value = e->make(e->ticket, value, e->job);
-        e->making = false;
-        if (!e->value)
-            return NULL;
-        ed_ticket_free(e->ticket);
-        e->ticket = NULL;
-    }
+    if (!e->value && make_value(e, value))
+        return NULL;
     Py_INCREF(e->value);
     return e->value;
 }
@@ -154,8 +190,6 @@ static int wait_for(ed_ticket *const *tickets, size_t count, int how,
     int64_t until = within < 0 ? -1 : ed_clock_monotonic() + within;
     int err;
 
-    if (within >= 0 && until < within)
-        within = -1; /* later than the clock can tell */
     for (;;) {
         Py_BEGIN_ALLOW_THREADS
         err = ed_tickets_wait(tickets, count, how | ED_TICKETS_INTERRUPTIBLE,
@@ -208,6 +242,9 @@ static PyObject *eventual_wait(PyObject *self, PyObject *args, PyObject *names)
     ed_ticket *ticket = ed_ticket_ref(e->ticket);
     int err = wait_for(&ticket, 1, ED_TICKETS_ALL, within);
     ed_ticket_free(ticket);
+    /* It may be done meanwhile: the exception is what there is to tell. */
+    if (err == RAISED)
+        return NULL;
     /* What was left behind by a fork is over, too, without being done. */
     if (is_done(e) || !err)
         return outcome(e);
@@ -254,7 +291,7 @@ static PyObject *eventual_about(PyObject *self, PyObject *none)
     return e->about;
 }
 
-/* Has a mailbox told when it is done. */
+/* Has a mailbox told when it is done; False: it is, and that is not told. */
 static PyObject *eventual_post(PyObject *self, PyObject *args)
 {
     struct eventual *e = (struct eventual *)self;
@@ -263,13 +300,11 @@ static PyObject *eventual_post(PyObject *self, PyObject *args)
 
     if (!PyArg_ParseTuple(args, "OK:_post", &mailbox, &number))
         return NULL;
-    if (e->value) {
-        PyErr_SetString(PyExc_RuntimeError, "it is done");
-        return NULL;
-    }
+    if (e->value)
+        Py_RETURN_FALSE; /* another thread has just taken it */
     if (mailbox_watch(mailbox, e->ticket, number))
         return NULL;
-    Py_RETURN_NONE;
+    Py_RETURN_TRUE;
 }
 
 /* ---- many of them ---- */
@@ -309,7 +344,7 @@ static int crowd_open(struct crowd *c, PyObject *handles)
     }
     for (Py_ssize_t i = 0; i < size; i++) {
         PyObject *one = PyList_GetItem(c->list, i);
-        if (!is_eventual(one)) {
+        if (!object_is(one, type)) {
             PyErr_Format(PyExc_TypeError,
                          "item %zd is to be an EventualResult, not %R", i,
                          (PyObject *)Py_TYPE(one));
@@ -339,7 +374,7 @@ static void give_up(const struct crowd *c)
         struct eventual *e = at(c, i);
         if (is_done(e)) {
             e->collected = true;
-            continue;
+            continue; /* let_go() has the library know */
         }
         e->canceled = true;
         ed_ticket_cancel(e->ticket);
@@ -355,9 +390,10 @@ static PyObject *too_late(size_t pending, Py_ssize_t of, int64_t within)
     return PyObject_CallFunction(hooks.timeout, "s", text);
 }
 
-static PyObject *raise_late(const struct crowd *c, int64_t within)
+static PyObject *raise_late(const struct crowd *c, size_t pending,
+                            int64_t within)
 {
-    PyObject *late = too_late(count_pending(c), PyList_Size(c->list), within);
+    PyObject *late = too_late(pending, PyList_Size(c->list), within);
 
     give_up(c);
     if (late)
@@ -398,8 +434,9 @@ static PyObject *results(const struct crowd *c, bool whatever, int64_t within)
     return list;
 }
 
-/* Raises the failure that came first, as far as that can be told. */
-static PyObject *raise_first(const struct crowd *c, int err)
+/* The handle whose failure came first, as far as that can be told: one that
+ * failed by that, or else otherwise. NULL: none has failed. */
+static struct eventual *first_failure(const struct crowd *c, int err)
 {
     Py_ssize_t found = -1;
 
@@ -411,8 +448,21 @@ static PyObject *raise_first(const struct crowd *c, int err)
         if (own == err)
             break;
     }
+    return found < 0 ? NULL : at(c, found);
+}
+
+/* The error may be that of a handle, or of the wait for them: what is told of a
+ * call that took too long is not that others were waited for for too long. */
+static PyObject *raise_first(const struct crowd *c, int err, int64_t within)
+{
+    struct eventual *failed = first_failure(c, err);
+    size_t pending = count_pending(c);
+
+    if (!failed && err == ED_ETIMEOUT)
+        return pending ? raise_late(c, pending, within)
+                       : results(c, false, within); /* at the last moment */
     give_up(c);
-    return found < 0 ? fail_wait(err) : outcome(at(c, found));
+    return failed ? outcome(failed) : fail_wait(err);
 }
 
 static PyObject *gather(const struct crowd *c, bool whatever, int64_t within)
@@ -420,15 +470,13 @@ static PyObject *gather(const struct crowd *c, bool whatever, int64_t within)
     int how = whatever ? ED_TICKETS_ALL : ED_TICKETS_SOUND;
     int err = c->count ? wait_for(c->tickets, c->count, how, within) : 0;
 
-    if (err == RAISED || err == -EDEADLK || err == ED_ENOMEM)
+    if (err == RAISED || err == -EDEADLK)
         return fail_wait(err);
-    if (whatever)
-        return results(c, true, within);
-    if (err == ED_ETIMEOUT && count_pending(c))
-        return raise_late(c, within);
-    if (err < 0)
-        return raise_first(c, err);
-    return results(c, false, within);
+    if (!whatever && err < 0)
+        return raise_first(c, err, within);
+    if (err < 0 && err != ED_ETIMEOUT)
+        return fail_wait(err);
+    return results(c, whatever, within);
 }
 
 PyObject *py_gather(PyObject *module, PyObject *args, PyObject *names)
@@ -450,37 +498,92 @@ PyObject *py_gather(PyObject *module, PyObject *args, PyObject *names)
     return list;
 }
 
-/* The index of the handle that is done first; None: none within the time. */
-static PyObject *wait_any(const struct crowd *c, int64_t within)
-{
-    Py_ssize_t size = PyList_Size(c->list);
+struct done {
+    uint64_t order;
+    Py_ssize_t place;
+};
 
-    for (Py_ssize_t i = 0; i < size; i++) {
-        if (at(c, i)->value)
-            return PyLong_FromSsize_t(i);
-    }
-    int got = wait_for(c->tickets, c->count, ED_TICKETS_ANY, within);
-    if (got == ED_ETIMEOUT)
-        Py_RETURN_NONE;
-    if (got < 0 || got == RAISED)
-        return fail_wait(got);
-    return PyLong_FromSsize_t(c->places[got]);
+static int by_order(const void *a, const void *b)
+{
+    const struct done *one = a, *two = b;
+
+    if (one->order != two->order)
+        return one->order < two->order ? -1 : 1;
+    return one->place < two->place ? -1 : 1;
 }
 
-PyObject *py_wait_any(PyObject *module, PyObject *args)
+/* When it was done; 0: it is not. Those that never will be come last. */
+static uint64_t order_of(ed_ticket *ticket)
 {
-    PyObject *handles, *timeout, *index = NULL;
+    uint64_t order = ed_ticket_order(ticket);
+
+    if (order || ed_ticket_result(ticket, NULL) == ED_EWOULDBLOCK)
+        return order;
+    return UINT64_MAX;
+}
+
+/* All there are. Of values that were made it is not known any more when they
+ * came: they are the first. */
+static size_t find_done(const struct crowd *c, struct done *done)
+{
+    size_t n = 0;
+
+    for (Py_ssize_t i = 0; i < PyList_Size(c->list); i++) {
+        if (at(c, i)->value)
+            done[n++] = (struct done){0, i};
+    }
+    for (size_t i = 0; i < c->count; i++) {
+        uint64_t order = order_of(c->tickets[i]);
+        if (order && !at(c, c->places[i])->value)
+            done[n++] = (struct done){order, c->places[i]};
+    }
+    qsort(done, n, sizeof(*done), by_order);
+    return n;
+}
+
+static PyObject *list_done(const struct crowd *c)
+{
+    size_t size = (size_t)PyList_Size(c->list);
+    struct done *done = PyMem_Calloc(size + 1, sizeof(*done));
+    PyObject *list = done ? PyList_New(0) : PyErr_NoMemory();
+    size_t n = list ? find_done(c, done) : 0;
+
+    for (size_t i = 0; list && i < n; i++) {
+        PyObject *place = PyLong_FromSsize_t(done[i].place);
+        if (!place || PyList_Append(list, place))
+            Py_CLEAR(list);
+        Py_XDECREF(place);
+    }
+    PyMem_Free(done);
+    return list;
+}
+
+/* The indices of all handles that are done, in the order in which they were; it
+ * waits for one. An empty list: none within the time. */
+static PyObject *wait_done(const struct crowd *c, int64_t within)
+{
+    if (c->count < (size_t)PyList_Size(c->list))
+        return list_done(c); /* some have their values */
+    int got = wait_for(c->tickets, c->count, ED_TICKETS_ANY, within);
+    if (got == RAISED || (got < 0 && got != ED_ETIMEOUT))
+        return fail_wait(got);
+    return list_done(c);
+}
+
+PyObject *py_wait_done(PyObject *module, PyObject *args)
+{
+    PyObject *handles, *timeout, *list = NULL;
     struct crowd crowd;
     int64_t within;
 
     (void)module;
-    if (!PyArg_ParseTuple(args, "OO:wait_any", &handles, &timeout) ||
+    if (!PyArg_ParseTuple(args, "OO:wait_done", &handles, &timeout) ||
         read_timeout(timeout, &within))
         return NULL;
     if (!crowd_open(&crowd, handles))
-        index = wait_any(&crowd, within);
+        list = wait_done(&crowd, within);
     crowd_close(&crowd);
-    return index;
+    return list;
 }
 
 /* ---- the type ---- */
@@ -512,7 +615,9 @@ static PyType_Spec spec = {
 
 int eventual_init(PyObject *module)
 {
-    PyObject *type = PyType_FromSpec(&spec);
-
-    return type ? PyModule_AddObject(module, "Eventual", type) : -1;
+    type = PyType_FromSpec(&spec);
+    if (!type)
+        return -1;
+    Py_INCREF(type);
+    return PyModule_AddObject(module, "Eventual", type);
 }

@@ -2,8 +2,9 @@
  * failure.c - errors of the library as exceptions, and those nobody asks for.
  *
  * A handle that goes before its call is over leaves a watch behind. The loop
- * puts those that failed on a list, and asks the main thread by a pending call,
- * which needs no interpreter's lock, to log them.
+ * puts it on a list, and asks the main thread by a pending call, which needs no
+ * interpreter's lock, to log what failed. A main thread may sleep for ever in
+ * its own C code: who makes the next call does it as well.
  */
 #include "eddy_python.h"
 #include <pthread.h>
@@ -71,15 +72,18 @@ PyObject *fail_with(int err, const char *text)
 
 struct unclaimed {
     struct unclaimed *next;
-    ed_ticket *ticket;
+    ed_ticket *ticket; /* NULL: it succeeded */
     struct job *job;
     PyObject *about;
 };
 
+unsigned generation;
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct unclaimed *come; /* to be looked at with the interpreter's lock */
-static bool asked;             /* the main thread, to do so */
-static bool closed;            /* there will soon be no interpreter */
+/* To be looked at with the interpreter's lock; changed under ours. */
+static struct unclaimed *_Atomic come;
+static bool asked;  /* the main thread, to do so */
+static bool closed; /* there will soon be no interpreter */
 
 /* Nobody can have wanted to hear of the end of the loop, or of its absence. */
 static bool is_news(int err)
@@ -89,7 +93,7 @@ static bool is_news(int err)
 
 static void tell(const struct unclaimed *u)
 {
-    int err = ed_ticket_result(u->ticket, NULL);
+    int err = u->ticket ? ed_ticket_result(u->ticket, NULL) : 0;
 
     if (!is_news(err))
         return;
@@ -137,13 +141,24 @@ static int flush(void *arg)
     return 0;
 }
 
-/* On the loop's thread: no more than to note it. Those that succeeded are let
- * go of in the same way, since they hold an object of Python. */
+void unclaimed_flush(void)
+{
+    if (atomic_load(&come))
+        (void)flush(NULL);
+}
+
+/* On the loop's thread: no more than to note it. Of those that succeeded an
+ * object of Python is left; what came, which may be large, goes at once. */
 static void on_done(ed_ticket *ticket, void *arg)
 {
     struct unclaimed *u = arg;
 
-    (void)ticket;
+    if (ed_ticket_result(ticket, NULL) >= 0) {
+        ed_ticket_free(u->ticket);
+        job_unref(u->job);
+        u->ticket = NULL;
+        u->job = NULL;
+    }
     pthread_mutex_lock(&lock);
     u->next = come;
     come = u;
@@ -199,4 +214,5 @@ void unclaimed_forget(void)
     pthread_mutex_init(&lock, NULL);
     come = NULL;
     asked = false;
+    generation++;
 }

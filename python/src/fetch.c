@@ -72,8 +72,24 @@ static int add_lines(struct call *c, PyObject *name, PyObject *value)
     return err;
 }
 
+/* "ab" would be one, too, of an a and a b. */
+static bool is_pair(PyObject *object)
+{
+    if (PyUnicode_Check(object) || PyBytes_Check(object) ||
+        !PySequence_Check(object))
+        return false;
+    return PySequence_Size(object) == 2;
+}
+
 static int add_pair(struct call *c, PyObject *pair)
 {
+    if (!is_pair(pair)) {
+        if (!PyErr_Occurred())
+            PyErr_Format(PyExc_TypeError,
+                         "headers are to be a mapping, or pairs, not of %R",
+                         (PyObject *)Py_TYPE(pair));
+        return -1;
+    }
     PyObject *name = PySequence_GetItem(pair, 0);
     PyObject *value = name ? PySequence_GetItem(pair, 1) : NULL;
     int err = value ? add_lines(c, name, value) : -1;

@@ -66,7 +66,8 @@ ed_ticket *home_of(struct home *home)
         atomic_fetch_add(&home->plan->refs, 1);
         home->ticket = ed_offload(
             home->make, home->plan, .at_home = true, .free_arg = job_unref,
-            .free_value = home->close, .name = home->name, .place = "Python");
+            .free_value = home->close, .remade = !home->keeps,
+            .name = home->name, .place = "Python");
     }
     return ed_ticket_ref(home->ticket);
 }

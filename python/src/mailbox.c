@@ -106,7 +106,7 @@ static PyObject *type;
 
 int mailbox_watch(PyObject *mailbox, ed_ticket *ticket, uint64_t number)
 {
-    if (PyObject_IsInstance(mailbox, type) != 1) {
+    if (!object_is(mailbox, type)) {
         PyErr_SetString(PyExc_TypeError, "that is no mailbox");
         return -1;
     }

@@ -38,16 +38,40 @@ static PyObject *set_hooks(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* The hooks, and what they make, are of one interpreter: ImportError in any
+ * other, before it changes anything. */
+static PyObject *claim(PyObject *module, PyObject *none)
+{
+    static int64_t owner = -1;
+    int64_t id = PyInterpreterState_GetID(PyInterpreterState_Get());
+
+    (void)module;
+    (void)none;
+    if (owner < 0)
+        owner = id;
+    if (owner == id)
+        Py_RETURN_NONE;
+    PyErr_SetString(PyExc_ImportError,
+                    "eddy serves one interpreter of a process, and another one"
+                    " has it");
+    return NULL;
+}
+
 /* ---- the loop ---- */
 
 static PyObject *start(PyObject *module, PyObject *args)
 {
-    unsigned max_pending = 0;
+    PyObject *most = NULL;
+    long long max_pending = 0;
+    int err;
 
     (void)module;
-    if (!PyArg_ParseTuple(args, "|I:start", &max_pending))
+    if (!PyArg_ParseTuple(args, "|O:start", &most) ||
+        number_of(most, "max_pending", 0, UINT_MAX, &max_pending))
         return NULL;
-    int err = ed_offload_start(.max_pending = max_pending);
+    Py_BEGIN_ALLOW_THREADS
+    err = ed_offload_start(.max_pending = (unsigned)max_pending);
+    Py_END_ALLOW_THREADS
     if (err)
         return fail_with(err, ed_err_text(err));
     Py_RETURN_NONE;
@@ -117,10 +141,11 @@ static PyObject *set_log_level(PyObject *module, PyObject *args)
 static PyMethodDef functions[] = {
     {"fetch", NAMED(py_fetch), NULL},
     {"gather", NAMED(py_gather), NULL},
-    {"wait_any", py_wait_any, METH_VARARGS, NULL},
+    {"wait_done", py_wait_done, METH_VARARGS, NULL},
     {"start", start, METH_VARARGS, NULL},
     {"stop", stop, METH_VARARGS, NULL},
     {"counts", counts, METH_NOARGS, NULL},
+    {"claim", claim, METH_NOARGS, NULL},
     {"set_hooks", set_hooks, METH_VARARGS, NULL},
     {"set_log_level", set_log_level, METH_VARARGS, NULL},
     {"unclaimed_close", py_unclaimed_close, METH_NOARGS, NULL},

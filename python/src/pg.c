@@ -291,6 +291,9 @@ static PyObject *list_of(ed_rows *rows, size_t width)
 {
     PyObject *list = PyList_New(0);
 
+    /* It may have been begun before, and ended by an exception. */
+    if (rows)
+        (void)ed_rows_rewind(rows);
     while (list && ed_rows_next(rows)) {
         PyObject *row = row_of(rows, width);
         if (!row || PyList_Append(list, row))

@@ -158,6 +158,28 @@ static PyObject *response_fields(PyObject *self, PyObject *none)
     return list;
 }
 
+static PyObject *bytes_from(struct ed_bytes bytes)
+{
+    return PyBytes_FromStringAndSize(bytes.ptr, (Py_ssize_t)bytes.len);
+}
+
+/* The reason and the fields as they came: bytes, and a list of pairs. */
+static PyObject *response_raw(PyObject *self, PyObject *none)
+{
+    const ed_res *res = res_of(self);
+    PyObject *list = res ? PyList_New(0) : NULL;
+    struct ed_bytes name, value;
+
+    (void)none;
+    for (size_t i = 0; list && ed_res_header_at(res, i, &name, &value); i++) {
+        if (append(list, pair_of(bytes_from(name), bytes_from(value))))
+            Py_CLEAR(list);
+    }
+    if (!list)
+        return NULL;
+    return pair_of(bytes_from(ed_bytes(ed_res_reason(res))), list);
+}
+
 /* Seconds from the beginning to the end of each phase, None for those there
  * were not: queued, resolved, connected, secured, sent, first byte, done. */
 static PyObject *response_times(PyObject *self, PyObject *none)
@@ -253,6 +275,7 @@ static PyMethodDef methods[] = {
     {"read", response_read, METH_VARARGS, NULL},
     {"close", response_close, METH_NOARGS, NULL},
     {"_fields", response_fields, METH_NOARGS, NULL},
+    {"_raw", response_raw, METH_NOARGS, NULL},
     {"_times", response_times, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -52,6 +52,9 @@ int text_of(ed_arena *arena, PyObject *object, const char *what,
     return 0;
 }
 
+/* 146 years: more than anybody waits, and the clock may be added to it. */
+#define LONGEST (INT64_MAX / 2)
+
 int seconds_of(PyObject *object, const char *what, int64_t none, int64_t *out)
 {
     *out = none;
@@ -64,10 +67,9 @@ int seconds_of(PyObject *object, const char *what, int64_t none, int64_t *out)
         PyErr_Format(PyExc_ValueError, "%s is not a number", what);
         return -1;
     }
-    /* 292 years are more than anybody waits; and 0, which is "the default" to
-     * the library, is "at once" to people. */
-    if (seconds >= (double)INT64_MAX / ED_S)
-        *out = INT64_MAX;
+    /* 0, which is "the default" to the library, is "at once" to people. */
+    if (seconds >= (double)LONGEST / ED_S)
+        *out = LONGEST;
     else
         *out = seconds * ED_S >= 1 ? (int64_t)(seconds * ED_S) : 1;
     return 0;
@@ -101,6 +103,11 @@ PyObject *text_from(struct ed_bytes bytes)
         return text;
     PyErr_Clear();
     return PyUnicode_DecodeLatin1(bytes.ptr, len, "strict");
+}
+
+bool object_is(PyObject *object, PyObject *type)
+{
+    return PyObject_TypeCheck(object, (PyTypeObject *)type);
 }
 
 PyObject *object_new(PyObject *type)

@@ -71,6 +71,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
         types = [("Content-Type", "text/plain; charset=latin-1")]
         self.reply("Malmö".encode("latin-1"), headers=types)
 
+    def on_charset(self):
+        types = [("Content-Type", f"text/plain; charset={self.query.get('is', '')}")]
+        self.reply("Malmö".encode(), headers=types)
+
+    def on_obsolete(self):
+        """A reason and a field that are not UTF-8."""
+        self.send_response(200, "tr\xe8s bien")
+        self.send_header("X-City", "Malm\xf6")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
     def on_twice(self):
         self.reply(b"", headers=[("X-Tag", "a"), ("X-Tag", "b")])
 

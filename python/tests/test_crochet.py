@@ -189,6 +189,19 @@ class Cancels(unittest.TestCase):
         with self.assertRaises(asyncio.CancelledError):
             handle.wait(10)
 
+    def test_is_an_exception_as_others(self):
+        @crochet.run_in_reactor
+        async def slow():
+            await asyncio.sleep(30)
+
+        handle = slow()
+        handle.cancel()
+        try:
+            handle.wait(10)
+        except Exception as error:
+            self.assertIsInstance(error, crochet.CancelledError)
+            self.assertIsInstance(error, eddy.Canceled)
+
     def test_what_becomes_of_it_is_the_call_s_business(self):
         @crochet.run_in_reactor
         async def stubborn():
@@ -368,6 +381,21 @@ class Shutdown(unittest.TestCase):
         )
         self.assertEqual(out.split(), ["stopped", "refused"])
 
+    def test_also_those_of_a_pool_that_came_later(self):
+        out, _ = run_python(
+            "import asyncio\n"
+            "from eddy.compat import crochet\n"
+            "crochet.setup()\n"
+            "from concurrent.futures import ThreadPoolExecutor\n"
+            "@crochet.run_in_reactor\n"
+            "async def forever(): await asyncio.sleep(1000)\n"
+            "def work():\n"
+            "    try: forever().wait(1000)\n"
+            "    except crochet.ReactorStopped: print('stopped', flush=True)\n"
+            "ThreadPoolExecutor(1).submit(work)\n"
+        )
+        self.assertEqual(out, "stopped")
+
     def test_fetches_as_well(self):
         out, _ = run_python(
             "import socket, threading\n"
@@ -378,6 +406,22 @@ class Shutdown(unittest.TestCase):
             "    try: fido.fetch(url).wait(1000)\n"
             "    except crochet.ReactorStopped: print('stopped', flush=True)\n"
             "threading.Thread(target=work).start()\n"
+        )
+        self.assertEqual(out, "stopped")
+
+    def test_and_those_that_begin_in_that_very_moment(self):
+        out, _ = run_python(
+            "import socket\n"
+            "from eddy.compat import crochet, fido\n"
+            "s = socket.create_server(('127.0.0.1', 0))\n"
+            "url = 'http://127.0.0.1:%d/' % s.getsockname()[1]\n"
+            "client_for = fido._client_for\n"
+            "def end_meanwhile(proxy):\n"
+            "    crochet._reactor.stop()\n"
+            "    return client_for(proxy)\n"
+            "fido._client_for = end_meanwhile\n"
+            "try: fido.fetch(url).wait(5)\n"
+            "except crochet.ReactorStopped: print('stopped', flush=True)\n"
         )
         self.assertEqual(out, "stopped")
 
@@ -413,6 +457,23 @@ class Fork(unittest.TestCase):
         self.assertEqual(
             out.splitlines(), ["left behind", "works", "parent works"]
         )
+
+    def test_failures_of_the_parent_are_told_there(self):
+        _, err = run_python(
+            "import os, sys\n"
+            "from eddy.compat import crochet\n"
+            "crochet.setup()\n"
+            "def bad(): raise ValueError('told')\n"
+            "handle = crochet.run_in_reactor(bad)()\n"
+            "handle._outcome.arrived.wait(10)\n"
+            "pid = os.fork()\n"
+            "if not pid:\n"
+            "    del handle\n"
+            "    sys.exit(0)\n"
+            "assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0\n"
+            "handle.original_failure()\n"
+        )
+        self.assertEqual(err, "")
 
 
 if __name__ == "__main__":

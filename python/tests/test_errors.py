@@ -1,6 +1,7 @@
 """One family of exceptions, each with its phase and host."""
 import builtins
 import contextlib
+import pickle
 import socket
 import threading
 import unittest
@@ -49,12 +50,23 @@ class Family(unittest.TestCase):
         self.assertTrue(issubclass(eddy.ConnectError, ConnectionError))
         self.assertTrue(issubclass(eddy.UsageError, ValueError))
 
+    def test_they_can_be_sent_to_another_process(self):
+        for kind in eddy._errors.FAMILY:
+            error = kind("told")
+            error.phase, error.response = "wait", memoryview(b"stays here")
+            if kind is not eddy.HTTPError:
+                del error.response
+            again = pickle.loads(pickle.dumps(error))
+            self.assertIs(type(again), kind)
+            self.assertEqual((str(again), again.phase), ("told", "wait"))
+
 
 class Shown(unittest.TestCase):
     def test_urls_are_shown_without_passwords(self):
         shown = eddy._errors.shown
         self.assertEqual(shown("http://me:a@b@h:1/x@y?z"), "http://h:1/x@y?z")
         self.assertEqual(shown(b"redis://:secret@h"), "redis://h")
+        self.assertEqual(shown(memoryview(b"http://a:b@h/")), "http://h/")
         self.assertEqual(shown("http://h?to=a@b"), "http://h?to=a@b")
         self.assertEqual(shown(None), "")
 
@@ -119,7 +131,7 @@ class Phases(HttpTest):
         silent = Silent(self)
         error = self.failure(
             f"http://127.0.0.1:{silent.port}/", body=b"x" * 30_000_000,
-            timeout=0.3,
+            timeout=1,
         )
         self.check(error, eddy.TimeoutError, "send")
 
@@ -160,6 +172,10 @@ class Phases(HttpTest):
             self.release()
             first.wait(20)
         self.check(caught.exception, eddy.TimeoutError, "queue")
+
+    def test_no_time_at_all(self):
+        error = self.failure(self.url(), timeout=0)
+        self.check(error, eddy.TimeoutError, "queue")
 
     def test_a_url_that_is_none(self):
         for url in ("", "nothing", "ftp://a/", "http://", "http://a:99999/"):

@@ -113,6 +113,9 @@ class Requests(HttpTest):
         for options in (
             {"body": 3},
             {"headers": {"X-A": object()}},
+            {"headers": ["ab"]},
+            {"headers": [("a",)]},
+            {"headers": [("a", "b", "c")]},
             {"timeout": "soon"},
             {"timeout": float("nan")},
             {"max_body": -1},
@@ -149,6 +152,11 @@ class Responses(HttpTest):
 
     def test_text_is_of_the_charset_told(self):
         self.assertEqual(self.get("/latin").text, "Malmö")
+
+    def test_a_charset_that_is_no_charset_is_not_believed(self):
+        for name in ("hex", "idna", "undefined", "nothing", "utf 8", ""):
+            answer = eddy.fetch(self.url("/charset"), params={"is": name})
+            self.assertEqual(answer.wait(10).text, "Malmö", name)
 
     def test_headers_are_found_in_any_case(self):
         answer = self.get("/twice")

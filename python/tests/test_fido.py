@@ -54,6 +54,14 @@ class Requests(HttpTest):
             fido.fetch(self.url(), headers={"X-A": [3.5]})
         with self.assertRaises(TypeError):
             fido.fetch(self.url(), timeout="soon")
+        for options in ({"body": 3}, {"headers": {"X-A": [3]}}):
+            with self.assertRaises(TypeError):
+                fido.fetch(self.url(), **options)
+
+    def test_the_head_is_bytes_as_they_came(self):
+        answer = fido.fetch(self.url("/obsolete")).wait(10)
+        self.assertEqual(answer.reason, b"tr\xe8s bien")
+        self.assertEqual(answer.headers[b"X-City"], [b"Malm\xf6"])
 
     def test_the_proxy_is_read_for_each_request(self):
         said = Silent(

@@ -5,9 +5,10 @@ import gc
 import os
 import threading
 import unittest
+from unittest import mock
 
 import eddy
-from servers import HttpTest
+from servers import HttpTest, wait_until
 
 
 class Gathered(HttpTest):
@@ -43,6 +44,16 @@ class Gathered(HttpTest):
         with self.assertRaises(eddy.Canceled):
             slow.wait(10)
 
+    def test_a_call_that_took_too_long_is_told_as_such(self):
+        slow = eddy.fetch(self.url("/slow"))
+        late = eddy.fetch(self.url("/slow?late"), timeout=0.05)
+        with self.assertRaises(eddy.TimeoutError) as caught:
+            eddy.gather([slow, late], timeout=20)
+        self.assertEqual(caught.exception.phase, "wait")
+        self.assertEqual(caught.exception.url, self.url("/slow?late"))
+        with self.assertRaises(eddy.Canceled):
+            slow.wait(10)
+
     def test_what_is_late_can_be_a_result(self):
         quick = eddy.fetch(self.url())
         quick.wait(10)
@@ -56,6 +67,13 @@ class Gathered(HttpTest):
             eddy.gather([eddy.fetch(self.url()), 3])
         with self.assertRaises(TypeError):
             eddy.gather(3)
+        # It says that it is one, being asked.
+        fake = mock.Mock(spec=eddy.EventualResult)
+        self.assertIsInstance(fake, eddy.EventualResult)
+        with self.assertRaises(TypeError):
+            eddy.gather([fake])
+        with self.assertRaises(TypeError):
+            list(eddy.as_completed([fake]))
 
     def test_a_handle_may_stand_there_twice(self):
         handle = eddy.fetch(self.url())
@@ -76,6 +94,18 @@ class Completed(HttpTest):
             order.append(handle)
             self.release()
         self.assertEqual(order, [quick, slow])
+
+    def test_what_is_done_at_the_first_look_is_in_order_too(self):
+        handles = [eddy.fetch(self.url("/slow")) for _ in range(4)]
+        for n in (2, 0, 3):
+            handles[n].cancel()
+            wait_until(handles[n].done)
+        given = eddy.as_completed(handles, timeout=20)
+        order = [handles.index(next(given)) for _ in range(3)]
+        self.assertEqual(order, [2, 0, 3])
+        self.release()
+        self.assertIs(next(given), handles[1])
+        self.assertEqual(list(given), [])
 
     def test_failures_are_given_as_handles(self):
         handles = [eddy.fetch(self.url(p)) for p in ("/echo", "/nonsense")]
@@ -185,23 +215,46 @@ class Awaited(HttpTest):
             thread.join()
         self.assertEqual(got, [200] * 80)
 
-    def test_a_loop_that_ended_leaves_no_descriptor(self):
-        def count():
-            gc.collect()
-            links = []
-            for fd in os.listdir("/proc/self/fd"):
-                with contextlib.suppress(OSError):
-                    links.append(os.readlink(f"/proc/self/fd/{fd}"))
-            return links.count("anon_inode:[eventfd]")
+    def count_descriptors(self):
+        gc.collect()
+        links = []
+        for fd in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(OSError):
+                links.append(os.readlink(f"/proc/self/fd/{fd}"))
+        return links.count("anon_inode:[eventfd]")
 
+    def test_a_loop_that_ended_leaves_no_descriptor(self):
         async def main():
             await eddy.fetch(self.url())
 
         asyncio.run(main())
-        before = count()
+        before = self.count_descriptors()
         for _ in range(5):
             asyncio.run(main())
-        self.assertLessEqual(count(), before)
+        self.assertLessEqual(self.count_descriptors(), before)
+
+    def test_nor_does_one_with_calls_that_were_given_up(self):
+        async def give_up():
+            with self.assertRaises(asyncio.TimeoutError):
+                await asyncio.wait_for(eddy.fetch(self.url("/slow")), 0.02)
+
+        async def leave():
+            asyncio.ensure_future(self._of([eddy.fetch(self.url("/slow"))]))
+            await asyncio.sleep(0.02)
+
+        def abandon():
+            loop = asyncio.new_event_loop()
+            loop.run_until_complete(leave())
+            loop.close()  # with a task that waits
+
+        eddy.fetch(self.url()).wait(10)
+        before = self.count_descriptors()
+        for _ in range(3):
+            asyncio.run(give_up())
+            asyncio.run(leave())
+            abandon()
+        self.release()
+        wait_until(lambda: self.count_descriptors() <= before)
 
     def test_a_streamed_body_is_iterated(self):
         async def main():

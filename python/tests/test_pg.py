@@ -2,8 +2,10 @@
 import asyncio
 import datetime
 import decimal
+import pickle
 import unittest
 import uuid
+from unittest import mock
 
 import eddy
 from databases import start_postgres
@@ -41,8 +43,52 @@ class Statements(PgTest):
         with self.assertRaises(AttributeError):
             rows[0].nothing
 
+    def test_columns_may_be_called_as_methods_of_a_tuple(self):
+        row = self.db.query('select count(*), 7 as "index" from'
+                            " generate_series(1, 3)").wait(20).one()
+        self.assertEqual((row.count, row.index), (3, 7))
+        self.assertEqual((1, 1, 2).count(1), 2)
+
+    def test_rows_can_be_kept_elsewhere(self):
+        rows = self.db.query("select 1 as id, 'a' as name").wait(20)
+        again = pickle.loads(pickle.dumps(rows))
+        self.assertEqual(again, rows)
+        self.assertEqual(again.columns, rows.columns)
+        self.assertEqual(again[0].name, "a")
+
+    def test_a_result_that_was_not_made_to_its_end_is_made_anew(self):
+        made = []
+
+        def fail_once(text):
+            made.append(text)
+            if len(made) == 2:
+                raise KeyboardInterrupt
+            return text
+
+        handle = self.db.query(
+            "select md5(n::text)::uuid from generate_series(1, 3) n")
+        with mock.patch.dict(eddy._databases._CONVERTERS, {2950: fail_once}):
+            with self.assertRaises(KeyboardInterrupt):
+                handle.wait(20)
+            self.assertEqual(len(handle.wait(20)), 3)
+
+    def test_a_result_that_is_made_cannot_wait_for_itself(self):
+        handle = self.db.query("select md5('')::uuid")
+
+        def ask_again(_):
+            with self.assertRaises(RuntimeError):
+                handle.wait(0)
+            with self.assertRaises(RuntimeError):
+                eddy.gather([handle])
+            return "made"
+
+        with mock.patch.dict(eddy._databases._CONVERTERS, {2950: ask_again}):
+            self.assertEqual(handle.wait(20).value(), "made")
+
     def test_parameters_by_name_and_by_position(self):
         self.assertEqual(self.value("select :a::int + :b::int", a=1, b=2), 3)
+        rows = self.db.query("select :sql::int + :self::int", sql=1, self=2)
+        self.assertEqual(rows.wait(20).value(), 3)
         self.assertEqual(self.value("select $1::int + $2::int", 1, 2), 3)
         with self.assertRaises(eddy.UsageError):
             self.db.query("select $1, :a", 1, a=2)
@@ -136,6 +182,9 @@ class Values(PgTest):
                          "0044-03-15 BC")
         self.assertEqual(self.value("select 'infinity'::timestamp"),
                          datetime.datetime.max)
+
+        deep = "[" * 3000 + "]" * 3000
+        self.assertEqual(self.value("select :deep::json", deep=deep), deep)
 
     def test_a_type_without_a_counterpart_is_text(self):
         self.assertEqual(self.value("select '10.0.0.1/32'::inet"), "10.0.0.1")
@@ -237,6 +286,34 @@ class Forks(unittest.TestCase):
             dsn,
         )
         self.assertEqual((out.split(), err), (["True", "True"], ""))
+
+    def test_a_child_made_while_a_result_is_made(self):
+        out, err = run_python(
+            "import eddy, os, signal, sys, threading\n"
+            "db = eddy.pg(sys.argv[1])\n"
+            "inside, gate = threading.Event(), threading.Event()\n"
+            "def slow(text):\n"
+            "    inside.set()\n"
+            "    gate.wait(20)\n"
+            "    return text\n"
+            "eddy._databases._CONVERTERS[2950] = slow\n"
+            "handle = db.query(\"select md5('')::uuid\")\n"
+            "maker = threading.Thread(target=handle.wait)\n"
+            "maker.start()\n"
+            "inside.wait(20)\n"
+            "child = os.fork()\n"
+            "if not child:\n"
+            "    signal.alarm(10)\n"
+            "    eddy._databases._CONVERTERS[2950] = str\n"
+            "    print(len(handle.wait(20)), flush=True)\n"
+            "    os._exit(0)\n"
+            "os.waitpid(child, 0)\n"
+            "gate.set()\n"
+            "maker.join()\n"
+            "print(len(handle.wait(0)))\n",
+            dsn,
+        )
+        self.assertEqual((out.split(), err), (["1", "1"], ""))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ import textwrap
 import time
 import unittest
 
-from servers import PATIENCE, HttpTest, run_python
+import eddy
+from servers import PATIENCE, HttpTest, free_port, run_python, wait_until
 
 PRELUDE = """
 import multiprocessing, os, signal, sys, threading, time
@@ -27,6 +28,9 @@ def reap(pid):
 
 
 class ProcessTest(HttpTest):
+    # Children are made when the loop sleeps, by those that get() something first:
+    # the allocator of ASan may be locked for good in others. test_fork.c has them.
+
     def run_code(self, code):
         code = PRELUDE + textwrap.dedent(code)
         out, err = run_python(code, self.url().rstrip("/"))
@@ -47,6 +51,28 @@ class Threads(ProcessTest):
             """
         )
         self.assertEqual(out, ["1 2"])
+
+    def test_what_is_dropped_goes_though_the_main_one_sleeps(self):
+        out = self.run_code(
+            """
+            import weakref
+            class Url(str): pass
+            def work():
+                kept = []
+                for n in range(20):
+                    address = Url(url + "/large?bytes=1000")
+                    kept.append(weakref.ref(address))
+                    eddy.fetch(address)
+                    del address
+                while eddy.counts()["pending"]: time.sleep(0.01)
+                get(), get()
+                say(sum(one() is not None for one in kept))
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+            """
+        )
+        self.assertEqual(out, ["0"])
 
     def test_importing_starts_none_and_takes_no_signal(self):
         out = self.run_code(
@@ -163,6 +189,7 @@ class Forks(ProcessTest):
     def test_a_child_that_exits_as_usual(self):
         out = self.run_code(
             """
+            get()
             pending = eddy.fetch(url + "/slow")
             pid = os.fork()
             if not pid:
@@ -177,6 +204,7 @@ class Forks(ProcessTest):
     def test_a_dropped_handle_of_the_parent_is_silent(self):
         self.run_code(
             """
+            get()
             handles = [eddy.fetch(url + "/slow") for _ in range(5)]
             pid = os.fork()
             if not pid:
@@ -220,6 +248,43 @@ class Forks(ProcessTest):
             """
         )
         self.assertEqual(out, ["200", "200"])
+
+
+    def test_failures_of_the_parent_are_told_there(self):
+        self.run_code(
+            """
+            failed, stashed = [eddy.fetch(url + "/nonsense") for _ in range(2)]
+            while eddy.counts()["pending"]: time.sleep(0.01)
+            number = stashed.stash()
+            del stashed
+            pid = os.fork()
+            if not pid:
+                del failed
+                get()
+                sys.exit(0)
+            reap(pid)
+            failed.original_failure()
+            eddy.retrieve_result(number).original_failure()
+            """
+        )
+
+
+class Interpreters(ProcessTest):
+    def test_a_second_one_is_refused_and_the_first_goes_on(self):
+        out = self.run_code(
+            """
+            try: import _interpreters as i
+            except ImportError: import _xxsubinterpreters as i
+            handle = eddy.fetch(url)
+            other = i.create()
+            try: refused = i.run_string(other, "import eddy")
+            except Exception as e: refused = e
+            say("ImportError" in repr(refused))
+            i.destroy(other)
+            say(eddy.gather([handle, eddy.fetch(url)], 20)[1].status)
+            """
+        )
+        self.assertEqual(out, ["True", "200"])
 
 
 class Ends(ProcessTest):
@@ -288,6 +353,40 @@ class Ends(ProcessTest):
             out,
             ["True", "ED_ESTOPPED", "ED_ESTOPPED", "200 200", "True 2"],
         )
+
+    def test_what_a_gather_gave_up_is_silent(self):
+        port = free_port()
+        self.run_code(
+            f"""
+            for _ in range(3):
+                handles = [eddy.fetch("http://127.0.0.1:{port}/")
+                           for _ in range(30)]
+                try: eddy.gather(handles)
+                except eddy.ConnectError: pass
+                del handles
+            get()
+            """
+        )
+
+    def test_limits_are_numbers_that_fit(self):
+        out = self.run_code(
+            """
+            for number in -1, 2**40, 2**70, "x":
+                try: eddy.start(number)
+                except (TypeError, ValueError, OverflowError): say("refused")
+            forever = float("inf")
+            s = eddy.Session(url, timeout=1e300, connect_timeout=forever,
+                             keep_alive=forever, resolve_timeout=forever,
+                             tls_timeout=forever, first_byte_timeout=forever,
+                             idle_timeout=forever, hedge_after=forever)
+            handle = s.get("/echo", timeout=forever, connect_timeout=1e300)
+            say(handle.wait(forever).status)
+            handles = [eddy.fetch(url) for _ in range(3)]
+            say(len(eddy.gather(handles, forever)))
+            say(len(list(eddy.as_completed(handles, forever))))
+            """
+        )
+        self.assertEqual(out, ["refused"] * 4 + ["200", "3", "3"])
 
     def test_failures_nobody_asked_for_are_told_before_the_end(self):
         _, err = run_python(
@@ -366,6 +465,21 @@ class Signals(ProcessTest):
             """
         )
         self.assertEqual(out, ["at last"])
+
+    def test_that_comes_as_the_call_ends(self):
+        handle = eddy.fetch(self.url("/slow"))
+
+        def let_it_end(*_):
+            self.release()
+            wait_until(handle.done)
+            raise InterruptedError("told")
+
+        before = signal.signal(signal.SIGALRM, let_it_end)
+        self.addCleanup(signal.signal, signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with self.assertRaises(InterruptedError):
+            handle.wait(20)
+        self.assertEqual(handle.wait(20).text, "at last")
 
     def test_a_handler_that_raises_nothing_does_not_end_it(self):
         out = self.interrupt(

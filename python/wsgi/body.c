@@ -54,7 +54,7 @@ static int open_named(const char *directory)
     return fd;
 }
 
-static int open_spool(const char *directory)
+static int open_in(const char *directory)
 {
     int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
@@ -65,6 +65,11 @@ static int open_spool(const char *directory)
                : -errno;
 }
 
+int wsgi_spool_open(const struct ed_settings *settings)
+{
+    return open_in(spool_directory(settings));
+}
+
 /* On the blocking pool. */
 static int spill(void *arg)
 {
@@ -73,7 +78,7 @@ static int spill(void *arg)
     size_t done = 0;
 
     if (body->fd < 0) {
-        int fd = open_spool(r->directory);
+        int fd = open_in(r->directory);
         if (fd < 0)
             return fd;
         body->fd = fd;

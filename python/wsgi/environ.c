@@ -299,6 +299,19 @@ static struct ed_bytes without_brackets(struct ed_bytes host)
     return host;
 }
 
+/* A client of IPv4 at a listener of both, such as [::]:80, has the address that
+ * it would have at one of its own: applications look for that. */
+static struct ed_bytes unmapped(struct ed_bytes ip)
+{
+    static const char begin[] = "::ffff:";
+    size_t len = sizeof begin - 1;
+
+    if (ip.len <= len || memcmp(ip.ptr, begin, len) != 0 ||
+        !memchr(ip.ptr, '.', ip.len))
+        return ip;
+    return ed_bytes_of(ip.ptr + len, ip.len - len);
+}
+
 static int set_server(PyObject *environ, const struct wsgi_job *job)
 {
     const char *usual = strcmp(job->scheme, "https") ? "80" : "443";
@@ -325,6 +338,7 @@ static int set_peer(PyObject *environ, const struct wsgi_job *job)
     if (!strncmp(job->peer, "unix:", 5))
         return set(environ, K_REMOTE_ADDR, word(""));
     struct ed_bytes name = without_brackets(split_port(job->peer, &port));
+    name = unmapped(name);
     if (set(environ, K_REMOTE_ADDR, text(name.ptr, name.len)))
         return -1;
     return port.len ? set(environ, K_REMOTE_PORT, text(port.ptr, port.len)) : 0;
@@ -371,13 +385,20 @@ static int set_request(const struct wsgi_host *host, PyObject *environ,
                : 0;
 }
 
+/* By a trusted proxy, or in a target such as "http://host/path", beside which
+ * the field does not count (RFC 9112, 3.2.2). */
+static bool is_told_elsewhere(const struct wsgi_host *host,
+                              const struct wsgi_job *job)
+{
+    return host->settings->trusted_proxies.count || *job->target != '/';
+}
+
 PyObject *wsgi_environ_new(struct wsgi_host *host, struct wsgi_job *job)
 {
     PyObject *environ = PyDict_Copy(host->environ);
     int err = environ ? set_request(host, environ, job) : -1;
 
-    /* A trusted proxy may have told another than the field says. */
-    if (!err && host->settings->trusted_proxies.count && *job->authority)
+    if (!err && *job->authority && is_told_elsewhere(host, job))
         err = set_text(environ, K_HTTP_HOST, job->authority);
     if (err)
         Py_CLEAR(environ);

@@ -63,6 +63,30 @@ void wsgi_errors_flush(struct wsgi_thread *thread)
 
 /* ---- the object ---- */
 
+/* A NUL would end the line for the log. A new reference. */
+static PyObject *without_nul(PyObject *text)
+{
+    PyObject *nul = PyUnicode_FromOrdinal(0);
+    PyObject *shown = PyUnicode_FromString("\\x00");
+    PyObject *made =
+        nul && shown ? PyUnicode_Replace(text, nul, shown, -1) : NULL;
+
+    Py_XDECREF(nul);
+    Py_XDECREF(shown);
+    return made;
+}
+
+static PyObject *encode(PyObject *text)
+{
+    PyObject *clean = without_nul(text);
+    PyObject *bytes =
+        clean ? PyUnicode_AsEncodedString(clean, "utf-8", "backslashreplace")
+              : NULL;
+
+    Py_XDECREF(clean);
+    return bytes;
+}
+
 static int write_text(PyObject *text)
 {
     if (!PyUnicode_Check(text)) {
@@ -70,8 +94,7 @@ static int write_text(PyObject *text)
                      Py_TYPE(text)->tp_name);
         return -1;
     }
-    PyObject *bytes =
-        PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
+    PyObject *bytes = encode(text);
     if (!bytes)
         return -1;
     log_text(PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));

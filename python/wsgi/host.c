@@ -7,7 +7,6 @@
  */
 #include "host.h"
 
-#include <eddy/blocking.h>
 #include <eddy/error.h>
 #include <eddy/fiber.h>
 #include <eddy/log.h>
@@ -18,8 +17,8 @@
 #include <string.h>
 #include "serve/wsgi.h"
 
-/* What the application has asked to be done at the end (atexit) may take so
- * long, and threads that are at a request so long before. */
+/* What the application has asked to be done at the end (its threads, atexit)
+ * may take so long, and threads that are at a request so long before. */
 static const int64_t END_TIME = 5 * ED_S;
 static const int64_t LAST_TIME = ED_S;
 
@@ -130,12 +129,13 @@ static bool is_idle(void)
     struct ed_offload_counts counts;
 
     ed_offload_counts(&counts);
-    return !counts.pending && !counts.at_home;
+    return !counts.pending && counts.at_home == counts.remade;
 }
 
 /* What the application does by the module `eddy` is done on the worker's own
- * loop: there is no other thread for it. One that has made things of it while
- * it was loaded, such as a pool, keeps the loop that these are on. */
+ * loop: there is no other thread for it. Pools that it has used while it was
+ * loaded are opened again there. One that still reads a response, or has a
+ * session with cookies, keeps the loop that these are on. */
 static void adopt(void)
 {
     int err = ed_offload_adopt();
@@ -172,9 +172,10 @@ static int stop(void *arg)
                     left);
         return 0;
     }
-    int err = ed_blocking(wsgi_python_end, NULL);
+    int err = wsgi_python_end(END_TIME);
     if (err)
-        ed_log_warn("what Python was to do at the end was not done: %s",
+        ed_log_warn("what Python was to do at the end (threads, atexit) was "
+                    "not done: %s",
                     ed_err_text(err));
     return 0;
 }

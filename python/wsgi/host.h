@@ -45,6 +45,10 @@ ED_CHECK int wsgi_body_read(struct wsgi_body *body, ed_req *req,
                             const struct ed_settings *settings);
 void wsgi_body_free(struct wsgi_body *body);
 
+/* A file without a name in `spool-dir`; a descriptor, or a negative error. May
+ * block. */
+ED_CHECK int wsgi_spool_open(const struct ed_settings *settings);
+
 /* ---- what lies between: job.c ---- */
 
 /* A piece of the body of a reply. Its bytes stand behind it, or are those of a
@@ -53,7 +57,8 @@ struct wsgi_piece {
     struct wsgi_piece *next;
     const char *bytes;
     PyObject *kept; /* NULL: nothing */
-    int fd;         /* -1: no file; owned */
+    int fd;         /* -1: no file; owned, but for one that was spilled */
+    bool spilled;
     int64_t offset;
     int64_t len;
 };
@@ -101,6 +106,9 @@ struct wsgi_job {
     bool has_type;  /* a Content-Type is among the fields */
     int64_t length; /* told by the application, or known; -1: not */
     int64_t given;  /* bytes of the body so far; the thread's */
+    int spill_fd;   /* the thread's; -1: none */
+    int64_t spilled;
+    bool spilling;
     char head_store[1024];
 
     /* Guarded by `lock`. */
@@ -110,9 +118,10 @@ struct wsgi_job {
     bool ended;          /* there are no more pieces */
     bool failed;         /* ... and those there are do not make a reply */
     bool gone;           /* nobody will send any more of it */
+    bool slow;           /* what follows is put in a file, if it may */
     bool told;           /* a post is on its way to the loop */
     struct wsgi_piece *pieces, **pieces_end;
-    int64_t queued; /* bytes of them, and of those being sent */
+    int64_t queued; /* what they take, and those being sent */
 
     /* The loop's. */
     struct ed_post post;
@@ -132,16 +141,25 @@ void wsgi_job_tell(struct wsgi_job *job);
 /* A piece with room for `len` bytes behind it, or, with `kept`, whose bytes are
  * that object's. NULL without memory. */
 struct wsgi_piece *wsgi_piece_new(size_t len);
+/* What it takes of `reply-buffer`: many small ones take most by themselves. */
+int64_t wsgi_piece_takes(const struct wsgi_piece *piece);
 void wsgi_piece_free(struct wsgi_host *host, struct wsgi_piece *piece);
 
-/* ---- the threads: pool.c ---- */
+/* ---- what a slow client has not taken yet: spill.c ---- */
+
+/* Writes a piece of memory to the job's file, if it may, and makes it a part of
+ * that. With the interpreter, which it gives up meanwhile. */
+void wsgi_spill(struct wsgi_job *job, struct wsgi_piece *piece);
+void wsgi_spill_end(struct wsgi_job *job);
+
+/* ---- the threads: pool.c, thread.c ---- */
 
 struct wsgi_thread {
     struct wsgi_host *host;
-    pthread_t handle;
-    bool started;
-    PyThreadState *state;
     unsigned number;
+    void (*run)(struct wsgi_thread *thread);
+    PyThreadState *state;
+    unsigned depth; /* of the frames that are not the application's */
 
     /* Guarded by the pool's lock. */
     struct wsgi_job *job; /* held; NULL: idle */
@@ -152,6 +170,10 @@ struct wsgi_thread {
     bool inside;        /* has the interpreter, as far as the pool knows */
     struct ed_buf line; /* of wsgi.errors, not ended yet */
 };
+
+/* Has thread->run() called on a thread of its own, with the interpreter. Takes
+ * the interpreter for it. 0, or why there is none. */
+ED_CHECK int wsgi_thread_start(struct wsgi_thread *thread);
 
 /* The calling thread's; NULL when it is not of the pool. */
 struct wsgi_thread *wsgi_thread_self(void);
@@ -171,7 +193,8 @@ struct wsgi_pool {
 
     /* References that are to be dropped by who has the interpreter. */
     PyObject **trash;
-    size_t trash_count, trash_room;
+    atomic_size_t trash_count; /* changed with the lock */
+    size_t trash_room;
 
     struct ed_deferred wake; /* a thread, at the end of the loop's turn */
     ed_event guarded;        /* there is something that wsgi_guard() minds */
@@ -208,8 +231,15 @@ void wsgi_pool_expire(struct wsgi_host *host, int64_t then);
  * before long. Any thread. */
 void wsgi_pool_drop(struct wsgi_host *host, PyObject *object);
 
+/* Drops them now. With the interpreter. */
+void wsgi_pool_empty(struct wsgi_host *host);
+
 /* Wakes a thread if there is something that it has to drop. */
 void wsgi_pool_clean(struct wsgi_host *host);
+
+/* Whether this process was forked by the application, from the worker: there is
+ * neither loop nor client in it. */
+bool wsgi_pool_forked(void);
 
 /* ---- signals.c ---- */
 
@@ -295,8 +325,10 @@ ED_CHECK int wsgi_python_start(const struct ed_settings *settings);
 PyObject *wsgi_python_load(const struct ed_settings *settings);
 /* Gives up the interpreter, which the thread that started it had. */
 void wsgi_python_let_go(bool will_fork);
-/* What Python does when it ends (atexit). Not on the loop's thread. */
-int wsgi_python_end(void *unused);
+/* What Python does when it ends: waits for the application's threads, and does
+ * what was asked for (atexit). Waits at most so long, and leaves it to itself
+ * then. Suspends. 0, ED_ETIMEOUT, or why it was not begun. */
+ED_CHECK int wsgi_python_end(int64_t within);
 
 /* trace.c: where a thread is. Not on the loop's thread; may take a second.
  * Prepared once, with the interpreter. */
@@ -322,6 +354,7 @@ struct wsgi_host {
     const char **statics; /* prefixes that are not Python's */
     size_t static_count;
     int shown; /* of those that wait in line, in the worker's counts */
+    _Atomic int64_t spilled; /* by all jobs there are */
 };
 
 #endif

@@ -8,22 +8,27 @@
 #include "host.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* Looked through at a time for the end of a line in a file. */
-enum { LOOK = 8 * 1024 };
+/* Read ahead from a file, for lines and small pieces: who gives the interpreter
+ * up for each of them may wait for it as often, 5 ms each time. */
+enum { AHEAD = 64 * 1024 };
 
 typedef struct {
     PyObject_HEAD
     struct wsgi_body body;
     int64_t at;
+
+    char *ahead; /* of a body in a file; NULL: not needed yet */
+    int64_t ahead_at, ahead_len;
 } input;
 
 static PyObject *empty;
 
 static int64_t left(const input *in)
 {
-    return in->body.len - in->at;
+    return in->at < in->body.len ? in->body.len - in->at : 0;
 }
 
 /* ---- reading ---- */
@@ -43,25 +48,76 @@ static ssize_t read_file(int fd, char *to, size_t len, int64_t at)
     return done < len ? -1 : (ssize_t)done;
 }
 
+static int unreadable(void)
+{
+    PyErr_SetString(PyExc_OSError, "the body's file cannot be read");
+    return -1;
+}
+
+static int read_ahead(input *in, int64_t at)
+{
+    int64_t rest = in->body.len - at;
+    int64_t len = rest < AHEAD ? rest : AHEAD;
+
+    if (!in->ahead && !(in->ahead = malloc(AHEAD))) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    in->ahead_len = 0;
+    if (read_file(in->body.fd, in->ahead, (size_t)len, at) < 0)
+        return unreadable();
+    in->ahead_at = at;
+    in->ahead_len = len;
+    return 0;
+}
+
+/* Those bytes from `at` on that can be seen at once, of a body that goes on
+ * there: all of it in memory, a part of a file. NULL with an exception. */
+static const char *look(input *in, int64_t at, int64_t *len)
+{
+    if (in->body.fd < 0) {
+        *len = in->body.len - at;
+        return in->body.bytes + at;
+    }
+    bool seen = at >= in->ahead_at && at < in->ahead_at + in->ahead_len;
+    if (!seen && read_ahead(in, at))
+        return NULL;
+    *len = in->ahead_at + in->ahead_len - at;
+    return in->ahead + (at - in->ahead_at);
+}
+
+/* What is large comes from a file without being read ahead. */
+static int copy(input *in, char *to, int64_t len)
+{
+    int64_t at = in->at;
+
+    while (len > 0) {
+        int64_t part = len;
+        if (in->body.fd >= 0 && len >= AHEAD) {
+            if (read_file(in->body.fd, to, (size_t)len, at) < 0)
+                return unreadable();
+        } else {
+            const char *from = look(in, at, &part);
+            if (!from)
+                return -1;
+            part = part < len ? part : len;
+            memcpy(to, from, (size_t)part);
+        }
+        to += part;
+        at += part;
+        len -= part;
+    }
+    return 0;
+}
+
 /* The next `len` bytes, which are there. */
 static PyObject *take(input *in, int64_t len)
 {
-    if (in->body.fd < 0) {
-        PyObject *bytes = PyBytes_FromStringAndSize(
-            in->body.bytes ? in->body.bytes + in->at : NULL, (Py_ssize_t)len);
-        in->at += bytes ? len : 0;
-        return bytes;
-    }
     PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)len);
-    if (!bytes)
-        return NULL;
-    if (len && read_file(in->body.fd, PyBytes_AS_STRING(bytes), (size_t)len,
-                         in->at) < 0) {
-        Py_DECREF(bytes);
-        PyErr_SetString(PyExc_OSError, "the body's file cannot be read");
-        return NULL;
-    }
-    in->at += len;
+
+    if (bytes && copy(in, PyBytes_AS_STRING(bytes), len))
+        Py_CLEAR(bytes);
+    in->at += bytes ? len : 0;
     return bytes;
 }
 
@@ -69,24 +125,17 @@ static PyObject *take(input *in, int64_t len)
  * cannot be read. */
 static int64_t line_length(input *in, int64_t most)
 {
-    char buf[LOOK];
-    int64_t seen = 0;
+    int64_t seen = 0, len;
 
-    if (in->body.fd < 0) {
-        const char *from = in->body.bytes + in->at;
-        const char *end = most ? memchr(from, '\n', (size_t)most) : NULL;
-        return end ? end - from + 1 : most;
-    }
     while (seen < most) {
-        size_t len = most - seen < LOOK ? (size_t)(most - seen) : LOOK;
-        if (read_file(in->body.fd, buf, len, in->at + seen) < 0) {
-            PyErr_SetString(PyExc_OSError, "the body's file cannot be read");
+        const char *from = look(in, in->at + seen, &len);
+        if (!from)
             return -1;
-        }
-        const char *end = memchr(buf, '\n', len);
+        len = len < most - seen ? len : most - seen;
+        const char *end = memchr(from, '\n', (size_t)len);
         if (end)
-            return seen + (end - buf) + 1;
-        seen += (int64_t)len;
+            return seen + (end - from) + 1;
+        seen += len;
     }
     return most;
 }
@@ -168,6 +217,7 @@ static PyObject *input_readlines(PyObject *self, PyObject *const *args,
 static void input_free(PyObject *self)
 {
     wsgi_body_free(&((input *)self)->body);
+    free(((input *)self)->ahead);
     PyObject_Free(self);
 }
 
@@ -197,6 +247,8 @@ static PyObject *make(void)
     if (in) {
         in->body = (struct wsgi_body){.fd = -1};
         in->at = 0;
+        in->ahead = NULL;
+        in->ahead_at = in->ahead_len = 0;
     }
     return (PyObject *)in;
 }

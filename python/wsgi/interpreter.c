@@ -8,6 +8,7 @@
 #include "host.h"
 
 #include <eddy/error.h>
+#include <eddy/fiber.h>
 #include <eddy/log.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,17 @@ static const char *virtualenv_of(const struct ed_settings *s)
     return given && *given ? given : NULL;
 }
 
+/* One that was made by another version has its packages elsewhere, and would
+ * seem to have none. */
+static bool is_of_this_version(const char *env)
+{
+    char library[4096];
+    int len = snprintf(library, sizeof library, "%s/lib/python%d.%d", env,
+                       PY_MAJOR_VERSION, PY_MINOR_VERSION);
+
+    return len < (int)sizeof library && !access(library, F_OK);
+}
+
 /* By its own python, from which Python finds all that belongs to it. */
 static int set_program(PyConfig *config, const struct ed_settings *s)
 {
@@ -41,6 +53,12 @@ static int set_program(PyConfig *config, const struct ed_settings *s)
     if (env && access(program, X_OK)) {
         ed_log_error("not starting: virtualenv %s: %s: %s", env, program,
                      ed_err_text(-errno));
+        return ED_EUSAGE;
+    }
+    if (env && !is_of_this_version(env)) {
+        ed_log_error("not starting: virtualenv %s is not of Python %d.%d, "
+                     "which eddy-wsgi was built with",
+                     env, PY_MAJOR_VERSION, PY_MINOR_VERSION);
         return ED_EUSAGE;
     }
     PyStatus status =
@@ -231,18 +249,60 @@ void wsgi_python_let_go(bool will_fork)
 
 /* ---- the end ---- */
 
-int wsgi_python_end(void *unused)
-{
-    PyGILState_STATE before = PyGILState_Ensure();
-    PyObject *module = PyImport_ImportModule("atexit");
-    PyObject *returned =
-        module ? PyObject_CallMethod(module, "_run_exitfuncs", NULL) : NULL;
+/* How often it is looked whether the end was reached. */
+static const int64_t LOOK = 5 * ED_MS;
 
-    (void)unused;
+static atomic_bool over;
+
+/* As the interpreter does it: executors finish what they were given, and
+ * threads that are no daemons are waited for. Its own function for that waits
+ * for the first thread, too, which is the loop's. */
+static const char THREADS[] =
+    "import threading\n"
+    "for call in reversed(getattr(threading, '_threading_atexits', ())):\n"
+    "    call()\n"
+    "for thread in threading.enumerate():\n"
+    "    if thread is not threading.main_thread() and not thread.daemon:\n"
+    "        thread.join()\n";
+
+static const char AT_EXIT[] = "import atexit\n"
+                              "atexit._run_exitfuncs()\n";
+
+static void run_last(const char *code)
+{
+    PyObject *names = PyDict_New();
+    PyObject *returned =
+        names ? PyRun_String(code, Py_file_input, names, names) : NULL;
+
     if (!returned)
         wsgi_log_exception("what was to be done at the end failed");
     Py_XDECREF(returned);
-    Py_XDECREF(module);
+    Py_XDECREF(names);
+}
+
+static void *run_end(void *unused)
+{
+    PyGILState_STATE before = PyGILState_Ensure();
+
+    (void)unused;
+    wsgi_signals_here(); /* for programs that are started now */
+    run_last(THREADS);
+    run_last(AT_EXIT);
     PyGILState_Release(before);
-    return 0;
+    atomic_store(&over, true);
+    return NULL;
+}
+
+int wsgi_python_end(int64_t within)
+{
+    int64_t end = ed_now() + within;
+    pthread_t thread;
+    int err = pthread_create(&thread, NULL, run_end, NULL);
+
+    if (err)
+        return -err;
+    pthread_detach(thread);
+    while (!err && !atomic_load(&over))
+        err = ed_now() < end ? ed_sleep(LOOK) : ED_ETIMEOUT;
+    return err;
 }

@@ -112,7 +112,7 @@ struct wsgi_job *wsgi_job_new(struct wsgi_host *host, ed_req *req)
     copy_fields(job, req, &c);
     job->version = ed_req_version(req);
     job->no_reply_body = !strcmp(job->method, "HEAD");
-    job->body.fd = -1;
+    job->body.fd = job->spill_fd = -1;
     job->length = -1;
     job->head = job->head_store;
     job->head_room = sizeof job->head_store;
@@ -137,6 +137,7 @@ void wsgi_job_release(struct wsgi_job *job)
         wsgi_piece_free(job->host, piece);
     }
     wsgi_body_free(&job->body);
+    wsgi_spill_end(job);
     if (job->head != job->head_store)
         free(job->head);
     pthread_cond_destroy(&job->room);
@@ -160,11 +161,16 @@ struct wsgi_piece *wsgi_piece_new(size_t len)
     return piece;
 }
 
+int64_t wsgi_piece_takes(const struct wsgi_piece *piece)
+{
+    return (int64_t)sizeof *piece + (piece->fd < 0 ? piece->len : 0);
+}
+
 void wsgi_piece_free(struct wsgi_host *host, struct wsgi_piece *piece)
 {
     if (piece->kept)
         wsgi_pool_drop(host, piece->kept);
-    if (piece->fd >= 0)
+    if (piece->fd >= 0 && !piece->spilled)
         close(piece->fd);
     free(piece);
 }

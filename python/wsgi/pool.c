@@ -44,6 +44,22 @@ struct wsgi_thread *wsgi_thread_self(void)
     return self;
 }
 
+/* ---- forks ---- */
+
+static bool forked;
+
+static void note_fork(void)
+{
+    forked = true;
+}
+
+bool wsgi_pool_forked(void)
+{
+    return forked;
+}
+
+/* ---- how it goes ---- */
+
 static bool is_brisk(struct wsgi_pool *pool)
 {
     return atomic_load_explicit(&pool->stay, memory_order_relaxed) < BRIEF;
@@ -338,18 +354,29 @@ void wsgi_pool_clean(struct wsgi_host *host)
         wake(pool);
 }
 
-/* With the interpreter. What is dropped may run code of the application. */
+/* What is dropped may run code of the application. */
 static void empty_trash(struct wsgi_pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
     PyObject **trash = pool->trash;
     size_t count = pool->trash_count;
     pool->trash = NULL;
-    pool->trash_count = pool->trash_room = 0;
+    pool->trash_count = 0;
+    pool->trash_room = 0;
     pthread_mutex_unlock(&pool->lock);
     for (size_t i = 0; i < count; i++)
         Py_DECREF(trash[i]);
     free(trash);
+}
+
+void wsgi_pool_empty(struct wsgi_host *host)
+{
+    struct wsgi_pool *pool = &host->pool;
+
+    /* The lock may be that of a thread that a forked process has not. */
+    if (!forked &&
+        atomic_load_explicit(&pool->trash_count, memory_order_relaxed))
+        empty_trash(pool);
 }
 
 /* ---- a thread ---- */
@@ -445,16 +472,15 @@ static bool await_work(struct wsgi_pool *pool, bool *woken)
     return more;
 }
 
-static void *run_thread(void *arg)
+/* From its beginning, when it has the interpreter, to its end. */
+static void run_thread(struct wsgi_thread *t)
 {
-    struct wsgi_thread *t = arg;
     struct wsgi_pool *pool = &t->host->pool;
-    PyGILState_STATE before = PyGILState_Ensure();
     bool woken;
 
     self = t;
     wsgi_signals_here();
-    t->state = PyEval_SaveThread();
+    (void)PyEval_SaveThread();
     while (await_work(pool, &woken)) {
         PyEval_RestoreThread(t->state);
         t->inside = true;
@@ -465,12 +491,10 @@ static void *run_thread(void *arg)
         (void)PyEval_SaveThread();
     }
     PyEval_RestoreThread(t->state);
-    PyGILState_Release(before);
     ed_buf_free(&t->line);
     pthread_mutex_lock(&pool->lock);
     pool->running--;
     pthread_mutex_unlock(&pool->lock);
-    return NULL;
 }
 
 /* ---- all of them ---- */
@@ -481,15 +505,12 @@ static int start_thread(struct wsgi_host *host, unsigned i)
 
     t->host = host;
     t->number = i + 1;
-    host->pool.running++;
-    int err = pthread_create(&t->handle, NULL, run_thread, t);
-    if (err) {
+    t->run = run_thread;
+    host->pool.running++; /* it may be at its end already when it is started */
+    int err = wsgi_thread_start(t);
+    if (err)
         host->pool.running--;
-        return -err;
-    }
-    t->started = true;
-    pthread_setname_np(t->handle, "python");
-    return 0;
+    return err;
 }
 
 int wsgi_pool_start(struct wsgi_host *host)
@@ -501,6 +522,7 @@ int wsgi_pool_start(struct wsgi_host *host)
     pool->wake.run = wake_for_turn;
     pool->loop = ed_loop_current();
     wsgi_signals_forward();
+    pthread_atfork(NULL, NULL, note_fork);
     for (unsigned i = 0; i < host->thread_count && !err; i++)
         err = start_thread(host, i);
     if (err)
@@ -531,9 +553,5 @@ unsigned wsgi_pool_stop(struct wsgi_host *host, int64_t within)
     pthread_mutex_lock(&pool->tell_lock);
     pool->loop = NULL;
     pthread_mutex_unlock(&pool->tell_lock);
-    for (unsigned i = 0; i < host->thread_count && !left; i++) {
-        if (host->threads[i].started)
-            pthread_join(host->threads[i].handle, NULL);
-    }
     return left;
 }

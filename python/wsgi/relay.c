@@ -122,11 +122,11 @@ static struct part take_part(struct wsgi_job *job)
     return part;
 }
 
-static void note_sent(struct wsgi_job *job, int64_t len)
+static void note_sent(struct wsgi_job *job, int64_t taken)
 {
     pthread_mutex_lock(&job->lock);
-    job->queued -= len;
-    pthread_cond_signal(&job->room);
+    job->queued -= taken;
+    pthread_cond_broadcast(&job->room);
     pthread_mutex_unlock(&job->lock);
 }
 
@@ -137,12 +137,12 @@ static int send_pieces(struct wsgi_job *job, ed_req *req,
 {
     while (piece) {
         struct wsgi_piece *next = piece->next;
-        int64_t len = piece->len;
+        int64_t taken = wsgi_piece_takes(piece);
 
         if (!err)
             err = send_piece(req, piece);
         wsgi_piece_free(job->host, piece);
-        note_sent(job, len);
+        note_sent(job, taken);
         piece = next;
     }
     return err;
@@ -169,7 +169,7 @@ static int send_whole(struct wsgi_job *job, ed_req *req,
         body = ed_bytes_of(piece->bytes, (size_t)piece->len);
     int err = ed_reply_bytes(req, job->status, NULL, body);
     if (piece) {
-        note_sent(job, piece->len);
+        note_sent(job, wsgi_piece_takes(piece));
         wsgi_piece_free(job->host, piece);
     }
     return err;
@@ -229,7 +229,7 @@ static void forsake(struct wsgi_job *job)
 {
     pthread_mutex_lock(&job->lock);
     job->gone = true;
-    pthread_cond_signal(&job->room);
+    pthread_cond_broadcast(&job->room);
     pthread_mutex_unlock(&job->lock);
 }
 
@@ -353,6 +353,9 @@ int wsgi_handle(ed_req *req, void *arg)
     struct wsgi_host *host = arg;
     const char *path = ed_req_path(req);
 
+    /* "*", and the target of CONNECT, which has none. */
+    if (*path != '/')
+        return ed_fail(ED_ENOTFOUND, "'%.80s' is no path", ed_req_target(req));
     if (is_static(host, path))
         return 0; /* the app's own routes answer */
     if (!is_ours(host, path))

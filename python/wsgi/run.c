@@ -3,11 +3,12 @@
  *
  * Whatever it does, its iterable is closed, and there is an end of the reply:
  * a whole one, or one that failed, whose exception is in the log under the
- * request's id.
+ * request's id. A process that it has forked, and that comes back here, ends.
  */
 #include "host.h"
 
 #include <eddy/log.h>
+#include <stdlib.h>
 
 /* ---- the iterable ---- */
 
@@ -146,6 +147,42 @@ static void close_result(PyObject *result)
     Py_XDECREF(method);
 }
 
+/* ---- a process that the application has forked ---- */
+
+/* What sys.exit() was given, as Python's own end takes it. -1: there is more to
+ * be told than a number. */
+static int exit_code(void)
+{
+    PyObject *type, *value, *trace;
+    int code = -1;
+
+    PyErr_Fetch(&type, &value, &trace);
+    PyErr_NormalizeException(&type, &value, &trace);
+    PyObject *given = value ? PyObject_GetAttrString(value, "code") : NULL;
+    if (given == Py_None)
+        code = EXIT_SUCCESS;
+    else if (given && PyLong_Check(given))
+        code = (int)PyLong_AsLong(given) & 0xff;
+    Py_XDECREF(given);
+    PyErr_Clear();
+    PyErr_Restore(type, value, trace);
+    return code;
+}
+
+/* Of those that all of the worker's processes have, nothing may be touched. */
+static _Noreturn void end_fork(void)
+{
+    int code = -1;
+
+    if (PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_SystemExit))
+        code = exit_code();
+    if (code < 0)
+        wsgi_log_exception("a process that the application has forked ends");
+    _exit(code < 0 ? EXIT_FAILURE : code);
+}
+
+/* ---- all of it ---- */
+
 void wsgi_run(struct wsgi_thread *thread, struct wsgi_job *job)
 {
     PyObject *environ = wsgi_environ_new(job->host, job);
@@ -155,7 +192,10 @@ void wsgi_run(struct wsgi_thread *thread, struct wsgi_job *job)
         start ? PyObject_Vectorcall(job->host->application, args, 2, NULL)
               : NULL;
 
-    if (!result || send_result(job, (wsgi_start *)start, result))
+    bool whole = result && !send_result(job, (wsgi_start *)start, result);
+    if (wsgi_pool_forked())
+        end_fork();
+    if (!whole)
         fail(job);
     if (result)
         close_result(result);

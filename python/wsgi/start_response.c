@@ -111,8 +111,8 @@ static int take_status(struct wsgi_job *job, PyObject *status)
         return -1;
     }
     job->head_len = 0;
-    size_t at = s.len > 4 ? 4 : s.len;
-    return add_text(job, ed_bytes_of(s.ptr + at, s.len - at)) ? -1 : code;
+    struct ed_bytes reason = ed_bytes_of(s.ptr + 3, s.len - 3);
+    return add_text(job, ed_bytes_trim(reason)) ? -1 : code;
 }
 
 /* ---- fields ---- */
@@ -218,20 +218,32 @@ static PyObject *start_write(PyObject *self, PyObject *chunk)
     if (!start->job)
         return over();
     start->wrote = true;
-    if (wsgi_reply_piece(start->job, chunk, WSGI_MORE))
+    /* Another thread may end the request while this one waits. */
+    struct wsgi_job *job = start->job;
+    wsgi_job_hold(job);
+    int err = wsgi_reply_piece(job, chunk, WSGI_MORE);
+    wsgi_job_release(job);
+    if (err)
         return NULL;
     Py_RETURN_NONE;
 }
 
 static PyMethodDef write_method = {"write", start_write, METH_O, NULL};
 
-/* Raises what exc_info holds. */
+/* Raises what exc_info holds. Outside of a handler sys.exc_info() gives nothing
+ * that could be raised. */
 static PyObject *raise_given(PyObject *info)
 {
     PyObject *type = PyTuple_GET_ITEM(info, 0);
     PyObject *value = PyTuple_GET_ITEM(info, 1);
     PyObject *trace = PyTuple_GET_ITEM(info, 2);
 
+    if (!PyExceptionClass_Check(type)) {
+        PyErr_SetString(PyExc_AssertionError,
+                        "start_response() was called with exc_info when the "
+                        "head was sent, and there is no exception in it");
+        return NULL;
+    }
     Py_INCREF(type);
     Py_INCREF(value);
     PyErr_Restore(type, value,

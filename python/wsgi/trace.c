@@ -86,6 +86,12 @@ static bool works_on(struct wsgi_thread *thread, const struct wsgi_job *job)
     return yes;
 }
 
+static void free_frame(struct frame *frame)
+{
+    free(frame->function);
+    free(frame->file);
+}
+
 static void walk(struct question *q)
 {
     PyFrameObject *f = works_on(q->thread, q->job)
@@ -98,6 +104,9 @@ static void walk(struct question *q)
         Py_DECREF(f);
         f = outer;
     }
+    /* The outermost are how Python came to the host. */
+    for (unsigned i = 0; !f && i < q->thread->depth && q->count; i++)
+        free_frame(&q->frames[--q->count]);
     Py_XDECREF(f);
 }
 
@@ -107,10 +116,8 @@ static void let_go(struct question *q)
 {
     if (atomic_fetch_sub(&q->refs, 1) > 1)
         return;
-    for (size_t i = 0; i < q->count; i++) {
-        free(q->frames[i].function);
-        free(q->frames[i].file);
-    }
+    for (size_t i = 0; i < q->count; i++)
+        free_frame(&q->frames[i]);
     pthread_cond_destroy(&q->answered);
     pthread_mutex_destroy(&q->lock);
     free(q);
@@ -274,7 +281,12 @@ static void dump(struct wsgi_thread *thread, wsgi_frame_fn *fn, void *arg)
     }
     write_frames(fd, thread);
     rewind(in);
-    while (fgets(line, sizeof line, in)) {
+    int lines = 0;
+    while (fgets(line, sizeof line, in))
+        lines++;
+    rewind(in);
+    lines -= (int)thread->depth;
+    while (lines-- > 0 && fgets(line, sizeof line, in)) {
         line[strcspn(line, "\n")] = '\0';
         if (!begins_thread(line, &id) && id == own)
             tell_line(line, fn, arg);

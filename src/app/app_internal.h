@@ -190,6 +190,10 @@ unsigned ed_app_refused(const ed_app *app);
 
 void ed_app_free_rooms(ed_app *app);
 
+/* The name of a room that is heard in this process alone, of the app or of one
+ * mounted in it; NULL: there is none. */
+const char *ed_app_lone_room(const ed_app *app);
+
 /* ---- error replies (error_page.c) ---- */
 
 /* Replies to the error a handler returned, unless that is too late. Returns 0

@@ -64,6 +64,10 @@ static int read_methods(struct reader *r, struct ed_bytes list)
         return wrong(r, "begins with no method (such as GET, or * for all)");
     while (!ed_bytes_equal(list, ED_BYTES("*")) &&
            ed_pattern_method(&rest, &method)) {
+        if (method.len && *method.ptr == '/')
+            return wrong(r, "'%.*s' is not a method (such as GET %.*s)",
+                         (int)method.len, method.ptr, (int)method.len,
+                         method.ptr);
         if (!ed_http1_is_token(method) || memchr(method.ptr, '*', method.len))
             return wrong(r, "'%.*s' is not a method", (int)method.len,
                          method.ptr);

@@ -80,6 +80,22 @@ void ed_app_free_rooms(ed_app *app)
     }
 }
 
+const char *ed_app_lone_room(const ed_app *app)
+{
+    const char *name = NULL;
+
+    for (struct ed_list *node = app->rooms.next; node != &app->rooms;
+         node = node->next) {
+        const ed_room *room = ED_CONTAINER(node, ed_room, node);
+        if (!room->link)
+            return room->name;
+    }
+    ed_app *mounted = NULL;
+    while (!name && (mounted = ed_app_next_mounted(app, mounted)))
+        name = ed_app_lone_room(mounted);
+    return name;
+}
+
 const char *ed_room_name(const ed_room *room)
 {
     return room->name;

@@ -43,8 +43,9 @@ void ed_suggest(struct ed_suggestion *best, const char *text, const char *word)
     if (len > WORD_MAX || word_len > WORD_MAX)
         return;
     size_t d = distance(text, len, word, word_len);
-    /* More than every third letter wrong is another word. */
-    if (d > word_len / 3 + 1 || (best->word && d >= best->distance))
+    /* More than every third letter wrong is another word; one may be in any. */
+    size_t most = word_len < 6 ? 1 : word_len / 3;
+    if (d > most || (best->word && d >= best->distance))
         return;
     best->word = word;
     best->distance = d;

@@ -157,6 +157,12 @@ static void end(ed_test *t)
 ed_test *ed_test_new_with(ed_app *app, const struct ed_test_options *given)
 {
     ED_OPTIONS_TAKE(struct ed_test_options, options, given);
+    if (!ed_in_fiber()) {
+        fputs("cannot test: ed_test_new() outside of a fiber; ed_run() calls a "
+              "function in one\n",
+              stderr);
+        return NULL;
+    }
     ed_test *t = calloc(1, sizeof *t);
     if (!t)
         return NULL;

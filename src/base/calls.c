@@ -3,6 +3,7 @@
  */
 #include "base/calls.h"
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct ed_calls ed_calls = {
@@ -13,4 +14,7 @@ struct ed_calls ed_calls = {
     .recv = recv,
     .send = send,
     .sendmsg = sendmsg,
+    .sem_wait = sem_wait,
+    .sem_clockwait = sem_clockwait,
+    .waitpid = waitpid,
 };

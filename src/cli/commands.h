@@ -8,8 +8,16 @@
 #define EXIT_USAGE  2
 
 /* Says on standard error what is wrong with the command line, and where help
- * is; returns EXIT_USAGE. */
+ * is: that of the command whose name the text begins with. Returns
+ * EXIT_USAGE. */
 int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* The same of an option that getopt_long(), told to be silent, has just
+ * answered with '?': `text` is the argument it came from. Suggests what was
+ * meant. */
+struct option;
+int option_error(const char *command, const struct option *options,
+                 const char *text);
 
 /* Each is given its own name as argv[0], shows its help for --help, and
  * returns the exit status. */

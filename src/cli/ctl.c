@@ -8,6 +8,7 @@
 #include "app/app_internal.h"
 #include "commands.h"
 #include "serve/board.h"
+#include "wire/json_read.h"
 
 #include <ctype.h>
 #include <getopt.h>
@@ -278,7 +279,7 @@ static int watch(struct call *call)
     ctl_url(&call->ctl, call->command->target, url);
     int err = ed_ws_connect(&ws, url);
     for (unsigned i = 0; !err && !(err = ed_ws_recv(ws, &message)); i++) {
-        json_t *live = json_loadb(message.ptr, message.len, 0, NULL);
+        json_t *live = ed_json_load(message, 0, NULL);
         if (call->json)
             print_as_it_is(message);
         else
@@ -382,6 +383,16 @@ static bool is_negative(const char *word)
     return word && word[0] == '-' && isdigit((unsigned char)word[1]);
 }
 
+static const struct option options[] = {
+    {"socket", required_argument, NULL, 's'},
+    {"json", no_argument, NULL, 'j'},
+    {"sort", required_argument, NULL, 'o'},
+    {"limit", required_argument, NULL, 'l'},
+    {"chain", no_argument, NULL, 'c'},
+    {"help", no_argument, NULL, 'h'},
+    {0},
+};
+
 static int take_option(struct call *call, int option, char **argv)
 {
     switch (option) {
@@ -410,21 +421,12 @@ static int take_option(struct call *call, int option, char **argv)
     case ':':
         return usage_error("ctl: %s needs a value", argv[optind - 1]);
     default:
-        return usage_error("ctl: no option '%s'", argv[optind - 1]);
+        return option_error("ctl", options, argv[optind - 1]);
     }
 }
 
 static int read_command_line(struct call *call, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"socket", required_argument, NULL, 's'},
-        {"json", no_argument, NULL, 'j'},
-        {"sort", required_argument, NULL, 'o'},
-        {"limit", required_argument, NULL, 'l'},
-        {"chain", no_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
-    };
     int status = 0;
 
     opterr = 0;

@@ -31,7 +31,7 @@ static void list_options(const struct ctl_option *own,
 }
 
 static int take(struct ctl *ctl, const struct ctl_options *o, int option,
-                char **argv)
+                const struct option *options, char **argv)
 {
     const char *command = ctl->command;
 
@@ -45,7 +45,7 @@ static int take(struct ctl *ctl, const struct ctl_options *o, int option,
     case ':':
         return usage_error("%s: %s needs a value", command, argv[optind - 1]);
     case '?':
-        return usage_error("%s: no option '%s'", command, argv[optind - 1]);
+        return option_error(command, options, argv[optind - 1]);
     default:
         return o->own[option - OWN_FIRST].take(o->arg, optarg);
     }
@@ -61,7 +61,7 @@ int ctl_read_options(struct ctl *ctl, const struct ctl_options *o, int argc,
     opterr = 0;
     while (!status &&
            (option = getopt_long(argc, argv, ":h", options, NULL)) != -1)
-        status = take(ctl, o, option, argv);
+        status = take(ctl, o, option, options, argv);
     if (!status && optind < argc)
         return usage_error("%s: what is '%s'?", ctl->command, argv[optind]);
     return status;

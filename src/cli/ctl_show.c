@@ -59,7 +59,22 @@ static void put_frames(const json_t *frames)
     }
 }
 
-/* Each is a text, or an object with a name. */
+/* "page, 512 ms left", as the tree of fibers has it. */
+static void put_scope(const json_t *scope)
+{
+    const char *name = ctl_string(scope, "name");
+    const json_t *left = json_object_get(scope, "left_s");
+    char text[2 * CTL_TEXT], time[CTL_TEXT] = "";
+
+    if (json_is_number(left))
+        (void)ctl_age(json_number_value(left), time);
+    snprintf(text, sizeof text, "%s%s%s%s%s", *name ? name : "(without a name)",
+             *time ? ", " : "", time, *time ? " left" : "",
+             json_is_true(json_object_get(scope, "cancelled")) ? ", cancelled"
+                                                               : "");
+    put_line("  ", text);
+}
+
 static void put_scopes(const json_t *scopes)
 {
     size_t index;
@@ -67,12 +82,7 @@ static void put_scopes(const json_t *scopes)
 
     if (json_array_size(scopes))
         puts("\nscopes, the innermost first");
-    json_array_foreach(scopes, index, scope)
-    {
-        const char *text = json_string_value(scope);
-
-        put_line("  ", text ? text : ctl_string(scope, "name"));
-    }
+    json_array_foreach(scopes, index, scope) put_scope(scope);
 }
 
 /* Of the request itself, or of one that it has started and waits for. */

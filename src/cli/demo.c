@@ -92,6 +92,8 @@ static ed_app *make_app(struct demo *demo)
     wsgi_set(app, &demo->wsgi);
     ed_route(app, "GET /", demo_send_file);
     ed_route(app, "GET /docs/{page*}", demo_send_file);
+    ed_route(app, "GET /waterfall.css", demo_send_file);
+    ed_route(app, "GET /waterfall.js", demo_send_file);
     ed_route(app, "GET /fanout", demo_fanout);
     ed_route(app, "GET /wsgi", demo_wsgi_page);
     ed_route(app, "GET /wsgi/service", demo_wsgi_service);
@@ -262,7 +264,7 @@ static int read_options(struct demo *demo, int argc, char **argv)
         case ':':
             return usage_error("demo: %s needs a value", argv[optind - 1]);
         default:
-            return usage_error("demo: no option '%s'", argv[optind - 1]);
+            return option_error("demo", options, argv[optind - 1]);
         }
     }
     if (optind < argc)

@@ -19,17 +19,20 @@ static char *text_of_failure(int err)
 {
     const char *text = ed_error();
     const char *behind = strstr(text, ": ");
+    const char *scheme = strstr(text, "://");
 
     if (!*text)
         text = ed_err_text(err);
-    else if (behind)
-        text = behind + 2;
+    else if (behind && scheme && scheme < behind)
+        text = behind + 2; /* else it is about a file, which is to be named */
     return strdup(text);
 }
 
 static int keep_piece(const struct fetch_job *job, ed_file *file,
                       const char *piece, size_t len)
 {
+    if (job->to_stdout)
+        return fetch_write_out(piece, len);
     return file ? ed_file_pwrite(file, piece, len, (off_t)job->size) : 0;
 }
 
@@ -155,10 +158,12 @@ static int run_in_loop(void *arg)
 
 static int report(const struct fetch_run *run)
 {
+    FILE *out = run->jobs[0].to_stdout ? stderr : stdout;
+
     if (run->settings.json)
-        fetch_report_json(run, stdout);
+        fetch_report_json(run, out);
     else
-        fetch_report_table(run, stdout);
+        fetch_report_table(run, out);
     int status = run->unsaved ? EXIT_FAILED : 0;
     for (size_t i = 0; i < run->count; i++) {
         /* Such an option makes no request of any URL. */

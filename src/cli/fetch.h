@@ -21,6 +21,7 @@ struct fetch_job {
     char *url;
     char *told;       /* the same without user information, to be shown */
     const char *path; /* of the file the body goes to; NULL: none */
+    bool to_stdout;   /* "-" is that */
     int err;
     char *error; /* for people; NULL when all is well */
     int status;  /* 0: no response */
@@ -132,6 +133,10 @@ int fetch_options_of(const struct fetch_run *run,
 /* Chooses the files that bodies go to, none of them twice. 0, or a negative
  * error after saying on standard error what is wrong. */
 int fetch_choose_files(struct fetch_run *run);
+
+/* Writes a piece of a body to standard output, however slowly that is read.
+ * Suspends. 0, or -errno. */
+int fetch_write_out(const char *piece, size_t len);
 
 /* ---- telling it (fetch_report.c) ---- */
 

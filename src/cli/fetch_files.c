@@ -4,10 +4,12 @@
 #include "fetch.h"
 #include "commands.h"
 #include "wire/url.h"
+#include <eddy/blocking.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* File systems allow 255 bytes; room is left for a number. */
 #define NAME_MAX_BYTES 200
@@ -61,12 +63,42 @@ static int choose_in_directory(struct fetch_run *run, size_t index)
     return 0;
 }
 
+static int write_out(void *arg)
+{
+    struct ed_bytes *rest = arg;
+
+    while (rest->len) {
+        ssize_t n = write(STDOUT_FILENO, rest->ptr, rest->len);
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        *rest = ed_bytes_of(rest->ptr + (n > 0 ? n : 0),
+                            rest->len - (size_t)(n > 0 ? n : 0));
+    }
+    return 0;
+}
+
+int fetch_write_out(const char *piece, size_t len)
+{
+    struct ed_bytes rest = ed_bytes_of(piece, len);
+    int err = ed_blocking(write_out, &rest);
+
+    return err ? ed_fail(err, "standard output: %s", ed_err_text(err)) : 0;
+}
+
 int fetch_choose_files(struct fetch_run *run)
 {
     struct stat st;
 
     if (!run->settings.output)
         return 0;
+    if (!strcmp(run->settings.output, "-")) {
+        if (run->count > 1) {
+            (void)usage_error("fetch: -o - takes the body of one URL");
+            return ED_EUSAGE;
+        }
+        run->jobs[0].to_stdout = true;
+        return 0;
+    }
     bool exists = stat(run->settings.output, &st) == 0;
     if (exists && S_ISDIR(st.st_mode)) {
         int err = 0;

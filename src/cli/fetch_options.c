@@ -1,7 +1,6 @@
 /*
  * fetch_options.c - the command line of `eddy fetch`, in curl's words.
  */
-#include "app/app_internal.h"
 #include "commands.h"
 #include "fetch.h"
 #include <getopt.h>
@@ -32,7 +31,7 @@ static const struct row {
     bool zero;
 } rows[] = {
 #define AT(member) offsetof(struct fetch_settings, member)
-    {'o', "output", "FILE|DIR", "keep the bodies; several need a directory",
+    {'o', "output", "FILE|DIR", "keep the body; DIR for several, - for stdout",
      TEXT, AT(output)},
     {0, "json", NULL, "tell it as JSON", FLAG, AT(json)},
     {0, "limit", "N", "fetch at most so many at once; 50", NUMBER, AT(limit),
@@ -61,8 +60,7 @@ static const struct row {
     {0, "anyauth", NULL, "with the best that is asked for", FLAG, AT(any_auth)},
     {0, "oauth2-bearer", "TOKEN", "send a token", SECRET, AT(bearer)},
     {'b', "cookie", "NAME=VALUE|FILE",
-     "send a cookie, or those of a file; may be repeated", SECRETS,
-     AT(cookies)},
+     "send a cookie, or those of a file; repeatable", SECRETS, AT(cookies)},
     {'c', "cookie-jar", "FILE", "write all cookies there at the end", TEXT,
      AT(cookie_jar)},
 
@@ -155,25 +153,6 @@ static void fill(struct getopt_tables *t)
         if (rows[i].placeholder)
             *at++ = ':';
     }
-}
-
-/* What getopt_long() stopped at: a letter; a name that wants no value; or
- * `text`, a name. */
-static int unknown_option(const char *text)
-{
-    struct ed_suggestion best = {0};
-    const struct row *row = optopt ? row_of(optopt) : NULL;
-
-    if (row)
-        return usage_error("fetch: --%s takes no value", row->name);
-    if (optopt)
-        return usage_error("fetch: no option '-%c'", optopt);
-    for (size_t i = 0; i < ROWS; i++)
-        ed_suggest(&best, text + 2, rows[i].name);
-    if (best.word)
-        return usage_error("fetch: no option '%s' (did you mean '--%s'?)", text,
-                           best.word);
-    return usage_error("fetch: no option '%s'", text);
 }
 
 /* ---- values ---- */
@@ -320,7 +299,7 @@ int fetch_read_options(struct fetch_settings *settings, int argc, char **argv)
         if (code == ':')
             status = usage_error("fetch: %s needs a value", argv[optind - 1]);
         else if (code == '?')
-            status = unknown_option(argv[optind - 1]);
+            status = option_error("fetch", t.longs, argv[optind - 1]);
         else
             status = take_value(settings, row_of(code), optarg);
     }

@@ -46,19 +46,34 @@ static void blank_controls(char *text)
     }
 }
 
+/* What is to stand in front of an argument: one without a scheme is HTTP, as
+ * curl has it. */
+static const char *scheme_for(const char *argument)
+{
+    size_t len = strcspn(argument, ":/?#");
+
+    return strncmp(argument + len, "://", 3) != 0 ? "http://" : "";
+}
+
 int fetch_take_url(struct fetch_job *job, char *argument)
 {
-    struct ed_bytes secret = userinfo_of(argument);
-    size_t before = secret.ptr ? (size_t)(secret.ptr - argument) : 0;
+    const char *scheme = scheme_for(argument);
+
+    if (asprintf(&job->url, "%s%s", scheme, argument) < 0) {
+        job->url = NULL;
+        return -1;
+    }
+    struct ed_bytes secret = userinfo_of(job->url);
+    size_t before = secret.ptr ? (size_t)(secret.ptr - job->url) : 0;
     size_t left_out = secret.ptr ? secret.len + 1 : 0;
 
-    job->url = strdup(argument);
-    if (!job->url || asprintf(&job->told, "%.*s%s", (int)before, argument,
-                              argument + before + left_out) < 0) {
+    if (asprintf(&job->told, "%.*s%s", (int)before, job->url,
+                 job->url + before + left_out) < 0) {
         job->told = NULL;
         return -1;
     }
     blank_controls(job->told);
-    hide(argument + before, secret.len);
+    if (secret.ptr)
+        hide(argument + before - strlen(scheme), secret.len);
     return 0;
 }

@@ -4,6 +4,7 @@
 #include "app/app_internal.h"
 #include "commands.h"
 
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,17 +33,8 @@ static const struct command commands[] = {
 
 #define COMMANDS (sizeof(commands) / sizeof(*commands))
 
-int usage_error(const char *fmt, ...)
-{
-    va_list args;
-
-    fputs("eddy ", stderr);
-    va_start(args, fmt);
-    vfprintf(stderr, fmt, args);
-    va_end(args);
-    fputs("; eddy help tells more\n", stderr);
-    return EXIT_USAGE;
-}
+/* Room for the name of a command, and for what is told of an option. */
+enum { NAME_SIZE = 32, OPTION_SIZE = 256 };
 
 static const struct command *find(const char *name)
 {
@@ -51,6 +43,49 @@ static const struct command *find(const char *name)
             return &commands[i];
     }
     return NULL;
+}
+
+int usage_error(const char *fmt, ...)
+{
+    char name[NAME_SIZE];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(name, sizeof name, fmt, args); /* what is cut off is not asked */
+    va_end(args);
+    name[strcspn(name, ": ")] = '\0';
+    const struct command *command = find(name);
+    bool told = command && command->help;
+
+    fputs("eddy ", stderr);
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fprintf(stderr, "; eddy help%s%s tells more\n", told ? " " : "",
+            told ? name : "");
+    return EXIT_USAGE;
+}
+
+int option_error(const char *command, const struct option *options,
+                 const char *text)
+{
+    struct ed_suggestion best = {0};
+    char name[OPTION_SIZE];
+
+    /* What stumbled over a value is told by its number, like a letter. */
+    for (const struct option *o = options; optopt && o->name; o++) {
+        if (o->val == optopt && !strncmp(text, "--", 2) && strchr(text, '='))
+            return usage_error("%s: --%s takes no value", command, o->name);
+    }
+    if (optopt)
+        return usage_error("%s: no option '-%c'", command, optopt);
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(text, "="), text);
+    for (const struct option *o = options; o->name; o++)
+        ed_suggest(&best, name + 2, o->name); /* behind "--", as all begin */
+    if (best.word)
+        return usage_error("%s: no option '%s' (did you mean '--%s'?)", command,
+                           name, best.word);
+    return usage_error("%s: no option '%s'", command, name);
 }
 
 static int unknown(const char *name)

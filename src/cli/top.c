@@ -8,6 +8,7 @@
 #include "top.h"
 #include "commands.h"
 #include "core/io.h"
+#include "wire/json_read.h"
 
 #include <curses.h>
 #include <locale.h>
@@ -74,7 +75,7 @@ static int follow_once(struct top *top)
     set_connected(top, true);
     void *both[] = {ws, &message};
     while (!(err = ed_with_timeout(SILENCE_MAX, receive, both))) {
-        json_t *live = json_loadb(message.ptr, message.len, 0, NULL);
+        json_t *live = ed_json_load(message, 0, NULL);
         if (live)
             top_take(top, live);
         if (!top->paused)

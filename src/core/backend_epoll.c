@@ -98,7 +98,8 @@ static int watch(struct ed_io *io, uint32_t events, bool again)
     if (!io->watched)
         how = EPOLL_CTL_ADD;
     else if (events & EPOLLET)
-        event.events |= io->watched & (EPOLLIN | EPOLLOUT | EPOLLRDHUP);
+        event.events |=
+            io->watched & (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI);
     if (epoll_ctl(io->loop->poll_fd, how, io->fd, &event) < 0)
         return -errno;
     io->watched = pack(event.events);
@@ -265,7 +266,7 @@ ssize_t ed_io_start(struct ed_io *io, struct ed_op *op)
     case ED_OP_ACCEPT:
         return pend_in(io, op, op->exclusive ? SHARED_IN : EPOLLIN, true);
     case ED_OP_READABLE:
-        return pend_in(io, op, STREAM_IN, true);
+        return pend_in(io, op, STREAM_IN | (op->urgent ? EPOLLPRI : 0), true);
     case ED_OP_WATCH:
         return pend_in(io, op, LEVEL_IN, true);
     case ED_OP_CONNECT:
@@ -421,7 +422,7 @@ static void dispatch(ed_loop *loop, struct ed_io *io, uint32_t events)
         if (loop->dispatching != io)
             return;
     }
-    if (!(events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
+    if (!(events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI)))
         return;
     if (io->in && !dispatch_in(loop, io))
         return;

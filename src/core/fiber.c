@@ -266,18 +266,26 @@ void ed_wake_now(ed_fiber *f, int result)
     ed_fiber_switch_in(f->loop, f);
 }
 
-int ed_checkpoint(void)
+int ed_checkpoint_now(void)
 {
     ed_fiber *f = ed_fiber_self();
     ed_loop *loop = f->loop;
-    if (++loop->immediate >= IMMEDIATE_CALLS) {
-        loop->immediate = 0;
-        if (!loop->virtual_clock &&
-            ed_clock_monotonic() - loop->turn_began > LONGEST_SLICE) {
-            loop->turn_over = true;
-            return ed_yield();
-        }
+    loop->immediate = 0;
+    if (!loop->virtual_clock &&
+        ed_clock_monotonic() - loop->turn_began > LONGEST_SLICE) {
+        loop->turn_over = true;
+        return ed_yield();
     }
+    return f->scope->cancelled;
+}
+
+int ed_checkpoint(void)
+{
+    ed_fiber *f = ed_fiber_self();
+    if (!f)
+        return ED_EUSAGE;
+    if (++f->loop->immediate >= IMMEDIATE_CALLS)
+        return ed_checkpoint_now();
     return f->scope->cancelled;
 }
 

@@ -37,15 +37,23 @@ ssize_t ed_io_await(struct ed_io *io, struct ed_op *op, const char *what)
     return n == ED_IO_PENDING ? ed_park(what, await_abort, &a) : n;
 }
 
+int ed_io_borrow(ed_loop *loop, struct ed_io *io, int fd)
+{
+    int err = ed_io_open(loop, io, fd);
+
+    /* A child of a fork closes what is the loop's. */
+    if (!err && loop->share)
+        ed_share_disown(loop->share, fd);
+    return err;
+}
+
 int ed_io_wait_fd(int fd, bool writable, const char *what)
 {
     struct ed_io io;
     struct ed_op op = {.kind = writable ? ED_OP_WRITABLE : ED_OP_READABLE};
-    int err = ed_io_open(ed_loop_current(), &io, fd);
+    int err = ed_io_borrow(ed_loop_current(), &io, fd);
     if (err)
         return err;
-    if (io.loop->share)
-        ed_share_disown(io.loop->share, fd);
     ssize_t n = ed_io_await(&io, &op, what);
     ed_io_release(&io);
     return n == -EPERM ? 0 : (int)n;

@@ -36,6 +36,7 @@ struct ed_op {
     bool socket; /* of READ, RECEIVE, WRITE: recv, and send without SIGPIPE */
     bool exclusive; /* of ACCEPT: among several that wait for it, in other
                        processes too, a connection wakes one */
+    bool urgent;    /* of READABLE: urgent data count, too */
     int iov_count;
     union {
         const struct iovec *iov;
@@ -59,6 +60,9 @@ struct ed_io {
 /* Registers a non-blocking descriptor, which the io owns from now on. 0 or
  * -errno, the descriptor then still being the caller's. */
 ED_CHECK int ed_io_open(ed_loop *loop, struct ed_io *io, int fd);
+
+/* The same for one that stays its owner's: to be released, never closed. */
+ED_CHECK int ed_io_borrow(ed_loop *loop, struct ed_io *io, int fd);
 
 /* Forgets pending operations without calling them, and closes. */
 void ed_io_close(struct ed_io *io);

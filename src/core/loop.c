@@ -12,6 +12,7 @@
 #include <eddy/clock.h>
 #include <eddy/log.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -55,6 +56,17 @@ int64_t ed_now(void)
 int64_t ed_loop_now_exact(ed_loop *loop)
 {
     return loop->virtual_clock ? loop->now : ed_clock_monotonic();
+}
+
+pid_t ed_loop_process(const ed_loop *loop)
+{
+    return loop->process;
+}
+
+void ed_loop_forked(ed_loop *loop)
+{
+    loop->process = getpid();
+    atomic_store(&loop->posting, 0); /* by threads of the parent's */
 }
 
 /* ---- what lives as long as the loop ---- */
@@ -153,11 +165,20 @@ void ed_loop_ring(int fd)
 
 void ed_loop_post(ed_loop *loop, struct ed_post *post)
 {
-    int fd = loop->wake_io.fd; /* once it is posted the loop may end */
-
+    /* Once it is posted the loop may end; but not while this writes to what by
+     * then could be anybody's descriptor. */
+    atomic_fetch_add(&loop->posting, 1);
     /* Whoever made the list non-empty wakes the loop. */
     if (ed_loop_push(loop, post))
-        ed_loop_ring(fd);
+        ed_loop_ring(loop->wake_io.fd);
+    atomic_fetch_sub(&loop->posting, 1);
+}
+
+/* In a child made meanwhile nobody will come to the end of it. */
+static void await_posting(const ed_loop *loop)
+{
+    while (atomic_load(&loop->posting) && loop->process == getpid())
+        sched_yield();
 }
 
 static void run_posts(ed_loop *loop)
@@ -365,6 +386,7 @@ static int loop_open(ed_loop *loop, const struct ed_run_options *options)
     loop->ready_end = &loop->ready;
     loop->deferred_end = &loop->deferred;
     loop->virtual_clock = options->virtual_clock;
+    loop->process = getpid();
     loop->now = loop->turn_began = ed_clock_monotonic();
     loop->stacks.stack_bytes = stack_bytes(options->stack_bytes);
     ed_list_init(&loop->fibers);
@@ -391,6 +413,7 @@ static void loop_close(ed_loop *loop)
 {
     ed_monitor_stop(&loop->monitor);
     close_kept(loop);
+    await_posting(loop);
     if (loop->wake_io.fd >= 0)
         ed_io_close(&loop->wake_io);
     ed_backend_close(loop);

@@ -87,6 +87,7 @@ struct ed_loop {
 
     /* Posts from other threads. */
     _Atomic(struct ed_post *) posts;
+    _Atomic unsigned posting; /* threads in ed_loop_post() */
     struct ed_io wake_io;
     struct ed_op wake_op;
     struct iovec wake_iov;
@@ -96,6 +97,7 @@ struct ed_loop {
     int expected;
 
     bool virtual_clock;
+    pid_t process;
     ed_scope root;
     struct ed_list fibers; /* ed_fiber.all */
     size_t fiber_count;    /* alive */

@@ -27,6 +27,7 @@
 #include "core/loop_internal.h"
 #include "core/report.h"
 #include "core/runtime.h"
+#include "core/sanitizer.h"
 #include "core/symbol.h"
 #include "core/thread.h"
 
@@ -258,7 +259,11 @@ static void tell_hang(const struct ed_monitor_sample *sample, bool taken,
 }
 
 /* Reports and ends the process; returns when the loop runs after all. The log's
- * lock may be held by the very thread that hangs. */
+ * lock may be held by the very thread that hangs.
+ *
+ * What is told of requests and fibers is that thread's. It cannot change it: a
+ * handler holds it, or the kernel, which runs that handler before it lets the
+ * thread go on. */
 static void end_hang(struct ed_monitor *monitor, int64_t lasted)
 {
     struct ed_monitor_sample *sample = monitor->sample;
@@ -272,7 +277,9 @@ static void end_hang(struct ed_monitor *monitor, int64_t lasted)
     if (!taken)
         sample->frames.count = 0;
     tell_hang(sample, taken, lasted);
+    ed_sanitizer_read_begin();
     ed_report_tell(&sample->frames);
+    ed_sanitizer_read_end();
     if (monitor->on_hang)
         monitor->on_hang(monitor->on_hang_arg);
     _exit(ED_EXIT_HUNG);

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <eddy/log.h>
+#include "base/calls.h"
 #include "core/io.h"
 #include "core/runtime.h"
 #include "core/spawn.h"
@@ -258,7 +259,7 @@ static void undo(struct ed_process *process)
     struct private *private = private_of(process);
 
     ed_process_signal(process, SIGKILL);
-    waitpid(process->pid, NULL, 0);
+    ed_calls.waitpid(process->pid, NULL, 0);
     close(private->pidfd);
     private->running = false;
 }

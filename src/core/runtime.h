@@ -12,6 +12,7 @@
 #include <eddy/arena.h>
 #include <eddy/fiber.h>
 #include <eddy/loop.h>
+#include <sys/types.h>
 #include "base/list.h"
 
 /* ---- timers ---- */
@@ -138,6 +139,9 @@ void ed_wake_now(ed_fiber *fiber, int result);
  * the fiber has kept the loop from I/O for some milliseconds, and returns
  * what ed_cancelled() does. */
 int ed_checkpoint(void);
+/* The same for who counts such calls himself: it looks at the clock each time.
+ */
+int ed_checkpoint_now(void);
 
 /* Calls `fn` with each line of ed_fiber_tree(), for this thread's loop. Nothing
  * may suspend, or start or end a fiber, meanwhile. */
@@ -239,6 +243,12 @@ void ed_undefer(ed_loop *loop, struct ed_deferred *deferred);
 /* Reads the clock anew: for deadlines, which should not begin in the past. A
  * virtual clock stands still. */
 int64_t ed_loop_now_exact(ed_loop *loop);
+
+/* The process it runs in. A child that shares this one's memory (vfork()), or
+ * that no handler of forks knows of (_Fork(), clone()), is another. */
+pid_t ed_loop_process(const ed_loop *loop);
+/* In the child of a fork, which may go on with its copy of the loop. */
+void ed_loop_forked(ed_loop *loop);
 
 /* Says that `n` posts more (or fewer, if negative) are to come from other
  * threads or processes: a virtual clock does not jump while any is. */

@@ -22,6 +22,9 @@
 #endif
 #ifdef ED_TSAN
 #include <sanitizer/tsan_interface.h>
+/* Of libtsan; no header has them. */
+void AnnotateIgnoreReadsBegin(const char *file, int line);
+void AnnotateIgnoreReadsEnd(const char *file, int line);
 #endif
 #if __has_include(<valgrind/valgrind.h>) && !defined(NVALGRIND)
 #include <valgrind/valgrind.h>
@@ -99,6 +102,22 @@ static inline void ed_sanitizer_entered_fiber(ed_loop *loop, ed_fiber *fiber)
 #if ED_ASAN
     __sanitizer_finish_switch_fiber(fiber->sanitizer, &loop->thread_stack,
                                     &loop->thread_stack_bytes);
+#endif
+}
+
+/* Between these a thread reads what is another's that cannot run meanwhile:
+ * ThreadSanitizer does not see what stops it. */
+static inline void ed_sanitizer_read_begin(void)
+{
+#ifdef ED_TSAN
+    AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
+#endif
+}
+
+static inline void ed_sanitizer_read_end(void)
+{
+#ifdef ED_TSAN
+    AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
 #endif
 }
 

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <eddy/clock.h>
+#include "base/calls.h"
 #include "core/loop_internal.h"
 
 #define WORD_BITS 64
@@ -39,7 +40,7 @@ void ed_share_leave(struct ed_share *share)
 
 static void take(sem_t *sem)
 {
-    while (sem_wait(sem))
+    while (ed_calls.sem_wait(sem))
         ; /* a signal */
 }
 
@@ -48,7 +49,7 @@ static bool take_until(sem_t *sem, const struct timespec *until)
     int err;
 
     do
-        err = sem_clockwait(sem, CLOCK_MONOTONIC, until);
+        err = ed_calls.sem_clockwait(sem, CLOCK_MONOTONIC, until);
     while (err && errno == EINTR);
     return !err;
 }

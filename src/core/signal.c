@@ -107,11 +107,11 @@ static int open_fd(ed_signals *signals)
 
 static int open_set(ed_signals **out, const sigset_t *set)
 {
-    ed_signals *signals = calloc(1, sizeof *signals);
+    ed_signals *signals = ed_loop_current() ? calloc(1, sizeof *signals) : NULL;
     int err;
 
     if (!signals)
-        return ED_ENOMEM;
+        return ed_loop_current() ? ED_ENOMEM : ED_EUSAGE;
     signals->received = *set;
     err = open_fd(signals);
     if (err) {

@@ -8,6 +8,7 @@
  * they note would outlive the child: calls whose wrappers they replace are
  * made directly.
  */
+#include "base/calls.h"
 #include "core/spawn.h"
 
 #include <errno.h>
@@ -180,7 +181,7 @@ int ed_spawn(const struct ed_spawn *spawn, pid_t *pid, int *pidfd)
     if (err || !child.err)
         return err;
 
-    waitpid(*pid, NULL, 0);
+    ed_calls.waitpid(*pid, NULL, 0);
     close(*pidfd);
     return -child.err;
 }

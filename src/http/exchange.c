@@ -225,7 +225,7 @@ static void finish(struct ed_client_conn *conn, size_t bytes_behind)
     ed_res *res = conn->res;
     bool again = res->sent && !res->last && !bytes_behind;
 
-    res->timing.done = ed_res_now(res);
+    ed_res_stamp(res, &res->timing.done);
     detach(conn);
     conn->used = true;
     if (again && conn->paused)
@@ -252,7 +252,7 @@ static void give_away(struct ed_client_conn *conn, struct ed_bytes behind)
         return;
     }
     ed_res *res = conn->res;
-    res->timing.done = ed_res_now(res);
+    ed_res_stamp(res, &res->timing.done);
     detach(conn);
     stream->user = NULL;
     stream->on_data = NULL;
@@ -681,7 +681,7 @@ static void send_on(struct ed_client_conn *conn)
     }
     if (conn->out_end) {
         conn->res->sent = true;
-        conn->res->timing.sent = ed_res_now(conn->res);
+        ed_res_stamp(conn->res, &conn->res->timing.sent);
         ed_watch_attempt(conn->res, ED_PHASE_SENT, 0);
         if (!conn->res->timing.first_byte) {
             wait_for(conn, ED_TIMEOUT_FIRST_BYTE);

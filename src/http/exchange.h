@@ -197,6 +197,14 @@ static inline int64_t ed_res_now(const ed_res *res)
     return now > res->timing.started ? now : res->timing.started;
 }
 
+/* The end of a phase that may come when the response was given already: a
+ * thread that is not the loop's may look at the times of one that is streamed.
+ */
+static inline void ed_res_stamp(const ed_res *res, int64_t *at)
+{
+    __atomic_store_n(at, ed_res_now(res), __ATOMIC_RELAXED);
+}
+
 /* Begins an exchange: what `conn` receives is the response. */
 void ed_exchange_begin(struct ed_client_conn *conn, ed_res *res);
 

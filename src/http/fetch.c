@@ -47,6 +47,10 @@ int ed_fetch_upgrade(ed_res **out, struct ed_upgrade *upgrade, const char *url,
     struct ed_fetch_span span;
 
     *out = NULL;
+    if (!ed_loop_current())
+        return ED_EUSAGE;
+    if (!url) /* ed_arena_printf() had no memory for it */
+        return ed_fail(ED_ENOMEM, "no URL");
     ed_options_take(&j.options, sizeof(j.options), options);
     j.client = j.options.client;
     int err = j.client ? 0 : ed_client_of_loop(&j.client);
@@ -92,10 +96,10 @@ static int run_go_fetch(void *arg)
 int ed_go_fetch_at_(ed_scope *scope, ed_res **out, const char *url,
                     const struct ed_fetch_options *options, const char *place)
 {
-    size_t len = strlen(url) + 1;
+    size_t len = url ? strlen(url) + 1 : 0;
     /* The scope may outlive the request that the caller works on. */
     struct go_fetch *go =
-        ed_arena_alloc(ed_scope_arena(scope), sizeof(*go) + len);
+        url ? ed_arena_alloc(ed_scope_arena(scope), sizeof(*go) + len) : NULL;
 
     *out = NULL;
     if (!go)

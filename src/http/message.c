@@ -229,10 +229,21 @@ int ed_reply(ed_req *req, int status, const char *fmt, ...)
     return err ? err : reply_whole(req, status, TEXT, text.bytes);
 }
 
+/* A value that is none. One that a service should have sent, and ed_res_json()
+ * has just told of, is that service's fault; all else is the program's. */
+static int no_value(const char *fmt, const char *why)
+{
+    const char *content = ed_error_of(ED_ECONTENT);
+
+    if (*content)
+        return ed_fail(ED_ECONTENT, "%s", content);
+    return ed_fail(ED_EUSAGE, "JSON format '%s': %s", fmt, why);
+}
+
 int ed_reply_json_value(ed_req *req, int status, json_t *value)
 {
     if (!value)
-        return ed_fail(ED_EUSAGE, "no JSON value to reply with");
+        return no_value("o", "NULL object");
     char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
     json_decref(value);
     if (!text)
@@ -249,6 +260,8 @@ int ed_reply_json(ed_req *req, int status, const char *fmt, ...)
     va_start(args, fmt);
     json_t *value = json_vpack_ex(&error, 0, fmt, args);
     va_end(args);
+    if (!value && json_error_code(&error) == json_error_null_value)
+        return no_value(fmt, error.text);
     if (!value)
         return ed_fail(ED_EUSAGE, "JSON format '%s': %s", fmt, error.text);
     return ed_reply_json_value(req, status, value);
@@ -304,7 +317,7 @@ int ed_req_begin_piece(ed_req *req, uint64_t len)
     if (req->reply.length >= 0 && (uint64_t)left < len)
         return ed_fail(ED_EUSAGE, "more than the %lld bytes declared",
                        (long long)req->reply.length);
-    if (!req->reply.content_type.len)
+    if (!req->reply.content_type.len && !req->reply.content_type_set)
         req->reply.content_type = TEXT;
     req->reply.sent += (int64_t)len;
     return 0;

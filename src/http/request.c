@@ -299,6 +299,18 @@ static int read_unknown(ed_req *req, struct ed_bytes *out)
     return err;
 }
 
+int ed_body_json(ed_req *req, struct json_t **out)
+{
+    struct ed_bytes body;
+    char why[ED_JSON_WHY];
+    int err = ed_body(req, &body);
+
+    *out = NULL;
+    if (!err && ed_json_parse(body, out, why))
+        err = ed_fail(ED_EPARSE, "the body is no JSON: %s", why);
+    return err;
+}
+
 int ed_body(ed_req *req, struct ed_bytes *out)
 {
     if (req->body_error)

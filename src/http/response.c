@@ -11,6 +11,7 @@
 #include "http/request_body.h"
 #include "http/upstream.h"
 #include "http/watch.h"
+#include "wire/json_read.h"
 #include <jansson.h>
 
 int ed_res_status(const ed_res *res)
@@ -54,17 +55,32 @@ const char *ed_res_text(const ed_res *res)
 struct json_t *ed_res_json(const ed_res *res)
 {
     json_error_t error;
-    json_t *json = json_loadb(res->body.ptr, res->body.len, 0, &error);
+    json_t *json = ed_json_load(res->body, 0, &error);
 
     if (!json)
-        (void)ed_fail(ED_EPARSE, "body is no JSON: line %d, column %d: %s",
-                      error.line, error.column, error.text);
+        (void)ed_fail(ED_ECONTENT,
+                      "%.120s: %d, and its body is no JSON: line %d, column %d:"
+                      " %s",
+                      ed_res_url(res), ed_res_status(res), error.line,
+                      error.column, error.text);
     return json;
 }
 
 void ed_res_timing(const ed_res *res, struct ed_res_timing *timing)
 {
-    *timing = res->timing;
+    const struct ed_res_timing *t = &res->timing;
+
+    *timing = (struct ed_res_timing){
+        .started = t->started,
+        .queued = t->queued,
+        .resolved = t->resolved,
+        .connected = t->connected,
+        .secured = t->secured,
+        .sent = __atomic_load_n(&t->sent, __ATOMIC_RELAXED),
+        .first_byte = t->first_byte,
+        .done = __atomic_load_n(&t->done, __ATOMIC_RELAXED),
+        .reused = t->reused,
+    };
 }
 
 const struct ed_tls_info *ed_res_tls(const ed_res *res)

@@ -208,11 +208,14 @@ static void put_in_front(struct ed_request_field **fields,
     *fields = field;
 }
 
+/* Rounded up, so that a server never gives up before its client does: that
+ * would be answered with 504 just as the deadline passes here, and whether the
+ * client has a failure or a response would be left to chance. */
 static uint64_t left_ms(const struct ed_carried *c)
 {
-    int64_t left = (c->until - ed_now()) / ED_MS;
+    int64_t left = c->until - ed_now();
 
-    return left > 0 ? (uint64_t)left : 0;
+    return left < ED_MS ? 0 : (uint64_t)((left + ED_MS - 1) / ED_MS);
 }
 
 static size_t write_number(char *out, uint64_t number)

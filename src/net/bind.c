@@ -216,6 +216,8 @@ static const char *reason(struct ed_bytes address, int err)
 {
     if (err == -EINVAL && ed_bytes_starts(address, ED_BYTES("fd:")))
         return "not a stream socket that listens";
+    if (err == ED_EADDR)
+        return "no address such as 127.0.0.1:80, [::]:80 or unix:/run/x.sock";
     return ed_err_text(err);
 }
 

@@ -198,8 +198,10 @@ int ed_connect_with(ed_stream **out, const char *address,
 {
     ED_OPTIONS_TAKE(struct ed_connect_options, options, given);
     struct ed_connecting c = {0};
-    int err = ed_endpoint_parse(&c.to, ed_bytes(address));
 
+    if (!ed_loop_current())
+        return ED_EUSAGE;
+    int err = ed_endpoint_parse(&c.to, ed_bytes(address));
     if (err)
         return ed_fail(err, "connect to %s: %s", address, ed_err_text(err));
     if (options.local) {

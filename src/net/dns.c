@@ -384,8 +384,15 @@ int ed_dns_configure_with(const struct ed_dns_options *given)
 
 /* ---- resolving ---- */
 
+static int outcome(int status, const char *name, enum ed_resolve_why *why)
+{
+    *why = ed_dns_query_why(status);
+    return ed_dns_query_error(status, name);
+}
+
 /* Waits with everyone else who asks for the same. */
-static int join(struct answer *answer, const char *name, struct ed_addrs *out)
+static int join(struct answer *answer, const char *name, struct ed_addrs *out,
+                enum ed_resolve_why *why)
 {
     answer->users++;
     if (answer->progress == KNOWN)
@@ -393,18 +400,19 @@ static int join(struct answer *answer, const char *name, struct ed_addrs *out)
     if (answer->progress == KNOWN) { /* at once */
         answer->users--;
         give(answer, out);
-        return ed_dns_query_error(answer->status, name);
+        return outcome(answer->status, name, why);
     }
     int status = ed_waitq_wait(&answer->waiters, "name server", out);
     if (status >= 0)
-        return ed_dns_query_error(status, name);
+        return outcome(status, name, why);
     if (!--answer->users && answer->progress != KNOWN)
         abandon(answer);
     return status;
 }
 
 static int ask_servers(struct resolver *r, const char *name,
-                       struct ed_bytes lower, int family, struct ed_addrs *out)
+                       struct ed_bytes lower, int family, struct ed_addrs *out,
+                       enum ed_resolve_why *why)
 {
     char text[ED_HOST_MAX + 2];
     struct ed_bytes key = {text, lower.len + 1};
@@ -417,11 +425,11 @@ static int ask_servers(struct resolver *r, const char *name,
     if (!answer)
         return ED_ENOMEM;
     if (answer->progress != KNOWN || answer->expires <= ed_now())
-        return join(answer, name, out);
+        return join(answer, name, out, why);
     stop_remembering(answer);
     remember(answer); /* used last */
     give(answer, out);
-    return ed_dns_query_error(answer->status, name);
+    return outcome(answer->status, name, why);
 }
 
 static void add_ip(struct ed_addrs *out, const char *ip, int family)
@@ -505,15 +513,26 @@ int ed_resolve_here(const char *name, int family, struct ed_addrs *out)
     return resolve_here(name, family, out, text, &lower);
 }
 
-int ed_resolve(const char *name, int family, struct ed_addrs *out)
+int ed_resolve_telling(const char *name, int family, struct ed_addrs *out,
+                       enum ed_resolve_why *why)
 {
     char text[ED_HOST_MAX + 1];
     struct ed_bytes lower;
     struct resolver *r;
 
+    *why = ED_RESOLVE_NO_ADDRESS;
     int err = resolve_here(name, family, out, text, &lower);
     if (err || out->count)
         return err;
+    if (!ed_loop_current())
+        return ED_EUSAGE;
     err = resolver_of(ed_loop_current(), &r);
-    return err ? err : ask_servers(r, name, lower, family, out);
+    return err ? err : ask_servers(r, name, lower, family, out, why);
+}
+
+int ed_resolve(const char *name, int family, struct ed_addrs *out)
+{
+    enum ed_resolve_why why;
+
+    return ed_resolve_telling(name, family, out, &why);
 }

@@ -361,6 +361,18 @@ static const char *reason_of(int status)
     return ares_strerror(status);
 }
 
+enum ed_resolve_why ed_dns_query_why(int status)
+{
+    switch (status) {
+    case ARES_ENOTFOUND:
+        return ED_RESOLVE_NO_NAME;
+    case ARES_ENODATA:
+        return ED_RESOLVE_NO_ADDRESS;
+    default:
+        return ED_RESOLVE_NO_ANSWER;
+    }
+}
+
 int ed_dns_query_error(int status, const char *name)
 {
     if (status == ARES_SUCCESS)

@@ -7,6 +7,7 @@
 #include <eddy/addr.h>
 #include <eddy/dns.h>
 #include <eddy/loop.h>
+#include "net/resolve.h"
 
 /* What a query came to. */
 struct ed_dns_found {
@@ -37,6 +38,9 @@ void ed_dns_query_end(struct ed_dns_query *query);
 /* Turns a status into an error: 0, ED_ERESOLVE or ED_ENOMEM, explained with the
  * name that was asked for. */
 ED_CHECK int ed_dns_query_error(int status, const char *name);
+
+/* ... and into why there is no address. */
+enum ed_resolve_why ed_dns_query_why(int status);
 
 /* Whether c-ares can be opened as the options say, and understands their name
  * servers. 0, ED_EADDR or ED_ENOMEM. */

@@ -72,11 +72,13 @@ static void unlock_all(void)
 static void conn_free(void *parent, void *data, CRYPTO_EX_DATA *all, int index,
                       long argl, void *argp);
 
+/* The handlers come last: in the child of a fork meanwhile this is begun anew,
+ * and they are not to be there twice. */
 static void start(void)
 {
-    pthread_atfork(lock_all, unlock_all, unlock_all);
     OPENSSL_init_crypto(0, NULL);
     conn_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, conn_free);
+    pthread_atfork(lock_all, unlock_all, unlock_all);
 }
 
 void ed_tls_prepare(void)

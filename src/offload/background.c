@@ -52,15 +52,20 @@ static struct ed_share share;
 static struct ed_post post = {.run = take_up};
 static ed_event stop; /* the loop's thread's */
 static pthread_t thread;
-static bool to_join; /* there is a thread that ended, or will */
-static int failed;   /* why the last start did */
+static bool to_join;  /* there is a thread that ended, or will */
+static int failed;    /* why the last start did */
+static uint64_t ends; /* of loops, ours or a host's */
 
 /* In the loop's thread, and there alone. */
 static _Thread_local bool inside;
-static _Thread_local bool outside; /* it stepped out, to call foreign code */
 
+static void prepare_once(void);
+
+/* Without the handlers of forks a child could find it locked, and nobody there
+ * to unlock it. */
 void ed_offload_lock(void)
 {
+    prepare_once();
     pthread_mutex_lock(&lock);
 }
 
@@ -76,18 +81,14 @@ bool ed_offload_inside(void)
 
 void ed_offload_step_out(void)
 {
-    if (!inside)
-        return;
-    outside = true;
-    ed_share_leave(&share);
+    if (inside)
+        ed_share_leave(&share);
 }
 
 void ed_offload_step_in(void)
 {
-    if (!inside)
-        return;
-    ed_share_return(&share);
-    outside = false;
+    if (inside)
+        ed_share_return(&share);
 }
 
 /* ---- waking the loop ---- */
@@ -228,6 +229,7 @@ static void ended(int err)
     failed = err;
     ed_offload_loop.adopted = false;
     ed_offload_loop.stopping = false;
+    ends++;
     set_state(ED_OFFLOAD_NONE);
     ed_offload_unlock();
 }
@@ -259,14 +261,16 @@ static void after_fork_in_parent(void);
 static void after_fork_in_child(void);
 
 /* Handlers of forks run in the reverse order in which they were given, those of
- * the end as well: what the loop's thread may use has to be there before. */
+ * the end as well: what the loop's thread may use has to be there before. In
+ * the child of a fork meanwhile this is done again, from its beginning; the
+ * handlers come last so that it does not have them twice. */
 static void prepare(void)
 {
     ed_share_init(&share);
     ed_blocking_prepare();
     ed_tls_prepare();
-    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
     atexit(at_exit);
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
 static void prepare_once(void)
@@ -297,7 +301,6 @@ int ed_offload_need(void)
 
     if (err || o->state != ED_OFFLOAD_NONE)
         return err;
-    prepare_once();
     join_ended();
     err = ed_thread_start(&thread, "eddy-offload", run_thread, NULL);
     if (err)
@@ -348,7 +351,6 @@ int ed_offload_adopt(void)
 
     if (!ed_loop_current())
         return ED_EUSAGE;
-    prepare_once();
     ed_offload_lock();
     int err = o->exiting                    ? ED_ESTOPPED
               : o->state != ED_OFFLOAD_NONE ? ED_EUSAGE
@@ -375,23 +377,26 @@ static void give_up(void)
     }
 }
 
-/* Under the lock, which it lets go of while it waits. */
+/* Under the lock, which it lets go of while it waits. Another loop may have
+ * been started when this thread has its turn. */
 static int await_end(int64_t within)
 {
+    uint64_t before = ends;
     int64_t now = ed_clock_monotonic();
     int64_t until =
         within < 0 || within >= INT64_MAX - now ? INT64_MAX : now + within;
     struct timespec at = {until / ED_S, until % ED_S};
     int err = 0;
 
-    while (ed_offload_loop.state != ED_OFFLOAD_NONE && !err)
+    while (ends == before && !err)
         err = pthread_cond_clockwait(&changed, &lock, CLOCK_MONOTONIC, &at);
-    if (ed_offload_loop.state == ED_OFFLOAD_NONE) {
-        join_ended();
-        return 0;
+    if (ends == before) {
+        give_up();
+        return ED_ETIMEOUT;
     }
-    give_up();
-    return ED_ETIMEOUT;
+    if (ed_offload_loop.state == ED_OFFLOAD_NONE)
+        join_ended();
+    return 0;
 }
 
 int ed_offload_stop(int64_t within)
@@ -413,13 +418,12 @@ int ed_offload_stop(int64_t within)
     return err;
 }
 
-static size_t count_homed(void)
+static void count_homed(struct ed_offload_counts *counts)
 {
-    size_t count = 0;
-
-    ed_list_each (link, &ed_offload_loop.homed)
-        count++;
-    return count;
+    ed_list_each (link, &ed_offload_loop.homed) {
+        counts->at_home++;
+        counts->remade += ED_CONTAINER(link, ed_ticket, link)->remade;
+    }
 }
 
 void ed_offload_counts(struct ed_offload_counts *counts)
@@ -435,9 +439,9 @@ void ed_offload_counts(struct ed_offload_counts *counts)
         .wakeups = o->wakeups + atomic_load(&share.wakeups),
         .uncollected = ed_ticket_uncollected(),
         .pending = o->pending_count,
-        .at_home = count_homed(),
         .stashed = ed_stash_count(),
     };
+    count_homed(counts);
     ed_offload_unlock();
 }
 
@@ -451,7 +455,7 @@ static void before_fork(void)
 {
     bool holds = !inside && ed_share_hold(&share, FORK_PATIENCE);
 
-    ed_offload_lock();
+    pthread_mutex_lock(&lock);
     held = holds;
 }
 
@@ -476,9 +480,10 @@ static void after_fork_in_child(void)
     o->state = ED_OFFLOAD_NONE;
     o->generation++;
     o->stopping = to_join = false;
-    inside = outside = false;
+    inside = false;
     memset(&stop, 0, sizeof stop);
     ed_offload_forget_work();
+    ed_ticket_wake_forked();
     ed_offload_unlock();
 }
 

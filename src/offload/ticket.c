@@ -45,6 +45,7 @@ static void take_options(ed_ticket *t, const struct ed_offload_options *options)
     t->free_arg = options->free_arg;
     t->free_value = options->free_value;
     t->at_home = options->at_home;
+    t->remade = options->remade;
 }
 
 ed_ticket *ed_ticket_new(ed_offload_fn *fn, void *arg, const char *name,
@@ -170,6 +171,11 @@ int64_t ed_ticket_elapsed(const ed_ticket *t)
     if (!t)
         return 0;
     return (is_done(t) ? t->ended : ed_clock_monotonic()) - t->began;
+}
+
+uint64_t ed_ticket_order(const ed_ticket *t)
+{
+    return t && is_done(t) ? t->order : 0;
 }
 
 /* ---- failures ---- */

@@ -52,6 +52,7 @@ struct ed_ticket {
     int64_t deadline; /* INT64_MAX: none */
     ed_fiber *fiber;  /* while it runs */
     bool at_home;
+    bool remade;
     bool reading;     /* somebody reads on from the response it stands for */
     ed_ticket *keeps; /* a reference, as long as it lives: what made it */
 
@@ -183,6 +184,9 @@ void ed_offload_deliver(ed_ticket *t, int result);
 
 /* Under the lock: wakes who waits for that, if it was what they need. */
 void ed_ticket_wake(ed_ticket *t, int result);
+
+/* In the child of a fork: wakes the thread that made it, if it waits. */
+void ed_ticket_wake_forked(void);
 
 /* ---- the stash (stash.c) ---- */
 

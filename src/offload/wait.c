@@ -169,20 +169,37 @@ static void leave_line(struct link *links, size_t n)
         ed_list_remove(&links[i].node);
 }
 
-/* 0, ED_ETIMEOUT or -EINTR. */
+/* What this thread sleeps on, or NULL. */
+static _Thread_local sem_t *_Atomic sleeping;
+
+/* A signal handler that forks comes back in the child as well, to a wait that
+ * nobody else would end there. */
+void ed_ticket_wake_forked(void)
+{
+    if (sleeping)
+        sem_post(sleeping);
+}
+
+/* 0, ED_ETIMEOUT or -EINTR. The thread is not cancelled meanwhile: it would
+ * take away the stack that its links lie on. */
 static int sleep_until(struct waiter *w, int64_t until, bool interruptible)
 {
     struct timespec at = {until / ED_S, until % ED_S};
+    int cancellable;
     int err;
 
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
+    sleeping = &w->woken;
     do
         err = until == INT64_MAX
                   ? sem_wait(&w->woken)
                   : sem_clockwait(&w->woken, CLOCK_MONOTONIC, &at);
     while (err && errno == EINTR && !interruptible);
-    if (!err)
-        return 0;
-    return errno == EINTR ? -EINTR : ED_ETIMEOUT;
+    if (err)
+        err = errno == EINTR ? -EINTR : ED_ETIMEOUT;
+    sleeping = NULL;
+    pthread_setcancelstate(cancellable, NULL);
+    return err;
 }
 
 static int64_t end_of(int64_t within)

@@ -30,8 +30,10 @@ static int outcome(int fd, int flags, const struct sockaddr *to, socklen_t len)
     return result && errno == EISCONN ? 0 : result;
 }
 
+/* `pending` is what it is told as: EINPROGRESS of this call's attempt, EALREADY
+ * of one that an earlier call began. */
 static int finish(struct ed_patch_try *t, int flags, const struct sockaddr *to,
-                  socklen_t len)
+                  socklen_t len, int pending)
 {
     struct pollfd p = {.fd = t->fd, .events = POLLOUT};
 
@@ -42,7 +44,7 @@ static int finish(struct ed_patch_try *t, int flags, const struct sockaddr *to,
             return ed_plain->connect(t->fd, to, len);
         if (next == ED_PATCH_ERROR) {
             if (errno == EAGAIN) /* SO_SNDTIMEO, socket(7) */
-                errno = EINPROGRESS;
+                errno = pending;
             return -1;
         }
     }
@@ -53,12 +55,18 @@ static int finish(struct ed_patch_try *t, int flags, const struct sockaddr *to,
 static int again(struct ed_patch_try *t, int flags, const struct sockaddr *to,
                  socklen_t len)
 {
+    int64_t until = ed_patch_try_until(t);
+
     for (unsigned tries = 0;; tries++) {
-        if (ed_patch_reports(t->call))
+        if (ed_patch_stays_plain(t->call))
             return ed_plain->connect(t->fd, to, len);
         int err = ed_patch_back_off(tries);
         if (err)
             return ed_patch_fail(err);
+        if (ed_now() >= until) {
+            errno = EAGAIN;
+            return -1;
+        }
         int result = begin(t->fd, flags, to, len);
         if (!result || errno != EAGAIN)
             return result;
@@ -82,14 +90,23 @@ int ed_patch_connect(int fd, const struct sockaddr *to, socklen_t len)
     int result = begin(fd, flags, to, len);
     if (!result)
         return 0;
-    if (errno == EINPROGRESS)
-        return finish(&t, flags, to, len);
+    if (errno == EINPROGRESS || errno == EALREADY)
+        return finish(&t, flags, to, len, errno);
     if (errno == EAGAIN && to->sa_family == AF_UNIX)
         return again(&t, flags, to, len);
     return result;
 }
 
 /* ---- accept ---- */
+
+/* What does not listen is told so at once, whatever comes to it. */
+static bool listens(int fd)
+{
+    int on = 0;
+    socklen_t len = sizeof on;
+
+    return !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) && on;
+}
 
 /* There is no MSG_DONTWAIT for it, so another process that listens on the same
  * socket may take the connection between the look and the call. */
@@ -106,6 +123,8 @@ static bool await_connection(const char *call, int fd)
     if (!ed_patch_enter(fd))
         return false;
     while (fd >= 0 && !ed_plain->poll(&p, 1, 0)) {
+        if (!listens(fd))
+            return true;
         enum ed_patch_next next = ed_patch_retry(&t);
         if (next != ED_PATCH_AGAIN)
             return next == ED_PATCH_PLAIN;

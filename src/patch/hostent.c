@@ -1,5 +1,6 @@
 /*
- * hostent.c - gethostbyname() and its kin: older programs' getaddrinfo().
+ * hostent.c - gethostbyname(), gethostbyaddr() and their kin: older programs'
+ * getaddrinfo() and getnameinfo().
  *
  * The static result belongs to the fiber, so that another fiber's call does not
  * overwrite it.
@@ -9,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <eddy/blocking.h>
 #include "patch/patch.h"
 
 enum {
@@ -83,14 +85,18 @@ int ed_patch_gethostbyname2_r(const char *name, int family,
 
     if (ed_patch_is_address(name) ||
         (family != AF_INET && family != AF_INET6) ||
-        ed_patch_reports("gethostbyname()"))
+        ed_patch_stays_plain("gethostbyname()"))
         return ed_plain->gethostbyname2_r(name, family, host, buf, room, found,
                                           failure);
     *found = NULL;
     int err = ed_patch_resolve(name, family, &addresses);
-    if (err == EAI_NONAME) {
-        *failure = HOST_NOT_FOUND;
+    if (err == EAI_NONAME || err == EAI_NODATA) {
+        *failure = err == EAI_NONAME ? HOST_NOT_FOUND : NO_DATA;
         return 0;
+    }
+    if (err == EAI_AGAIN) {
+        *failure = TRY_AGAIN;
+        return errno = EAGAIN;
     }
     if (!err)
         err = fill(host, name, family, &addresses, &left);
@@ -110,6 +116,53 @@ int ed_patch_gethostbyname_r(const char *name, struct hostent *host, char *buf,
 {
     return ed_patch_gethostbyname2_r(name, AF_INET, host, buf, room, found,
                                      failure);
+}
+
+/* ---- names of addresses: on a thread of the pool, as getnameinfo() ---- */
+
+struct address_call {
+    const void *address;
+    socklen_t len;
+    int family;
+    struct hostent *host;
+    char *buf;
+    size_t room;
+    struct hostent **found;
+    int *failure;
+    int result;
+    int err_no;
+};
+
+static int host_of(void *arg)
+{
+    struct address_call *c = arg;
+
+    c->result =
+        ed_plain->gethostbyaddr_r(c->address, c->len, c->family, c->host,
+                                  c->buf, c->room, c->found, c->failure);
+    c->err_no = errno;
+    return 0;
+}
+
+int ed_patch_gethostbyaddr_r(const void *address, socklen_t len, int family,
+                             struct hostent *host, char *buf, size_t room,
+                             struct hostent **found, int *failure)
+{
+    struct address_call c = {address, len,   family,  host, buf,
+                             room,    found, failure, 0,    0};
+
+    if (ed_patch_stays_plain("gethostbyaddr()"))
+        return ed_plain->gethostbyaddr_r(address, len, family, host, buf, room,
+                                         found, failure);
+    int err = ed_blocking(host_of, &c);
+    if (!err) {
+        errno = c.err_no;
+        return c.result;
+    }
+    *found = NULL;
+    *failure = NETDB_INTERNAL;
+    errno = ed_patch_errno(err);
+    return errno;
 }
 
 /* ---- the static result ---- */
@@ -133,7 +186,27 @@ static struct result *new_result(size_t room)
     return result;
 }
 
-struct hostent *ed_patch_gethostbyname2(const char *name, int family)
+/* What is asked for: of a name, or of an address. */
+struct question {
+    const char *name;
+    const void *address;
+    socklen_t len;
+    int family;
+};
+
+static int ask(const struct question *q, struct result *result, size_t room,
+               struct hostent **found, int *failure)
+{
+    if (q->name)
+        return ed_patch_gethostbyname2_r(q->name, q->family, &result->host,
+                                         result->room, room, found, failure);
+    return ed_patch_gethostbyaddr_r(q->address, q->len, q->family,
+                                    &result->host, result->room, room, found,
+                                    failure);
+}
+
+/* With as much room as it takes. */
+static struct hostent *ask_for_static(const struct question *q)
 {
     struct hostent *found = NULL;
     size_t room = ROOM_FIRST;
@@ -146,13 +219,27 @@ struct hostent *ed_patch_gethostbyname2(const char *name, int family)
             h_errno = NETDB_INTERNAL;
             return NULL;
         }
-        err = ed_patch_gethostbyname2_r(name, family, &result->host,
-                                        result->room, room, &found, &failure);
+        err = ask(q, result, room, &found, &failure);
         room *= 2;
     } while (err == ERANGE);
     if (!found)
         h_errno = failure;
     return found;
+}
+
+struct hostent *ed_patch_gethostbyname2(const char *name, int family)
+{
+    return ask_for_static(&(struct question){.name = name, .family = family});
+}
+
+struct hostent *ed_patch_gethostbyaddr(const void *address, socklen_t len,
+                                       int family)
+{
+    return ask_for_static(&(struct question){
+        .address = address,
+        .len = len,
+        .family = family,
+    });
 }
 
 struct hostent *ed_patch_gethostbyname(const char *name)

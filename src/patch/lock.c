@@ -23,7 +23,7 @@ int ed_patch_flock(int fd, int how)
         int result = ed_plain->flock(fd, how | LOCK_NB);
         if (!result || !is_taken())
             return result;
-        if (ed_patch_reports("flock()"))
+        if (ed_patch_stays_plain("flock()"))
             return ed_plain->flock(fd, how);
         int err = ed_patch_back_off(tries);
         if (err)
@@ -39,7 +39,7 @@ int ed_patch_lockf(int fd, int how, off_t len)
         int result = ed_plain->lockf(fd, F_TLOCK, len);
         if (!result || !is_taken())
             return result;
-        if (ed_patch_reports("lockf()"))
+        if (ed_patch_stays_plain("lockf()"))
             return ed_plain->lockf(fd, how, len);
         int err = ed_patch_back_off(tries);
         if (err)

@@ -9,41 +9,20 @@
  * mutex is not held for long.
  *
  * A mutex notes its thread. Which fiber it is matters only for those that a
- * thread may lock again (recursive) or is told of (error-checking): of these
- * there is a list of who holds them. Robust, inheriting and protecting ones
- * are left alone.
+ * thread may lock again (recursive) or is told of (error-checking): of these it
+ * is noted who holds them. Robust, inheriting and protecting ones are left
+ * alone.
  */
 #include "patch/patch.h"
 
 #include <errno.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 #include "core/runtime.h"
-
-/* Mutexes of that kind held at once by the fibers of a thread. One more is
- * handled as if there were no fibers. */
-enum { HELD_MAX = 256 };
 
 /* A mutex given back where nobody can tell is found free this soon. */
 static const int64_t LOOK_EVERY = 20 * ED_MS;
 
-struct held {
-    const pthread_mutex_t *mutex;
-    const ed_fiber *fiber;
-    unsigned depth;
-};
-
-/* The list is no variable of the thread itself: a library that is loaded late
- * finds room for few of these. */
-static _Thread_local struct {
-    struct ed_patch_queue waiting;
-    unsigned held_count;
-    struct held *held; /* of HELD_MAX; NULL: none yet */
-} mine;
-
-static pthread_key_t held_key; /* gives the list back with its thread */
-static bool have_key;
+static _Thread_local struct ed_patch_queue waiting;
 
 /* ---- what a mutex is: glibc's, of which the kind and the holder can be read
  * (bits/struct_mutex.h) ---- */
@@ -68,78 +47,56 @@ static bool held_by_this_thread(const pthread_mutex_t *mutex)
     return mutex->__data.__owner == gettid();
 }
 
-/* ---- who holds what ---- */
-
-static struct held *find(const pthread_mutex_t *mutex)
+/* Whether giving it back once leaves it free. */
+static bool is_last_hold(const pthread_mutex_t *mutex)
 {
-    for (unsigned i = 0; i < mine.held_count; i++) {
-        if (mine.held[i].mutex == mutex)
-            return &mine.held[i];
-    }
-    return NULL;
+    int kind = mutex->__data.__kind & KIND_MASK;
+
+    return kind != PTHREAD_MUTEX_RECURSIVE_NP || mutex->__data.__count == 1;
 }
+
+/* ---- who holds what ---- */
 
 static bool another_holds(const pthread_mutex_t *mutex)
 {
-    const struct held *held = tells_holders_apart(mutex) ? find(mutex) : NULL;
+    struct ed_patch_held *held =
+        tells_holders_apart(mutex) ? ed_patch_held_find(mutex) : NULL;
 
-    return held && held->fiber != ed_fiber_self();
-}
-
-static void give_back(void *held)
-{
-    munmap(held, HELD_MAX * sizeof(struct held));
-    mine.held = NULL;
-    mine.held_count = 0;
-}
-
-__attribute__((constructor)) static void make_key(void)
-{
-    have_key = !pthread_key_create(&held_key, give_back);
-}
-
-/* Not from malloc(), which may be what locks. */
-static bool have_list(void)
-{
-    if (mine.held || !have_key)
-        return mine.held;
-    void *held =
-        mmap(NULL, HELD_MAX * sizeof(struct held), PROT_READ | PROT_WRITE,
-             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (held == MAP_FAILED)
+    if (!held || held->fiber == ed_fiber_self())
         return false;
-    if (pthread_setspecific(held_key, held)) {
-        give_back(held);
-        return false;
-    }
-    mine.held = held;
-    return true;
+    if (held_by_this_thread(mutex))
+        return true;
+    ed_patch_held_drop(held);
+    return false;
 }
 
+/* It was locked. Once more by who holds it changes nothing. */
 static void note(const pthread_mutex_t *mutex)
 {
-    if (!tells_holders_apart(mutex))
+    if (!tells_holders_apart(mutex) || !is_last_hold(mutex))
         return;
-    struct held *held = find(mutex);
+    struct ed_patch_held *held = ed_patch_held_find(mutex);
+    if (!held)
+        held = ed_patch_held_add(mutex);
     if (held)
-        held->depth++;
-    else if (mine.held_count < HELD_MAX && have_list())
-        mine.held[mine.held_count++] = (struct held){mutex, ed_fiber_self(), 1};
+        held->fiber = ed_fiber_self();
 }
 
 static void forget(const pthread_mutex_t *mutex)
 {
-    struct held *held = tells_holders_apart(mutex) ? find(mutex) : NULL;
+    struct ed_patch_held *held =
+        tells_holders_apart(mutex) ? ed_patch_held_find(mutex) : NULL;
 
-    if (held && !--held->depth)
-        *held = mine.held[--mine.held_count];
+    if (held)
+        ed_patch_held_drop(held);
 }
 
 /* ---- locking ---- */
 
-/* Takes it if nobody has it; EBUSY: a fiber of this thread has; EAGAIN: another
- * thread, or the mutex is none of ours. */
-static int try_to_lock(pthread_mutex_t *mutex)
+/* Takes it if nobody has it; EBUSY: a fiber of this thread has, or it was given
+ * back for one that was called, unless that is the caller, whose turn it is;
+ * EAGAIN: another thread, or the mutex is none of ours. */
+static int try_to_lock(pthread_mutex_t *mutex, bool turn)
 {
     if (!is_ordinary(mutex))
         return EAGAIN;
@@ -147,6 +104,8 @@ static int try_to_lock(pthread_mutex_t *mutex)
         return EBUSY;
     if (tells_holders_apart(mutex) && held_by_this_thread(mutex))
         return EAGAIN; /* libc counts it, or says what is wrong */
+    if (!turn && ed_patch_queue_called(&waiting, mutex))
+        return EBUSY;
     int err = ed_plain->pthread_mutex_trylock(mutex);
     if (err != EBUSY)
         return err;
@@ -156,18 +115,20 @@ static int try_to_lock(pthread_mutex_t *mutex)
 /* Returns as try_to_lock(), but EBUSY only when `until` has passed. */
 static int lock_until(const char *call, pthread_mutex_t *mutex, int64_t until)
 {
+    bool turn = false;
+
     for (;;) {
-        int err = try_to_lock(mutex);
+        int err = try_to_lock(mutex, turn);
         if (err != EBUSY)
             return err;
         int64_t now = ed_patch_until(0);
         if (now >= until)
             return EBUSY;
-        if (ed_patch_reports(call))
+        if (ed_patch_stays_plain(call))
             return EAGAIN;
-        ed_patch_queue_wait(&mine.waiting, call, mutex,
-                            until - now < LOOK_EVERY ? until
-                                                     : now + LOOK_EVERY);
+        turn = ed_patch_queue_wait(&waiting, call, mutex,
+                                   until - now < LOOK_EVERY ? until
+                                                            : now + LOOK_EVERY);
     }
 }
 
@@ -199,7 +160,7 @@ int ed_patch_pthread_mutex_clocklock(pthread_mutex_t *mutex, clockid_t clock,
 {
     int err = EAGAIN;
 
-    if (ed_patch_time_valid(until))
+    if (ed_patch_time_valid(until) && ed_patch_clock_valid(clock))
         err = lock_until("pthread_mutex_clocklock()", mutex,
                          ed_patch_until(ed_patch_from_now(clock, until)));
     if (err == EBUSY)
@@ -217,9 +178,12 @@ int ed_patch_pthread_mutex_timedlock(pthread_mutex_t *mutex,
 
 int ed_patch_pthread_mutex_unlock(pthread_mutex_t *mutex)
 {
-    forget(mutex);
+    bool last = is_last_hold(mutex);
     int err = ed_plain->pthread_mutex_unlock(mutex);
-    if (!err)
-        (void)ed_patch_queue_wake(&mine.waiting, mutex);
-    return err;
+
+    if (err || !last)
+        return err;
+    forget(mutex);
+    (void)ed_patch_queue_wake(&waiting, mutex);
+    return 0;
 }

@@ -6,15 +6,16 @@
  * still its own work: it is called once for each address found, which asks
  * nobody, and the lists are joined.
  *
- * The other way, from addresses to names, is rare: libc does it on a thread.
+ * What is rare libc does on a thread: the other way, from addresses to names,
+ * and what asks for more than addresses (the canonical name, other scripts).
  */
 #include "patch/names.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <arpa/inet.h>
 #include <eddy/blocking.h>
+#include "net/resolve.h"
 #include "patch/patch.h"
 
 bool ed_patch_is_address(const char *name)
@@ -35,14 +36,22 @@ bool ed_patch_is_address(const char *name)
 
 int ed_patch_resolve(const char *name, int family, struct ed_addrs *found)
 {
-    int err = ed_resolve(name, family, found);
+    static const int reasons[] = {
+        [ED_RESOLVE_NO_NAME] = EAI_NONAME,
+        [ED_RESOLVE_NO_ADDRESS] = EAI_NODATA,
+        [ED_RESOLVE_NO_ANSWER] = EAI_AGAIN,
+    };
+    enum ed_resolve_why why;
+    int err = ed_resolve_telling(name, family, found, &why);
 
     if (!err)
         return 0;
+    if (err == ED_ERESOLVE)
+        return reasons[why];
+    if (err == ED_EADDR)
+        return EAI_NONAME;
     if (err == ED_ENOMEM)
         return EAI_MEMORY;
-    if (err != ED_ECANCELED && err != ED_ETIMEOUT)
-        return EAI_NONAME;
     errno = ed_patch_errno(err);
     return EAI_SYSTEM;
 }
@@ -61,19 +70,42 @@ static bool is_at_hand(const char *name, const struct addrinfo *hints)
             hints->ai_family != AF_INET6);
 }
 
+/* What is ours to find: the others libc knows best. */
+static const int OUR_FLAGS =
+    AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV | AI_V4MAPPED | AI_ADDRCONFIG;
+
+struct info_call {
+    const char *name, *service;
+    const struct addrinfo *hints;
+    struct addrinfo **found;
+    int result;
+    int err_no;
+};
+
+static int info_of(void *arg)
+{
+    struct info_call *c = arg;
+
+    c->result = ed_plain->getaddrinfo(c->name, c->service, c->hints, c->found);
+    c->err_no = errno;
+    return 0;
+}
+
+static int on_a_thread(const char *name, const char *service,
+                       const struct addrinfo *hints, struct addrinfo **found)
+{
+    struct info_call c = {name, service, hints, found, 0, 0};
+    int err = ed_blocking(info_of, &c);
+
+    errno = err ? ed_patch_errno(err) : c.err_no;
+    return err ? EAI_SYSTEM : c.result;
+}
+
 static struct addrinfo **end_of(struct addrinfo **list)
 {
     while (*list)
         list = &(*list)->ai_next;
     return list;
-}
-
-/* The name asked for, as a list's first entry has it. libc frees it. */
-static int name_first(struct addrinfo *list, const char *name)
-{
-    free(list->ai_canonname);
-    list->ai_canonname = strdup(name);
-    return list->ai_canonname ? 0 : EAI_MEMORY;
 }
 
 static int join_lists(const struct ed_addrs *addresses, const char *service,
@@ -100,8 +132,8 @@ static int resolve_for(const char *name, const struct addrinfo *hints,
     int family = hints->ai_family;
     int err = ed_patch_resolve(name, family, found);
 
-    if (err == EAI_NONAME && family == AF_INET6 &&
-        (hints->ai_flags & AI_V4MAPPED))
+    bool none = err == EAI_NONAME || err == EAI_NODATA || err == EAI_AGAIN;
+    if (none && family == AF_INET6 && (hints->ai_flags & AI_V4MAPPED))
         err = ed_patch_resolve(name, AF_INET, found);
     return err;
 }
@@ -113,20 +145,18 @@ int ed_patch_getaddrinfo(const char *name, const char *service,
     struct addrinfo ask = {.ai_flags = AI_V4MAPPED | AI_ADDRCONFIG};
     struct ed_addrs addresses;
 
-    if (is_at_hand(name, hints) || ed_patch_reports("getaddrinfo()"))
+    if (is_at_hand(name, hints) || ed_patch_stays_plain("getaddrinfo()"))
         return ed_plain->getaddrinfo(name, service, hints, found);
+    if (hints && (hints->ai_flags & ~OUR_FLAGS))
+        return on_a_thread(name, service, hints, found);
     if (hints)
         ask = *hints;
     int err = resolve_for(name, &ask, &addresses);
     if (err)
         return err;
-    bool wants_name = ask.ai_flags & AI_CANONNAME;
-    ask.ai_flags &= ~(AI_CANONNAME | AI_ADDRCONFIG);
+    ask.ai_flags &= ~AI_ADDRCONFIG;
     ask.ai_flags |= AI_NUMERICHOST;
-    err = join_lists(&addresses, service, &ask, found);
-    if (!err && wants_name)
-        err = name_first(*found, name);
-    return err;
+    return join_lists(&addresses, service, &ask, found);
 }
 
 /* ---- getnameinfo ---- */
@@ -168,7 +198,7 @@ int ed_patch_getnameinfo(const struct sockaddr *address, socklen_t len,
                           .flags = flags};
 
     if (!host || !host_room || (flags & NI_NUMERICHOST) ||
-        ed_patch_reports("getnameinfo()"))
+        ed_patch_stays_plain("getnameinfo()"))
         return ed_plain->getnameinfo(address, len, host, host_room, service,
                                      service_room, flags);
     int err = ed_blocking(name_of, &c);

@@ -10,8 +10,9 @@
  */
 bool ed_patch_is_address(const char *name);
 
-/* ed_resolve(), with a failure told as EAI_NONAME or, errno saying more,
- * EAI_SYSTEM or EAI_MEMORY. Suspends. */
+/* ed_resolve(), with a failure told as EAI_NONAME, EAI_NODATA (the name has no
+ * such address), EAI_AGAIN (no name server said), EAI_MEMORY or, errno saying
+ * more, EAI_SYSTEM. Suspends. */
 int ed_patch_resolve(const char *name, int family, struct ed_addrs *found);
 
 #endif

@@ -13,12 +13,16 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <eddy/log.h>
 #include "base/calls.h"
 #include "core/runtime.h"
 
 const struct ed_patch_calls *ed_plain;
 const void *ed_patch_door;
+
+enum { FAILURES = 32 };             /* in a row, before others may run */
+static const int64_t PAUSE = ED_MS; /* lest it take all of a processor */
 
 static _Atomic int mode = ED_PATCH_OFF;
 
@@ -40,7 +44,13 @@ static struct ed_patch_runtime runtime = {
     .contract = ed_patch_contract,
     .here = here,
     .calls = &cooperative,
+    .signalled = ed_patch_ring,
 };
+
+bool ed_patch_in_child(void)
+{
+    return getpid() != ed_loop_process(ed_loop_current());
+}
 
 /* ---- the mode ---- */
 
@@ -102,14 +112,23 @@ static void keep_own_calls(void)
         .recv = ed_plain->recv,
         .send = ed_plain->send,
         .sendmsg = ed_plain->sendmsg,
+        .sem_wait = ed_plain->sem_wait,
+        .sem_clockwait = ed_plain->sem_clockwait,
+        .waitpid = ed_plain->waitpid,
     };
 }
 
 /* The loop, and what epoll knows of it, stay the parent's. A child that waited
- * as a fiber does would run the parent's fibers. */
+ * as a fiber does would run the parent's fibers; one that goes on with them (a
+ * daemon) may. */
 static void forked(void)
 {
+    ed_loop *loop = ed_loop_current();
+
+    if (loop)
+        ed_loop_forked(loop);
     (void)ed_patch_fiber(false);
+    ed_patch_ears_forget();
 }
 
 /* In a program that has the patch linked in or preloaded the name is known to
@@ -150,8 +169,25 @@ int ed_patch_errno(int err)
     }
 }
 
+/* In a fiber that is cancelled nothing waits any more, and a library may try
+ * again until it succeeds: it is not to keep all others from running. */
+static void give_way(void)
+{
+    static _Thread_local struct ed_patch_queue pausing;
+    static _Thread_local const ed_fiber *last;
+    static _Thread_local unsigned failures;
+
+    if (last != ed_fiber_self())
+        failures = 0;
+    last = ed_fiber_self();
+    if (ed_cancelled() && ++failures % FAILURES == 0 && !ed_patch_in_child())
+        (void)ed_patch_queue_wait(&pausing, "its turn", NULL,
+                                  ed_patch_until(PAUSE));
+}
+
 int ed_patch_fail(int err)
 {
+    give_way();
     errno = ed_patch_errno(err);
     return -1;
 }

@@ -11,10 +11,10 @@
 #include "patch/patch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/runtime.h"
 
 static const int64_t LOOK_FOR_SIGNALS = 50 * ED_MS;
 static const struct timespec NO_TIME = {0, 0};
@@ -24,6 +24,7 @@ struct look {
     const char *call;
     const struct pollfd *fds; /* to wait for */
     nfds_t count;
+    bool several; /* of the caller's: one that is closed ends no wait */
     const sigset_t *mask;
     int64_t until;
     /* Asks the system, without waiting: as the call itself. */
@@ -51,6 +52,9 @@ static int await_once(const struct look *look)
             until = next;
     }
     int result = ed_patch_await(look->call, look->fds, look->count, until);
+    /* One of several: what the others are is still to be told. */
+    if (result == -EBADF && look->several)
+        return 0;
     return result > 0 && until < look->until ? 0 : result;
 }
 
@@ -65,17 +69,6 @@ static int look_until(const struct look *look)
         if (n || result)
             return n;
     }
-}
-
-/* To be asked when there is nothing yet. These calls say of themselves that
- * they wait, so others may run even if there is no need to. */
-static bool enter(void)
-{
-    int err = ed_patch_mode() == ED_PATCH_REPORT ? 0 : ed_checkpoint();
-
-    if (err)
-        (void)ed_patch_fail(err);
-    return !err;
 }
 
 /* ---- poll ---- */
@@ -101,6 +94,7 @@ static struct look poll_look(struct poll_call *p, const char *call,
         .call = call,
         .fds = p->fds,
         .count = p->count,
+        .several = true,
         .mask = mask,
         .until = until,
         .now = poll_now,
@@ -114,12 +108,12 @@ int ed_patch_poll(struct pollfd *fds, nfds_t count, int timeout)
 
     if (!timeout)
         return ed_plain->poll(fds, count, 0);
-    if (!enter())
+    if (!ed_patch_enter_any())
         return -1;
     int n = ed_plain->poll(fds, count, 0);
     if (n)
         return n;
-    if (ed_patch_reports("poll()"))
+    if (ed_patch_stays_plain("poll()"))
         return ed_plain->poll(fds, count, timeout);
     struct look look = poll_look(&p, "poll()", NULL, until_ms(timeout));
     return look_until(&look);
@@ -132,12 +126,12 @@ int ed_patch_ppoll(struct pollfd *fds, nfds_t count,
 
     if (timeout && (!ed_patch_time_valid(timeout) || !ed_patch_ns(timeout)))
         return ed_plain->ppoll(fds, count, timeout, mask);
-    if (!enter())
+    if (!ed_patch_enter_any())
         return -1;
     int n = ed_plain->ppoll(fds, count, &NO_TIME, mask);
     if (n)
         return n;
-    if (ed_patch_reports("ppoll()"))
+    if (ed_patch_stays_plain("ppoll()"))
         return ed_plain->ppoll(fds, count, timeout, mask);
     struct look look = poll_look(&p, "ppoll()", mask, until_time(timeout));
     return look_until(&look);
@@ -173,6 +167,27 @@ static void select_ask(const struct select_call *s)
         if (s->given[i])
             memcpy(s->given[i], s->asked[i], s->bytes);
     }
+}
+
+/* The system looks at no more than there is room for in the process's table,
+ * and callers name what they like (getdtablesize()), whatever the size of their
+ * sets. Without /proc they are believed. */
+static int descriptors_below(int count)
+{
+    static const char size_is[] = "\nFDSize:";
+    char text[1024];
+
+    if (count <= FD_SETSIZE)
+        return count;
+    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return count;
+    ssize_t n = ed_plain->read(fd, text, sizeof text - 1);
+    (void)ed_plain->close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    const char *found = strstr(text, size_is);
+    long size = found ? strtol(found + sizeof size_is - 1, NULL, 10) : 0;
+    return size > 0 && size < count ? (int)size : count;
 }
 
 /* An error leaves the sets as they were given. */
@@ -243,6 +258,7 @@ static int select_wait(struct select_call *s, const char *call,
         .call = call,
         .fds = s->fds,
         .count = s->fd_count,
+        .several = true,
         .mask = mask,
         .until = until_time(timeout),
         .now = select_now,
@@ -252,7 +268,7 @@ static int select_wait(struct select_call *s, const char *call,
 
     if (n || (timeout && !ed_patch_ns(timeout)))
         return n;
-    if (ed_patch_reports(call)) {
+    if (ed_patch_stays_plain(call)) {
         select_ask(s);
         return ed_plain->pselect(s->count, (fd_set *)s->given[IN],
                                  (fd_set *)s->given[OUT],
@@ -276,9 +292,10 @@ static int select_call(const char *call, int count, fd_set *const sets[SETS],
     if (count < 0 || (timeout && !ed_patch_time_valid(timeout)))
         return ed_plain->pselect(count, sets[IN], sets[OUT], sets[URGENT],
                                  timeout, mask);
-    if ((!timeout || ed_patch_ns(timeout)) && !enter())
+    if ((!timeout || ed_patch_ns(timeout)) && !ed_patch_enter_any())
         return -1;
-    if (select_init(&s, count, sets[IN], sets[OUT], sets[URGENT]))
+    if (select_init(&s, descriptors_below(count), sets[IN], sets[OUT],
+                    sets[URGENT]))
         n = select_wait(&s, call, timeout, mask);
     else
         errno = ENOMEM;
@@ -352,12 +369,12 @@ static int epoll_call(const char *call, struct epoll_call *e, int64_t until,
     };
 
     *plain = false;
-    if (!enter())
+    if (!ed_patch_enter_any())
         return -1;
     int n = epoll_now(&look);
     if (n)
         return n;
-    *plain = ed_patch_reports(call);
+    *plain = ed_patch_stays_plain(call);
     return *plain ? 0 : look_until(&look);
 }
 

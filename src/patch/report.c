@@ -76,22 +76,29 @@ static void drop_own(struct ed_frames *frames)
     frames->pcs[0] = (char *)frames->pcs[0] - 1;
 }
 
-bool ed_patch_reports(const char *call)
+static void report(const char *call)
 {
     struct ed_frames frames;
 
-    if (ed_patch_mode() != ED_PATCH_REPORT)
-        return false;
     ed_frames_take(&frames, NULL);
     drop_own(&frames);
     enum news news = note(place_of(&frames));
     if (news == NO_MORE)
         ed_log_warn("%d places block the loop: no more are told", PLACES_MAX);
     if (news != NEW)
-        return true;
+        return;
     const ed_fiber *fiber = ed_fiber_self();
     ed_log_warn("%s blocks the loop, in fiber '%s' (started at %s)", call,
                 fiber->name, fiber->place);
     ed_frames_log(&frames);
+}
+
+bool ed_patch_stays_plain(const char *call)
+{
+    if (ed_patch_in_child())
+        return true;
+    if (ed_patch_mode() != ED_PATCH_REPORT)
+        return false;
+    report(call);
     return true;
 }

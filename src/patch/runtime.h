@@ -16,10 +16,16 @@
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/select.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
 
 struct epoll_event; /* its header is the loop's alone */
@@ -46,6 +52,8 @@ struct ed_patch_runtime {
      * replaced. */
     bool (*here)(void);
     const struct ed_patch_calls *calls;
+    /* Who is no fiber has signalled at that address. */
+    void (*signalled)(const void *address);
     struct ed_patch_runtime *next; /* libeddy-patch.so's own */
 };
 

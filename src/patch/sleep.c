@@ -9,6 +9,14 @@
 #include <errno.h>
 #include <unistd.h>
 
+/* No time at all is none to block for: others get their turn, no more. */
+static bool stays_plain(const char *call, int64_t time)
+{
+    if (time <= 0 && ed_patch_mode() == ED_PATCH_REPORT)
+        return true;
+    return ed_patch_stays_plain(call);
+}
+
 /* Sleeps; *left is what a cancellation has left of it. 0 or negative. */
 static int sleep_for(int64_t time, int64_t *left)
 {
@@ -31,7 +39,7 @@ unsigned ed_patch_sleep(unsigned seconds)
 {
     int64_t left;
 
-    if (ed_patch_reports("sleep()"))
+    if (stays_plain("sleep()", seconds))
         return ed_plain->sleep(seconds);
     int err = sleep_for(seconds * ED_S, &left);
     if (err)
@@ -43,7 +51,7 @@ int ed_patch_usleep(useconds_t time)
 {
     int64_t left;
 
-    if (ed_patch_reports("usleep()"))
+    if (stays_plain("usleep()", time))
         return ed_plain->usleep(time);
     int err = sleep_for(time * ED_US, &left);
     return err ? ed_patch_fail(err) : 0;
@@ -53,7 +61,8 @@ int ed_patch_nanosleep(const struct timespec *time, struct timespec *left)
 {
     int64_t rest;
 
-    if (!ed_patch_time_valid(time) || ed_patch_reports("nanosleep()"))
+    if (!ed_patch_time_valid(time) ||
+        stays_plain("nanosleep()", ed_patch_ns(time)))
         return ed_plain->nanosleep(time, left);
     int err = sleep_for(ed_patch_ns(time), &rest);
     if (!err)
@@ -71,14 +80,16 @@ int ed_patch_clock_nanosleep(clockid_t clock, int flags,
     bool to_time = flags == TIMER_ABSTIME;
     int64_t rest;
 
-    if (!passes || (flags && !to_time) || !ed_patch_time_valid(time) ||
-        ed_patch_reports("clock_nanosleep()"))
+    if (!passes || (flags && !to_time) || !ed_patch_time_valid(time))
         return ed_plain->clock_nanosleep(clock, flags, time, left);
-    int err = sleep_for(
-        to_time ? ed_patch_from_now(clock, time) : ed_patch_ns(time), &rest);
+    int64_t ns = to_time ? ed_patch_from_now(clock, time) : ed_patch_ns(time);
+    if (stays_plain("clock_nanosleep()", ns))
+        return ed_plain->clock_nanosleep(clock, flags, time, left);
+    int err = sleep_for(ns, &rest);
     if (!err)
         return 0;
     if (!to_time)
         give_left(left, rest);
+    (void)ed_patch_fail(err);
     return ed_patch_errno(err);
 }

@@ -7,7 +7,8 @@
  * same happens where libc's calls are cut short by a signal.
  *
  * Sockets are asked with MSG_DONTWAIT, as in read.c. Into a pipe goes at most
- * PIPE_BUF at once, which is what poll() promises room for.
+ * PIPE_BUF at once, which is what poll() promises room for. A device is written
+ * to once, and whole: to it a call may be a packet.
  */
 #include "patch/patch.h"
 
@@ -15,44 +16,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* What is left of a message. */
-struct rest {
-    struct iovec *iov; /* a copy, when a part was sent */
-    size_t count;
-    void *memory;
-};
-
-/* Skips what was written. False: no memory for the copy that takes. */
-static bool advance(struct rest *rest, size_t bytes)
-{
-    if (!rest->memory) {
-        rest->memory = malloc(rest->count * sizeof *rest->iov);
-        if (!rest->memory)
-            return false;
-        rest->iov =
-            memcpy(rest->memory, rest->iov, rest->count * sizeof *rest->iov);
-    }
-    while (rest->count && bytes >= rest->iov->iov_len) {
-        bytes -= rest->iov->iov_len;
-        rest->iov++;
-        rest->count--;
-    }
-    if (bytes) {
-        rest->iov->iov_base = (char *)rest->iov->iov_base + bytes;
-        rest->iov->iov_len -= bytes;
-    }
-    return true;
-}
-
-static size_t bytes_of(const struct iovec *iov, size_t count)
-{
-    size_t bytes = 0;
-
-    for (size_t i = 0; i < count; i++)
-        bytes += iov[i].iov_len;
-    return bytes;
-}
 
 /* ---- sockets ---- */
 
@@ -65,17 +28,25 @@ static ssize_t send_now(int fd, const struct msghdr *message, int flags)
     return ed_plain->sendmsg(fd, message, flags);
 }
 
-/* Once all that can be without waiting was tried: one more piece. */
+/* Once all that can be without waiting was tried: one more piece. With
+ * MSG_FASTOPEN, or when connect() was put off to the first data, it is a
+ * connection that is waited for; the data then go the usual way. */
 static ssize_t send_some(struct ed_patch_try *t, const struct msghdr *message,
                          int flags)
 {
     for (;;) {
         ssize_t n = send_now(t->fd, message, flags | MSG_DONTWAIT);
-        if (n >= 0 || errno != EAGAIN)
+        int why = errno;
+        if (n >= 0 || (why != EAGAIN && why != EINPROGRESS))
             return n;
         enum ed_patch_next next = ed_patch_retry(t);
-        if (next == ED_PATCH_ERROR)
+        if (next == ED_PATCH_ERROR) {
+            if (errno == EAGAIN)
+                errno = why;
             return -1;
+        }
+        if (why == EINPROGRESS)
+            flags &= ~MSG_FASTOPEN;
         if (next == ED_PATCH_PLAIN)
             return send_now(t->fd, message, flags);
     }
@@ -86,17 +57,18 @@ static ssize_t send_some(struct ed_patch_try *t, const struct msghdr *message,
 static size_t send_rest(struct ed_patch_try *t, const struct msghdr *whole,
                         size_t done, int flags)
 {
-    struct rest rest = {whole->msg_iov, whole->msg_iovlen, NULL};
-    size_t all = bytes_of(rest.iov, rest.count);
+    struct ed_patch_rest rest = {whole->msg_iov, whole->msg_iovlen, NULL};
+    size_t all = ed_patch_bytes_of(rest.iov, rest.count);
     size_t step = done;
 
-    while (done < all && advance(&rest, step)) {
+    flags = (flags & ~MSG_FASTOPEN) | MSG_NOSIGNAL;
+    while (done < all && ed_patch_skip(&rest, step)) {
         struct msghdr message = {
             .msg_iov = rest.iov,
             .msg_iovlen = rest.count,
         };
         t->tries = 0;
-        ssize_t n = send_some(t, &message, flags | MSG_NOSIGNAL);
+        ssize_t n = send_some(t, &message, flags);
         if (n <= 0)
             break;
         step = (size_t)n;
@@ -121,7 +93,8 @@ static ssize_t transmit(const char *call, int fd, const struct msghdr *message,
     if (!ed_patch_enter(fd))
         return -1;
     ssize_t n = send_some(&t, message, flags);
-    if (n <= 0 || (size_t)n >= bytes_of(message->msg_iov, message->msg_iovlen))
+    if (n <= 0 ||
+        (size_t)n >= ed_patch_bytes_of(message->msg_iov, message->msg_iovlen))
         return n;
     return (ssize_t)send_rest(&t, message, (size_t)n, flags);
 }
@@ -155,18 +128,32 @@ ssize_t ed_patch_send(int fd, const void *buf, size_t len, int flags)
 
 /* ---- any descriptor ---- */
 
-/* Up to PIPE_BUF bytes into what is no socket and no file. */
-static ssize_t write_some(struct ed_patch_try *t, const char *buf, size_t len)
+/* Until there is room in what is no socket and no file. False with errno
+ * set. */
+static bool await_room(struct ed_patch_try *t)
 {
     struct pollfd p = {.fd = t->fd, .events = POLLOUT};
 
     while (!ed_plain->poll(&p, 1, 0)) {
         enum ed_patch_next next = ed_patch_retry(t);
-        if (next == ED_PATCH_ERROR)
-            return -1;
-        if (next == ED_PATCH_PLAIN)
-            break;
+        if (next != ED_PATCH_AGAIN)
+            return next == ED_PATCH_PLAIN;
     }
+    return true;
+}
+
+static bool await_device(const char *call, int fd)
+{
+    struct ed_patch_try t = {.call = call, .fd = fd, .events = POLLOUT};
+
+    return ed_patch_enter(fd) && await_room(&t);
+}
+
+/* Up to PIPE_BUF bytes of a stream. */
+static ssize_t write_some(struct ed_patch_try *t, const char *buf, size_t len)
+{
+    if (!await_room(t))
+        return -1;
     return ed_plain->write(t->fd, buf, len < PIPE_BUF ? len : PIPE_BUF);
 }
 
@@ -198,9 +185,12 @@ ssize_t ed_patch_write(int fd, const void *buf, size_t len)
     ssize_t n = transmit("write()", fd, &message, 0);
     if (n >= 0 || errno != ENOTSOCK)
         return n;
-    if (ed_patch_is_file(fd))
-        return ed_plain->write(fd, buf, len);
-    return write_all("write()", fd, buf, len);
+    enum ed_patch_kind kind = ed_patch_kind_of(fd);
+    if (kind == ED_PATCH_BYTES)
+        return write_all("write()", fd, buf, len);
+    if (kind == ED_PATCH_DEVICE && !await_device("write()", fd))
+        return -1;
+    return ed_plain->write(fd, buf, len);
 }
 
 /* What fits a pipe's promise goes in one piece, as POSIX has it. */
@@ -231,8 +221,9 @@ static ssize_t writev_all(int fd, const struct iovec *iov, int count,
 
 ssize_t ed_patch_writev(int fd, const struct iovec *iov, int count)
 {
-    size_t bytes =
-        count > 0 && count <= IOV_MAX ? bytes_of(iov, (size_t)count) : 0;
+    size_t bytes = count > 0 && count <= IOV_MAX
+                       ? ed_patch_bytes_of(iov, (size_t)count)
+                       : 0;
 
     if (!bytes)
         return ed_plain->writev(fd, iov, count);
@@ -243,7 +234,10 @@ ssize_t ed_patch_writev(int fd, const struct iovec *iov, int count)
     ssize_t n = transmit("writev()", fd, &message, 0);
     if (n >= 0 || errno != ENOTSOCK)
         return n;
-    if (ed_patch_is_file(fd))
-        return ed_plain->writev(fd, iov, count);
-    return writev_all(fd, iov, count, bytes);
+    enum ed_patch_kind kind = ed_patch_kind_of(fd);
+    if (kind == ED_PATCH_BYTES)
+        return writev_all(fd, iov, count, bytes);
+    if (kind == ED_PATCH_DEVICE && !await_device("writev()", fd))
+        return -1;
+    return ed_plain->writev(fd, iov, count);
 }

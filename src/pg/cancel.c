@@ -9,6 +9,9 @@
  * link takes no calls, and those under way that it hits are sent again
  * (flight.c). When PQcancel() returns the server has signalled the session, so
  * behind that sync nothing can be hit any more.
+ *
+ * It may arrive early, too: a session that has not read the statement yet takes
+ * no notice of it. As long as the statement goes on, requests are repeated.
  */
 #include "pg/flight.h"
 
@@ -25,6 +28,9 @@ enum {
 /* Most statements are over sooner than a request could be made, which costs
  * the server a process. */
 static const int64_t PATIENCE = 3 * ED_MS;
+
+/* After a request that seems to have hit nothing; doubled each time. */
+const int64_t PG_CANCEL_AGAIN = 50 * ED_MS;
 
 /* ---- requests, of one loop ---- */
 
@@ -75,7 +81,8 @@ static int make_request(struct pg_link *link)
     PGcancel *key = PQgetCancel(link->conn);
     if (!key)
         return ED_EDATABASE;
-    link->statements->counts.cancelled++;
+    if (link->pause == PG_CANCEL_AGAIN) /* what is asked again is no other */
+        link->statements->counts.cancelled++;
     int err = ed_blocking(request, key);
     PQfreeCancel(key);
     return err;
@@ -98,12 +105,17 @@ int pg_cancel_request(struct pg_link *link,
 
 /* ---- one link's ---- */
 
+static bool goes_on(const struct pg_link *link)
+{
+    return !link->broken && pg_flight_head(&link->flight) == link->doomed;
+}
+
 /* From here on the link takes no calls. */
 static bool begin_settling(struct pg_link *link)
 {
-    link->settling =
-        !link->broken && pg_flight_head(&link->flight) == link->doomed;
-    return link->settling;
+    bool wanted = goes_on(link);
+    link->settling |= wanted;
+    return wanted;
 }
 
 static void out_of_patience(struct ed_timer *timer)
@@ -128,6 +140,7 @@ void pg_cancel_ended(struct pg_link *link)
 static void be_done(struct pg_link *link)
 {
     pg_cancel_ended(link);
+    ed_timer_stop(link->loop, &link->again);
     pg_call_release(link->doomed);
     link->doomed = NULL;
     link->settling = link->settle_sent = false;
@@ -140,12 +153,16 @@ static void send_settling_sync(struct pg_link *link)
         pg_link_sync(link);
     link->settle_sync = link->flight.end;
     pg_link_sync(link);
+    /* Without memory for a timer the first request has to do. */
+    (void)!ed_timer_start(link->loop, &link->again, ed_now() + link->pause);
+    link->pause *= 2;
 }
 
+/* The sync that was sent settles nothing when another request is made. */
 static int cancel_in_background(void *arg)
 {
     struct pg_link *link = arg;
-    int err = ed_sleep(PATIENCE);
+    int err = link->settling ? 0 : ed_sleep(PATIENCE);
     if (!err)
         err = pg_cancel_request(link, begin_settling);
     if (!link->closed && !link->broken) {
@@ -161,6 +178,22 @@ static int cancel_in_background(void *arg)
     return 0;
 }
 
+static int begin_cancelling(struct pg_link *link)
+{
+    pg_link_enter(link);
+    int err = ed_background(cancel_in_background, link);
+    if (err)
+        link->depth--;
+    return err;
+}
+
+static void ask_again(struct ed_timer *timer)
+{
+    struct pg_link *link = ED_CONTAINER(timer, struct pg_link, again);
+    if (goes_on(link) && !begin_cancelling(link))
+        link->settle_sent = false;
+}
+
 void pg_cancel_head(struct pg_link *link)
 {
     if (link->doomed || link->broken || link->closed)
@@ -170,14 +203,9 @@ void pg_cancel_head(struct pg_link *link)
         return;
     link->doomed = head;
     head->references++;
-    int err = pg_cancel_patience(link);
-    if (!err) {
-        pg_link_enter(link);
-        err = ed_background(cancel_in_background, link);
-        if (err)
-            link->depth--;
-    }
-    if (err)
+    link->again.fire = ask_again;
+    link->pause = PG_CANCEL_AGAIN;
+    if (pg_cancel_patience(link) || begin_cancelling(link))
         pg_link_break(link, "a statement could not be cancelled");
 }
 

@@ -72,6 +72,8 @@ struct pg_link {
     /* cancel.c */
     struct pg_call *doomed;   /* is being cancelled, with a reference */
     struct ed_timer patience; /* until it, or what is dropped, has to end */
+    struct ed_timer again;    /* until that is asked for once more */
+    int64_t pause; /* ... so long after the next request; for drops, too */
     bool settling;            /* a request is made; no calls are taken */
     bool settle_sent;
     uint32_t settle_sync; /* the step whose answer settles it */
@@ -158,6 +160,10 @@ void pg_flight_lost(struct pg_link *link);
 void pg_call_end(struct pg_call *call, enum pg_fate fate);
 
 /* ---- cancel.c ---- */
+
+/* How long after a first request to cancel it is made again, if what it was for
+ * goes on. */
+extern const int64_t PG_CANCEL_AGAIN;
 
 /* The head of the flight is another: if it is abandoned, it is cancelled. */
 void pg_cancel_head(struct pg_link *link);

@@ -7,6 +7,7 @@
  */
 #include "pg/rows_internal.h"
 #include "base/utf8.h"
+#include "wire/json_read.h"
 #include "wire/pg_time.h"
 #include <eddy/error.h>
 #include <eddy/json.h>
@@ -277,8 +278,7 @@ struct json_t *ed_rows_json_(ed_rows *rows, struct ed_column column)
         return NULL;
     json_t *value = NULL;
     if (cell.kind != PG_ARRAY && pg_cell_is_text(&cell, &text))
-        value = json_loadb(text.ptr, text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL,
-                           &error);
+        value = ed_json_load(text, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
     if (!value)
         pg_rows_refuse(rows, index, &cell, "JSON", ED_EPARSE);
     return value;

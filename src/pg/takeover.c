@@ -196,26 +196,31 @@ static int drop_copy_in(struct pg_link *link)
     return pg_link_flush(link);
 }
 
+/* How far dropping has come: it can be interrupted. */
+struct drop {
+    bool copied;  /* something was to be copied in */
+    bool nothing; /* the last result was none */
+};
+
 /* Reads and drops up to the end, which is NULL, or in a pipeline the result of
  * the sync behind it, while NULL parts what its statements give. A pipeline
  * without any has nothing twice in a row. */
-static int drop_results(struct pg_link *link)
+static int drop_results(struct pg_link *link, struct drop *d)
 {
     bool pipeline = PQpipelineStatus(link->conn) != PQ_PIPELINE_OFF;
-    bool copied = false, nothing = false;
     for (;;) {
         PGresult *result;
         int err = pg_link_result(link, &result);
         if (err)
             return err;
-        if (!result && (!pipeline || nothing))
-            return copied ? check_in_step(link) : 0;
-        nothing = !result;
+        if (!result && (!pipeline || d->nothing))
+            return 0;
+        d->nothing = !result;
         ExecStatusType status = PQresultStatus(result);
         PQclear(result);
         if (status == PGRES_PIPELINE_SYNC)
             return PQexitPipelineMode(link->conn) ? 0 : gone(link);
-        copied |= status == PGRES_COPY_IN;
+        d->copied |= status == PGRES_COPY_IN;
         if (status == PGRES_COPY_IN)
             err = drop_copy_in(link);
         else if (status == PGRES_COPY_OUT)
@@ -230,14 +235,26 @@ static bool is_active(struct pg_link *link)
     return PQtransactionStatus(link->conn) == PQTRANS_ACTIVE;
 }
 
+static int drop_within(struct pg_link *link, struct drop *d, int64_t within)
+{
+    ed_scope(s, .within = within);
+    (void)s;
+    int err = pg_link_flush(link);
+    return err ? err : drop_results(link, d);
+}
+
+/* A request that arrives before the statement hits nothing, and is repeated. */
 static int drop_all(struct pg_link *link)
 {
-    if (!is_active(link))
-        return 0;
-    int err = pg_cancel_request(link, is_active);
-    if (!err)
-        err = pg_link_flush(link);
-    return err ? err : drop_results(link);
+    struct drop d = {0};
+    int err = is_active(link) ? ED_ETIMEOUT : 0;
+    link->pause = PG_CANCEL_AGAIN;
+    for (; err == ED_ETIMEOUT; link->pause *= 2) {
+        err = pg_cancel_request(link, is_active);
+        if (!err)
+            err = drop_within(link, &d, link->pause);
+    }
+    return !err && d.copied ? check_in_step(link) : err;
 }
 
 static int drop_in_background(void *arg)

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "serve/child.h"
+#include "wire/json_read.h"
 
 /* A master does nothing that takes long; one that says nothing for so long
  * stands still. */
@@ -147,14 +148,18 @@ static int tell_failure(ed_req *req, int err)
 }
 
 /* Who told a server to do what is in its log. */
+/* Who asks, for the log: the socket has no address worth telling. */
+static const char *asking(ed_req *req)
+{
+    return ed_admin_door_of(req)->trusted ? "eddy ctl" : ed_req_peer(req);
+}
+
 static int tell_master(ed_req *req, const char *command, const char *done)
 {
     const char *answer;
-    const char *who =
-        ed_admin_door_of(req)->trusted ? "eddy ctl" : ed_req_peer(req);
     int err = ed_admin_ask_master(ed_admin_of(req), command, &answer);
 
-    ed_log_info("%s asks for '%s': %s", who, command,
+    ed_log_info("%s asks for '%s': %s", asking(req), command,
                 err ? ed_err_text(err) : answer);
     return err ? tell_failure(req, err) : pass_on(req, answer, done);
 }
@@ -169,7 +174,7 @@ static json_t *read_body(ed_req *req, int *err)
     *err = ed_body(req, &body);
     if (*err)
         return NULL;
-    object = body.len ? json_loadb(body.ptr, body.len, 0, NULL) : json_object();
+    object = body.len ? ed_json_load(body, 0, NULL) : json_object();
     if (json_is_object(object))
         return object;
     json_decref(object);
@@ -315,8 +320,7 @@ static int set_level(ed_req *req, const char *level)
     if (missing)
         snprintf(text + len, sizeof text - (size_t)len,
                  ", but in %d workers that did not answer", missing);
-    ed_log_info("%s asks for 'log-level %s': %s", ed_req_peer(req), level,
-                text);
+    ed_log_info("%s asks for 'log-level %s': %s", asking(req), level, text);
     return pass_on(req, "ok", text);
 }
 

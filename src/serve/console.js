@@ -81,11 +81,12 @@ function roundUp(value) {
   return [1, 2, 3, 4, 5, 6, 8, 10].map(n => n * power).find(n => n >= value * 0.9999);
 }
 
-const linear = {
-  range: max => [0, max > 0 ? roundUp(max * 1.05 / 4) * 4 : 1],
+// Four steps, none below the least that its labels can tell apart.
+const linear = least => ({
+  range: max => [0, roundUp(Math.max(max * 1.05 / 4, least)) * 4],
   ticks: ([, max]) => [0, 1, 2, 3, 4].map(i => max * i / 4),
   place: (value, [, max]) => value / max,
-};
+});
 
 // Latencies differ by powers of ten, and so do quantiles of one.
 const logarithmic = {
@@ -109,7 +110,7 @@ const logarithmic = {
  * legend shows; else it shows the last ones.
  */
 class Chart {
-  constructor(id, {series = [], scale = linear, format = rate, stacked}) {
+  constructor(id, {series = [], scale = linear(0.25), format = rate, stacked}) {
     this.figure = $(id);
     Object.assign(this, {series, scale, format, stacked});
     this.points = []; // {at, values: Map of a series' name to its value}
@@ -338,9 +339,9 @@ const charts = {
   latency: new Chart('chart-latency', {scale: logarithmic, format: latency,
     series: [{name: 'p50', colour: '--c0'}, {name: 'p90', colour: '--c1'},
       {name: 'p99', colour: '--c2'}]}),
-  load: new Chart('chart-load', {series: [
+  load: new Chart('chart-load', {scale: linear(1), series: [
     {name: 'in flight', colour: '--c0'}, {name: 'in line', colour: '--c2'}]}),
-  cpu: new Chart('chart-cpu', {format: percent}),
+  cpu: new Chart('chart-cpu', {scale: linear(0.01), format: percent}),
 };
 
 function chart(live) {

@@ -19,6 +19,7 @@
 #include "core/frames.h"
 #include "http/observer.h"
 #include "serve/guest.h"
+#include "wire/json_read.h"
 
 /* A request with more fibers or deeper scopes than anyone reads. */
 enum { MOST_FIBERS = 16, MOST_SCOPES = 16 };
@@ -527,7 +528,7 @@ static int conns(ed_req *req)
 /* The member "level" of the body, in the request's arena; NULL: none. */
 static const char *level_asked(ed_req *req, struct ed_bytes body)
 {
-    json_t *given = json_loadb(body.ptr, body.len, 0, NULL);
+    json_t *given = ed_json_load(body, 0, NULL);
     const char *level = json_string_value(json_object_get(given, "level"));
     const char *copy =
         level ? ed_arena_copy(req->arena, ed_bytes(level)) : NULL;

@@ -8,10 +8,12 @@
  *   GET /ps?limit=N        {"requests":[{"id","pid","slot","method","target",
  *                          "peer","age_s","deadline_s","state","waits_for",
  *                          "fiber","route"}],"total"}, the oldest first; all
- * are in "total". state: "running", "waiting", "ready". One that waits for
- * fibers it started says where the first of them waits. deadline_s is what is
- * left of the innermost, null without one GET /stack/{id}        of a request:
- * {"id","pid","fiber","place","state",
+ *                          are in "total". state: "running", "waiting",
+ *                          "ready", "queued". One that waits for fibers it
+ *                          started says where the first of them waits.
+ *                          deadline_s is what is left of the innermost, null
+ *                          without one
+ *   GET /stack/{id}        of a request: {"id","pid","fiber","place","state",
  *                          "waits_for","frames":[{"function","file","line"} or
  *                          {"function","object"}],"scopes":[{"name","left_s",
  *                          "cancelled"}],"children":[the same of the fibers

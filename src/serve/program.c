@@ -203,6 +203,25 @@ static int lead(struct process *p)
     return status;
 }
 
+/* What only a master does, and a file that is for one may say all the same. */
+static void warn_of_single(const struct ed_settings *s)
+{
+    const struct {
+        const char *name;
+        bool given;
+    } of_master[] = {
+        {"admin", s->admin.count > 0},
+        {"pidfile", s->pidfile != NULL},
+        {"ctl", s->ctl && strcmp(s->ctl, "none") != 0},
+    };
+
+    for (size_t i = 0; i < sizeof of_master / sizeof *of_master; i++) {
+        if (of_master[i].given)
+            ed_log_warn("%s does nothing with single: there is no master",
+                        of_master[i].name);
+    }
+}
+
 static int run_leader(struct process *p)
 {
     const struct ed_serve_program *program = p->program;
@@ -221,8 +240,10 @@ static int run_leader(struct process *p)
         return FAILED;
     }
     ed_log_file_use(&p->settings); /* it is found from there, as in workers */
-    if (p->settings.single)
+    if (p->settings.single) {
+        warn_of_single(&p->settings);
         return work(NULL, p);
+    }
     p->preload = p->settings.preload;
     if (p->preload) {
         p->preloaded = program->make(&p->settings, program->arg);

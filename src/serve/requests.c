@@ -80,7 +80,6 @@ int ed_requests_open(struct ed_worker *w)
         free(r);
         return err;
     }
-    /* Not before: opening waits, and signals come meanwhile. */
     w->requests = r;
     ed_server_observe(w->server, &r->observer);
     return 0;

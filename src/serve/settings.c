@@ -75,11 +75,56 @@ void ed_settings_error(struct ed_settings_inside *in, const char *place,
     in->errors++;
 }
 
+/* What gunicorn, uWSGI and nginx call what has another name here. */
+static const struct {
+    const char *theirs, *ours;
+} words_of_others[] = {
+    {"access-logfile", "access-log"},
+    {"access-logformat", "access-log-format"},
+    {"b", "listen"},
+    {"bind", "listen"},
+    {"c", "config"},
+    {"chdir", "workdir"},
+    {"client-max-body-size", "max-body"},
+    {"error-logfile", "log-file"},
+    {"forwarded-allow-ips", "trusted-proxies"},
+    {"g", "group"},
+    {"gid", "group"},
+    {"graceful-timeout", "drain-timeout"},
+    {"harakiri", "request-timeout"},
+    {"home", "virtualenv"},
+    {"http-socket", "listen"},
+    {"keep-alive", "idle-timeout"},
+    {"log-level", "log"},
+    {"logto", "log-file"},
+    {"max-worker-lifetime", "max-age"},
+    {"mount", "script-name"},
+    {"p", "pidfile"},
+    {"pid", "pidfile"},
+    {"processes", "workers"},
+    {"reload-on-rss", "max-memory"},
+    {"socket", "listen"},
+    {"ssl-certificate", "certfile"},
+    {"static-map", "static"},
+    {"timeout", "request-timeout"},
+    {"u", "user"},
+    {"uid", "user"},
+    {"venv", "virtualenv"},
+    {"worker-connections", "max-connections"},
+    {"worker-reload-mercy", "drain-timeout"},
+    {"wsgi-file", "wsgi"},
+};
+
 const char *ed_settings_suggest(const struct ed_settings_from *from,
                                 const char *name)
 {
     struct ed_suggestion best = {0};
 
+    for (size_t i = 0; i < sizeof words_of_others / sizeof *words_of_others;
+         i++) {
+        if (!strcmp(name, words_of_others[i].theirs))
+            return words_of_others[i].ours;
+    }
     for (size_t i = 0; i < ed_settings_count; i++) {
         if (ed_settings_table[i].kind != ED_SETTING_SECTION)
             ed_suggest(&best, name, ed_settings_table[i].name);
@@ -261,6 +306,19 @@ int ed_settings_begin(struct ed_settings *s,
     return ED_ENOMEM;
 }
 
+void ed_settings_unknown(struct ed_settings_inside *in, const char *place,
+                         const char *name)
+{
+    const char *meant = ed_settings_suggest(in->from, name);
+
+    if (meant)
+        ed_settings_error(in, place,
+                          "there is no setting '%s' (did you mean '%s'?)", name,
+                          meant);
+    else
+        ed_settings_error(in, place, "there is no setting '%s'", name);
+}
+
 void ed_settings_default(struct ed_settings *s)
 {
     for (size_t i = 0; i < ed_settings_count; i++) {
@@ -276,8 +334,7 @@ void ed_settings_default(struct ed_settings *s)
             ed_settings_set(s, setting, ED_FROM_PROGRAM, "the program",
                             ed_bytes(d->value));
         else
-            ed_settings_error(s->inside, "the program",
-                              "there is no setting '%s'", d->name);
+            ed_settings_unknown(s->inside, "the program", d->name);
     }
 }
 

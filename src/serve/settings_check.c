@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include "app/access_format.h"
 #include "net/addr.h"
+#include "net/network.h"
 #include "serve/privileges.h"
 #include "wire/url.h"
 
@@ -51,6 +52,13 @@ static const char *from_workdir(const struct ed_settings *s, const char *path)
     return ed_arena_printf(in->arena, "%s/%s", s->workdir, path);
 }
 
+static bool is_directory(const char *path)
+{
+    struct stat about;
+
+    return !stat(path, &about) && S_ISDIR(about.st_mode);
+}
+
 static bool can_be_read(const struct ed_settings *s, const char *name,
                         const char *path)
 {
@@ -59,6 +67,17 @@ static bool can_be_read(const struct ed_settings *s, const char *name,
     if (!found || !access(found, R_OK))
         return true;
     wrong(s, name, "'%s': %s", path, ed_err_text(-errno));
+    return false;
+}
+
+static bool is_readable_file(const struct ed_settings *s, const char *name,
+                             const char *path)
+{
+    if (!can_be_read(s, name, path))
+        return false;
+    if (!path || !is_directory(from_workdir(s, path)))
+        return true;
+    wrong(s, name, "'%s' is a directory", path);
     return false;
 }
 
@@ -75,20 +94,40 @@ static void check_directory(const struct ed_settings *s, const char *name,
         wrong(s, name, "'%s' is not a directory", path);
 }
 
-/* The file may be made, but its directory is there. */
-static void check_place(const struct ed_settings *s, const char *name,
-                        const char *path)
+/* The file may be made, but its directory is there. `value` is what was said,
+ * `path` the file in it. */
+static void check_place_in(const struct ed_settings *s, const char *name,
+                           const char *value, const char *path)
 {
     const char *found = path ? from_workdir(s, path) : NULL;
     const char *slash = found ? strrchr(found, '/') : NULL;
     struct stat about;
 
+    if (found && is_directory(found))
+        wrong(s, name, "'%s' is a directory", value);
     if (!slash || slash == found)
         return;
     const char *directory = ed_arena_copy(
         s->inside->arena, ed_bytes_of(found, (size_t)(slash - found)));
     if (directory && stat(directory, &about))
-        wrong(s, name, "'%s': its directory: %s", path, ed_err_text(-errno));
+        wrong(s, name, "'%s': its directory: %s", value, ed_err_text(-errno));
+}
+
+static void check_place(const struct ed_settings *s, const char *name,
+                        const char *path)
+{
+    check_place_in(s, name, path, path);
+}
+
+/* The file of a Unix socket, unless it has a name without one. */
+static void check_socket(const struct ed_settings *s, const char *name,
+                         const char *address)
+{
+    static const char local[] = "unix:";
+    const char *path = address + strlen(local);
+
+    if (!strncmp(address, local, strlen(local)) && *path != '@')
+        check_place_in(s, name, address, path);
 }
 
 /* Whether it is one, and the key is that of the certificate. */
@@ -112,8 +151,8 @@ static void check_tls(const struct ed_settings *s)
         wrong(s, "keyfile", "without certfile");
         return;
     }
-    bool readable = can_be_read(s, "certfile", s->certfile);
-    readable = can_be_read(s, "keyfile", s->keyfile) && readable;
+    bool readable = is_readable_file(s, "certfile", s->certfile);
+    readable = is_readable_file(s, "keyfile", s->keyfile) && readable;
     if (s->certfile && readable)
         check_certificate(s);
 }
@@ -125,9 +164,22 @@ static void check_module(const struct ed_settings *s)
     bool is_due = !s->reload && !s->wsgi;
     const char *module = is_due ? ed_settings_argument(s, 0) : NULL;
     const char *found = module ? from_workdir(s, module) : NULL;
+    size_t len = module ? strlen(module) : 0;
 
+    /* Other servers of Python are told "shop:app", without an option. */
     if (found && access(found, R_OK))
-        ed_settings_error(s->inside, "", "%s: %s", module, ed_err_text(-errno));
+        ed_settings_error(s->inside, "",
+                          strchr(module, ':') && !strchr(module, '/')
+                              ? "%s: %s; an application in Python is --wsgi %s"
+                              : "%s: %s",
+                          module, ed_err_text(-errno), module);
+    else if (found && is_directory(found))
+        ed_settings_error(s->inside, "", "%s is a directory", module);
+    else if (len > 3 && !strcmp(module + len - 3, ".py"))
+        ed_settings_error(s->inside, "",
+                          "%s is Python, of which --wsgi MODULE:APP serves an "
+                          "application",
+                          module);
 }
 
 /* Only where they were read: a process that starts later does without what it
@@ -139,7 +191,15 @@ static void check_files(const struct ed_settings *s)
     if (s->inside->from->module)
         check_module(s);
     check_tls(s);
-    (void)can_be_read(s, "admin-token", s->admin_token);
+    (void)is_readable_file(s, "admin-token", s->admin_token);
+    for (size_t i = 0; i < s->reload_path.count; i++)
+        (void)can_be_read(s, "reload-path", s->reload_path.each[i]);
+    for (size_t i = 0; i < s->listen.count; i++)
+        check_socket(s, "listen", s->listen.each[i]);
+    for (size_t i = 0; i < s->admin.count; i++)
+        check_socket(s, "admin", s->admin.each[i]);
+    if (s->ctl && strcmp(s->ctl, "none") != 0)
+        check_place(s, "ctl", s->ctl);
     check_place(s, "pidfile", s->pidfile);
     check_place(s, "log-file", s->log_file);
     if (s->access_log && strcmp(s->access_log, "-") != 0)
@@ -152,9 +212,15 @@ static bool is_address(const char *text)
 {
     struct ed_endpoint endpoint;
 
-    return !strncmp(text, "fd:", 3) || !strcmp(text, "systemd") ||
-           !strncmp(text, "systemd:", 8) ||
-           !ed_endpoint_parse(&endpoint, ed_bytes(text));
+    if (!strncmp(text, "fd:", 3) || !strcmp(text, "systemd") ||
+        !strncmp(text, "systemd:", 8))
+        return true;
+    if (ed_endpoint_parse(&endpoint, ed_bytes(text)))
+        return false;
+    /* Of names nobody knows where they lead to by the time. */
+    return endpoint.any || endpoint.addr.len ||
+           ed_bytes_equal_nocase(ed_bytes(endpoint.host),
+                                 ED_BYTES("localhost"));
 }
 
 static void check_addresses(const struct ed_settings *s, const char *name,
@@ -258,6 +324,22 @@ static void check_static(const struct ed_settings *s, const char *map)
         check_directory(s, "static", from_workdir(s, equals + 1));
 }
 
+static void check_networks(const struct ed_settings *s, const char *list)
+{
+    struct ed_network network;
+
+    for (const char *at = list; *at; at += strspn(at, ", ")) {
+        struct ed_bytes word = ed_bytes_of(at, strcspn(at, ", "));
+        at += word.len;
+        if (word.len && !ed_bytes_equal(word, ED_BYTES("*")) &&
+            ed_network_parse(&network, word))
+            wrong(s, "trusted-proxies",
+                  "'%.*s' is no network such as 10.0.0.0/8, 2001:db8::/32 or "
+                  "unix",
+                  ED_SETTINGS_SHOWN(word));
+    }
+}
+
 static void check_wsgi(const struct ed_settings *s)
 {
     static const char *const kinds[] = {"x-forwarded", "forwarded",
@@ -276,10 +358,16 @@ static void check_wsgi(const struct ed_settings *s)
               MOST_THREADS);
     if (script && (*script != '/' || script[strlen(script) - 1] == '/'))
         wrong(s, "script-name", "'%s' is no path such as /shop", script);
+    if (*s->wsgi == ':' || !*s->wsgi)
+        wrong(s, "wsgi", "'%s' names no module, as shop:app does", s->wsgi);
     for (size_t i = 0; i < s->static_maps.count; i++)
         check_static(s, s->static_maps.each[i]);
+    for (size_t i = 0; i < s->trusted_proxies.count; i++)
+        check_networks(s, s->trusted_proxies.each[i]);
     if (!s->inside->argv)
         return;
+    for (size_t i = 0; i < s->python_path.count; i++)
+        (void)can_be_read(s, "python-path", s->python_path.each[i]);
     if (s->virtualenv)
         check_directory(s, "virtualenv", from_workdir(s, s->virtualenv));
     if (s->spool_dir)

@@ -14,6 +14,7 @@
 #include <eddy/error.h>
 #include <errno.h>
 #include <string.h>
+#include "app/app_internal.h"
 
 enum {
     /* Far more than all settings with their comments: what is larger is another
@@ -48,6 +49,25 @@ static const char *place_of(const struct reader *r)
     return place ? place : r->path;
 }
 
+static void no_section(struct reader *r, struct ed_bytes name)
+{
+    struct ed_settings_inside *in = r->s->inside;
+    struct ed_suggestion best = {0};
+    const char *text = ed_arena_copy(in->arena, name);
+
+    if (text) {
+        ed_suggest(&best, text, in->from->section);
+        ed_suggest(&best, text, OWN);
+    }
+    if (best.word)
+        ed_settings_error(in, place_of(r),
+                          "there is no section [%.*s] (did you mean [%s]?)",
+                          ED_SETTINGS_SHOWN(name), best.word);
+    else
+        ed_settings_error(in, place_of(r), "there is no section [%.*s]",
+                          ED_SETTINGS_SHOWN(name));
+}
+
 static void enter(struct reader *r, struct ed_bytes name)
 {
     name = ed_bytes_trim(name);
@@ -64,23 +84,14 @@ static void enter(struct reader *r, struct ed_bytes name)
         if (ed_bytes_equal(name, ed_bytes(others[i])))
             return;
     }
-    ed_settings_error(r->s->inside, place_of(r), "there is no section [%.*s]",
-                      ED_SETTINGS_SHOWN(name));
+    no_section(r, name);
 }
 
 static void unknown(struct reader *r, struct ed_bytes name)
 {
-    struct ed_settings_inside *in = r->s->inside;
-    const char *text = ed_arena_copy(in->arena, name);
-    const char *meant = text ? ed_settings_suggest(in->from, text) : NULL;
+    const char *text = ed_arena_copy(r->s->inside->arena, name);
 
-    if (meant)
-        ed_settings_error(in, place_of(r),
-                          "there is no setting '%s' (did you mean '%s'?)", text,
-                          meant);
-    else
-        ed_settings_error(in, place_of(r), "there is no setting '%s'",
-                          text ? text : "?");
+    ed_settings_unknown(r->s->inside, place_of(r), text ? text : "?");
 }
 
 static void set_own(struct reader *r, struct ed_bytes name,

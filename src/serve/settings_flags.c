@@ -61,6 +61,19 @@ static void unknown(struct reading *r, struct ed_bytes name)
                           text ? text : "?");
 }
 
+static void unknown_letter(struct ed_settings_inside *in, const char *text)
+{
+    const char letter[] = {text[1], '\0'};
+    const char *meant = ed_settings_suggest(in->from, letter);
+
+    if (meant)
+        ed_settings_error(in, "", "unknown option '-%s' (did you mean '--%s'?)",
+                          letter, meant);
+    else
+        ed_settings_error(in, "", "unknown option '%s' (--help lists them)",
+                          text);
+}
+
 static const char *flag_place(struct ed_settings_inside *in, const char *name)
 {
     const char *place = ed_arena_printf(in->arena, "--%s", name);
@@ -154,8 +167,7 @@ static void take_argument(struct reading *r, const char *text)
     if (r->values)
         return;
     if (text[0] == '-' && text[1] && text[1] != '-') {
-        ed_settings_error(in, "", "unknown option '%s' (--help lists them)",
-                          text);
+        unknown_letter(in, text);
         return;
     }
     if (in->argument_count == in->from->arguments) {
@@ -177,6 +189,15 @@ static const struct {
     {'t', "threads"},
     {'w', "workers"},
 };
+
+char ed_settings_letter(const char *name)
+{
+    for (size_t i = 0; i < sizeof letters / sizeof *letters; i++) {
+        if (!strcmp(name, letters[i].name))
+            return letters[i].letter;
+    }
+    return '\0';
+}
 
 /* "--name", "--name=value", "-l", "-lvalue". False: it is no flag. */
 static bool split_flag(const char *text, struct flag *flag)

@@ -97,6 +97,11 @@ ED_PRINTF(3, 4)
 void ed_settings_error(struct ed_settings_inside *in, const char *place,
                        const char *fmt, ...);
 
+/* Tells that there is no setting of that name, and which may have been meant.
+ */
+void ed_settings_unknown(struct ed_settings_inside *in, const char *place,
+                         const char *name);
+
 /* The name that was probably meant; NULL: none is near. */
 const char *ed_settings_suggest(const struct ed_settings_from *from,
                                 const char *name);
@@ -129,6 +134,9 @@ enum ed_settings_question ed_settings_read_words(struct ed_settings *s);
 
 /* The second time: values. */
 void ed_settings_read_flags(struct ed_settings *s);
+
+/* The letter by which a flag may be given as well; 0: none. */
+char ed_settings_letter(const char *name);
 
 /* ---- settings_own.c ---- */
 

@@ -45,8 +45,11 @@ enum { COLUMN = 27 };
 static void show(const char *name, const char *placeholder, const char *help)
 {
     const struct margin margin = {stdout, "", COLUMN};
-    int at = printf("  --%s%s%s", name, placeholder ? " " : "",
-                    placeholder ? placeholder : "");
+    char letter = ed_settings_letter(name);
+    int at = letter ? printf("  -%c, ", letter) : printf("  ");
+
+    at += printf("--%s%s%s", name, placeholder ? " " : "",
+                 placeholder ? placeholder : "");
 
     if (at >= COLUMN) {
         putchar('\n');
@@ -72,8 +75,7 @@ static const char *default_of(const struct ed_settings_from *from,
 /* A default that needs no words is "not", or "none". */
 static bool tells_default(const char *value)
 {
-    return value && *value && strcmp(value, "0") != 0 &&
-           strcmp(value, "no") != 0;
+    return value && *value && strcmp(value, "no") != 0;
 }
 
 static void show_setting(const struct ed_settings_from *from,
@@ -95,13 +97,28 @@ static void show_setting(const struct ed_settings_from *from,
     show(s->name, s->placeholder, help);
 }
 
+/* The value it has before anything is said, unless its text tells that. */
+static void show_own(const struct ed_option *o)
+{
+    const char *value = o->placeholder ? *o->value : NULL;
+    size_t len = strlen(o->help);
+    char help[512];
+
+    if (!value || !*value || (len && o->help[len - 1] == ')')) {
+        show(o->name, o->placeholder, o->help);
+        return;
+    }
+    snprintf(help, sizeof help, "%s (%s)", o->help, value);
+    show(o->name, o->placeholder, help);
+}
+
 void ed_settings_help(const struct ed_settings_from *from)
 {
     printf("usage: %s\n", from->usage);
     if (from->own)
         putchar('\n');
     for (const struct ed_option *o = from->own; o; o = o->next)
-        show(o->name, o->placeholder, o->help);
+        show_own(o);
     for (size_t i = 0; i < ed_settings_count; i++)
         show_setting(from, &ed_settings_table[i]);
     puts("\nAbout this");

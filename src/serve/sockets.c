@@ -12,6 +12,7 @@
 #include <eddy/log.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -247,14 +248,24 @@ static int take_file(struct ed_sockets_entry *entry, struct ed_bytes text)
     return err;
 }
 
+static bool has(const struct ed_sockets *sockets, int64_t fd)
+{
+    for (size_t i = 0; i < sockets->count; i++) {
+        if (sockets->each[i].bound.fd == fd)
+            return true;
+    }
+    return false;
+}
+
+/* A descriptor that two had would be closed under one of them. */
 static int take_line(struct ed_sockets *handed, struct ed_bytes line)
 {
     struct ed_bytes number = ed_bytes_cut(&line, ' ');
     struct ed_bytes file = ed_bytes_cut(&line, ' ');
     int64_t fd;
 
-    if (!line.ptr || ed_bytes_int(number, &fd) || fd < 3 ||
-        fcntl((int)fd, F_SETFD, FD_CLOEXEC))
+    if (!line.ptr || ed_bytes_int(number, &fd) || fd < 3 || fd > INT_MAX ||
+        has(handed, fd) || fcntl((int)fd, F_SETFD, FD_CLOEXEC))
         return ED_EPARSE;
     struct ed_sockets_entry *entry = add(handed);
     if (!entry)

@@ -2,7 +2,9 @@
  * statsd.c - metrics for a statsd, gathered into datagrams.
  *
  * Owns the socket, which is not connected: a statsd that was not there, or has
- * been started again at the same path, gets the next datagram.
+ * been started again at the same path, gets the next datagram. There is none
+ * until the address is known, which for a name a fiber finds, as often as it
+ * takes.
  */
 #include "serve/statsd.h"
 #include "base/ascii.h"
@@ -19,6 +21,19 @@
 static const int64_t EVERY = ED_S;
 static const int64_t TELL_EVERY = 60 * ED_S;
 
+/* Long enough for a name server that has more to do, short enough for who has
+ * just written the name down. */
+static const int64_t LOOK_AGAIN = 10 * ED_S;
+
+/* For the address of a name. The fiber's, which may outlive the statsd by a
+ * moment. */
+struct ed_statsd_search {
+    struct ed_statsd *statsd; /* NULL: it was closed */
+    ed_fiber *fiber;          /* NULL: it has not begun */
+    uint16_t port;
+    char host[ED_HOST_MAX + 1];
+};
+
 /* ---- sending ---- */
 
 static void tell_dropped(struct ed_statsd *s)
@@ -32,19 +47,28 @@ static void tell_dropped(struct ed_statsd *s)
     s->tell_at = ed_now() + TELL_EVERY;
 }
 
-static void send_datagram(struct ed_statsd *s)
+/* 0 or what went wrong. */
+static int send_now(const struct ed_statsd *s)
 {
     ssize_t n;
 
-    if (!s->len)
-        return;
+    if (s->fd < 0)
+        return ED_ERESOLVE;
     do
         n = sendto(s->fd, s->datagram, s->len - 1, MSG_DONTWAIT | MSG_NOSIGNAL,
                    &s->to.any, s->to.len);
     while (n < 0 && errno == EINTR);
-    if (n < 0) {
+    return n < 0 ? -errno : 0;
+}
+
+static void send_datagram(struct ed_statsd *s)
+{
+    if (!s->len)
+        return;
+    int err = send_now(s);
+    if (err) {
         s->dropped++;
-        s->why = -errno;
+        s->why = err;
     } else {
         s->sent++;
     }
@@ -141,6 +165,100 @@ void ed_statsd_request(struct ed_statsd *s, int status, int64_t took)
         (void)!ed_timer_start(s->loop, &s->timer, ed_now() + EVERY);
 }
 
+/* ---- the address ---- */
+
+static int send_to(struct ed_statsd *s, const struct ed_addr *to)
+{
+    s->to = *to;
+    s->fd = socket(to->any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    return s->fd < 0 ? -errno : 0;
+}
+
+static int resolve(const struct ed_statsd_search *search, struct ed_addr *to)
+{
+    struct ed_addrs addrs;
+    int err = ed_resolve(search->host, AF_UNSPEC, &addrs);
+
+    if (err)
+        return err;
+    *to = addrs.list[0];
+    ed_addr_set_port(to, search->port);
+    return 0;
+}
+
+/* 0: nothing is left to be looked for. */
+static int look(struct ed_statsd_search *search)
+{
+    struct ed_addr to;
+    char text[ED_ADDR_TEXT];
+    int err = resolve(search, &to);
+
+    if (!search->statsd)
+        return 0;
+    if (!err)
+        err = send_to(search->statsd, &to);
+    if (!err)
+        ed_log_info("statsd %s is %s", search->statsd->address,
+                    ed_addr_text(&to, text));
+    return err;
+}
+
+static void tell_not_found(const struct ed_statsd *s, int err)
+{
+    const char *why = ed_error_of(err);
+
+    ed_log_warn("statsd %s: %s; it is looked for again every %d s", s->address,
+                *why ? why : ed_err_text(err), (int)(LOOK_AGAIN / ED_S));
+}
+
+/* Only the first failure is told: those that follow are in what is told of
+ * dropped datagrams. */
+static int search_until_found(void *arg)
+{
+    struct ed_statsd_search *search = arg;
+    bool told = false;
+    int err;
+
+    search->fiber = ed_fiber_self();
+    while (search->statsd && (err = look(search)) && !ed_cancelled()) {
+        if (!told)
+            tell_not_found(search->statsd, err);
+        told = true;
+        if (ed_sleep(LOOK_AGAIN))
+            break;
+    }
+    if (search->statsd)
+        search->statsd->search = NULL;
+    free(search);
+    return 0;
+}
+
+static int begin_search(struct ed_statsd *s, const struct ed_endpoint *endpoint)
+{
+    struct ed_statsd_search *search = calloc(1, sizeof *search);
+
+    if (!search)
+        return ED_ENOMEM;
+    search->statsd = s;
+    search->port = endpoint->port;
+    memcpy(search->host, endpoint->host, sizeof search->host);
+    int err = ed_background(search_until_found, search);
+    if (err)
+        free(search);
+    else
+        s->search = search;
+    return err;
+}
+
+static void end_search(struct ed_statsd *s)
+{
+    if (!s->search)
+        return;
+    s->search->statsd = NULL;
+    if (s->search->fiber)
+        ed_fiber_cancel(s->search->fiber, ED_ECANCELED);
+}
+
 /* ---- life ---- */
 
 ED_PRINTF(2, 3)
@@ -154,32 +272,6 @@ static int refuse(const char *address, const char *fmt, ...)
     va_end(args);
     ed_log_error("statsd '%s': %s", address, why);
     return ED_EUSAGE;
-}
-
-static int resolve(struct ed_addr *to, const char *host, uint16_t port)
-{
-    struct ed_addrs addrs;
-    int err = ed_resolve(host, AF_UNSPEC, &addrs);
-
-    if (err)
-        return err;
-    *to = addrs.list[0];
-    ed_addr_set_port(to, port);
-    return 0;
-}
-
-static int find(struct ed_statsd *s, const char *address)
-{
-    struct ed_endpoint endpoint;
-
-    if (ed_endpoint_parse(&endpoint, ed_bytes(address)) || endpoint.any)
-        return refuse(address, "it is none of ADDRESS:PORT, NAME:PORT and "
-                               "unix:PATH");
-    s->to = endpoint.addr;
-    if (!*endpoint.host)
-        return 0;
-    int err = resolve(&s->to, endpoint.host, endpoint.port);
-    return err ? refuse(address, "%s", ed_error()) : 0;
 }
 
 /* A ':' ends a name, a '|' a value, and a line end a line. */
@@ -199,18 +291,20 @@ static int take_prefix(struct ed_statsd *s, const char *prefix)
 
 static int begin(struct ed_statsd *s, const char *address, const char *prefix)
 {
+    struct ed_endpoint endpoint;
     int err = take_prefix(s, prefix ? prefix : "");
 
-    if (!err)
-        err = find(s, address);
     if (err)
         return err;
+    if (ed_endpoint_parse(&endpoint, ed_bytes(address)) || endpoint.any)
+        return refuse(address, "it is none of ADDRESS:PORT, NAME:PORT and "
+                               "unix:PATH");
     snprintf(s->address, sizeof s->address, "%s", address);
-    s->fd = socket(s->to.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (s->fd >= 0)
-        return 0;
-    err = -errno;
-    (void)refuse(address, "%s", ed_err_text(err));
+    if (*endpoint.host)
+        return begin_search(s, &endpoint);
+    err = send_to(s, &endpoint.addr);
+    if (err)
+        (void)refuse(address, "%s", ed_err_text(err));
     return err;
 }
 
@@ -222,6 +316,7 @@ int ed_statsd_open(struct ed_statsd **out, const char *address,
     if (!s)
         return ED_ENOMEM;
     s->loop = ed_loop_current();
+    s->fd = -1;
     s->timer.fire = on_timer;
     int err = begin(s, address, prefix);
     if (err)
@@ -235,9 +330,11 @@ void ed_statsd_close(struct ed_statsd *s)
 {
     if (!s)
         return;
+    end_search(s);
     ed_timer_stop(s->loop, &s->timer);
     s->tell_at = 0;
     flush(s);
-    close(s->fd);
+    if (s->fd >= 0)
+        close(s->fd);
     free(s);
 }

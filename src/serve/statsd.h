@@ -26,9 +26,10 @@ enum { ED_STATSD_PREFIX = 200 };
 
 struct ed_statsd {
     ed_loop *loop;
-    int fd;
+    int fd; /* -1: the address is not known yet */
     struct ed_addr to;
-    char address[ED_ADDR_TEXT]; /* as it was given, for the log */
+    struct ed_statsd_search *search; /* for it; NULL: it is over */
+    char address[ED_ADDR_TEXT];      /* as it was given, for the log */
 
     char prefix[ED_STATSD_PREFIX + 1];
     char duration[ED_STATSD_PREFIX + 32]; /* "PREFIXrequest.duration:" */
@@ -49,7 +50,8 @@ struct ed_statsd {
 };
 
 /* Begins to send to "127.0.0.1:8125", "[::1]:8125", "statsd.local:8125" or
- * "unix:/run/statsd.sock". Fiber only; suspends for a name. 0, ED_EUSAGE or
+ * "unix:/run/statsd.sock". A name is looked for meanwhile, again and again when
+ * it is not found, of which the log warns. Does not suspend. 0, ED_EUSAGE or
  * -errno, told in the log, or ED_ENOMEM. */
 ED_CHECK int ed_statsd_open(struct ed_statsd **out, const char *address,
                             const char *prefix);

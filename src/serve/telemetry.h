@@ -23,8 +23,7 @@ struct ed_telemetry;
  * settings, which are borrowed until ed_telemetry_close(); `program` names the
  * service when they do not. The access log belongs to the app and ends with it.
  *
- * May suspend, to find the address of a statsd that has a name. Returns 0, or,
- * told in the log,
+ * Does not suspend. Returns 0, or, told in the log,
  *   ED_EUSAGE  a URL, address, prefix or format that is none
  *   ED_ENOMEM; -errno of the access log's file or of a socket
  */

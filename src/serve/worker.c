@@ -20,6 +20,7 @@
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
+#include "app/app_internal.h"
 #include "core/monitor.h"
 #include "core/report.h"
 #include "http/observer.h"
@@ -461,9 +462,25 @@ static int watch(struct ed_worker *w)
     return !err && w->control ? ed_go(w->scope, hear_master, w) : err;
 }
 
+/* Of two who talk in it each would be heard by half of the others. */
+static void warn_of_lone_room(const struct ed_worker *w)
+{
+    unsigned workers = atomic_load(&w->board->wanted);
+    const char *room = ed_app_lone_room(w->app);
+
+    if (room && workers > 1 && w->slot == w->board->slots)
+        ed_log_warn("room '%s' is one in each of %u workers, which do not hear "
+                    "each other: ed_setting(app, \"workers\", \"1\"), or "
+                    "ed_room_join_redis()",
+                    room, workers);
+}
+
 static void be_ready(struct ed_worker *w)
 {
     int starting = ED_SLOT_STARTING;
+
+    if (w->options->launch)
+        warn_of_lone_room(w);
 
     set_ends(w);
     atomic_compare_exchange_strong(&w->slot->state, &starting, ED_SLOT_READY);
@@ -563,6 +580,19 @@ static int serve_app(struct ed_worker *w)
     return err;
 }
 
+/* It ends by itself from here on, and what it has to do at its end is done: a
+ * word more, such as one to a whole group of processes, does not end it by
+ * accident. A master kills what takes too long; without one Ctrl-C still does.
+ */
+static void stop_listening_to_signals(const struct ed_worker *w)
+{
+    static const int told[] = {SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGHUP};
+
+    for (size_t i = 0; w->options->launch && i < sizeof told / sizeof *told;
+         i++)
+        signal(told[i], SIG_IGN);
+}
+
 static int run_worker(void *arg)
 {
     struct ed_worker *w = arg;
@@ -574,6 +604,7 @@ static int run_worker(void *arg)
     if (!err)
         err = serve_app(w);
     ed_stream_close(w->control);
+    stop_listening_to_signals(w);
     ed_signals_close(w->signals);
     return err;
 }

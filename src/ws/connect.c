@@ -231,6 +231,10 @@ int ed_ws_connect_with(ed_ws **out, const char *url,
     struct handshake h;
 
     *out = NULL;
+    if (!ed_loop_current())
+        return ED_EUSAGE;
+    if (!url)
+        return ed_fail(ED_ENOMEM, "no URL");
     memset(&h, 0, sizeof(h));
     h.url = url;
     h.o = &o;

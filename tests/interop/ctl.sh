@@ -121,6 +121,8 @@ expect_in "a stack names functions and lines" \
     "#3  yearly_totals  shop/reports.c:64" ctl stack 4101-7f21
 expect_in "so do those of what it has started" \
     "#1  fetch_rates  shop/reports.c:33" ctl stack 4101-7f21
+expect_in "and the scopes around them, with their time" \
+    $'first\n  request, 17.5 s left\n  server' ctl stack 4101-7f21
 expect_in "an unknown request is told" "no request of that id" ctl stack 1-1
 expect_in "the tree is as the worker drew it" "    server: accept" ctl tree
 expect_in "connections are shown" "1,204  idle" ctl conns
@@ -176,6 +178,16 @@ expect_in "drained is seen" "ready" ctl status
 # ---- what is wrong ----
 
 expect_in "a wrong command is told" "did you mean 'workers'?" ctl wokers
+expect_in "and where help is" "eddy help ctl tells more" ctl wokers
+expect_in "a wrong option is told" "no option '--limt' (did you mean '--limit'?)" \
+    ctl ps --limt 3
+expect_in "one that takes no value, too" "--json takes no value" ctl ps --json=3
+expect_in "by top as well" "(did you mean '--socket'?); eddy help top tells more" \
+    "$eddy" top --soket x
+expect_in "and by the console" "no option '--wirte' (did you mean '--write'?)" \
+    "$eddy" console --wirte
+expect_in "a word too many leads to help" "eddy help top tells more" \
+    "$eddy" top more
 expect_in "what is no worker is told" "not 'all'" ctl worker-stop all
 expect_in "a wrong number is told" "not 'many'" ctl scale many
 expect_in "a wrong level is told" "not 'loud'" ctl log-level loud

@@ -29,6 +29,9 @@ together = threading.Barrier(3)
 
 class Service(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
+        if self.path == "/gone":
+            self.send_error(404)
+            return
         together.wait(20)
         body = b'{"path": "%s"}' % self.path.encode()
         self.send_response(200)
@@ -50,6 +53,25 @@ serve log "$build/examples/dashboard" --listen 127.0.0.1:0 \
 
 answers "three at once are joined" 200 \
     '{"user":{"path":"/u"},"shop":{"path":"/s"},"reviews":{"path":"/r"}}'
+
+# A service that answers something else than JSON: not the page's own fault.
+ok=$url
+serve gone.log "$build/examples/dashboard" --listen 127.0.0.1:0 \
+    --user "$base/gone" --shop "$base/gone" --reviews "$base/gone"
+answers "one that sends a page of its own is a bad gateway" 502 ''
+expect_in "and the log says what it answered" \
+    "not what was asked for: $base/gone: 404, and its body is no JSON: line 1" \
+    cat gone.log
+
+# Made with Eddy, it is told the deadline, and keeps it: the client's is first.
+serve slow.log "$build/examples/tutorial_service" --listen 127.0.0.1:0 --ms 5000
+slow=$url/part/1
+serve late.log "$build/examples/dashboard" --listen 127.0.0.1:0 \
+    --user "$slow" --shop "$slow" --reviews "$slow"
+for _ in 1 2 3 4 5; do
+    answers "one that is too slow is a gateway timeout" 504 ''
+done
+url=$ok
 kill "$service"
 wait "$service" 2>/dev/null
 answers "without a service it is a bad gateway" 502 ''

@@ -123,7 +123,8 @@ expect_in "not without a master" '--reload with single' no_sense --reload --sing
 expect_in "a command is for it" '--reload-command without reload' \
     no_sense --reload-command make
 : >log
-expect_in "a path that is not there is named" 'no-such cannot be watched' \
+expect_in "a path that is not there is named" \
+    "--reload-path 'no-such': No such file" \
     "$eddy" serve app.so --listen 127.0.0.1:0 --ctl none --reload \
     --reload-path no-such
 

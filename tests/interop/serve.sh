@@ -95,6 +95,9 @@ expect_in "and that of the admin address" "$admin" \
 expect "who scales is told how many there will be" "3 workers are wanted" \
     "$eddy" ctl --socket "$work/ctl" scale 3
 expect_in "and the log tells who it was" "eddy ctl asks for 'scale 3'" cat log
+expect_in "a level of the log is asked for" "the log level is info" \
+    "$eddy" ctl --socket "$work/ctl" log-level info
+expect_in "by the same name" "eddy ctl asks for 'log-level info'" cat log
 exec 3<>"/dev/tcp/127.0.0.1/$port"
 printf 'nonsense\r\n\r\n' >&3
 cat <&3 >/dev/null
@@ -221,6 +224,34 @@ follow
 expect "as does who takes over" two ask "$url/"
 expect "in the same directory" "$work/elsewhere" readlink "/proc/$pid/cwd"
 end
+
+# ---- the end of a worker ----
+
+module slow -DSLOW_END=500
+begin
+old=$(workers | head -n 1)
+kill -TERM "$old"
+until_said 1 'INFO  stopping when all'
+sleep 0.2
+kill -TERM "$old" # as who tells a whole group would
+until_said 1 "worker $old \(has\|was\) "
+expect_in "one more word to it is no accident" "INFO  worker $old has ended" cat log
+until_count 2
+end
+
+# ---- what workers do not share ----
+
+module rooms -DROOM='"lobby"'
+begin
+expect "a room that is in each worker is warned of, once" 1 grep -c \
+    "room 'lobby' is one in each of 2 workers, which do not hear each other" log
+kill -TTOU "$pid"
+until_count 1
+kill -HUP "$pid"
+until_said 1 'INFO  reloaded'
+expect "and not where there is one worker" 1 grep -c "room 'lobby'" log
+end
+module two
 
 # ---- users ----
 

@@ -76,6 +76,13 @@ static int start_late(void *arg)
 }
 #endif
 
+#ifdef SLOW_END
+__attribute__((destructor)) static void end_slowly(void)
+{
+    usleep(SLOW_END * 1000);
+}
+#endif
+
 ED_API ed_app *eddy_app(void);
 ed_app *eddy_app(void)
 {
@@ -90,6 +97,9 @@ ed_app *eddy_app(void)
     ed_route(app, "GET /hang", hang);
     ed_route(app, "GET /stall", stall);
     ed_route(app, "GET /crash", crash);
+#ifdef ROOM
+    (void)ed_room_new(app, ROOM);
+#endif
 #ifdef LATE
     ed_app_context(app, start_late, NULL, NULL);
 #endif

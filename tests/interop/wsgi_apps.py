@@ -1,9 +1,14 @@
 """Applications for the tests of `eddy serve --wsgi`: one that wsgiref's
 validator watches, and one that does what it should not."""
+import concurrent.futures
 import ctypes
+import gzip
 import io
+import multiprocessing
 import os
+import signal
 import sys
+import tempfile
 import threading
 import time
 import wsgiref.validate
@@ -81,6 +86,10 @@ def errors(env, start):
 def empty(env, start):
     start("204 No Content", [])
     return []
+
+
+def unchanged(env, start):
+    return answer(start, b"not sent", status="304 Not Modified")
 
 
 def teapot(env, start):
@@ -203,9 +212,53 @@ def big_stream(env, start):
     return Closing("big_stream", (block for _ in range(256)))
 
 
+class Counted(bytes):
+    """A chunk of which it is known how many there are."""
+    alive = most = 0
+
+    def __init__(self, *_):
+        Counted.alive += 1
+        Counted.most = max(Counted.most, Counted.alive)
+
+    def __del__(self):
+        Counted.alive -= 1
+
+
+def many_chunks(env, start):
+    start("200 OK", [("Content-Type", "application/octet-stream")])
+    return (Counted(b"x" * 65536) for _ in range(1000))
+
+
+def most_chunks(env, start):
+    return answer(start, str(Counted.most).encode())
+
+
+def numbers(env, start):
+    """16 MiB, of which each part is another."""
+    start("200 OK", [("Content-Type", "text/plain")])
+    return Closing("numbers", (
+        b"".join(b"%07d\n" % n for n in range(begin, begin + 512))
+        for begin in range(0, 1 << 21, 512)
+    ))
+
+
 def big_bytes(env, start):
     start("200 OK", [("Content-Type", "application/octet-stream")])
     return [b"y" * (32 << 20)]
+
+
+tiny_made = 0
+
+
+def tiny(env, start):
+    """Three million chunks of a byte each."""
+    def body():
+        global tiny_made
+        for tiny_made in range(3_000_000):
+            yield b"x"
+
+    start("200 OK", [("Content-Type", "text/plain")])
+    return Closing("tiny", body())
 
 
 def slowly(env, start):
@@ -251,7 +304,7 @@ def counted(env, start):
 
 
 def noted(env, start):
-    return answer(start, repr((closed, writes)).encode())
+    return answer(start, repr((closed, writes, tiny_made)).encode())
 
 
 def threads(env, start):
@@ -291,12 +344,170 @@ def burn(env, start):
 
 def child(env, start):
     """A child process that can be ended."""
-    import signal
     import subprocess
     process = subprocess.Popen(["sleep", "60"])
     time.sleep(0.2)
     process.terminate()
     return answer(start, b"%d %d" % (process.wait(10), -signal.SIGTERM))
+
+
+def untyped(env, start):
+    """No Content-Type, in pieces of which nobody knows the length."""
+    start("200 OK", [])
+    return (chunk for chunk in (b"no ", b"type"))
+
+
+def blank_reason(env, start):
+    return answer(start, b"blank", status="200  All Right ")
+
+
+def nothing_to_raise(env, start):
+    """exc_info of no exception, when the head is out."""
+    start("200 OK", [("Content-Type", "text/plain")])
+
+    def body():
+        yield b"sent"
+        try:
+            start("500 Oops", [], (None, None, None))
+        except AssertionError:
+            writes.append("nothing")
+            raise
+
+    return body()
+
+
+def compressed(env, start):
+    """A file that has a descriptor, and is read in another way."""
+    file = tempfile.NamedTemporaryFile(suffix=".gz")
+    with gzip.open(file.name, "wb") as out:
+        out.write(b"plain " * 1000)
+    start("200 OK", [("Content-Type", "text/plain")])
+    return env["wsgi.file_wrapper"](gzip.open(file.name))
+
+
+def ranged(env, start):
+    """A part of a file, whose beginning is not read."""
+    whole = env["wsgi.file_wrapper"](open(__file__, "rb"), 10)
+    if not whole.seekable() or whole.seek(7) != 7 or whole.tell() != 7:
+        return answer(start, b"not to be sought in")
+    start("206 Partial Content", [("Content-Type", "text/plain")])
+    return Closing("ranged", [next(whole)])
+
+
+def temporary(env, start):
+    """A file in a wrapper of Python's own."""
+    file = tempfile.NamedTemporaryFile()
+    file.write(b"skipped, kept")
+    file.seek(9)
+    start("200 OK", [("Content-Type", "text/plain")])
+    return env["wsgi.file_wrapper"](file)
+
+
+def line_reads(env, start):
+    """How often the system was asked for a body that is read by lines."""
+    def reads():
+        with open("/proc/thread-self/io") as file:
+            return int(file.read().split("syscr:")[1].split()[0])
+
+    before = reads()
+    count = sum(1 for _ in iter(env["wsgi.input"].readline, b""))
+    return answer(start, repr((count, reads() - before)).encode())
+
+
+def mixed_reads(env, start):
+    """Lines, small pieces and large ones, in turn."""
+    stream, parts = env["wsgi.input"], []
+    while True:
+        more = [stream.readline(), stream.read(1000), stream.read(100_000)]
+        parts += more
+        if not any(more):
+            return answer(start, b"".join(parts))
+
+
+def nul(env, start):
+    env["wsgi.errors"].write("before\0behind\n")
+    return answer(start, b"told")
+
+
+# ---- processes and threads that an application starts ----
+
+
+def ended(pid):
+    """How a child ended: its status, or None when it goes on."""
+    for _ in range(100):
+        got, status = os.waitpid(pid, os.WNOHANG)
+        if got:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.03)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return None
+
+
+def fork_and_exit(env, start):
+    pid = os.fork()
+    if not pid:
+        sys.exit(3)
+    return answer(start, repr(ended(pid)).encode())
+
+
+def fork_and_return(env, start):
+    """A child that comes back, and answers as well."""
+    pid = os.fork()
+    if not pid:
+        return answer(start, b"of the child")
+    return answer(start, repr(ended(pid)).encode())
+
+
+def fork_and_end(env, start):
+    """A child that does as it is told by SIGTERM."""
+    pid = os.fork()
+    if not pid:
+        time.sleep(60)
+        os._exit(0)
+    time.sleep(0.1)
+    os.kill(pid, signal.SIGTERM)
+    return answer(start, repr(ended(pid)).encode())
+
+
+def process(env, start):
+    """A child of multiprocessing, of a thread that has been asked its name."""
+    threading.current_thread()
+    child = multiprocessing.get_context("fork").Process(target=int)
+    child.start()
+    child.join(10)
+    return answer(start, repr(child.exitcode).encode())
+
+
+def written_elsewhere(env, start):
+    """write() on a thread that goes on when the request is over."""
+    write = start("200 OK", [("Content-Type", "text/plain")])
+
+    def go_on():
+        try:
+            while True:
+                write(b"w" * 100_000)
+        except (ConnectionError, RuntimeError):
+            writes.append("elsewhere")
+
+    threading.Thread(target=go_on, daemon=True).start()
+    time.sleep(0.2)
+    return []
+
+
+def later(env, start):
+    """Work that is not done when the reply is."""
+    def work():
+        time.sleep(0.7)
+        os.write(2, b"done later\n")
+
+    concurrent.futures.ThreadPoolExecutor(1).submit(work)
+    return answer(start, b"accepted")
+
+
+def endless(env, start):
+    threading.Thread(target=time.sleep, args=(600,)).start()
+    return answer(start, b"begun")
 
 
 wild = {
@@ -305,8 +516,10 @@ wild = {
         boom, late_boom, replaced, too_late, twice, never_started, text_chunk,
         split, hop, late_start, too_much, too_little, big_stream, big_bytes,
         slowly, served_file, served_buffer, sleeping, stuck, counted, noted,
-        threads, whoami, child, environ, echo, lines, teapot, burn,
-        fan_out,
+        threads, whoami, child, environ, echo, lines, teapot, unchanged, burn,
+        fan_out, untyped, blank_reason, nothing_to_raise, compressed,
+        tiny, numbers, ranged, many_chunks, most_chunks, temporary, line_reads, mixed_reads, nul, fork_and_exit,
+        process, fork_and_return, fork_and_end, written_elsewhere, later, endless,
     )
 }
 

@@ -83,7 +83,28 @@ if [ -d "$build/python/eddy" ]; then
         ask "$url/fan_out"
     quit "$pid"
     pids=()
+    "$eddy" demo-service >service 2>service.log &
+    pids=($!)
+    service=$(wait_for_text service '^127\.0\.0\.1:[0-9]*$')
+    SERVICE=http://$service/ wsgi early 1 --wsgi wsgi_early:app \
+        --python-path "$apps" --python-path "$build/python" -t 2
+    expect "also when the application has made some while it was loaded" \
+        'True 200 200' ask "$url/"
+    kill "${pids[0]}"
+    quit "$pid"
+    pids=()
 fi
+
+# ---- what an application leaves behind ----
+
+wsgi leave 1 --wsgi wsgi_apps:app --python-path "$apps" -t 2
+expect_in "work may go on behind the reply" accepted ask "$url/later"
+expect_in "and threads" begun ask "$url/endless"
+quit "$pid"
+pids=()
+expect_in "work that was begun is done before the end" 'done later' cat leave
+expect_in "a thread that does not end is not waited for forever" \
+    '(threads, atexit) was not done' cat leave
 
 # ---- lines ----
 
@@ -109,7 +130,7 @@ for i in 1 2 3; do
 done
 wait $one $two
 expect "who was at work ends it" slept cat one
-expect "and none of them was run" "\\(\\[\\], \\[\\]\\)" ask "$url/noted"
+expect "and none of them was run" "\\(\\[\\], \\[\\], 0\\)" ask "$url/noted"
 
 ask "$url/sleeping?1" >/dev/null & one=$!
 ask "$url/sleeping?1" >/dev/null & two=$!
@@ -117,7 +138,7 @@ sleep 0.2
 timeout 0.3 curl -s "$url/counted"
 wait $one $two
 expect "nor is the request of a client that left in line" \
-    "\\(\\[\\], \\[\\]\\)" ask "$url/noted"
+    "\\(\\[\\], \\[\\], 0\\)" ask "$url/noted"
 expect_in "a deadline is one for Python, too" 504 code "$url/sleeping?8"
 quit "$pid"
 pids=()
@@ -133,6 +154,7 @@ id=$("$eddy" ctl --socket "$work/ctl-stuck" ps --json |
 "$eddy" ctl --socket "$work/ctl-stuck" stack "$id" >frames
 expect_in "eddy ctl stack shows where Python is" "asleep_in_view" cat frames
 expect_in "line by line" "wsgi_apps.py:" cat frames
+expect "and nothing but the application" 0 grep -c 'threading.py' frames
 until_said stuck 1 'Python has been at GET /stuck'
 until_said stuck 1 'in asleep_in_view'
 expect "the log has it under the request's id" \
@@ -144,6 +166,7 @@ expect_in "and it comes to its end" "at last" cat out
 ask "$url/burn" >out & one=$!
 until_said stuck 1 'Python has been at GET /burn'
 until_said stuck 1 'in burn'
+expect "with nothing but the application" 0 grep -c 'threading.py' stuck
 wait $one
 expect_in "even that comes to its end" burnt cat out
 expect "it is told once" 1 grep -c 'Python has been at GET /stuck' stuck

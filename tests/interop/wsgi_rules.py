@@ -107,6 +107,18 @@ check("there is a server's name without Host",
       b"SERVER_NAME='127.0.0.1'" in reply.body
       and f"SERVER_PORT='{wild}'".encode() in reply.body, reply.raw)
 
+reply = exchange(wild, b"GET http://other.example:99/environ HTTP/1.1\r\n"
+                 b"Host: shop.example\r\nConnection: close\r\n\r\n")
+check("the host of an absolute target counts",
+      b"HTTP_HOST='other.example:99'" in reply.body
+      and b"SERVER_NAME='other.example'" in reply.body
+      and b"PATH_INFO='/environ'" in reply.body, reply.raw)
+for line in b"OPTIONS * HTTP/1.1", b"CONNECT other.example:443 HTTP/1.1":
+    reply = exchange(validated, line + b"\r\nHost: other.example:443\r\n"
+                     b"Connection: close\r\n\r\n")
+    check(f"no application is asked for {line}", " 404 " in reply.status,
+          reply.raw)
+
 # ---- the input ----
 
 reply = get(validated, "/echo", method="POST", body=b"hello")
@@ -121,6 +133,13 @@ check("a large one, which lies in a file", reply.body == big, len(reply.body))
 reply = get(wild, "/lines", method="POST", body=b"a" * 300000 + b"\nabcd\ne")
 wanted = (b"a" * 300000 + b"\n", b"abc", [b"d\n", b"e"], b"")
 check("by lines as well", reply.body.decode() == repr(wanted), reply.raw[:200])
+reply = get(wild, "/mixed_reads", method="POST", body=big)
+check("lines and pieces may be read in turn", reply.body == big,
+      len(reply.body))
+count, reads = ast.literal_eval(
+    get(wild, "/line_reads", method="POST", body=big).body.decode())
+check("lines in a file do not cost a system call each",
+      count == 40000 and reads < 100, (count, reads))
 chunked = (b"POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
            b"Transfer-Encoding: chunked\r\n\r\n"
            b"5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n")
@@ -164,6 +183,10 @@ reply = get(validated, "/empty")
 check("204 has no body, nor length",
       " 204 " in reply.status and "content-length" not in reply.fields
       and not reply.body, reply.raw)
+reply = get(wild, "/unchanged")
+check("nor has 304, and none is made up",
+      " 304 " in reply.status and "content-length" not in reply.fields
+      and not reply.body, reply.raw)
 reply = get(validated, "/teapot")
 check("the reason is the application's",
       reply.status == "HTTP/1.1 418 I Am A Kettle", reply.raw)
@@ -182,6 +205,17 @@ check("until something is sent, the head may be replaced",
 reply = get(wild, "/too_late")
 check("after that it is too late: the connection is cut",
       reply.body == b"sent" and not reply.whole, reply.raw)
+reply = get(wild, "/nothing_to_raise")
+check("nor is there nothing to be raised", reply.body == b"sent"
+      and not reply.whole, reply.raw)
+reply = get(wild, "/blank_reason")
+check("blanks around the reason are not its own",
+      reply.status == "HTTP/1.1 200 All Right" and reply.body == b"blank",
+      reply.raw)
+reply = get(wild, "/untyped")
+check("a stream without a type gets none",
+      reply.body == b"no type" and "content-type" not in reply.fields,
+      reply.raw)
 for path in ("/boom", "/twice", "/never_started", "/text_chunk", "/split",
              "/hop"):
     reply = get(wild, path)
@@ -216,6 +250,15 @@ check("a file, from where it stands, with its length",
       reply.raw[:200])
 reply = get(wild, "/served_buffer")
 check("what is no file is read", reply.body == b"z" * 100000, reply.raw[:200])
+reply = get(wild, "/compressed")
+check("a compressed file is read, not sent as it lies there",
+      reply.body == b"plain " * 1000, reply.raw[:200])
+reply = get(wild, "/ranged")
+check("a range is sought, not read up to", reply.body == own[4:14],
+      reply.raw[:200])
+reply = get(wild, "/temporary")
+check("a temporary file is sent", reply.body == b"kept"
+      and reply.fields.get("content-length") == "4", reply.raw[:200])
 
 began = time.monotonic()
 with socket.create_connection(("127.0.0.1", wild), 20) as s:
@@ -257,13 +300,33 @@ with socket.create_connection(("127.0.0.1", wild), 20) as slow:
     for hog in hogs:
         hog.close()
 
+# Nor do they when it is made as it is sent.
+slow = [socket.create_connection(("127.0.0.1", wild), 20) for _ in range(3)]
+for s in slow:
+    s.sendall(b"GET /numbers HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+time.sleep(0.3)
+try:
+    reply = get(wild, "/echo", method="POST", body=b"x").body
+except TimeoutError:
+    reply = None
+check("nor do slow readers of streams", reply == b"x", reply)
+numbers = b"".join(b"%07d\n" % n for n in range(1 << 21))
+for s in slow:
+    raw = bytearray()
+    while piece := s.recv(1 << 20):
+        raw += piece
+    reply = Reply(bytes(raw))
+    check("who get all of it in order", reply.whole and reply.body == numbers,
+          len(reply.body))
+    s.close()
+
 leaver = socket.create_connection(("127.0.0.1", wild), 20)
 leaver.sendall(b"GET /big_stream HTTP/1.1\r\nHost: a\r\n\r\n")
 leaver.recv(1000)
 leaver.close()
 for _ in range(100):
     notes = get(wild, "/noted").body.decode()
-    closed, writes = ast.literal_eval(notes)
+    closed, writes, _ = ast.literal_eval(notes)
     if closed.count("big_stream") == 2:
         break
     time.sleep(0.05)
@@ -271,11 +334,36 @@ check("what a client leaves is closed, too", closed.count("big_stream") == 2,
       closed)
 for name in "late_boom", "too_much", "too_little":
     check(f"{name} was closed", closed.count(name) == 1, closed)
-check("exc_info was raised when it was too late", writes == ["raised"], writes)
+check("exc_info was raised when it was too late",
+      writes == ["raised", "nothing"], writes)
 
 reply = get(wild, "/child")
 check("programs that are started take signals", reply.body == b"-15 -15",
       reply.raw)
+
+reply = get(wild, "/threads")
+check("a thread has a name", reply.body in (b"eddy-1", b"eddy-2"), reply.raw)
+reply = get(wild, "/process")
+check("one of multiprocessing ends well", reply.body == b"0", reply.raw)
+reply = get(wild, "/fork_and_exit")
+check("a process that was forked may exit", reply.body == b"3", reply.raw)
+reply = get(wild, "/fork_and_return")
+check("one that comes back ends, and does not answer",
+      reply.body == b"1" and reply.raw.count(b"HTTP/1.1") == 1, reply.raw)
+reply = get(wild, "/fork_and_end")
+check("one takes signals", reply.body == b"-15", reply.raw)
+
+leaver = socket.create_connection(("127.0.0.1", wild), 20)
+leaver.sendall(b"GET /written_elsewhere HTTP/1.1\r\nHost: a\r\n\r\n")
+time.sleep(0.5)
+leaver.close()
+for _ in range(100):
+    writes = ast.literal_eval(get(wild, "/noted").body.decode())[1]
+    if "elsewhere" in writes:
+        break
+    time.sleep(0.05)
+check("write() on another thread ends with the request",
+      "elsewhere" in writes, writes)
 
 print(f"{passed} passed, {failed} failed")
 sys.exit(failed > 0)

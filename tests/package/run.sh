@@ -32,6 +32,46 @@ with_pkg_config() { # DIRECTORY
         LD_LIBRARY_PATH=$pc/.. "$work/consumer"
 }
 
+in_cxx() {
+    local flags
+    flags=$(PKG_CONFIG_PATH=$pc pkg-config --cflags --libs eddy) || return
+    # shellcheck disable=SC2086 # flags are words
+    c++ -std=c++20 -Wall -Wextra -Wno-missing-field-initializers -Werror \
+        "$here/consumer.cc" $flags -o "$work/consumer_cxx" &&
+        LD_LIBRARY_PATH=$pc/.. "$work/consumer_cxx"
+}
+
+# As docs/install.md has it: a module is linked with nothing of ours.
+with_module() {
+    local flags
+    flags=$(PKG_CONFIG_PATH=$pc pkg-config --cflags eddy) || return
+    # shellcheck disable=SC2086 # flags are words
+    cc -shared -fPIC -std=c17 $flags -o "$work/libapp.so" -x c - <<'C' || return
+#include <eddy/app.h>
+static int hello(ed_req *req)
+{
+    return ed_reply(req, 200, "Hello, world!\n");
+}
+ed_app *eddy_app(void)
+{
+    ed_app *app = ed_app_new();
+    ed_route(app, "GET /", hello);
+    return app;
+}
+C
+    "$work/moved/bin/eddy" serve "$work/libapp.so" --ctl none --single \
+        --listen "unix:$work/app.sock" 2>"$work/serve.log" &
+    local pid=$! answer='' i
+    for ((i = 0; i < 200 && ${#answer} == 0; i++)); do
+        answer=$("$work/moved/bin/eddy" fetch --json \
+            "http+unix://${work//\//%2F}%2Fapp.sock/" | grep '"status": 200')
+        sleep 0.05
+    done
+    kill "$pid"
+    wait "$pid"
+    [[ -n $answer ]] || { cat "$work/serve.log"; return 1; }
+}
+
 with_static_library() {
     local flags
     flags=$(PKG_CONFIG_PATH=$pc pkg-config --static --cflags --libs eddy) ||
@@ -81,6 +121,8 @@ check "a build directory can be used" with_pkg_config "$build"
 check "pkg-config finds what was installed" with_pkg_config "$pc"
 check "the static library is complete" with_static_library
 check "CMake finds what was installed" with_cmake
+check "a module is served that is linked with nothing" with_module
+check "a program in C++ has all that one in C has" in_cxx
 for program in consumer static cmake/with_eddy cmake/with_eddy_static; do
     check "the patch finds the library in $program" with_patch "$work/$program"
 done

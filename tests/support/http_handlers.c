@@ -126,6 +126,16 @@ static int typed(ed_req *req)
     return err == ED_EUSAGE ? ed_reply(req, 200, "Refused\n") : err;
 }
 
+/* In pieces, and without a type, which is not the same as saying nothing of
+ * it. */
+static int untyped_pieces(ed_req *req)
+{
+    int err = ed_reply_header(req, "Content-Type", "");
+    if (!err)
+        err = ed_reply_begin(req, 200, 6);
+    return err ? err : ed_write(req, "Pieces");
+}
+
 /* ---- bodies ---- */
 
 static int echo(ed_req *req)
@@ -336,6 +346,7 @@ static const struct {
     {"/field", field},
     {"/go", go},
     {"/typed", typed},
+    {"/untyped-pieces", untyped_pieces},
     {"/echo", echo},
     {"/count", count},
     {"/mirror", mirror},

@@ -1,7 +1,7 @@
 /*
  * scenarios_looking.c - looking into a server: the admin process's line to the
- * master, what it asks workers, and what those send to a collector and a
- * statsd.
+ * master, what it asks workers, what those say of themselves, and what they
+ * send to a collector and a statsd.
  */
 #include "scenario_server.h"
 #include "scenarios_run.h"
@@ -11,6 +11,7 @@
 #include <eddy/error.h>
 #include <eddy/http.h>
 #include <jansson.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include "http/observer.h"
 #include "serve/admin_internal.h"
 #include "serve/board.h"
+#include "serve/inspect.h"
 #include "serve/telemetry.h"
 
 /* ---- the line to the master ---- */
@@ -275,6 +277,129 @@ int run_admin(void *arg)
     a.board = there.board;
     door = (struct ed_admin_door){&a, true};
     return with_master(&a, serve_api);
+}
+
+/* ---- what the API asks of a worker ---- */
+
+static void free_app(ed_app **app)
+{
+    ed_app_free(*app);
+}
+#define APP_AUTO __attribute__((cleanup(free_app)))
+
+static char looked_into[ED_ADDR_TEXT];
+
+static int linger(ed_req *req)
+{
+    ed_scope(s, .within = ED_MIN, .name = "thought");
+    (void)s;
+    int err = ed_sleep(10 * ED_S);
+    return err ? err : ed_reply(req, 200, "at last");
+}
+
+/* What it says, which is to be released; NULL and *err. */
+static json_t *look_at(ed_client *client, const char *address, const char *path,
+                       int *err)
+{
+    char url[200];
+    ed_res *res;
+
+    snprintf(url, sizeof url, "http://%s%s", address, path);
+    *err = ed_fetch(&res, url, .client = client);
+    if (!*err && ed_res_status(res) != 200)
+        *err = ED_EPROTO;
+    if (*err)
+        return NULL;
+    json_t *said = ed_res_json(res);
+    *err = said ? 0 : SCENARIO_CORRUPT;
+    return said;
+}
+
+static int look_at_list(ed_client *client, const char *address,
+                        const char *path, const char *list)
+{
+    int err;
+    json_t *said = look_at(client, address, path, &err);
+    bool right = json_array_size(json_object_get(said, list)) > 0;
+
+    json_decref(said);
+    return err ? err : expect(right);
+}
+
+static int look_at_stack(ed_client *client, const char *address)
+{
+    char path[100];
+    int err;
+    json_t *said = look_at(client, address, "/ps", &err);
+    const char *id = json_string_value(json_object_get(
+        json_array_get(json_object_get(said, "requests"), 0), "id"));
+
+    snprintf(path, sizeof path, "/stack/%s", id ? id : "");
+    json_decref(said);
+    if (err)
+        return err;
+    return id ? look_at_list(client, address, path, "frames") : ED_ENOTFOUND;
+}
+
+static int look_at_all(ed_client *client, const char *address)
+{
+    int err = look_at_stack(client, address);
+
+    if (!err)
+        err = look_at_list(client, address, "/tree", "lines");
+    if (!err)
+        err = look_at_list(client, address, "/conns", "connections");
+    return err;
+}
+
+/* While a request is under way there. */
+static int look_into(ed_client *client, const char *address)
+{
+    struct ed_fetch_options options = {.size = sizeof options,
+                                       .client = client};
+    char url[200];
+    ed_res *res;
+
+    snprintf(url, sizeof url, "http://%s/", looked_into);
+    ed_scope(s);
+    ed_go_fetch(s, &res, url, &options);
+    int err = ed_sleep(ED_S);
+    return err ? err : look_at_all(client, address);
+}
+
+static void *make_inspect_app(void *server)
+{
+    return ed_inspect_app(server, 0);
+}
+
+/* An app is made where a program begins, and aborts without memory: by a thread
+ * whose calls do not fail. */
+static ed_app *inspect_app(ed_server *about)
+{
+    pthread_t thread;
+    void *app = NULL;
+
+    if (pthread_create(&thread, NULL, make_inspect_app, about))
+        return NULL;
+    pthread_join(thread, &app);
+    return app;
+}
+
+int run_inspect(void *arg)
+{
+    ed_server *worker SERVER_AUTO = ed_server_new(linger);
+    ed_app *app APP_AUTO = worker ? inspect_app(worker) : NULL;
+    (void)arg;
+    if (!app)
+        return ED_ENOMEM;
+    int err = ed_server_listen(worker, "127.0.0.1:0");
+    if (err)
+        return err;
+    ed_server_address(worker, 0, looked_into);
+    ed_scope(s, .independent = true);
+    ed_go(s, serve, worker);
+    return with_server(ed_server_new(ed_app_handle, .user = app),
+                       ed_client_new(.proxy = ""), look_into);
 }
 
 /* ---- what is told to others ---- */

@@ -11,6 +11,7 @@ child can use all of it at once.
 """
 import asyncio
 import atexit
+import concurrent.futures.thread  # its hook of the end must be behind ours
 import functools
 import inspect
 import logging
@@ -23,6 +24,7 @@ import weakref
 from .. import _calls, _errors
 
 __all__ = [
+    "CancelledError",
     "EventualResult",
     "ReactorStopped",
     "TimeoutError",
@@ -41,6 +43,11 @@ _log = logging.getLogger("eddy.crochet")
 
 class TimeoutError(_errors.Error):
     """wait() took too long; what was waited for goes on."""
+
+
+class CancelledError(_errors.Canceled, asyncio.CancelledError):
+    """The call was ended by cancel(). An Exception, as Twisted's is: one of
+    asyncio alone would pass by what is there to catch failures of a call."""
 
 
 class ReactorStopped(Exception):
@@ -275,6 +282,7 @@ class _Reactor:
         self.__init__()
         self.chosen = "setup" if chosen == "setup" else None
         for outcome in outcomes:
+            outcome.collected = True  # failures are the parent's to log
             # Its lock may be held by a thread there is no more.
             outcome.lock = threading.RLock()
             outcome.deliver(failure=Failure(ReactorStopped("forked")))
@@ -309,7 +317,7 @@ def _call(outcome, function, args, kwargs):
 
 def _finish(outcome, task):
     if task.cancelled():
-        outcome.deliver(failure=Failure(asyncio.CancelledError()))
+        outcome.deliver(failure=Failure(CancelledError()))
     elif task.exception():
         outcome.deliver(failure=Failure(task.exception()))
     else:
@@ -398,7 +406,8 @@ def wait_for(timeout):
 
 
 # Exit hooks come too late: they are run when all threads have ended, which those
-# that wait never do.
+# that wait never do. These are run last come, first served, and pools of threads
+# have one, which waits for theirs.
 try:
     threading._register_atexit(_reactor.stop)
 except (AttributeError, RuntimeError):

@@ -3,9 +3,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Optional, TextIO
 
-from .. import Error
+from .. import Canceled, Error
 
 class TimeoutError(Error): ...
+class CancelledError(Canceled, asyncio.CancelledError): ...
 class ReactorStopped(Exception): ...
 
 class Failure:

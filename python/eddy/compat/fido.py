@@ -102,13 +102,13 @@ def _inflate(body):
 
 def _response_of(answer, decompress):
     headers = {}
-    for name, value in answer._fields():
-        values = headers.setdefault(_canonical(name.encode("latin-1")), [])
-        values.append(value.encode("utf-8"))
+    reason, fields = answer._raw()
+    for name, value in fields:
+        headers.setdefault(_canonical(name), []).append(value)
     body = answer.content
     if decompress and headers.get(b"Content-Encoding") == [b"gzip"]:
         body = _inflate(body)
-    return Response(answer.status, answer.reason.encode(), headers, body)
+    return Response(answer.status, reason, headers, body)
 
 
 def _error_of(error):
@@ -131,7 +131,11 @@ class _Fetched(crochet.EventualResult):
         self._decompress = decompress
         self._stopped = False
         self._value = None
-        crochet._reactor.fetches.add(self)
+        with crochet._reactor.lock:
+            crochet._reactor.fetches.add(self)
+            late = crochet._reactor.stopped
+        if late:
+            self._stop()
 
     def wait(self, timeout):
         crochet._reactor.refuse_inside()
@@ -202,7 +206,9 @@ os.register_at_fork(after_in_child=_forked)
 
 
 def _bytes(text):
-    return text.encode("utf-8") if isinstance(text, str) else bytes(text)
+    if isinstance(text, str):
+        return text.encode("utf-8")
+    return bytes(memoryview(text))  # bytes(3) would be three zeros
 
 
 def _fields(headers, decompress):

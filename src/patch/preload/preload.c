@@ -103,12 +103,32 @@ static inline const struct ed_patch_calls *calls_here(void)
     return plain_calls();
 }
 
+/* Fibers that wait for what was signalled by who is none. A call of theirs
+ * tells the others itself. */
+static void tell_fibers(const void *address)
+{
+    const struct ed_patch_runtime *r =
+        atomic_load_explicit(&runtimes, memory_order_acquire);
+
+    for (; r; r = r->next)
+        r->signalled(address);
+}
+
 /* ---- the calls ---- */
 
 #define PATCH_CALL(result, name, parameters, arguments) \
     ED_API result name parameters                       \
     {                                                   \
         return calls_here()->name arguments;            \
+    }
+#define PATCH_SIGNAL(name, parameters, arguments)          \
+    ED_API int name parameters                             \
+    {                                                      \
+        const struct ed_patch_calls *calls = calls_here(); \
+        int result = calls->name arguments;                \
+        if (calls == &plain && !result)                    \
+            tell_fibers arguments;                         \
+        return result;                                     \
     }
 #include "patch/calls.def"
 #undef PATCH_CALL
@@ -121,6 +141,58 @@ ED_API int lockf64(int fd, int how, off64_t len)
 {
     return calls_here()->lockf(fd, how, len);
 }
+
+ED_API ssize_t sendfile64(int to, int from, off64_t *offset, size_t len)
+{
+    return calls_here()->sendfile(to, from, offset, len);
+}
+
+/* ---- libc's other names for some, by which older libraries call them ---- */
+
+#define ALIAS(result, alias, name, parameters, arguments) \
+    ED_API result alias parameters;                       \
+    result alias parameters                               \
+    {                                                     \
+        return calls_here()->name arguments;              \
+    }
+ALIAS(ssize_t, __read, read, (int fd, void *buf, size_t len), (fd, buf, len))
+ALIAS(ssize_t, __write, write, (int fd, const void *buf, size_t len),
+      (fd, buf, len))
+ALIAS(ssize_t, __send, send, (int fd, const void *buf, size_t len, int flags),
+      (fd, buf, len, flags))
+ALIAS(int, __connect, connect,
+      (int fd, const struct sockaddr *to, socklen_t len), (fd, to, len))
+ALIAS(int, __close, close, (int fd), (fd))
+ALIAS(int, __dup2, dup2, (int from, int to), (from, to))
+ALIAS(int, __poll, poll, (struct pollfd * fds, nfds_t count, int timeout),
+      (fds, count, timeout))
+ALIAS(int, __select, select,
+      (int count, fd_set *in, fd_set *out, fd_set *urgent,
+       struct timeval *timeout),
+      (count, in, out, urgent, timeout))
+ALIAS(int, __nanosleep, nanosleep,
+      (const struct timespec *time, struct timespec *left), (time, left))
+ALIAS(int, __sched_yield, sched_yield, (void), ())
+ALIAS(pid_t, __wait, wait, (int *status), (status))
+ALIAS(pid_t, __waitpid, waitpid, (pid_t child, int *status, int options),
+      (child, status, options))
+ALIAS(int, __pthread_mutex_lock, pthread_mutex_lock, (pthread_mutex_t * mutex),
+      (mutex))
+ALIAS(int, __pthread_mutex_trylock, pthread_mutex_trylock,
+      (pthread_mutex_t * mutex), (mutex))
+ALIAS(int, __pthread_mutex_unlock, pthread_mutex_unlock,
+      (pthread_mutex_t * mutex), (mutex))
+ALIAS(int, __pthread_rwlock_rdlock, pthread_rwlock_rdlock,
+      (pthread_rwlock_t * lock), (lock))
+ALIAS(int, __pthread_rwlock_wrlock, pthread_rwlock_wrlock,
+      (pthread_rwlock_t * lock), (lock))
+ALIAS(int, __pthread_rwlock_tryrdlock, pthread_rwlock_tryrdlock,
+      (pthread_rwlock_t * lock), (lock))
+ALIAS(int, __pthread_rwlock_trywrlock, pthread_rwlock_trywrlock,
+      (pthread_rwlock_t * lock), (lock))
+ALIAS(int, __pthread_rwlock_unlock, pthread_rwlock_unlock,
+      (pthread_rwlock_t * lock), (lock))
+#undef ALIAS
 
 /* ---- what _FORTIFY_SOURCE makes of some ---- */
 

@@ -1,6 +1,7 @@
 /*
  * test_room.c - rooms: who hears what, and who is in.
  */
+#include "app/app_internal.h"
 #include "room_test.h"
 
 #include <eddy/log.h>
@@ -672,6 +673,20 @@ static int silence(void **state)
     return 0;
 }
 
+static void a_room_that_is_joined_with_none_is_found(void **state)
+{
+    (void)state;
+    ed_app *app = ed_app_new(), *mounted = ed_app_new();
+
+    assert_int_equal(ed_mount(app, "/in", mounted), 0);
+    assert_null(ed_app_lone_room(app));
+    assert_non_null(ed_room_new(mounted, "within"));
+    assert_string_equal(ed_app_lone_room(app), "within");
+    assert_non_null(ed_room_new(app, "without"));
+    assert_string_equal(ed_app_lone_room(app), "without");
+    ed_app_free(app);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -696,6 +711,7 @@ int main(void)
         cmocka_unit_test(a_stop_of_the_server_empties_its_rooms),
         cmocka_unit_test(who_is_here_can_be_asked),
         cmocka_unit_test(an_app_frees_its_rooms),
+        cmocka_unit_test(a_room_that_is_joined_with_none_is_found),
     };
 
     return cmocka_run_group_tests(tests, silence, NULL);

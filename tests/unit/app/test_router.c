@@ -322,7 +322,7 @@ static void a_malformed_pattern_is_refused_with_the_reason(void **state)
                    "mean 'int'?)");
     expect_refused(app, "", "no method");
     expect_refused(app, "GET", "no path");
-    expect_refused(app, "/a", "'/a' is not a method");
+    expect_refused(app, "/a", "'/a' is not a method (such as GET /a)");
     expect_refused(app, "get /a", "method 'get' is not in upper case");
     expect_refused(app, "GET,,POST /a", "'' is not a method");
     expect_refused(app, "GET,* /a", "'*' is not a method");

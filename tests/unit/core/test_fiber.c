@@ -4,6 +4,9 @@
 #include "outside.h"
 
 #include <eddy/clock.h>
+#include <eddy/signal.h>
+#include <eddy/sync.h>
+#include <signal.h>
 
 struct order {
     char text[64];
@@ -277,6 +280,12 @@ static void nothing_waits_outside_of_a_fiber(void **state)
     (void)state;
     assert_int_equal(ed_sleep(ED_MS), ED_EUSAGE);
     assert_int_equal(ed_yield(), ED_EUSAGE);
+    ed_event event = {0};
+    ed_mutex mutex = {0};
+    ed_signals *signals;
+    assert_int_equal(ed_event_wait(&event), ED_EUSAGE);
+    assert_int_equal(ed_mutex_lock(&mutex), ED_EUSAGE);
+    assert_int_equal(ed_signals_open(&signals, SIGUSR2), ED_EUSAGE);
     assert_null(ed_fiber_use_arena(NULL));
     ed_fiber_name("nobody");
     assert_false(ed_in_fiber());

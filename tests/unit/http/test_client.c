@@ -404,9 +404,33 @@ FIBER_TEST(each_phase_has_its_time)
     peer_close(&p);
 }
 
+/* As ed_arena_printf() gives it when a request has no memory left. */
+FIBER_TEST(a_url_that_there_was_no_memory_for_is_told_so)
+{
+    ed_res *res;
+
+    check_int(ed_get(&res, NULL), ED_ENOMEM);
+    check_text(ed_error(), "no URL");
+    ed_scope(s);
+    ed_go_get(s, &res, NULL);
+    check_int(ed_wait(s), ED_ENOMEM);
+    check(!res);
+}
+
+static void nothing_is_fetched_outside_of_a_fiber(void **state)
+{
+    ed_res *res;
+
+    (void)state;
+    assert_int_equal(ed_get(&res, "http://127.0.0.1:1/"), ED_EUSAGE);
+    assert_null(res);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_is_fetched_outside_of_a_fiber),
+        cmocka_unit_test(a_url_that_there_was_no_memory_for_is_told_so),
         cmocka_unit_test(a_response_has_status_fields_and_body),
         cmocka_unit_test(a_plain_request_has_a_host_and_says_who_asks),
         cmocka_unit_test(fields_of_the_caller_take_the_place_of_the_clients),

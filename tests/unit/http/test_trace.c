@@ -139,8 +139,8 @@ FIBER_TEST(the_deadline_is_told_and_bounds_the_handler)
         (void)s;
         check_int(ed_get(&res, h.url), 0);
     }
-    check_text(heard.deadline, "1500");
-    check_int(heard.left, 1500 * ED_MS);
+    check_text(heard.deadline, "1501");
+    check_int(heard.left, 1501 * ED_MS);
     close_server(&h);
 }
 

@@ -100,6 +100,9 @@ static void what_is_wrong_is_said_in_words(void **state)
     assert_string_equal(bound.why, expected);
     ed_bound_close(&first);
     assert_int_equal(listen_at(&bound, "name.example:80"), ED_EADDR);
+    assert_string_equal(bound.why,
+                        "listen on name.example:80: no address such as "
+                        "127.0.0.1:80, [::]:80 or unix:/run/x.sock");
     assert_non_null(strstr(bound.why, "name.example:80"));
 }
 

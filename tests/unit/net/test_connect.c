@@ -275,9 +275,20 @@ static int remove_hosts(void **state)
     return unlink(hosts_file);
 }
 
+static void nothing_is_connected_outside_of_a_fiber(void **state)
+{
+    ed_stream *s;
+    struct ed_addrs found;
+
+    (void)state;
+    assert_int_equal(ed_connect(&s, "127.0.0.1:1"), ED_EUSAGE);
+    assert_int_equal(ed_resolve("name.example", AF_UNSPEC, &found), ED_EUSAGE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_is_connected_outside_of_a_fiber),
         cmocka_unit_test(a_refusal_names_address_and_reason),
         cmocka_unit_test(malformed_addresses_are_named),
         cmocka_unit_test(the_next_address_is_tried),

@@ -220,4 +220,32 @@ __attribute__((unused)) static void use_files_of(const char *name)
     certs_copy("now.key", from);
 }
 
+/* The name in the certificate that the server has shown. */
+__attribute__((unused)) static void name_of(const struct tls_pair *p,
+                                            char out[64])
+{
+    struct ed_tls_peer peer;
+
+    assert_true(ed_tls_peer_of(p->client.ssl, &peer));
+    sscanf(peer.subject, "CN=%63[^,]", out);
+}
+
+/* Who asks for that name is shown the certificate of that one. */
+__attribute__((unused)) static void assert_shown(ed_tls *server,
+                                                 const char *asked,
+                                                 const char *shown)
+{
+    ed_tls *client = trusting_client();
+    struct tls_pair p;
+    char name[64] = "";
+
+    tls_pair_open(&p, client, asked, server);
+    tls_pair_shake(&p);
+    well(&p);
+    name_of(&p, name);
+    assert_string_equal(name, shown);
+    tls_pair_close(&p);
+    ed_tls_free(client);
+}
+
 #endif

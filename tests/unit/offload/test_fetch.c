@@ -173,10 +173,14 @@ static void a_clients_connections_end_with_its_last_ticket(void **state)
 
 static size_t read_all(ed_ticket *fetched, size_t len)
 {
+    struct ed_res_timing timing;
     size_t sum = 0;
 
     for (;;) {
         ed_ticket *piece = ed_offload_read(fetched, len);
+        /* As its head is, whatever comes meanwhile (under TSan). */
+        ed_res_timing(ed_ticket_res(fetched), &timing);
+        assert_true(timing.first_byte >= timing.started);
         assert_int_equal(ed_ticket_wait(piece, PATIENCE), 0);
         const struct ed_bytes *bytes = ed_ticket_value(piece);
         size_t got = bytes->len;

@@ -25,6 +25,47 @@ static void a_child_made_before_there_is_a_loop_starts_its_own(void **state)
     assert_int_equal(fetch_hello(NULL), 0);
 }
 
+static int give_five(void *unused)
+{
+    int n = 5;
+    ed_ticket *t;
+    int result = ed_call_blocking(&t, give, &n);
+
+    (void)unused;
+    ed_ticket_free(t);
+    return result == 5 ? 0 : 1;
+}
+
+static void *call_first(void *unused)
+{
+    (void)give_five(unused);
+    return NULL;
+}
+
+/* In a process that has used nothing of all this yet. */
+static int fork_beside_first_call(void *delay)
+{
+    int64_t at = ed_now() + *(int64_t *)delay;
+    pthread_t thread;
+
+    pthread_create(&thread, NULL, call_first, NULL);
+    while (ed_now() < at)
+        ;
+    int failed = in_child(give_five, NULL);
+    pthread_join(thread, NULL);
+    return failed;
+}
+
+static void a_child_made_beside_the_very_first_call_starts_its_own(void **state)
+{
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    skip(); /* their allocators may be locked for good in such a child */
+#endif
+    for (int64_t delay = 0; delay < 2 * ED_MS; delay += ED_MS / 20)
+        assert_int_equal(in_child(fork_beside_first_call, &delay), 0);
+}
+
 static void a_child_made_beside_the_loop_starts_its_own(void **state)
 {
     (void)state;
@@ -97,6 +138,55 @@ static void what_is_under_way_is_the_parents(void **state)
     ed_ticket_cancel(t);
     assert_int_equal(ed_ticket_wait(t, PATIENCE), ED_ECANCELED);
     await_count(&heard, 1);
+    ed_ticket_free(t);
+}
+
+static atomic_int child = -1;
+
+static void fork_now(int signo)
+{
+    pid_t pid = fork();
+
+    if (!pid) {
+        signal(signo, SIG_DFL);
+        alarm(PATIENCE / ED_S);
+    }
+    atomic_store(&child, pid);
+}
+
+static void *cancel_when_forked(void *ticket)
+{
+    sigset_t all;
+
+    sigfillset(&all); /* they are for who waits */
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+    while (atomic_load(&child) < 0)
+        sched_yield();
+    ed_ticket_cancel(ticket);
+    return NULL;
+}
+
+static void a_child_made_in_a_wait_waits_no_more(void **state)
+{
+    (void)state;
+#ifdef __SANITIZE_THREAD__
+    skip(); /* it wants nothing to be called in a signal handler */
+#endif
+    ed_ticket *t = ed_offload(wait_for_ever, NULL);
+    pthread_t thread;
+    int status;
+
+    pthread_create(&thread, NULL, cancel_when_forked, t);
+    signal(SIGALRM, fork_now);
+    ualarm(10000, 0);
+    int result = ed_ticket_wait(t, -1);
+    if (!child)
+        _exit(result != ED_EFORKED);
+    signal(SIGALRM, SIG_DFL);
+    assert_int_equal(result, ED_ECANCELED);
+    pthread_join(thread, NULL);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
     ed_ticket_free(t);
 }
 
@@ -386,10 +476,13 @@ static void a_child_has_a_loop_though_the_parents_was_stopped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            a_child_made_beside_the_very_first_call_starts_its_own),
         cmocka_unit_test(a_child_made_before_there_is_a_loop_starts_its_own),
         cmocka_unit_test(a_child_made_beside_the_loop_starts_its_own),
         cmocka_unit_test(so_does_a_child_of_a_child),
         cmocka_unit_test(what_is_under_way_is_the_parents),
+        cmocka_unit_test(a_child_made_in_a_wait_waits_no_more),
         cmocka_unit_test(results_can_be_had_in_the_child),
         cmocka_unit_test(numbers_lead_to_results_in_the_child),
         cmocka_unit_test(the_child_closes_what_it_inherited),

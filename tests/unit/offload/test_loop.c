@@ -256,6 +256,33 @@ static void calls_may_come_while_it_stops_and_starts(void **state)
     assert_int_equal(failed, 0);
 }
 
+static void *start_often(void *unused)
+{
+    (void)unused;
+    while (!atomic_load(&enough))
+        (void)ed_offload_start();
+    return NULL;
+}
+
+static void a_stop_does_not_wait_for_what_is_started_after_it(void **state)
+{
+    enum { STARTERS = 3, STOPS = 200 };
+    pthread_t starters[STARTERS];
+
+    (void)state;
+    atomic_store(&enough, false);
+    assert_int_equal(ed_offload_start(), 0);
+    for (int i = 0; i < STARTERS; i++)
+        pthread_create(&starters[i], NULL, start_often, NULL);
+    for (int i = 0; i < STOPS; i++)
+        assert_int_equal(ed_offload_stop(PATIENCE), 0);
+    atomic_store(&enough, true);
+    for (int i = 0; i < STARTERS; i++)
+        pthread_join(starters[i], NULL);
+    assert_int_equal(ed_offload_start(), 0);
+    assert_int_equal(run_one(), 0);
+}
+
 static atomic_int closed;
 
 static void note_closed(void *value)
@@ -281,6 +308,30 @@ static void what_lives_there_is_given_back_by_a_stop(void **state)
     ed_ticket_free(t);
     ed_ticket_free(client);
     assert_int_equal(closed, 1);
+    assert_int_equal(ed_offload_start(), 0);
+}
+
+static void what_would_be_made_again_is_counted(void **state)
+{
+    int n = 0;
+    struct ed_offload_counts before, after;
+    ed_ticket *kept =
+        ed_offload(give, &n, .at_home = true, .free_value = note_closed);
+    ed_ticket *remade = ed_offload(give, &n, .at_home = true, .remade = true,
+                                   .free_value = note_closed);
+
+    (void)state;
+    assert_int_equal(ed_ticket_wait(kept, PATIENCE), 0);
+    assert_int_equal(ed_ticket_wait(remade, PATIENCE), 0);
+    ed_offload_counts(&before);
+    assert_int_equal(before.remade, 1);
+    assert_true(before.at_home >= 2);
+    assert_int_equal(ed_offload_stop(PATIENCE), 0);
+    ed_offload_counts(&after);
+    assert_int_equal(after.remade, 0);
+    assert_int_equal(after.at_home, 0);
+    ed_ticket_free(kept);
+    ed_ticket_free(remade);
     assert_int_equal(ed_offload_start(), 0);
 }
 
@@ -518,7 +569,9 @@ int main(void)
         cmocka_unit_test(a_stop_wakes_all_who_wait_and_later_calls_fail),
         cmocka_unit_test(it_can_be_started_again_and_again_and_leaves_nothing),
         cmocka_unit_test(calls_may_come_while_it_stops_and_starts),
+        cmocka_unit_test(a_stop_does_not_wait_for_what_is_started_after_it),
         cmocka_unit_test(what_lives_there_is_given_back_by_a_stop),
+        cmocka_unit_test(what_would_be_made_again_is_counted),
         cmocka_unit_test(a_stop_does_not_wait_for_longer_than_it_may),
         cmocka_unit_test(a_stop_from_inside_is_told_and_done),
         cmocka_unit_test(the_process_ends_whatever_is_under_way),

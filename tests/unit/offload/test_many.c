@@ -133,8 +133,10 @@ static void as_they_are_done_each_is_given_once(void **state)
     assert_int_equal(ed_tickets_next(&it, 2 * ED_MS), ED_ETIMEOUT);
     for (int n = 0; n < MANY; n++) {
         int which = (n * 7) % MANY; /* 7 and 40 have no common divisor */
+        assert_int_equal(ed_ticket_order(all.t[which]), 0);
         ed_ticket_cancel(all.t[which]);
         assert_int_equal(ed_tickets_next(&it, PATIENCE), 1);
+        assert_int_equal(ed_ticket_order(all.t[which]), it.order);
         assert_int_equal(it.index, which);
         assert_false(given[which]);
         assert_true(it.order > last);

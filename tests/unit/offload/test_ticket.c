@@ -53,6 +53,32 @@ static void work_has_the_time_it_is_given(void **state)
     ed_ticket_free(t);
 }
 
+static void *wait_long(void *ticket)
+{
+    ed_ticket *t = ticket;
+
+    return ed_tickets_wait(&t, 1, ED_TICKETS_ALL, -1) ? NULL : t;
+}
+
+/* It lies in the ticket's line with what is on its stack. */
+static void a_thread_is_not_cancelled_while_it_waits(void **state)
+{
+    atomic_int waiting = 0;
+    ed_ticket *t = ed_offload(wait_for_ever, &waiting);
+    pthread_t thread;
+
+    (void)state;
+    await_count(&waiting, 1);
+    pthread_create(&thread, NULL, wait_long, t);
+    pthread_cancel(thread);
+    assert_int_equal(ed_ticket_wait(t, 20 * ED_MS), ED_ETIMEOUT);
+    assert_int_equal(pthread_tryjoin_np(thread, NULL), EBUSY);
+    ed_ticket_cancel(t);
+    assert_int_equal(ed_ticket_wait(t, PATIENCE), ED_ECANCELED);
+    pthread_join(thread, NULL);
+    ed_ticket_free(t);
+}
+
 static int note_begun(void *arg, ed_arena *arena, void **value)
 {
     (void)arena, (void)value;
@@ -485,6 +511,7 @@ int main(void)
         cmocka_unit_test(work_runs_on_the_loop_and_its_result_can_be_had_again),
         cmocka_unit_test(a_wait_that_times_out_leaves_the_work_running),
         cmocka_unit_test(work_has_the_time_it_is_given),
+        cmocka_unit_test(a_thread_is_not_cancelled_while_it_waits),
         cmocka_unit_test(work_cancelled_before_it_begins_does_not_begin),
         cmocka_unit_test(what_lies_in_the_arena_lives_as_long_as_the_ticket),
         cmocka_unit_test(calls_of_one_thread_begin_in_their_order),

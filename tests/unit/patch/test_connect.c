@@ -1,4 +1,5 @@
 /* connect() and accept(). */
+#include "../core/outside.h"
 #include "patch_test.h"
 
 #include <netinet/in.h>
@@ -117,6 +118,21 @@ FIBER_TEST(what_listens_to_nothing_is_told)
     check_errno(connect(-1, NULL, 0), EBADF);
 }
 
+/* ... at once, even where nothing can be read yet. */
+FIBER_TEST(accepting_on_what_does_not_listen_does_not_wait)
+{
+    int fds[2], packets = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    make_sockets(fds);
+    check_errno(accept(fds[0], NULL, NULL), EINVAL);
+    check_errno(accept(packets, NULL, NULL), EOPNOTSUPP);
+    close(packets);
+    close_both(fds);
+    make_pipe(fds);
+    check_errno(accept(fds[0], NULL, NULL), ENOTSOCK);
+    close_both(fds);
+}
+
 FIBER_TEST(connecting_leaves_a_descriptor_that_blocks)
 {
     struct sockaddr_in at;
@@ -203,6 +219,72 @@ FIBER_TEST(connecting_ends_by_a_deadline_or_its_own_timeout)
     close(listener);
 }
 
+/* Called again while it goes on, it waits on. */
+static int connect_slowly(void *arg)
+{
+    const struct attempt *a = arg;
+
+    check_int(connect(a->fd, a->to, a->len), 0);
+    return 0;
+}
+
+REAL_TEST(a_connection_under_way_is_waited_for)
+{
+    struct sockaddr_in at;
+    int others[2], listener = listen_full(&at, others);
+    const struct timeval limit = {0, 20000};
+    struct attempt a = {tcp(), (struct sockaddr *)&at, sizeof at, EINPROGRESS};
+
+    check_int(setsockopt(a.fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit),
+              0);
+    try(&a);
+    a.err = EALREADY;
+    int64_t began = ed_now();
+    try(&a);
+    check(ed_now() - began >= 15 * ED_MS);
+    const struct timeval none = {0, 0};
+    check_int(setsockopt(a.fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof none), 0);
+    ed_scope(s, .within = 10 * ED_S);
+    ed_go(s, connect_slowly, &a);
+    /* Room in its queue. */
+    check(!close(accept(listener, NULL, NULL)));
+    check(!close(accept(listener, NULL, NULL)));
+    check_int(ed_wait(s), 0);
+    close(a.fd);
+    close_both(others);
+    close(listener);
+}
+
+/* A server that gives no cookie has the connection come first, and the data
+ * later. */
+REAL_TEST(data_sent_with_the_connection_arrive)
+{
+    struct sockaddr_in at;
+    int listener = listen_tcp(&at, 5), fd = tcp(), others[2];
+    char buf[5] = "";
+
+    ssize_t n =
+        sendto(fd, "hello", 5, MSG_FASTOPEN, (struct sockaddr *)&at, sizeof at);
+    if (n >= 0 || check_int(errno, EOPNOTSUPP)) {
+        check_int(n, n < 0 ? -1 : 5);
+        int peer = n < 0 ? -1 : accept(listener, NULL, NULL);
+        check_int(recv(peer, buf, 5, MSG_WAITALL), n);
+        close(peer);
+    }
+    close(fd);
+    close(listener);
+    listener = listen_full(&at, others);
+    fd = tcp();
+    check_int(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    check_int(
+        sendto(fd, "hello", 5, MSG_FASTOPEN, (struct sockaddr *)&at, sizeof at),
+        -1);
+    check(errno == EINPROGRESS || errno == EOPNOTSUPP);
+    close(fd);
+    close_both(others);
+    close(listener);
+}
+
 static int accept_all_later(void *arg)
 {
     (void)ed_sleep(7 * ED_S);
@@ -246,6 +328,14 @@ FIBER_TEST(waiting_for_a_full_queue_ends_by_a_deadline)
 
     check_int(connect(first, (struct sockaddr *)&at, len), 0);
     in_a_second(try, &a);
+    /* ... and by the socket's own timeout. */
+    const struct timeval limit = {2, 0};
+    int64_t began = ed_now();
+    check_int(setsockopt(a.fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit),
+              0);
+    a.err = EAGAIN;
+    try(&a);
+    check(ed_now() - began >= 2 * ED_S && ed_now() - began < 3 * ED_S);
     close(a.fd);
     close(first);
     close(listener);
@@ -267,6 +357,9 @@ int main(void)
         cmocka_unit_test(accepting_waits_for_a_connection),
         cmocka_unit_test(accepting_ends_by_a_deadline_or_its_own_timeout),
         cmocka_unit_test(what_listens_to_nothing_is_told),
+        cmocka_unit_test(accepting_on_what_does_not_listen_does_not_wait),
+        cmocka_unit_test(a_connection_under_way_is_waited_for),
+        cmocka_unit_test(data_sent_with_the_connection_arrive),
         cmocka_unit_test(connecting_leaves_a_descriptor_that_blocks),
         cmocka_unit_test(a_refused_connection_is_told),
         cmocka_unit_test(connecting_ends_by_a_deadline_or_its_own_timeout),

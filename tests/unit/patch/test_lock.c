@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <time.h>
+#include <eddy/blocking.h>
 #include "../core/outside.h"
 
 /* ---- files ---- */
@@ -199,6 +200,78 @@ FIBER_TEST(a_fiber_that_locks_again_is_told_or_let_in)
     check_int(pthread_mutex_destroy(&shared.mutex), 0);
 }
 
+/* Gives the mutex back only to take it again. */
+static int hog(void *arg)
+{
+    struct shared *shared = arg;
+
+    while (!shared->done) {
+        check_int(pthread_mutex_lock(&shared->mutex), 0);
+        (void)ed_sleep(shared->hold);
+        check_int(pthread_mutex_unlock(&shared->mutex), 0);
+        if (!check(++shared->depth < 10))
+            return 0;
+    }
+    return 0;
+}
+
+static void gets_a_turn(int kind)
+{
+    struct shared shared = {.hold = 3 * ED_S + 7};
+
+    init_mutex(&shared, kind);
+    ed_scope(s);
+    ed_go(s, hog, &shared);
+    check_int(ed_yield(), 0);
+    check_int(pthread_mutex_lock(&shared.mutex), 0);
+    shared.done = 1;
+    check_int(pthread_mutex_unlock(&shared.mutex), 0);
+    check_int(ed_wait(s), 0);
+    check_int(pthread_mutex_destroy(&shared.mutex), 0);
+}
+
+FIBER_TEST(who_waits_for_a_mutex_gets_it_next)
+{
+    gets_a_turn(PTHREAD_MUTEX_NORMAL);
+    gets_a_turn(PTHREAD_MUTEX_RECURSIVE);
+    gets_a_turn(PTHREAD_MUTEX_ERRORCHECK);
+}
+
+static int lock_and_unlock(void *arg)
+{
+    struct shared *shared = arg;
+
+    check_int(pthread_mutex_lock(&shared->mutex), 0);
+    check_int(pthread_mutex_lock(&shared->mutex), 0);
+    check_int(pthread_mutex_unlock(&shared->mutex), 0);
+    check_int(pthread_mutex_unlock(&shared->mutex), 0);
+    shared->done++;
+    return 0;
+}
+
+/* By who is not patched, or because there is a new one at its place. */
+FIBER_TEST(a_mutex_given_back_unseen_is_free)
+{
+    struct shared shared = {0};
+
+    init_mutex(&shared, PTHREAD_MUTEX_RECURSIVE);
+    check_int(pthread_mutex_lock(&shared.mutex), 0);
+    ed_patch_fiber(false);
+    check_int(pthread_mutex_unlock(&shared.mutex), 0);
+    ed_patch_fiber(true);
+    ed_scope(s);
+    ed_go(s, lock_and_unlock, &shared);
+    check_int(ed_yield(), 0);
+    check_int(shared.done, 1);
+    check_int(pthread_mutex_trylock(&shared.mutex), 0);
+    init_mutex(&shared, PTHREAD_MUTEX_RECURSIVE);
+    ed_go(s, lock_and_unlock, &shared);
+    check_int(ed_yield(), 0);
+    check_int(shared.done, 2);
+    check_int(ed_wait(s), 0);
+    check_int(pthread_mutex_destroy(&shared.mutex), 0);
+}
+
 static struct timespec in(clockid_t clock, time_t seconds)
 {
     struct timespec at;
@@ -382,6 +455,50 @@ REAL_TEST(a_condition_is_waited_for_as_long_as_asked)
     check_int(pthread_mutex_unlock(&box.mutex), 0);
 }
 
+static int signal_and_hold(void *arg)
+{
+    struct box *box = arg;
+
+    (void)ed_sleep(1 * ED_S + 7); /* not when waiters look by themselves */
+    check_int(pthread_mutex_lock(&box->mutex), 0);
+    check_int(pthread_cond_signal(&box->cond), 0);
+    (void)ed_sleep(60 * ED_S);
+    return pthread_mutex_unlock(&box->mutex);
+}
+
+/* Nobody else gets the signal, so it is not to be lost. */
+FIBER_TEST(a_signal_in_time_counts_however_late_the_mutex_is)
+{
+    struct box box = BOX;
+    struct timespec until = in(CLOCK_REALTIME, 20);
+    int err = ETIMEDOUT;
+
+    ed_scope(s);
+    check_int(pthread_mutex_lock(&box.mutex), 0);
+    ed_go(s, signal_and_hold, &box);
+    int64_t began = ed_now();
+    do
+        err = pthread_cond_timedwait(&box.cond, &box.mutex, &until);
+    while (!err && ed_now() - began < 60 * ED_S);
+    check_int(err, 0);
+    check_int(pthread_mutex_unlock(&box.mutex), 0);
+    check_int(ed_wait(s), 0);
+}
+
+FIBER_TEST(a_clock_that_is_none_is_refused)
+{
+    struct box box = BOX;
+    const struct timespec until = {0, 0};
+
+    check_int(pthread_mutex_clocklock(&box.mutex, CLOCK_BOOTTIME, &until),
+              EINVAL);
+    check_int(pthread_mutex_lock(&box.mutex), 0);
+    check_int(
+        pthread_cond_clockwait(&box.cond, &box.mutex, CLOCK_BOOTTIME, &until),
+        EINVAL);
+    check_int(pthread_mutex_unlock(&box.mutex), 0);
+}
+
 FIBER_TEST(a_cancelled_fiber_s_time_is_up)
 {
     struct box box = BOX;
@@ -432,6 +549,37 @@ REAL_TEST(another_thread_s_signal_is_found)
     ed_cancel(s);
 }
 
+/* The virtual clock stands still until the thread has ended, so nothing is
+ * found by looking. */
+static int fill_and_wait(void *arg)
+{
+    struct box *box = arg;
+
+    fill_in_thread(box);
+    for (int i = 0; i < 5000; i++) {
+        pthread_mutex_lock(&box->mutex);
+        bool taken = !box->filled;
+        pthread_mutex_unlock(&box->mutex);
+        if (taken)
+            return 0;
+        usleep(1000);
+    }
+    return -ETIME;
+}
+
+FIBER_TEST(another_thread_s_signal_is_heard)
+{
+    struct box box = BOX;
+
+    ed_scope(s);
+    for (int i = 0; i < 3; i++) {
+        ed_go(s, take_one, &box);
+        check_int(ed_yield(), 0);
+        check_int(ed_blocking(fill_and_wait, &box), 0);
+    }
+    check_int(ed_wait(s), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -448,6 +596,11 @@ int main(void)
         cmocka_unit_test(a_condition_is_waited_for_as_long_as_asked),
         cmocka_unit_test(a_cancelled_fiber_s_time_is_up),
         cmocka_unit_test(another_thread_s_signal_is_found),
+        cmocka_unit_test(another_thread_s_signal_is_heard),
+        cmocka_unit_test(a_signal_in_time_counts_however_late_the_mutex_is),
+        cmocka_unit_test(a_clock_that_is_none_is_refused),
+        cmocka_unit_test(who_waits_for_a_mutex_gets_it_next),
+        cmocka_unit_test(a_mutex_given_back_unseen_is_free),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,6 +41,18 @@ FIBER_TEST(turned_off_calls_are_plain)
     check_int(time_of_a_call(), 2 * ED_MS);
 }
 
+int __nanosleep(const struct timespec *time, struct timespec *left);
+int __poll(struct pollfd *fds, nfds_t count, int timeout);
+
+FIBER_TEST(libc_s_other_names_are_the_same_calls)
+{
+    int64_t began = ed_now();
+
+    check_int(__nanosleep(&SHORT, NULL), 0);
+    check_int(__poll(NULL, 0, 3), 0);
+    check_int(ed_now() - began, 5 * ED_MS);
+}
+
 static int call_once(void *arg)
 {
     *(int64_t *)arg = time_of_a_call();
@@ -110,6 +122,12 @@ FIBER_TEST(on_other_threads_calls_are_plain)
     check_int(ed_blocking(call_on_a_thread, NULL), 0);
 }
 
+static int count_run(void *arg)
+{
+    ++*(int *)arg;
+    return 0;
+}
+
 /* A child that waited as a fiber would run its parent's fibers. */
 REAL_TEST(in_a_child_calls_are_plain)
 {
@@ -129,6 +147,59 @@ REAL_TEST(in_a_child_calls_are_plain)
     check_int(waitpid(child, &status, 0), child);
     check_int(status, 0);
     check_int(ed_wait(s), 0);
+    close_both(fds);
+}
+
+/* A daemon, say: its fibers are copies, and all there are. */
+REAL_TEST(a_child_may_go_on_with_its_fibers)
+{
+    int status = -1, ran = 0;
+
+    ed_scope(s);
+    ed_go(s, count_run, &ran);
+    pid_t child = fork();
+    if (!child) {
+        ed_patch_fiber(true);
+        _exit(nanosleep(&SHORT, NULL) || ran != 1);
+    }
+    check_int(waitpid(child, &status, 0), child);
+    check_int(status, 0);
+    check_int(ed_wait(s), 0);
+}
+
+static int read_one_byte(void *arg)
+{
+    char c;
+
+    check_int(read(*(int *)arg, &c, 1), 1);
+    return 0;
+}
+
+/* It runs in the memory of its parent, whose fibers are none of its business.
+ */
+REAL_TEST(so_they_are_in_a_child_that_shares_memory)
+{
+    int fds[2], status = -1;
+    volatile pid_t self = getpid();
+    int ran = 0;
+
+    make_sockets(fds);
+    ed_scope(s);
+    ed_go(s, read_one_byte, &fds[0]);
+    check_int(ed_yield(), 0);
+    ed_go(s, count_run, &ran);
+    pid_t child = vfork(); /* NOLINT(*vfork): what is tested */
+    if (!child) {
+        int err =
+            close(fds[0]) || nanosleep(&SHORT, NULL) || poll(NULL, 0, 1) || ran;
+        _exit(err || getpid() == self);
+    }
+    check_int(ran, 0);
+    check_int(waitpid(child, &status, 0), child);
+    check_int(status, 0);
+    check_int(write(fds[1], "x", 1), 1);
+    check_int(ed_wait(s), 0);
+    check_int(ran, 1);
     close_both(fds);
 }
 
@@ -243,6 +314,12 @@ FIBER_TEST(what_need_not_wait_is_not_reported)
     check_int(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
     check_errno(read(fds[0], &c, 1), EAGAIN);
     check_int(poll(&p, 1, 0), 0);
+    check_int(sleep(0), 0);
+    check_int(usleep(0), 0);
+    check_int(nanosleep(&(struct timespec){0}, NULL), 0);
+    check_int(clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME,
+                              &(struct timespec){1, 0}, NULL),
+              0);
     check_int(ed_patch_set_mode(ED_PATCH_ON), 0);
     char *text = captured(log);
     check_text(text, "");
@@ -282,11 +359,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_mode_can_be_set),
         cmocka_unit_test(turned_off_calls_are_plain),
+        cmocka_unit_test(libc_s_other_names_are_the_same_calls),
         cmocka_unit_test(a_fiber_may_turn_it_off_for_itself),
         cmocka_unit_test(the_next_fiber_on_a_stack_has_it_on),
         cmocka_unit_test(outside_of_fibers_nothing_is_turned),
         cmocka_unit_test(on_other_threads_calls_are_plain),
         cmocka_unit_test(in_a_child_calls_are_plain),
+        cmocka_unit_test(so_they_are_in_a_child_that_shares_memory),
+        cmocka_unit_test(a_child_may_go_on_with_its_fibers),
         cmocka_unit_test(the_log_is_written_as_ever),
         cmocka_unit_test(a_report_names_the_call_the_fiber_and_its_stack_once),
         cmocka_unit_test(what_need_not_wait_is_not_reported),

@@ -92,15 +92,13 @@ FIBER_TEST(a_name_is_found_with_its_port)
 
 FIBER_TEST(all_addresses_of_a_name_are_found)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-                             .ai_flags = AI_CANONNAME};
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *found;
     char text[64];
     int families = 0;
 
     use_hosts();
     check_int(getaddrinfo("two.test", NULL, &hints, &found), 0);
-    check_text(found->ai_canonname, "two.test");
     for (struct addrinfo *i = found; i; i = i->ai_next)
         families += i->ai_family;
     check_int(families, AF_INET + AF_INET6);
@@ -114,6 +112,113 @@ FIBER_TEST(all_addresses_of_a_name_are_found)
     check_int(getaddrinfo("one.test", NULL, &hints, &found), 0);
     check_text(text_of(found, text), "::ffff:10.0.0.1 0");
     freeaddrinfo(found);
+}
+
+static int plain_lookup(const char *name, const struct addrinfo *hints,
+                        struct addrinfo **found)
+{
+    ed_patch_fiber(false);
+    int err = getaddrinfo(name, NULL, hints, found);
+    ed_patch_fiber(true);
+    return err;
+}
+
+/* Names that may have others in /etc/hosts. */
+FIBER_TEST(more_than_addresses_is_as_libc_says)
+{
+    static const char *const names[] = {"localhost", "ip6-localhost"};
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                                   .ai_flags = AI_CANONNAME};
+    struct addrinfo *found, *plain;
+
+    for (int i = 0; i < 2; i++) {
+        int err = plain_lookup(names[i], &hints, &plain);
+        if (err)
+            continue;
+        check_int(getaddrinfo(names[i], NULL, &hints, &found), 0);
+        check_text(found->ai_canonname, plain->ai_canonname);
+        freeaddrinfo(found);
+        freeaddrinfo(plain);
+    }
+    const struct addrinfo all = {.ai_socktype = SOCK_STREAM,
+                                 .ai_family = AF_INET6,
+                                 .ai_flags = AI_ALL | AI_V4MAPPED};
+    char text[64];
+    bool mapped = false;
+    check_int(getaddrinfo("localhost", NULL, &all, &found), 0);
+    for (struct addrinfo *i = found; i; i = i->ai_next)
+        mapped |= !strcmp(text_of(i, text), "::ffff:127.0.0.1 0");
+    check(mapped);
+    freeaddrinfo(found);
+}
+
+/* A name server that says the same to every question. */
+struct server {
+    int fd;
+    char verdict; /* RFC 1035, 4.1.1: RCODE */
+};
+
+static int answer_all(void *arg)
+{
+    const struct server *server = arg;
+    struct sockaddr_in from;
+    char buf[512];
+
+    for (;;) {
+        socklen_t len = sizeof from;
+        ssize_t n = recvfrom(server->fd, buf, sizeof buf, 0,
+                             (struct sockaddr *)&from, &len);
+        if (n < 12)
+            return 0;
+        buf[2] = (char)0x81;
+        buf[3] = (char)(0x80 | server->verdict);
+        check_int(sendto(server->fd, buf, (size_t)n, 0,
+                         (struct sockaddr *)&from, len),
+                  n);
+    }
+}
+
+static void is_told(char verdict, int result, int failure)
+{
+    struct server server = {socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0),
+                            verdict};
+    struct sockaddr_in at = {.sin_family = AF_INET};
+    socklen_t len = sizeof at;
+    struct addrinfo *found;
+    struct hostent host, *entry;
+    char text[32], buf[512];
+    int why = 0;
+
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    check_int(bind(server.fd, (struct sockaddr *)&at, sizeof at), 0);
+    check_int(getsockname(server.fd, (struct sockaddr *)&at, &len), 0);
+    snprintf(text, sizeof text, "127.0.0.1:%d", ntohs(at.sin_port));
+    check_int(
+        ed_dns_configure(.servers = text, .hosts_file = hosts_name, .tries = 1),
+        0);
+    ed_scope(s);
+    ed_go(s, answer_all, &server);
+    check_int(getaddrinfo("some.test", NULL, NULL, &found), result);
+    check(!gethostbyname("some.test"));
+    check_int(h_errno, failure);
+    check_int(
+        gethostbyname_r("some.test", &host, buf, sizeof buf, &entry, &why),
+        failure == TRY_AGAIN ? EAGAIN : 0);
+    check(!entry);
+    check_int(why, failure);
+    ed_cancel(s);
+    check_int(ed_wait(s), ED_ECANCELED);
+    close(server.fd);
+}
+
+/* Who is told that there is no such name believes it: a mail goes back. */
+FIBER_TEST(a_failing_server_is_no_missing_name)
+{
+    enum { NO_ERROR = 0, SERVER_FAILURE = 2, NO_SUCH_NAME = 3 };
+
+    is_told(NO_SUCH_NAME, EAI_NONAME, HOST_NOT_FOUND);
+    is_told(NO_ERROR, EAI_NODATA, NO_DATA);
+    is_told(SERVER_FAILURE, EAI_AGAIN, TRY_AGAIN);
 }
 
 FIBER_TEST(what_is_wrong_is_told_as_ever)
@@ -261,6 +366,39 @@ FIBER_TEST(a_result_goes_where_the_caller_has_room)
     check_int(failure, HOST_NOT_FOUND);
 }
 
+static int address_of_other(void *arg)
+{
+    const uint8_t other[4] = {127, 0, 0, 2};
+
+    (void)arg;
+    (void)gethostbyaddr(other, sizeof other, AF_INET);
+    return 0;
+}
+
+FIBER_TEST(the_host_of_an_address_is_asked_for_on_a_thread)
+{
+    const uint8_t local[4] = {127, 0, 0, 1};
+    struct hostent host, *found = NULL;
+    char buf[1024];
+    int failure = 0;
+
+    check_int(gethostbyaddr_r(local, sizeof local, AF_INET, &host, buf,
+                              sizeof buf, &found, &failure),
+              0);
+    if (!check(found == &host))
+        return;
+    const struct hostent *fixed = gethostbyaddr(local, sizeof local, AF_INET);
+    ed_scope(s);
+    ed_go(s, address_of_other, NULL);
+    check_int(ed_wait(s), 0);
+    check_text(fixed->h_name, host.h_name);
+    check(!memcmp(fixed->h_addr_list[0], local, sizeof local));
+    check_int(gethostbyaddr_r(local, 3, AF_INET, &host, buf, sizeof buf, &found,
+                              &failure) == 0 &&
+                  found,
+              false);
+}
+
 FIBER_TEST(the_name_of_an_address_is_asked_for_on_a_thread)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(80)};
@@ -282,6 +420,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_name_is_found_with_its_port),
         cmocka_unit_test(all_addresses_of_a_name_are_found),
+        cmocka_unit_test(more_than_addresses_is_as_libc_says),
+        cmocka_unit_test(a_failing_server_is_no_missing_name),
+        cmocka_unit_test(the_host_of_an_address_is_asked_for_on_a_thread),
         cmocka_unit_test(what_is_wrong_is_told_as_ever),
         cmocka_unit_test(addresses_and_no_name_at_all_ask_nobody),
         cmocka_unit_test(a_deadline_and_a_cancellation_end_looking_up),

@@ -1,12 +1,16 @@
 /* Calls that wait for one of several descriptors. */
+#include "../core/outside.h"
 #include "patch_test.h"
 
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/time.h>
+#include <time.h>
+#include <eddy/blocking.h>
 
 int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t room);
 int __ppoll_chk(struct pollfd *fds, nfds_t count,
@@ -187,6 +191,36 @@ FIBER_TEST(a_deadline_and_a_cancellation_end_polling)
     close_both(fds);
 }
 
+static int set(void *arg)
+{
+    *(volatile bool *)arg = true;
+    return 0;
+}
+
+/* It does not get there; but what would let it go may be another fiber. */
+FIBER_TEST(who_tries_again_for_ever_lets_others_run)
+{
+    struct timespec time = {1, 0};
+    volatile bool stop = false;
+    int tries = 0;
+
+    ed_scope(outer);
+    ed_go(outer, set, (void *)&stop);
+    {
+        ed_scope(s);
+        ed_cancel(s);
+        while (!stop && poll(NULL, 0, -1) < 0 && check(++tries < 10000))
+            ;
+        stop = false;
+        tries = 0;
+        ed_go(outer, set, (void *)&stop);
+        while (!stop && clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL) &&
+               check(++tries < 10000))
+            ;
+    }
+    check_int(ed_wait(outer), 0);
+}
+
 FIBER_TEST(who_polls_what_is_closed_is_told)
 {
     int fds[2];
@@ -200,6 +234,98 @@ FIBER_TEST(who_polls_what_is_closed_is_told)
     check_int(p.revents, POLLNVAL);
     check_int(ed_wait(s), 0);
     close(fds[1]);
+}
+
+static int poll_briefly(void *arg)
+{
+    struct pollfd p = {.fd = *(int *)arg, .events = POLLIN};
+
+    check_int(poll(&p, 1, 20), 1);
+    check_int(p.revents, POLLNVAL);
+    return 0;
+}
+
+static int close_on_a_thread(void *arg)
+{
+    return close(*(int *)arg);
+}
+
+static int use_stack(void *arg)
+{
+    char room[2048];
+
+    memset(room, 0x5a, sizeof room);
+    check_int(nanosleep(&(struct timespec){0, 1000}, NULL), 0);
+    check(!memchr(room, 0, sizeof room));
+    *(int *)arg += room[99];
+    return 0;
+}
+
+/* The system goes on telling of it, since it is open under another number. */
+REAL_TEST(what_is_closed_while_it_is_waited_for_leaves_nothing_behind)
+{
+    int fds[2], sum = 0;
+
+    make_sockets(fds);
+    int still_open = dup(fds[0]);
+    ed_scope(s);
+    ed_go(s, poll_briefly, &fds[0]);
+    check_int(ed_yield(), 0);
+    check_int(ed_blocking(close_on_a_thread, &fds[0]), 0);
+    check_int(ed_sleep(40 * ED_MS), 0);
+    /* On the stack of that fiber. */
+    ed_go(s, use_stack, &sum);
+    check_int(write(fds[1], "x", 1), 1);
+    check_int(ed_sleep(2 * ED_MS), 0);
+    check_int(ed_wait(s), 0);
+    close(still_open);
+    close(fds[1]);
+}
+
+static void make_tcp(int fds[2])
+{
+    struct sockaddr_in at = {.sin_family = AF_INET};
+    socklen_t len = sizeof at;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    check_int(bind(listener, (struct sockaddr *)&at, sizeof at), 0);
+    check_int(getsockname(listener, (struct sockaddr *)&at, &len), 0);
+    check_int(listen(listener, 1), 0);
+    fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    check_int(connect(fds[0], (struct sockaddr *)&at, sizeof at), 0);
+    fds[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    check(fds[1] >= 0);
+    close(listener);
+}
+
+static int send_urgent(void *arg)
+{
+    (void)ed_sleep(1 * ED_S);
+    check_int(send(*(int *)arg, "!", 1, MSG_OOB), 1);
+    return 0;
+}
+
+FIBER_TEST(urgent_data_is_told_beside_others_and_alone)
+{
+    int fds[2];
+    char c;
+
+    make_tcp(fds);
+    for (int i = 0; i < 2; i++) {
+        struct pollfd p = {.fd = fds[0], .events = POLLPRI};
+        if (!i)
+            p.events |= POLLIN;
+        int64_t began = ed_now();
+        ed_scope(s);
+        ed_go(s, send_urgent, &fds[1]);
+        check_int(poll(&p, 1, 5000), 1);
+        check(ed_now() - began < 2 * ED_S);
+        check_int(p.revents, POLLPRI);
+        check_int(recv(fds[0], &c, 1, MSG_OOB), 1);
+        check_int(ed_wait(s), 0);
+    }
+    close_both(fds);
 }
 
 /* ---- masks of signals ---- */
@@ -312,6 +438,31 @@ FIBER_TEST(select_ends_when_its_time_is_up)
     close_both(fds);
 }
 
+/* As getdtablesize() may be. The system looks at no more than there can be
+ * open, and so at nothing behind the set. */
+FIBER_TEST(select_may_name_more_than_there_are)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    struct timeval limit = {1, 0};
+    int fds[2];
+    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    check_int(mprotect(pages + page, page, PROT_NONE), 0);
+    fd_set *in = (fd_set *)(void *)(pages + page - sizeof *in);
+    make_sockets(fds);
+    struct later l = {.after = 1 * ED_MS, .fd = fds[1], .text = "x"};
+    FD_ZERO(in);
+    FD_SET(fds[0], in);
+    ed_scope(s);
+    ed_go(s, write_later, &l);
+    check_int(select(1000000, in, NULL, NULL, &limit), 1);
+    check(FD_ISSET(fds[0], in));
+    check_int(ed_wait(s), 0);
+    check_int(munmap(pages, 2 * page), 0);
+    close_both(fds);
+}
+
 FIBER_TEST(select_tells_what_is_wrong)
 {
     fd_set in;
@@ -416,10 +567,15 @@ int main(void)
         cmocka_unit_test(several_fibers_may_wait_for_one_descriptor),
         cmocka_unit_test(one_descriptor_may_be_asked_for_twice),
         cmocka_unit_test(a_deadline_and_a_cancellation_end_polling),
+        cmocka_unit_test(who_tries_again_for_ever_lets_others_run),
         cmocka_unit_test(who_polls_what_is_closed_is_told),
+        cmocka_unit_test(
+            what_is_closed_while_it_is_waited_for_leaves_nothing_behind),
+        cmocka_unit_test(urgent_data_is_told_beside_others_and_alone),
         cmocka_unit_test(a_signal_that_a_mask_lets_through_ends_the_call),
         cmocka_unit_test(select_waits_and_tells_what_is_left),
         cmocka_unit_test(select_ends_when_its_time_is_up),
+        cmocka_unit_test(select_may_name_more_than_there_are),
         cmocka_unit_test(select_tells_what_is_wrong),
         cmocka_unit_test(a_deadline_and_a_cancellation_end_selecting),
         cmocka_unit_test(a_set_of_one_s_own_is_waited_for),

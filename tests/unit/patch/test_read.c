@@ -226,6 +226,24 @@ static int write_in_parts(void *arg)
     return close(l->fd);
 }
 
+/* That long a time of nanoseconds does not fit 64 bits. */
+FIBER_TEST(a_timeout_of_centuries_is_no_time_past)
+{
+    const struct timeval limit = {10000000000, 0};
+    int fds[2];
+    char c;
+
+    make_sockets(fds);
+    check_int(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit),
+              0);
+    struct later l = {.after = 1 * ED_S, .fd = fds[1], .text = "x"};
+    ed_scope(s);
+    ed_go(s, write_later, &l);
+    check_int(recv(fds[0], &c, 1, 0), 1);
+    check_int(ed_wait(s), 0);
+    close_both(fds);
+}
+
 FIBER_TEST(waitall_waits_for_all)
 {
     int fds[2];
@@ -242,6 +260,46 @@ FIBER_TEST(waitall_waits_for_all)
     /* Up to the end, if that comes first. */
     check_int(recv(fds[0], buf, 4, MSG_WAITALL), 2);
     check_int(ed_now() - began, 6 * ED_S);
+    check_int(ed_wait(s), 0);
+    close(fds[0]);
+}
+
+FIBER_TEST(waitall_fills_several_buffers)
+{
+    int fds[2];
+    char a[3], b[5];
+    struct iovec iov[2] = {{a, sizeof a}, {b, sizeof b}};
+    struct msghdr message = {.msg_iov = iov, .msg_iovlen = 2};
+
+    make_sockets(fds);
+    struct later l = {.after = 1 * ED_S, .fd = fds[1], .text = "cdefgh"};
+    check_int(write(fds[1], "ab", 2), 2);
+    ed_scope(s);
+    ed_go(s, write_later, &l);
+    check_int(recvmsg(fds[0], &message, MSG_WAITALL), 8);
+    check(!memcmp(a, "abc", 3) && !memcmp(b, "defgh", 5));
+    check_int(iov[0].iov_len, sizeof a);
+    check_int(ed_wait(s), 0);
+    close_both(fds);
+}
+
+FIBER_TEST(all_may_be_peeked_at)
+{
+    int fds[2];
+    char buf[5];
+
+    make_sockets(fds);
+    struct later l = {.after = 1 * ED_S, .fd = fds[1], .text = "cde"};
+    check_int(write(fds[1], "ab", 2), 2);
+    ed_scope(s);
+    ed_go(s, write_later, &l);
+    check_int(recv(fds[0], buf, 5, MSG_PEEK | MSG_WAITALL), 5);
+    check_int(recv(fds[0], buf, 5, MSG_PEEK | MSG_WAITALL), 5);
+    check_int(recv(fds[0], buf, 3, MSG_WAITALL), 3);
+    /* The end ends it, too. */
+    close(fds[1]);
+    check_int(recv(fds[0], buf, 5, MSG_PEEK | MSG_WAITALL), 2);
+    check(!memcmp(buf, "de", 2));
     check_int(ed_wait(s), 0);
     close(fds[0]);
 }
@@ -415,6 +473,67 @@ FIBER_TEST(who_waits_for_what_is_closed_is_told)
     close(fds[1]);
 }
 
+/* Its number is given to the next that is opened. */
+static int close_and_open(void *arg)
+{
+    int *fds = arg;
+
+    check_int(close(fds[0]), 0);
+    make_sockets(fds + 2);
+    check_int(fds[2], fds[0]);
+    check_int(write(fds[3], "theirs", 6), 6);
+    return 0;
+}
+
+FIBER_TEST(who_waits_for_what_is_closed_reads_nothing_of_what_comes_after)
+{
+    int fds[4];
+    char buf[6];
+
+    make_sockets(fds);
+    ed_scope(s);
+    ed_go(s, read_closed, &fds[0]);
+    ed_go(s, close_and_open, fds);
+    check_int(ed_wait(s), 0);
+    check_int(recv(fds[2], buf, sizeof buf, MSG_DONTWAIT), 6);
+    close(fds[1]);
+    close_both(fds + 2);
+}
+
+struct closer {
+    int fds[4];
+    int signal[2];
+};
+
+static int close_when_told(void *arg)
+{
+    struct closer *c = arg;
+
+    read_one(&c->signal[0]);
+    return close_and_open(c->fds);
+}
+
+/* Both have been woken, and the first closes what the second was woken for. */
+FIBER_TEST(so_does_who_was_about_to_read)
+{
+    struct closer c;
+    char buf[6];
+
+    make_sockets(c.fds);
+    make_sockets(c.signal);
+    ed_scope(s);
+    ed_go(s, close_when_told, &c);
+    ed_go(s, read_closed, &c.fds[0]);
+    check_int(ed_yield(), 0);
+    check_int(write(c.signal[1], "x", 1), 1);
+    check_int(write(c.fds[1], "ours", 4), 4);
+    check_int(ed_wait(s), 0);
+    check_int(recv(c.fds[2], buf, sizeof buf, MSG_DONTWAIT), 6);
+    close(c.fds[1]);
+    close_both(c.fds + 2);
+    close_both(c.signal);
+}
+
 static int replace(void *arg)
 {
     const int *fds = arg;
@@ -462,6 +581,34 @@ REAL_TEST(who_always_finds_something_lets_others_run)
     while (!set && check(recv(fds[0], &c, 1, MSG_PEEK) == 1))
         ;
     check_int(ed_wait(s), 0);
+    close_both(fds);
+}
+
+static int look_at_numbers(void *arg)
+{
+    const int *fds = arg;
+
+    (void)ed_sleep(1);
+    check_int(fcntl(STDIN_FILENO, F_GETFD), -1);
+    check_int(write(fds[1], "ab", 2), 2);
+    return 0;
+}
+
+/* ... which is none that what is printed goes to, or what is typed comes from.
+ */
+FIBER_TEST(a_second_wait_takes_no_standard_number)
+{
+    int fds[2], typed = dup(STDIN_FILENO);
+
+    make_sockets(fds);
+    close(STDIN_FILENO);
+    ed_scope(s);
+    ed_go(s, read_one, &fds[0]);
+    ed_go(s, read_one, &fds[0]);
+    ed_go(s, look_at_numbers, fds);
+    check_int(ed_wait(s), 0);
+    check_int(dup2(typed, STDIN_FILENO), typed < 0 ? -1 : STDIN_FILENO);
+    close(typed);
     close_both(fds);
 }
 
@@ -531,6 +678,9 @@ int main(void)
         cmocka_unit_test(dontwait_does_not_wait),
         cmocka_unit_test(a_socket_s_own_timeout_ends_a_read),
         cmocka_unit_test(waitall_waits_for_all),
+        cmocka_unit_test(a_timeout_of_centuries_is_no_time_past),
+        cmocka_unit_test(waitall_fills_several_buffers),
+        cmocka_unit_test(all_may_be_peeked_at),
         cmocka_unit_test(what_is_peeked_at_stays),
         cmocka_unit_test(packets_come_one_at_a_time_and_with_their_sender),
         cmocka_unit_test(to_read_nothing_is_not_to_wait),
@@ -540,8 +690,12 @@ int main(void)
         cmocka_unit_test(what_is_no_descriptor_is_told),
         cmocka_unit_test(several_fibers_may_read_from_one_descriptor),
         cmocka_unit_test(who_waits_for_what_is_closed_is_told),
+        cmocka_unit_test(
+            who_waits_for_what_is_closed_reads_nothing_of_what_comes_after),
+        cmocka_unit_test(so_does_who_was_about_to_read),
         cmocka_unit_test(a_number_that_gets_another_meaning_is_read_with_that),
         cmocka_unit_test(who_always_finds_something_lets_others_run),
+        cmocka_unit_test(a_second_wait_takes_no_standard_number),
         cmocka_unit_test(out_of_descriptors_it_is_looked_at),
         cmocka_unit_test(a_signal_is_handled_while_a_fiber_waits_on),
     };

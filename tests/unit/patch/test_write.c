@@ -4,6 +4,8 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/sendfile.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -441,6 +443,90 @@ FIBER_TEST(what_fits_a_pipe_at_once_stays_together)
     close_both(fds);
 }
 
+/* ---- files, by the system ---- */
+
+static int file_of(const char *bytes, size_t len)
+{
+    char name[] = "/tmp/eddy-patch-XXXXXX";
+    int fd = mkstemp(name);
+
+    check_int(unlink(name), 0);
+    check_int(write(fd, bytes, len), (long long)len);
+    return fd;
+}
+
+FIBER_TEST(a_file_is_sent_whole_however_slowly_it_is_taken)
+{
+    int fds[2];
+    char *much = pattern(MUCH);
+    int file = file_of(much, MUCH);
+    off_t offset = 0;
+
+    make_sockets(fds);
+    struct taker t = {.fd = fds[0], .bytes = MUCH, .pause = 10 * ED_MS};
+    int64_t began = ed_now();
+    ed_scope(s);
+    ed_go(s, take, &t);
+    check_int(sendfile(fds[1], file, &offset, MUCH), MUCH);
+    check(ed_now() > began);
+    check_int(ed_wait(s), 0);
+    check_int(offset, MUCH);
+    /* No more than there is, from where the file is. */
+    check_int(lseek(file, 0, SEEK_SET), 0);
+    ed_scope(again);
+    ed_go(again, take, &t);
+    check_int(sendfile64(fds[1], file, NULL, 2 * MUCH), MUCH);
+    check_int(ed_wait(again), 0);
+    check(!(fcntl(fds[1], F_GETFL) & O_NONBLOCK));
+    check_errno(sendfile(fds[1], -1, NULL, 1), EBADF);
+    check_errno(sendfile(-1, file, NULL, 1), EBADF);
+    close_both(fds);
+    close(file);
+    free(much);
+}
+
+static void send_file_in_vain(void *arg)
+{
+    const int *a = arg;
+    off_t offset = 0;
+
+    check(sendfile(a[0], a[1], &offset, MUCH) == offset);
+    check_errno(sendfile(a[0], a[1], &offset, MUCH), ETIMEDOUT);
+}
+
+FIBER_TEST(a_deadline_ends_sending_a_file)
+{
+    int fds[2];
+    char *much = pattern(MUCH);
+    int file = file_of(much, MUCH);
+
+    make_sockets(fds);
+    in_a_second(send_file_in_vain, (int[]){fds[1], file});
+    check_int(fcntl(fds[1], F_SETFL, O_NONBLOCK), 0);
+    off_t offset = 0;
+    check_errno(sendfile(fds[1], file, &offset, MUCH), EAGAIN);
+    close_both(fds);
+    close(file);
+    free(much);
+}
+
+/* A counter takes a number a call, and a device for packets a packet: only what
+ * is a stream of bytes is written piece by piece, or put together. */
+FIBER_TEST(what_takes_one_thing_a_call_is_called_once)
+{
+    const uint64_t numbers[2] = {3, 5};
+    const struct iovec iov[2] = {{(void *)&numbers[0], 8},
+                                 {(void *)&numbers[1], 8}};
+    uint64_t sum = 0;
+    int fd = eventfd(0, EFD_CLOEXEC);
+
+    check_int(write(fd, numbers, 8), 8);
+    check_int(writev(fd, iov, 2), 16);
+    check_int(read(fd, &sum, sizeof sum), 8);
+    check_int(sum, 3 + 3 + 5);
+    close(fd);
+}
+
 FIBER_TEST(to_write_nothing_is_as_ever)
 {
     int fds[2];
@@ -469,6 +555,9 @@ int main(void)
         cmocka_unit_test(a_full_queue_of_packets_is_waited_for),
         cmocka_unit_test(files_are_written_as_ever),
         cmocka_unit_test(what_fits_a_pipe_at_once_stays_together),
+        cmocka_unit_test(a_file_is_sent_whole_however_slowly_it_is_taken),
+        cmocka_unit_test(a_deadline_ends_sending_a_file),
+        cmocka_unit_test(what_takes_one_thing_a_call_is_called_once),
         cmocka_unit_test(to_write_nothing_is_as_ever),
     };
 

@@ -127,9 +127,9 @@ static int run_body(void *arg)
     return 0;
 }
 
-unsigned link_fixture_run(void (*body)(void))
+void link_test_run(void (*body)(void))
 {
     fiber_test_failures = 0;
     check_int(ed_run(run_body, &body, .blocked_after = -1), 0);
-    return fiber_test_failures;
+    assert_int_equal(fiber_test_failures, 0);
 }

@@ -59,15 +59,8 @@ void done(struct wait *w);
 /* Sends, awaits and returns the first value as text, or the error's name. */
 const char *ask(struct pg_link *link, const char *sql);
 
-/* Runs `body` and returns how many checks of the fixture failed. */
-unsigned link_fixture_run(void (*body)(void));
-
-static inline void link_test_run(void (*body)(void))
-{
-    fiber_test_failures = 0;
-    fiber_test_failures += link_fixture_run(body);
-    assert_int_equal(fiber_test_failures, 0);
-}
+/* Runs `body`; fails the test when a check of it, or of the fixture, has. */
+void link_test_run(void (*body)(void));
 
 #define LINK_TEST(name)             \
     static void name##_body(void);  \

@@ -5,20 +5,13 @@
  */
 #include "pool_test.h"
 
+#include "asked.h"
 #include "fault_proxy.h"
 
-enum { FIBERS = 6, QUERIES = 3, FRONT_PORT = 6543 };
+enum { FRONT_PORT = 6543 };
 
 static struct fault_proxy *proxy;
-static uint32_t seed = 1;
-
-struct outcome {
-    ed_pg *db;
-    int64_t within; /* each statement's deadline */
-    bool read_only;
-    int right, uncertain, down, late, wrong;
-    char text[200];
-};
+static const bool changing = false; /* might change something */
 
 static const char *front_dsn(void)
 {
@@ -57,49 +50,20 @@ static int ask(ed_pg *db, bool read_only, long long number, long long *answer)
     return err;
 }
 
-static void count(struct outcome *o, int err, bool same)
+/* As `how` says: whether it is declared to change nothing. */
+static int ask_for(const struct asked *asked, long long number,
+                   long long *answer)
 {
-    o->right += !err && same;
-    o->wrong += !err && !same;
-    o->uncertain += err == ED_EUNCERTAIN;
-    o->down += err == ED_EDATABASE;
-    o->late += err == ED_ETIMEOUT;
-    if (err)
-        snprintf(o->text, sizeof(o->text), "%s: %s", ed_err_name(err),
-                 ed_error());
+    return ask(asked->db, *(const bool *)asked->how, number, answer);
 }
 
-static int ask_some(void *arg)
+static struct asked asked_of(ed_pg *db, const bool *read_only, int64_t within)
 {
-    struct outcome *o = arg;
-
-    for (int i = 0; i < QUERIES; i++) {
-        ed_scope(s, .within = o->within);
-        (void)s;
-        long long number = test_random(&seed, 1 << 30), answer = -1;
-        int err = ask(o->db, o->read_only, number, &answer);
-        count(o, err, answer == number);
-    }
-    return 0;
-}
-
-/* All of them at once; each has to end with one of the outcomes known. */
-static void ask_together(struct outcome *o, const char *words, unsigned at)
-{
-    int64_t began = ed_now();
-    ed_scope(s, .independent = true);
-    for (int i = 0; i < FIBERS; i++)
-        ed_go(s, ask_some, o);
-    check_int(ed_wait(s), 0);
-    int ended = o->right + o->uncertain + o->down + o->late;
-    check_(ended == FIBERS * QUERIES && !o->wrong,
-           "%s at byte %u: %d right, %d wrong, %d uncertain, %d down, %d late,"
-           " of %d; %s",
-           words, at, o->right, o->wrong, o->uncertain, o->down, o->late,
-           FIBERS * QUERIES, o->text);
-    check_(ed_now() - began < QUERIES * o->within + ED_S,
-           "%s at byte %u: took %d ms", words, at,
-           (int)((ed_now() - began) / ED_MS));
+    return (struct asked){.ask = ask_for,
+                          .numbers = 1 << 30,
+                          .db = db,
+                          .how = read_only,
+                          .within = within};
 }
 
 static void recovers(ed_pg *db, const char *words, unsigned at)
@@ -128,13 +92,13 @@ static ed_pg *front_pool(void)
  * prepared everywhere. */
 static unsigned size_of_all(ed_pg *db, enum fault_side side, bool read_only)
 {
-    struct outcome o = {.db = db, .within = 5 * ED_S, .read_only = read_only};
+    struct asked o = asked_of(db, &read_only, 5 * ED_S);
 
-    ask_together(&o, "warming up", 0);
+    asked_together(&o, "warming up", 0);
     fault_proxy_set(proxy, .action = FAULT_NONE);
     o.right = 0;
-    ask_together(&o, "counting", 0);
-    check_int(o.right, FIBERS * QUERIES);
+    asked_together(&o, "counting", 0);
+    check_int(o.right, ASKED);
     return (unsigned)fault_proxy_count(proxy, side);
 }
 
@@ -152,17 +116,14 @@ static void try_all(enum fault_action action, enum fault_side side,
     /* Until it is beyond their last byte, which how they share syncs and
      * connections shifts a little. */
     for (; happened; at += step) {
-        struct outcome o = {.db = db,
-                            .within =
-                                action == FAULT_STALL ? 60 * ED_MS : 5 * ED_S,
-                            .read_only = read_only};
+        struct asked o = asked_of(
+            db, &read_only, action == FAULT_STALL ? 60 * ED_MS : 5 * ED_S);
         fault_proxy_set(proxy, .action = action, .side = side, .after = at);
-        ask_together(&o, words, at);
+        asked_together(&o, words, at);
         happened = fault_proxy_happened(proxy);
         failures += o.uncertain + o.late;
         if (read_only)
-            check_(o.right == FIBERS * QUERIES, "%s at byte %u: %s", words, at,
-                   o.text);
+            check_(o.right == ASKED, "%s at byte %u: %s", words, at, o.text);
         recovers(db, words, at);
     }
     check(read_only || failures > 0);
@@ -202,10 +163,10 @@ POOL_TEST(a_connection_cut_while_it_opens_is_opened_again)
 
     open_proxy();
     for (unsigned at = 0; at < GREETING; at += STEP) {
-        struct outcome o = {.db = front_pool(), .within = 5 * ED_S};
+        struct asked o = asked_of(front_pool(), &changing, 5 * ED_S);
         fault_proxy_set(proxy, .action = FAULT_CUT, .side = FAULT_ANSWER,
                         .after = at);
-        ask_together(&o, "a greeting cut", at);
+        asked_together(&o, "a greeting cut", at);
         check_int(fault_proxy_happened(proxy), 1);
         recovers(o.db, "a greeting cut", at);
         ed_pg_free(o.db);
@@ -219,10 +180,10 @@ POOL_TEST(a_connection_that_stalls_while_it_opens_ends_by_the_deadline)
 
     open_proxy();
     for (unsigned at = 0; at < GREETING; at += STEP) {
-        struct outcome o = {.db = front_pool(), .within = 60 * ED_MS};
+        struct asked o = asked_of(front_pool(), &changing, 60 * ED_MS);
         fault_proxy_set(proxy, .action = FAULT_STALL, .side = FAULT_ANSWER,
                         .after = at);
-        ask_together(&o, "a greeting stalled", at);
+        asked_together(&o, "a greeting stalled", at);
         recovers(o.db, "a greeting stalled", at);
         ed_pg_free(o.db);
     }
@@ -232,11 +193,11 @@ POOL_TEST(a_connection_that_stalls_while_it_opens_ends_by_the_deadline)
 POOL_TEST(a_server_that_refuses_connections_is_an_error_and_then_comes_back)
 {
     open_proxy();
-    struct outcome o = {.db = front_pool(), .within = 5 * ED_S};
+    struct asked o = asked_of(front_pool(), &changing, 5 * ED_S);
 
     fault_proxy_refuse(proxy, true);
-    ask_together(&o, "refused", 0);
-    check_int(o.down, FIBERS * QUERIES);
+    asked_together(&o, "refused", 0);
+    check_int(o.down, ASKED);
     check_(strstr(o.text, "efused") != NULL, "said: %s", o.text);
     fault_proxy_refuse(proxy, false);
     recovers(o.db, "refused", 0);

@@ -5,21 +5,11 @@
  */
 #include "redis_test.h"
 
+#include "asked.h"
 #include "fault_proxy.h"
 #include "held.h"
 
-enum { FIBERS = 6, COMMANDS = 3 };
-
 static struct fault_proxy *proxy;
-static uint32_t seed = 1;
-
-struct outcome {
-    ed_redis *db;
-    int64_t within; /* each command's deadline */
-    const char *command;
-    int right, uncertain, down, late, wrong;
-    char text[200];
-};
 
 /* Both find the key's value. The first might change something, so it is not
  * sent again. */
@@ -54,53 +44,28 @@ static void fill(ed_redis *db)
         must(db, NULL, "SET %d %d", i, i);
 }
 
-static void count(struct outcome *o, int err, bool same)
+/* `how` is the command. */
+static int ask_for(const struct asked *asked, long long number,
+                   long long *answer)
 {
-    o->right += !err && same;
-    o->wrong += !err && !same;
-    o->uncertain += err == ED_EUNCERTAIN;
-    o->down += err == ED_EDATABASE;
-    o->late += err == ED_ETIMEOUT;
-    if (err)
-        snprintf(o->text, sizeof(o->text), "%s: %s", ed_err_name(err),
-                 ed_error());
+    const char *command = asked->how;
+    ed_redis_reply *reply;
+    int64_t value = -1;
+    int err = ed_redis_cmd(asked->db, &reply, command, (int)number);
+
+    if (!err)
+        err = ed_redis_int(reply, &value);
+    *answer = value;
+    return err;
 }
 
-static int ask_some(void *arg)
+static struct asked asked_of(ed_redis *db, const char *command, int64_t within)
 {
-    struct outcome *o = arg;
-
-    for (int i = 0; i < COMMANDS; i++) {
-        ed_scope(s, .within = o->within);
-        (void)s;
-        int number = (int)test_random(&seed, KEYS);
-        ed_redis_reply *reply;
-        int err = ed_redis_cmd(o->db, &reply, o->command, number);
-        int64_t answer = -1;
-        if (!err)
-            err = ed_redis_int(reply, &answer);
-        count(o, err, answer == number);
-    }
-    return 0;
-}
-
-/* All of them at once; each has to end with one of the outcomes known. */
-static void ask_together(struct outcome *o, const char *words, unsigned at)
-{
-    int64_t began = ed_now();
-    ed_scope(s, .independent = true);
-    for (int i = 0; i < FIBERS; i++)
-        ed_go(s, ask_some, o);
-    check_int(ed_wait(s), 0);
-    int ended = o->right + o->uncertain + o->down + o->late;
-    check_(ended == FIBERS * COMMANDS && !o->wrong,
-           "%s at byte %u: %d right, %d wrong, %d uncertain, %d down, %d late,"
-           " of %d; %s",
-           words, at, o->right, o->wrong, o->uncertain, o->down, o->late,
-           FIBERS * COMMANDS, o->text);
-    check_(ed_now() - began < COMMANDS * o->within + ED_S,
-           "%s at byte %u: took %d ms", words, at,
-           (int)((ed_now() - began) / ED_MS));
+    return (struct asked){.ask = ask_for,
+                          .numbers = KEYS,
+                          .db = db,
+                          .how = command,
+                          .within = within};
 }
 
 static void recovers(ed_redis *db, const char *words, unsigned at)
@@ -121,13 +86,13 @@ static void recovers(ed_redis *db, const char *words, unsigned at)
 static unsigned size_of_all(ed_redis *db, enum fault_side side,
                             const char *command)
 {
-    struct outcome o = {.db = db, .within = 5 * ED_S, .command = command};
+    struct asked o = asked_of(db, command, 5 * ED_S);
 
-    ask_together(&o, "warming up", 0);
+    asked_together(&o, "warming up", 0);
     fault_proxy_set(proxy, .action = FAULT_NONE);
     o.right = 0;
-    ask_together(&o, "counting", 0);
-    check_int(o.right, FIBERS * COMMANDS);
+    asked_together(&o, "counting", 0);
+    check_int(o.right, ASKED);
     return (unsigned)fault_proxy_count(proxy, side);
 }
 
@@ -145,16 +110,13 @@ static void try_all(enum fault_action action, enum fault_side side,
 
     /* Until it is beyond their last byte: the length of numbers varies. */
     for (; happened; at += step) {
-        struct outcome o = {.db = db,
-                            .within =
-                                action == FAULT_STALL ? 30 * ED_MS : 5 * ED_S,
-                            .command = command};
+        struct asked o = asked_of(
+            db, command, action == FAULT_STALL ? 30 * ED_MS : 5 * ED_S);
         fault_proxy_set(proxy, .action = action, .side = side, .after = at);
-        ask_together(&o, words, at);
+        asked_together(&o, words, at);
         happened = fault_proxy_happened(proxy);
         if (command == get && action == FAULT_CUT)
-            check_(o.right == FIBERS * COMMANDS, "%s at byte %u: %s", words, at,
-                   o.text);
+            check_(o.right == ASKED, "%s at byte %u: %s", words, at, o.text);
         failures += o.uncertain + o.late;
         recovers(db, words, at);
     }
@@ -193,13 +155,12 @@ REDIS_TEST(a_reply_stalled_at_any_byte_ends_by_its_deadline)
 REDIS_TEST(a_server_that_refuses_connections_is_an_error_and_then_comes_back)
 {
     open_proxy();
-    struct outcome o = {
-        .db = front_client(), .within = 5 * ED_S, .command = add};
+    struct asked o = asked_of(front_client(), add, 5 * ED_S);
 
     fill(o.db);
     fault_proxy_refuse(proxy, true);
     fault_proxy_now(proxy, FAULT_CUT, FAULT_REQUEST);
-    ask_together(&o, "refused", 0);
+    asked_together(&o, "refused", 0);
     check_(o.down > 0, "%s", o.text);
     fault_proxy_refuse(proxy, false);
     recovers(o.db, "refused", 0);

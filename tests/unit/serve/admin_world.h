@@ -50,9 +50,8 @@ struct world {
 
 typedef void world_fn(struct world *w);
 
-/* Runs a test; `prepare` may fill in settings before the process starts.
- * `failures` are those of the test's own checks. */
-void world_run(world_fn *prepare, world_fn *test, unsigned *failures);
+/* Runs a test; `prepare` may fill in settings before the process starts. */
+void world_run(world_fn *prepare, world_fn *test);
 
 /* An app of one route. */
 ed_app *world_app(const char *pattern, ed_handler *handler);
@@ -83,13 +82,13 @@ void world_wait(struct world *w);
 /* Where it listens for eddy ctl, as a URL of that path. */
 const char *world_url(struct world *w, const char *path);
 
-#define ADMIN_TEST_WITH(name, prepare)                         \
-    static void name##_body(struct world *w);                  \
-    static void name(void **state)                             \
-    {                                                          \
-        (void)state;                                           \
-        world_run(prepare, name##_body, &fiber_test_failures); \
-    }                                                          \
+#define ADMIN_TEST_WITH(name, prepare)        \
+    static void name##_body(struct world *w); \
+    static void name(void **state)            \
+    {                                         \
+        (void)state;                          \
+        world_run(prepare, name##_body);      \
+    }                                         \
     static void name##_body(struct world *w)
 
 #define ADMIN_TEST(name) ADMIN_TEST_WITH(name, NULL)

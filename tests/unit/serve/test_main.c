@@ -305,7 +305,7 @@ static void help_lists_all_options(void **state)
     struct program p = start("--help");
     assert_int_equal(status_of(&p), 0);
     assert_memory_equal(p.text.ptr, "usage: prog [OPTION...]\n", 24);
-    printed(&p, "  --greeting WORD          what / says\n");
+    printed(&p, "  --greeting WORD          what / says (hi)\n");
     printed(&p, "  --listen ADDRESS         where to listen");
     printed(&p, "  --log LEVEL[,FORMAT]     debug");
     printed(&p, "  --help  ");
@@ -319,6 +319,17 @@ static void version_names_the_library(void **state)
     assert_int_equal(status_of(&p), 0);
     assert_string_equal(p.text.ptr, "prog, on eddy " ED_VERSION "\n");
     forget(&p);
+}
+
+static void what_takes_a_master_is_told_to_do_nothing(void **state)
+{
+    (void)state;
+    struct program p =
+        start("--listen=127.0.0.1:0", "--pidfile=/tmp/x", "--admin=:0");
+    printed(&p, "admin does nothing with single");
+    printed(&p, "pidfile does nothing with single");
+    (void)port_of(&p); /* signals are waited for */
+    stop(&p);
 }
 
 static void a_programs_own_option_sets_its_variable(void **state)
@@ -576,6 +587,7 @@ int main(void)
         cmocka_unit_test(a_malformed_address_is_wrong_usage),
         cmocka_unit_test(help_lists_all_options),
         cmocka_unit_test(version_names_the_library),
+        cmocka_unit_test(what_takes_a_master_is_told_to_do_nothing),
         cmocka_unit_test(a_programs_own_option_sets_its_variable),
         cmocka_unit_test(a_refused_route_keeps_it_from_starting),
         cmocka_unit_test(

@@ -2,105 +2,7 @@
  * test_settings.c - settings from flags, variables and files: which wins, what
  * is refused and where that stands, and their way to another process.
  */
-#include "serve/settings_internal.h"
-
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-static const char *word, *other, *mild;
-
-static struct ed_option third = {NULL, "mild", &mild, NULL, "a flag"};
-static struct ed_option second = {&third, "workers", &other, "N",
-                                  "a name that a setting has, too"};
-static struct ed_option first = {&second, "word", &word, "WORD", "one"};
-
-static struct ed_option_default own_default = {NULL, "backlog", "7"};
-
-static struct ed_settings_from from = {
-    .program = "prog",
-    .section = "serve",
-    .usage = "prog",
-    .own = &first,
-    .defaults = &own_default,
-    .arguments = 1,
-};
-
-static char path[] = "/tmp/eddy-settings-XXXXXX";
-
-/* What was said on standard output and error while the settings were read. */
-static char told[32768], said[8192];
-
-#define read_settings(s, ...) \
-    read_settings_((s), (char *[]){"prog", ##__VA_ARGS__, NULL})
-
-/* What is written to a descriptor until it is let go. */
-struct caught {
-    int fd, kept, in;
-};
-
-static struct caught begin_catching(FILE *f)
-{
-    struct caught c = {fileno(f), dup(fileno(f)), memfd_create("caught", 0)};
-
-    fflush(f);
-    dup2(c.in, c.fd);
-    return c;
-}
-
-static void let_go(const struct caught *c, FILE *f, char *text, size_t size)
-{
-    fflush(f);
-    dup2(c->kept, c->fd);
-    ssize_t n = pread(c->in, text, size - 1, 0);
-    text[n > 0 ? n : 0] = '\0';
-    close(c->kept);
-    close(c->in);
-}
-
-static int read_settings_(struct ed_settings *s, char **argv)
-{
-    struct caught out = begin_catching(stdout), err = begin_catching(stderr);
-    int argc = 0;
-
-    while (argv[argc])
-        argc++;
-    int status = ed_settings_read(s, &from, argc, argv);
-    let_go(&err, stderr, said, sizeof said);
-    let_go(&out, stdout, told, sizeof told);
-    return status;
-}
-
-static void expect_said(const char *text)
-{
-    if (!strstr(said, text))
-        fail_msg("not said: %s\n%s", text, said);
-}
-
-static void write_file(const char *text)
-{
-    FILE *f = fopen(path, "w");
-
-    assert_non_null(f);
-    fputs(text, f);
-    fclose(f);
-}
-
-static int begin(void **state)
-{
-    (void)state;
-    word = other = mild = NULL;
-    unsetenv("EDDY_CONFIG");
-    unsetenv("EDDY_DRAIN_TIMEOUT");
-    unsetenv("EDDY_LISTEN");
-    return 0;
-}
+#include "settings_test.h"
 
 /* ---- values ---- */
 
@@ -143,68 +45,6 @@ static void values_have_units(void **state)
     assert_string_equal(s.listen.each[0], "unix:/tmp/a b");
     assert_string_equal(s.listen.each[1], ":80");
     ed_settings_free(&s);
-}
-
-static void nonsense_is_refused_by_name(void **state)
-{
-    (void)state;
-    static const struct {
-        char *flag, *value;
-        const char *text;
-    } cases[] = {
-        {"--drain-timeout", "soon",
-         "prog: --drain-timeout 'soon' is not a time such as 250ms, 30s, 5m, "
-         "1h or 2d\n"},
-        {"--drain-timeout", "5 s", "--drain-timeout '5 s' is not a time"},
-        {"--drain-timeout", "99999999999d", "is not a time"},
-        {"--drain-timeout", "-1s", "is not a time"},
-        {"--max-body", "1T", "--max-body '1T' is not a size"},
-        {"--backlog", "-1", "--backlog '-1' is not a whole number from 0"},
-        {"--backlog", "4294967296", "is not a whole number"},
-        {"--umask", "8", "--umask '8' is not an octal number"},
-        {"--umask", "7777", "is not an octal number"},
-        {"--trace-sample", "2", "is not a number from 0 to 1"},
-        {"--trace-sample", "nan", "is not a number from 0 to 1"},
-        {"--listen", "no port", "--listen 'no port' is no address"},
-        {"--user", "nobody-has-this-name",
-         "--user 'nobody-has-this-name' is not known here"},
-        {"--max-requests-jitter", "5",
-         "--max-requests-jitter without max-requests"},
-        {"--log", "loud", "--log 'loud' is none of debug"},
-        {"--max-age", "36501d", "--max-age '36501d' is not a time"},
-        {"--max-age", "1\n\x1b[m", "--max-age '1??[m' is not a time"},
-        {"--keyfile", "/dev/null", "prog: --keyfile without certfile\n"},
-        {"--certfile", "/nowhere/x",
-         "prog: --certfile '/nowhere/x': No such file or directory\n"},
-        {"--certfile", "/dev/null", "prog: --certfile '/dev/null': TLS"},
-        {"--admin-token", "/nowhere/x", "--admin-token '/nowhere/x': No such"},
-        {"--workdir", "/nowhere/x", "--workdir '/nowhere/x': No such"},
-        {"--workdir", "/dev/null", "--workdir '/dev/null' is not a directory"},
-        {"--log-file", "/nowhere/x",
-         "--log-file '/nowhere/x': its directory: No such"},
-        {"--access-log", "/nowhere/x", "--access-log '/nowhere/x': its"},
-        {"--pidfile", "/nowhere/x", "--pidfile '/nowhere/x': its directory"},
-        {"--access-log-format", "%Q", "--access-log-format '%Q': "},
-        {"--otlp", "collector:4318", "--otlp 'collector:4318' is no URL: "},
-        {"--statsd", ":8125", "--statsd ':8125' is none of ADDRESS:PORT"},
-        {"--admin-hosts", "a.org:80", "--admin-hosts 'a.org:80' is no name"},
-        {"--admin-hosts", "http://a.org",
-         "--admin-hosts 'http://a.org' is no name"},
-        {"--vital", "healthz", "--vital 'healthz' is no path"},
-        {"--sandbox-write", "/tmp", "--sandbox-write without sandbox"},
-        {"--sandbox-read", "/tmp", "--sandbox-read without sandbox"},
-        {"--listen=:1", "--listen=:1", "--listen ':1' stands there twice"},
-        {"--mild=yes", "x", "--mild takes no value"},
-        {"--bcklog", "1",
-         "unknown option '--bcklog' (did you mean "
-         "'--backlog'?)"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct ed_settings s;
-        assert_int_equal(read_settings(&s, cases[i].flag, cases[i].value), 2);
-        if (!strstr(said, cases[i].text))
-            fail_msg("%s %s: %s", cases[i].flag, cases[i].value, said);
-    }
 }
 
 /* ---- sources ---- */
@@ -253,7 +93,7 @@ static void all_errors_of_a_file_are_told_with_their_lines(void **state)
         "3: there is no setting 'backlg' (did you mean 'backlog'?)",
         "4: backlog 'x' is not a whole number from 0",
         "5: 'nothing' is no 'name = value'",
-        "7: there is no section [servr]",
+        "7: there is no section [servr] (did you mean [serve]?)",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         snprintf(line, sizeof line, "prog: %s:%s", path, texts[i]);
@@ -262,6 +102,18 @@ static void all_errors_of_a_file_are_told_with_their_lines(void **state)
     }
     assert_int_equal(read_settings(&s, "--config", "/nowhere/at-all"), 1);
     assert_non_null(strstr(said, "/nowhere/at-all: "));
+}
+
+static void what_a_program_sets_wrongly_is_told_too(void **state)
+{
+    (void)state;
+    struct ed_settings s;
+    own_default.name = "wrokers";
+    assert_int_equal(read_settings_(&s, (char *[]){"prog", NULL}), 2);
+    own_default.name = "backlog";
+    expect_said(
+        "prog: the program: there is no setting 'wrokers' (did you mean "
+        "'workers'?)\n");
 }
 
 static void a_file_is_read_again_for_a_reload(void **state)
@@ -421,16 +273,23 @@ static void help_fits_a_terminal_and_has_all_settings(void **state)
     (void)state;
     struct ed_settings s;
     char flag[64];
+    word = "what it is before";
     assert_int_equal(read_settings(&s, "--help"), 0);
+    assert_non_null(strstr(told, "one (what it is before)\n"));
     for (size_t i = 0; i < ed_settings_count; i++) {
         const struct ed_setting *setting = &ed_settings_table[i];
         bool section = setting->kind == ED_SETTING_SECTION;
+        char letter = ed_settings_letter(setting->name);
         snprintf(flag, sizeof flag, section ? "\n%s\n" : "\n  --%s",
                  setting->name);
+        if (letter)
+            snprintf(flag, sizeof flag, "\n  -%c, --%s", letter, setting->name);
         if (!strstr(told, flag))
             fail_msg("%s is not in --help", setting->name);
     }
     assert_non_null(strstr(told, "net.core.somaxconn allows (7)\n"));
+    assert_non_null(strstr(told, "after so many; 0:\n"
+                                 "                           never (0)\n"));
     assert_non_null(strstr(told, "a name that a setting has, too"));
     assert_null(strstr(told, "processes that serve"));
     for (const char *line = told; *line;) {
@@ -439,28 +298,6 @@ static void help_fits_a_terminal_and_has_all_settings(void **state)
             fail_msg("too long: %.*s", (int)len, line);
         line += len + 1;
     }
-}
-
-static void check_says_ok_or_all_that_is_wrong(void **state)
-{
-    (void)state;
-    struct ed_settings s;
-    char line[64];
-    write_file("[serve]\nmax-age = 1s\n");
-    assert_int_equal(read_settings(&s, "--check", "--config", path), 0);
-    snprintf(line, sizeof line, "%s: ok\n", path);
-    assert_string_equal(told, line);
-    assert_int_equal(read_settings(&s, "--check"), 0);
-    assert_string_equal(told, "the settings: ok\n");
-
-    write_file("[serve]\nvital = x\nlisten = \"no port\"\n");
-    assert_int_equal(read_settings(&s, "--check", "--config", path,
-                                   "--max-requests-jitter=1"),
-                     2);
-    assert_string_equal(told, "");
-    expect_said(":2: vital 'x' is no path");
-    expect_said(":3: listen 'no port' is no address");
-    expect_said("prog: --max-requests-jitter without max-requests\n");
 }
 
 static void flags_that_are_short_elsewhere_are_short_here(void **state)
@@ -477,44 +314,6 @@ static void flags_that_are_short_elsewhere_are_short_here(void **state)
     expect_said("--threads needs a value");
     assert_int_equal(read_settings(&s, "-x"), 2);
     expect_said("unknown option '-x'");
-}
-
-static void what_is_told_of_python_is_checked(void **state)
-{
-    (void)state;
-    struct ed_settings s;
-    assert_int_equal(read_settings(&s, "--check", "--wsgi", "a:b",
-                                   "--static=/tmp=/tmp", "--script-name=/a"),
-                     0);
-    assert_int_equal(read_settings(&s, "--check", "--wsgi", "a:b",
-                                   "--static=tmp=/tmp",
-                                   "--static=/none=/no/such", "--script-name=a",
-                                   "--proxy-fields=via", "--threads=0",
-                                   "--virtualenv=/no/such"),
-                     2);
-    expect_said("--static 'tmp=/tmp' is not like /static=./static");
-    expect_said("--static '/no/such': No such file");
-    expect_said("--script-name 'a' is no path");
-    expect_said("--proxy-fields 'via' is none of x-forwarded");
-    expect_said("--threads '0' is not from 1 to 1024");
-    expect_said("--virtualenv '/no/such': No such file");
-    assert_int_equal(read_settings(&s, "--check", "--virtualenv=/tmp"), 2);
-    expect_said("--virtualenv without wsgi");
-}
-
-static void paths_are_looked_for_where_they_will_be(void **state)
-{
-    (void)state;
-    struct ed_settings s;
-    char token[] = "/tmp/eddy-settings-token-XXXXXX";
-    close(mkstemp(token));
-    char *name = token + strlen("/tmp/");
-    assert_int_equal(
-        read_settings(&s, "--check", "--workdir=/tmp", "--admin-token", name),
-        0);
-    assert_int_equal(
-        read_settings(&s, "--check", "--workdir=/", "--admin-token", name), 2);
-    unlink(token);
 }
 
 static void print_config_says_where_each_comes_from(void **state)
@@ -738,10 +537,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(what_is_not_said_is_the_default, begin),
         cmocka_unit_test_setup(values_have_units, begin),
-        cmocka_unit_test_setup(nonsense_is_refused_by_name, begin),
         cmocka_unit_test_setup(flags_win_over_variables_over_the_file, begin),
         cmocka_unit_test_setup(all_errors_of_a_file_are_told_with_their_lines,
                                begin),
+        cmocka_unit_test_setup(what_a_program_sets_wrongly_is_told_too, begin),
         cmocka_unit_test_setup(a_file_is_read_again_for_a_reload, begin),
         cmocka_unit_test_setup(
             a_failed_reading_changes_no_option_of_the_program, begin),
@@ -753,11 +552,8 @@ int main(void)
                                begin),
         cmocka_unit_test_setup(help_fits_a_terminal_and_has_all_settings,
                                begin),
-        cmocka_unit_test_setup(check_says_ok_or_all_that_is_wrong, begin),
         cmocka_unit_test_setup(flags_that_are_short_elsewhere_are_short_here,
                                begin),
-        cmocka_unit_test_setup(what_is_told_of_python_is_checked, begin),
-        cmocka_unit_test_setup(paths_are_looked_for_where_they_will_be, begin),
         cmocka_unit_test_setup(print_config_says_where_each_comes_from, begin),
         cmocka_unit_test_setup(any_settings_can_be_printed_and_given, begin),
         cmocka_unit_test_setup(they_arrive_as_they_are, begin),

@@ -3,12 +3,16 @@
  * it. The statsd is a socket of ours.
  */
 #include "observed.h"
+#include "core/io.h"
 #include "serve/statsd.h"
 
+#include <eddy/dns.h>
+#include <eddy/error.h>
 #include <eddy/log.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- a statsd ---- */
 
@@ -202,6 +206,145 @@ FIBER_TEST(a_statsd_that_does_not_read_makes_nobody_wait)
     ed_log_set_level(ED_LOG_INFO);
 }
 
+/* ---- names ---- */
+
+static char hosts_file[] = "/tmp/eddy-statsd-hosts-XXXXXX";
+static int name_server = -1;
+
+/* Knows no name (RFC 1035, 4.1.1: RCODE 3). */
+static int deny_names(void *arg)
+{
+    char packet[512];
+    struct ed_addr from;
+    int err;
+
+    (void)arg;
+    while (!(err = ed_io_wait_fd(name_server, false, "query"))) {
+        from.len = sizeof from.v4;
+        ssize_t n = recvfrom(name_server, packet, sizeof packet, MSG_DONTWAIT,
+                             &from.any, &from.len);
+        if (n < 12)
+            continue;
+        packet[2] |= (char)0x80;
+        packet[3] = (char)0x83;
+        sendto(name_server, packet, (size_t)n, MSG_DONTWAIT, &from.any,
+               from.len);
+    }
+    return err;
+}
+
+/* Only what the file has is found. */
+static void open_names(ed_scope *s)
+{
+    struct ed_addr addr;
+    char servers[ED_ADDR_TEXT];
+    int fd = mkstemp(hosts_file);
+
+    check(fd >= 0);
+    close(fd);
+    check_int(ed_addr_parse(&addr, ED_BYTES("127.0.0.1:0")), 0);
+    name_server = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    check_int(bind(name_server, &addr.any, addr.len), 0);
+    check_int(getsockname(name_server, &addr.any, &addr.len), 0);
+    check_int(ed_dns_configure(.hosts_file = hosts_file,
+                               .servers = ed_addr_text(&addr, servers)),
+              0);
+    ed_go(s, deny_names, NULL);
+}
+
+static void name_it(const char *line)
+{
+    FILE *file = fopen(hosts_file, "w");
+
+    check(file && fputs(line, file) >= 0 && !fclose(file));
+}
+
+static void close_names(ed_scope *s)
+{
+    ed_cancel(s);
+    check_int(ed_wait(s), ED_ECANCELED);
+    close(name_server);
+    unlink(hosts_file);
+    strcpy(hosts_file, "/tmp/eddy-statsd-hosts-XXXXXX");
+}
+
+/* The statsd that listens, by its name. */
+static const char *named(void)
+{
+    static char address[64];
+
+    snprintf(address, sizeof address, "statsd.example%s", strchr(where, ':'));
+    return address;
+}
+
+FIBER_TEST(a_statsd_is_found_by_its_name)
+{
+    struct ed_statsd *statsd = NULL;
+
+    ed_scope(s, .independent = true);
+    open_names(s);
+    name_it("127.0.0.1 statsd.example\n");
+    listen_at("127.0.0.1:0");
+    check_int(ed_statsd_open(&statsd, named(), "eddy."), 0);
+    ed_statsd_request(statsd, 200, 0);
+    check_int(ed_sleep(ED_S), 0);
+    check(strstr(hear(), "eddy.requests:1|c") != NULL);
+    check_int((int)statsd->dropped, 0);
+    ed_statsd_close(statsd);
+    close(listener);
+    close_names(s);
+}
+
+FIBER_TEST(a_name_that_is_not_found_is_looked_for_until_it_is)
+{
+    struct ed_statsd *statsd = NULL;
+
+    ed_log_set_level(ED_LOG_OFF);
+    ed_scope(s, .independent = true);
+    open_names(s);
+    listen_at("127.0.0.1:0");
+    check_int(ed_statsd_open(&statsd, named(), "eddy."), 0);
+    ed_statsd_request(statsd, 200, 0);
+    check_int(ed_sleep(ED_MIN), 0);
+    check_int((int)statsd->dropped, 1);
+    check_int(statsd->why, ED_ERESOLVE);
+    name_it("127.0.0.1 statsd.example\n");
+    check_int(ed_sleep(ED_MIN), 0);
+    ed_statsd_request(statsd, 404, 0);
+    check_int(ed_sleep(ED_S), 0);
+    check_text(hear(), "eddy.request.duration:0.000|ms\n"
+                       "eddy.requests:1|c\n"
+                       "eddy.request.status.404:1|c");
+    check_int((int)statsd->dropped, 1);
+    ed_statsd_close(statsd);
+    close(listener);
+    close_names(s);
+    ed_log_set_level(ED_LOG_INFO);
+}
+
+/* Before the search has begun, and in the midst of it. */
+FIBER_TEST(who_ends_does_not_wait_for_a_name)
+{
+    ed_log_set_level(ED_LOG_OFF);
+    ed_scope(s, .independent = true);
+    open_names(s);
+    listen_at("127.0.0.1:0");
+    for (int64_t after = 0; after <= ED_S; after += ED_S / 2) {
+        struct ed_statsd *statsd = NULL;
+        check_int(ed_statsd_open(&statsd, named(), "eddy."), 0);
+        if (after)
+            check_int(ed_sleep(after), 0);
+        ed_statsd_request(statsd, 200, 0);
+        int64_t began = ed_now();
+        ed_statsd_close(statsd);
+        check_int(ed_now() - began, 0);
+        check_int(ed_yield(), 0);
+    }
+    close(listener);
+    close_names(s);
+    ed_log_set_level(ED_LOG_INFO);
+}
+
 FIBER_TEST(what_is_no_statsd_is_refused)
 {
     static const struct {
@@ -231,6 +374,9 @@ int main(void)
         cmocka_unit_test(
             without_a_statsd_datagrams_are_dropped_and_the_next_one_gets_them),
         cmocka_unit_test(a_statsd_that_does_not_read_makes_nobody_wait),
+        cmocka_unit_test(a_statsd_is_found_by_its_name),
+        cmocka_unit_test(a_name_that_is_not_found_is_looked_for_until_it_is),
+        cmocka_unit_test(who_ends_does_not_wait_for_a_name),
         cmocka_unit_test(what_is_no_statsd_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

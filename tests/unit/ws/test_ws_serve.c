@@ -1,113 +1,15 @@
 /*
- * test_ws_serve.c - WebSockets of a server: handshakes, both styles of serving,
- * and what a peer may and may not do.
+ * test_ws_serve.c - WebSockets of a server: handshakes, messages in both styles
+ * of serving, and what a peer may not do.
  */
-#include "ws_test.h"
-
-#include <eddy/ws.h>
-
-/* ---- the servers ---- */
-
-static int closed_code;
-static unsigned closed_count, opened_count;
-static ed_ws *last;
-
-static int note_open(ed_ws *ws)
-{
-    opened_count++;
-    last = ws;
-    return 0;
-}
-
-static void note_close(ed_ws *ws)
-{
-    closed_count++;
-    closed_code = ed_ws_close_code(ws);
-    last = NULL;
-}
-
-static int say_back(ed_ws *ws, struct ed_bytes msg)
-{
-    check_int(msg.ptr[msg.len], '\0');
-    if (!strcmp(msg.ptr, "fail"))
-        return ED_ENOTFOUND;
-    if (!strcmp(msg.ptr, "slow"))
-        check_int(ed_sleep(ED_S), 0);
-    if (!strcmp(msg.ptr, "close"))
-        check_int(ed_ws_close(ws, 4000, "as asked"), 0);
-    if (!ed_ws_is_open(ws))
-        return ED_ECLOSED;
-    return ed_ws_is_text(ws) ? ed_ws_send(ws, msg) : ed_ws_send_binary(ws, msg);
-}
-
-static int by_events(ed_req *req)
-{
-    return ed_ws_serve(req, .on_open = note_open, .on_message = say_back,
-                       .on_close = note_close, .max_message = 1000,
-                       .max_fragments = 5, .max_frame = 900,
-                       .protocols = "chat.v1, chat.v2",
-                       .origins = "https://good.org, http://good.org:81");
-}
-
-static int sequential_result;
-
-static int in_a_fiber(ed_req *req)
-{
-    ed_ws *ws;
-    struct ed_bytes msg;
-    int err = ed_ws_accept(req, &ws, .max_message = 1000, .max_fragments = 5,
-                           .max_frame = 900);
-    while (!err && !(err = ed_ws_recv(ws, &msg)))
-        err = say_back(ws, msg);
-    sequential_result = err;
-    closed_code = ed_ws_close_code(ws);
-    return err == ED_ECLOSED ? 0 : err;
-}
-
-static int leave(ed_req *req)
-{
-    ed_ws *ws;
-    int err = ed_ws_accept(req, &ws);
-    return err ? err : ed_ws_send(ws, ED_BYTES("bye"));
-}
-
-static int impatient(ed_req *req)
-{
-    return ed_ws_serve(req, .on_open = note_open, .on_close = note_close,
-                       .ping_interval = ED_S, .ping_timeout = 2 * ED_S);
-}
-
-static int handler(ed_req *req)
-{
-    const char *path = ed_req_path(req);
-    if (!strcmp(path, "/impatient"))
-        return impatient(req);
-    if (!strcmp(path, "/seq"))
-        return in_a_fiber(req);
-    return !strcmp(path, "/leave") ? leave(req) : by_events(req);
-}
-
-static int forget(void **state)
-{
-    closed_code = 0;
-    closed_count = opened_count = 0;
-    sequential_result = 0;
-    last = NULL;
-    return ws_quiet(state);
-}
-
-static const char *const BOTH[] = {"/", "/seq"};
-
-#define both_styles(path)                      \
-    for (size_t style = 0; style < 2; style++) \
-        for (const char *path = BOTH[style]; path; path = NULL)
+#include "ws_echo.h"
 
 /* ---- handshakes ---- */
 
 FIBER_TEST(a_handshake_is_answered)
 {
     struct served s = {0};
-    served_open(&s, handler);
+    served_open(&s, echo_handler);
     ed_stream *client = served_connect(&s);
     raw_ask(client, "/", "Sec-WebSocket-Protocol: chat.v2, chat.v1\r\n");
     const char *head = raw_head(client);
@@ -117,7 +19,7 @@ FIBER_TEST(a_handshake_is_answered)
     check(strstr(head, "\r\nSec-WebSocket-Accept: " WS_ACCEPT "\r\n") != NULL);
     check(strstr(head, "\r\nSec-WebSocket-Protocol: chat.v2\r\n") != NULL);
     check(strstr(head, "Extensions") == NULL);
-    check_text(ed_ws_protocol(last), "chat.v2");
+    check_text(ed_ws_protocol(echo_last), "chat.v2");
     check_int(served_counts(&s).open, 1);
     check_int(served_counts(&s).in_flight, 0);
     raw_close(client);
@@ -164,22 +66,22 @@ FIBER_TEST(what_is_no_handshake_is_refused)
          "\r\nSec-WebSocket-Version: 13\r\n"},
     };
     struct served s = {0};
-    served_open(&s, handler);
+    served_open(&s, echo_handler);
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         ed_stream *client = served_connect(&s);
         served_send(client, cases[i].request);
         served_says(client, cases[i].reply);
         ed_stream_close(client);
     }
-    check_int(opened_count, 0);
-    check_int(closed_count, 0);
+    check_int(echo_opened, 0);
+    check_int(echo_closed, 0);
     served_close(&s);
 }
 
 FIBER_TEST(another_version_is_answered_426)
 {
     struct served s = {0};
-    served_open(&s, handler);
+    served_open(&s, echo_handler);
     ed_stream *client = served_connect(&s);
     served_send(client, "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\n"
                         "Upgrade: websocket\r\nSec-WebSocket-Version: 14\r\n"
@@ -207,7 +109,7 @@ FIBER_TEST(pages_of_other_sites_are_refused)
         {"Origin: http://good.org:81\r\n", "HTTP/1.1 101 "},
     };
     struct served s = {0};
-    served_open(&s, handler);
+    served_open(&s, echo_handler);
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         ed_stream *client = served_connect(&s);
         raw_ask(client, "/", cases[i].origin);
@@ -223,7 +125,7 @@ FIBER_TEST(pages_of_other_sites_are_refused)
 FIBER_TEST(messages_are_given_and_answered)
 {
     struct served s = {0};
-    served_open(&s, handler);
+    served_open(&s, echo_handler);
     both_styles(path)
     {
         ed_stream *client = raw_open(&s, path, "");
@@ -239,17 +141,17 @@ FIBER_TEST(messages_are_given_and_answered)
         raw_gets(client, 0x81, "b");
         raw_close(client);
         settle();
-        check_int(closed_code, ED_WS_NORMAL);
+        check_int(echo_closed_code, ED_WS_NORMAL);
     }
-    check_int(sequential_result, ED_ECLOSED);
-    check_int(closed_count, 1);
+    check_int(echo_result, ED_ECLOSED);
+    check_int(echo_closed, 1);
     served_close(&s);
 }
 
 FIBER_TEST(fragments_become_one_message_and_pings_may_stand_between)
 {
     struct served s = {0};
-    served_open(&s, handler);
+    served_open(&s, echo_handler);
     both_styles(path)
     {
         ed_stream *client = raw_open(&s, path, "");
@@ -268,7 +170,7 @@ FIBER_TEST(fragments_become_one_message_and_pings_may_stand_between)
 FIBER_TEST(it_does_not_matter_how_bytes_arrive)
 {
     struct served s = {0};
-    served_open(&s, handler);
+    served_open(&s, echo_handler);
     both_styles(path)
     {
         ed_stream *client = raw_open(&s, path, "");
@@ -303,7 +205,7 @@ FIBER_TEST(it_does_not_matter_how_bytes_arrive)
 FIBER_TEST(what_comes_behind_the_handshake_is_not_lost)
 {
     struct served s = {0};
-    served_open(&s, handler);
+    served_open(&s, echo_handler);
     both_styles(path)
     {
         struct ed_buf both = {0};
@@ -331,7 +233,7 @@ FIBER_TEST(what_comes_behind_the_handshake_is_not_lost)
 FIBER_TEST(the_next_message_waits_for_a_handler_that_waits)
 {
     struct served s = {0};
-    served_open(&s, handler);
+    served_open(&s, echo_handler);
     both_styles(path)
     {
         ed_stream *client = raw_open(&s, path, "");
@@ -368,7 +270,7 @@ FIBER_TEST(who_breaks_the_rules_is_told_and_left)
         {0x01, ED_BYTES("\xed\xa0\x80"), ED_WS_BAD_TEXT},
     };
     struct served s = {0};
-    served_open(&s, handler);
+    served_open(&s, echo_handler);
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         both_styles(path)
         {
@@ -378,9 +280,9 @@ FIBER_TEST(who_breaks_the_rules_is_told_and_left)
             check(served_ended(client));
             ed_stream_close(client);
             settle();
-            check_int(closed_code, ED_WS_ABNORMAL);
+            check_int(echo_closed_code, ED_WS_ABNORMAL);
             if (path[1])
-                check_int(sequential_result, ED_EPROTO);
+                check_int(echo_result, ED_EPROTO);
         }
     }
     check_int(served_counts(&s).open, 0);
@@ -390,7 +292,7 @@ FIBER_TEST(who_breaks_the_rules_is_told_and_left)
 FIBER_TEST(wrong_text_is_refused_before_its_frame_is_whole)
 {
     struct served s = {0};
-    served_open(&s, handler);
+    served_open(&s, echo_handler);
     both_styles(path)
     {
         ed_stream *client = raw_open(&s, path, "");
@@ -408,7 +310,7 @@ FIBER_TEST(wrong_text_is_refused_before_its_frame_is_whole)
 FIBER_TEST(frames_of_clients_have_to_be_masked)
 {
     struct served s = {0};
-    served_open(&s, handler);
+    served_open(&s, echo_handler);
     ed_stream *client = raw_open(&s, "/", "");
     check_int(ed_stream_write(client, "\x81\x01x", 3), 0);
     raw_closed(client, ED_WS_PROTOCOL);
@@ -421,7 +323,7 @@ FIBER_TEST(what_is_too_large_is_refused_by_its_head)
     struct served s = {0};
     char large[1001];
     memset(large, 'x', sizeof(large));
-    served_open(&s, handler);
+    served_open(&s, echo_handler);
     both_styles(path)
     {
         /* The frame; the message; the fragments. */
@@ -439,7 +341,7 @@ FIBER_TEST(what_is_too_large_is_refused_by_its_head)
         raw_closed(client, ED_WS_TOO_BIG);
         ed_stream_close(client);
         if (path[1])
-            check_int(sequential_result, ED_ELIMIT);
+            check_int(echo_result, ED_ELIMIT);
 
         client = raw_open(&s, path, "");
         raw_send(client, 0x02, ed_bytes_of(large, 900));
@@ -460,7 +362,7 @@ FIBER_TEST(what_is_too_large_is_refused_by_its_head)
 FIBER_TEST(a_flood_of_pings_ends_the_connection)
 {
     struct served s = {0};
-    served_open(&s, handler);
+    served_open(&s, echo_handler);
     ed_stream *client = raw_open(&s, "/", "");
     for (int i = 0; i < 1000; i++)
         raw_send(client, 0x89, ED_BYTES(""));
@@ -475,11 +377,11 @@ FIBER_TEST(pongs_nobody_reads_become_one)
 {
     struct served s = {0};
     char payload[125];
-    served_open(&s, handler);
+    served_open(&s, echo_handler);
     ed_stream *client = raw_open(&s, "/", "");
     memset(payload, 'p', sizeof(payload));
     /* Until its socket is full. */
-    while (!last->blocked) {
+    while (!echo_last->blocked) {
         for (int i = 0; i < 500; i++)
             raw_send(client, 0x89, ed_bytes_of(payload, sizeof(payload)));
         check_int(ed_sleep(ED_S), 0);
@@ -488,7 +390,7 @@ FIBER_TEST(pongs_nobody_reads_become_one)
         raw_send(client, 0x89, ED_BYTES("before the last"));
     raw_send(client, 0x89, ED_BYTES("the last"));
     check_int(ed_sleep(ED_S), 0);
-    check(last->more && last->more->pong.due);
+    check(echo_last->more && echo_last->more->pong.due);
     const struct raw_got *got;
     int before = 0;
     do {
@@ -501,308 +403,9 @@ FIBER_TEST(pongs_nobody_reads_become_one)
     served_close(&s);
 }
 
-/* ---- the end ---- */
-
-FIBER_TEST(a_close_is_answered_with_its_code)
-{
-    static const int codes[] = {1000, 1001, 1011, 3000, 4999};
-    struct served s = {0};
-    served_open(&s, handler);
-    for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++) {
-        both_styles(path)
-        {
-            ed_stream *client = raw_open(&s, path, "");
-            raw_say_close(client, codes[i]);
-            raw_closed(client, codes[i]);
-            check(served_ended(client));
-            ed_stream_close(client);
-            settle();
-            check_int(closed_code, codes[i]);
-        }
-    }
-    ed_stream *client = raw_open(&s, "/", "");
-    raw_send(client, 0x88, ED_BYTES(""));
-    raw_closed(client, ED_WS_NO_CODE);
-    ed_stream_close(client);
-    settle();
-    check_int(closed_code, ED_WS_NO_CODE);
-    served_close(&s);
-}
-
-FIBER_TEST(a_handler_that_returns_ends_its_connection)
-{
-    struct served s = {0};
-    served_open(&s, handler);
-    ed_stream *client = raw_open(&s, "/leave", "");
-    raw_gets(client, 0x81, "bye");
-    raw_closed(client, ED_WS_NORMAL);
-    raw_say_close(client, ED_WS_NORMAL);
-    check(served_ended(client));
-    ed_stream_close(client);
-    settle();
-    check_int(served_counts(&s).open, 0);
-    served_close(&s);
-}
-
-FIBER_TEST(a_handler_that_fails_ends_its_connection_with_1011)
-{
-    struct served s = {0};
-    served_open(&s, handler);
-    both_styles(path)
-    {
-        ed_stream *client = raw_open(&s, path, "");
-        raw_text(client, "fail");
-        raw_text(client, "not read any more");
-        raw_closed(client, ED_WS_FAILED);
-        raw_say_close(client, ED_WS_FAILED);
-        check(served_ended(client));
-        ed_stream_close(client);
-    }
-    settle();
-    check_int(closed_count, 1);
-    served_close(&s);
-}
-
-FIBER_TEST(a_close_waits_for_the_peer_and_throws_away_what_still_comes)
-{
-    struct served s = {0};
-    served_open(&s, handler);
-    both_styles(path)
-    {
-        ed_stream *client = raw_open(&s, path, "");
-        raw_text(client, "close");
-        raw_closed(client, 4000);
-        raw_text(client, "late");
-        raw_send(client, 0x02, ED_BYTES("later"));
-        settle();
-        raw_send(client, 0x80, ED_BYTES("latest"));
-        raw_say_close(client, 4000);
-        check(served_ended(client));
-        ed_stream_close(client);
-        settle();
-        check_int(closed_code, 4000);
-    }
-    served_close(&s);
-}
-
-FIBER_TEST(a_peer_that_does_not_close_is_left_after_some_time)
-{
-    struct served s = {.clients_left = 1};
-    served_open(&s, handler);
-    ed_stream *client = raw_open(&s, "/leave", "");
-    raw_gets(client, 0x81, "bye");
-    raw_closed(client, ED_WS_NORMAL);
-    check_int(ed_sleep(4 * ED_S), 0);
-    check_int(served_counts(&s).open, 1);
-    check_int(ed_sleep(2 * ED_S), 0);
-    check_int(served_counts(&s).open, 0);
-    served_close(&s);
-    ed_stream_close(client);
-}
-
-FIBER_TEST(a_connection_that_breaks_is_told_as_1006)
-{
-    struct served s = {0};
-    served_open(&s, handler);
-    both_styles(path)
-    {
-        ed_stream *client = raw_open(&s, path, "");
-        raw_send(client, 0x01, ED_BYTES("half"));
-        settle();
-        ed_stream_close(client);
-        settle();
-        check_int(closed_code, ED_WS_ABNORMAL);
-    }
-    check_int(sequential_result, ED_ECONNLOST);
-    check_int(closed_count, 1);
-    check_int(served_counts(&s).open, 0);
-    served_close(&s);
-}
-
-FIBER_TEST(what_came_before_the_end_is_still_given)
-{
-    struct served s = {0};
-    served_open(&s, handler);
-    both_styles(path)
-    {
-        ed_stream *client = raw_open(&s, path, "");
-        raw_text(client, "slow");
-        raw_text(client, "next");
-        raw_say_close(client, 4001);
-        check_int(ed_stream_shutdown(client), 0);
-        check_int(ed_sleep(ED_S + ED_MS), 0);
-        raw_gets(client, 0x81, "slow");
-        raw_gets(client, 0x81, "next");
-        raw_closed(client, 4001);
-        ed_stream_close(client);
-        settle();
-        check_int(closed_code, 4001);
-    }
-    served_close(&s);
-}
-
-FIBER_TEST(a_peer_that_leaves_while_a_handler_waits_is_told_of_later)
-{
-    struct served s = {0};
-    served_open(&s, handler);
-    ed_stream *client = raw_open(&s, "/", "");
-    raw_text(client, "slow");
-    settle();
-    ed_stream_close(client);
-    settle();
-    check_int(closed_count, 0);
-    check_int(ed_sleep(ED_S + ED_MS), 0);
-    check_int(closed_count, 1);
-    check_int(closed_code, ED_WS_ABNORMAL);
-    served_close(&s);
-}
-
-/* ---- heartbeats ---- */
-
-FIBER_TEST(a_quiet_peer_is_pinged_and_left_when_it_is_dumb)
-{
-    struct served s = {0};
-    served_open(&s, handler);
-    both_styles(path)
-    {
-        ed_stream *client = raw_open(&s, path, "");
-        check_int(ed_sleep(29 * ED_S), 0);
-        check_text(served_heard(client), "");
-        check_int(ed_sleep(ED_S + 10 * ED_MS), 0);
-        const struct raw_got *got = raw_read(client);
-        check_int(got->first, 0x89);
-        raw_send(client, 0x8a, ed_bytes_of(got->bytes, got->len));
-        check_int(ed_sleep(16 * ED_S), 0);
-        check_int(served_counts(&s).open, 1);
-        if (!path[1])
-            check(ed_ws_latency(last) >= 0);
-        /* It is heard of again 30 s after the pong. */
-        check_int(ed_sleep(15 * ED_S), 0);
-        check_int(raw_read(client)->first, 0x89);
-        check_int(ed_sleep(14 * ED_S), 0);
-        check_int(served_counts(&s).open, 1);
-        check_int(ed_sleep(2 * ED_S), 0);
-        check_int(served_counts(&s).open, 0);
-        check_int(closed_code, ED_WS_ABNORMAL);
-        ed_stream_close(client);
-    }
-    check_int(sequential_result, ED_ECONNLOST);
-    served_close(&s);
-}
-
-FIBER_TEST(each_connection_is_waited_for_as_its_options_say)
-{
-    struct served s = {0};
-    served_open(&s, handler);
-    ed_stream *usual = raw_open(&s, "/", "");
-    ed_stream *client = raw_open(&s, "/impatient", "");
-    check_int(ed_sleep(ED_S + 10 * ED_MS), 0);
-    check_int(raw_read(client)->first, 0x89);
-    check_text(served_heard(usual), "");
-    check_int(ed_sleep(1900 * ED_MS), 0);
-    check_int(closed_count, 0);
-    check_int(ed_sleep(200 * ED_MS), 0);
-    check_int(closed_count, 1);
-    check_int(served_counts(&s).open, 1);
-    ed_stream_close(client);
-    raw_close(usual);
-    served_close(&s);
-}
-
-/* A pong that was not asked for is no measure. */
-FIBER_TEST(only_pongs_to_pings_of_ours_tell_the_latency)
-{
-    struct served s = {0};
-    served_open(&s, handler);
-    ed_stream *client = raw_open(&s, "/", "");
-    raw_send(client, 0x8a, ED_BYTES("eight by"));
-    settle();
-    check_int(ed_ws_latency(last), -1);
-    raw_close(client);
-    served_close(&s);
-}
-
-/* ---- memory ---- */
-
-FIBER_TEST(a_quiet_connection_holds_nothing_but_itself)
-{
-    struct served s = {0};
-    served_open(&s, handler);
-    size_t fibers = served_fibers();
-    ed_stream *client = raw_open(&s, "/", "");
-    raw_text(client, "hello");
-    raw_gets(client, 0x81, "hello");
-    raw_send(client, 0x89, ED_BYTES("x"));
-    raw_gets(client, 0x8a, "x");
-    settle();
-    check(!last->in && !last->out && !last->more && !last->zip && !last->fiber);
-    check_int(served_fibers(), fibers);
-    raw_close(client);
-    served_close(&s);
-}
-
-/* ---- stopping ---- */
-
-FIBER_TEST(a_server_that_stops_says_goodbye)
-{
-    struct served s = {0};
-    served_open(&s, handler);
-    ed_stream *clients[2];
-    for (int i = 0; i < 2; i++)
-        clients[i] = raw_open(&s, BOTH[i], "");
-    ed_server_stop(s.server);
-    for (int i = 0; i < 2; i++) {
-        raw_closed(clients[i], ED_WS_GOING_AWAY);
-        raw_say_close(clients[i], ED_WS_GOING_AWAY);
-        check(served_ended(clients[i]));
-        ed_stream_close(clients[i]);
-    }
-    served_join(&s);
-    check_int(s.result, 0);
-    check_int(closed_count, 1);
-    check_int(sequential_result, ED_ECLOSED);
-}
-
-FIBER_TEST(a_handler_that_goes_on_is_cut_after_the_drain)
-{
-    struct served s = {.clients_left = 1};
-    served_open(&s, handler, .drain_timeout = 500 * ED_MS);
-    ed_stream *client = raw_open(&s, "/", "");
-    raw_text(client, "slow");
-    settle();
-    ed_server_stop(s.server);
-    check_int(ed_sleep(600 * ED_MS), 0);
-    check(s.ended);
-    check_int(s.result, ED_ETIMEOUT);
-    check_int(closed_count, 1);
-    served_join(&s);
-    ed_stream_close(client);
-    /* The sleep was cancelled: that check has failed, and was meant to. */
-    check_int(fiber_test_failures, 1);
-    fiber_test_failures = 0;
-}
-
-FIBER_TEST(a_websocket_counts_as_a_connection)
-{
-    struct served s = {0};
-    served_open(&s, handler, .max_connections = 1);
-    ed_stream *client = raw_open(&s, "/seq", "");
-    check_int(served_counts(&s).open, 1);
-    ed_stream *second = served_connect(&s);
-    raw_ask(second, "/", "");
-    settle();
-    check_text(served_heard(second), "");
-    raw_close(client);
-    check_int(ed_sleep(ED_S), 0);
-    served_says(second, "HTTP/1.1 101 ");
-    ed_stream_close(second);
-    settle();
-    served_close(&s);
-}
-
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup(name, forget)
+#define TEST(name) cmocka_unit_test_setup(name, echo_forget)
     const struct CMUnitTest tests[] = {
         TEST(a_handshake_is_answered),
         TEST(what_is_no_handshake_is_refused),
@@ -819,21 +422,6 @@ int main(void)
         TEST(what_is_too_large_is_refused_by_its_head),
         TEST(a_flood_of_pings_ends_the_connection),
         TEST(pongs_nobody_reads_become_one),
-        TEST(a_close_is_answered_with_its_code),
-        TEST(a_handler_that_returns_ends_its_connection),
-        TEST(a_handler_that_fails_ends_its_connection_with_1011),
-        TEST(a_close_waits_for_the_peer_and_throws_away_what_still_comes),
-        TEST(a_peer_that_does_not_close_is_left_after_some_time),
-        TEST(a_connection_that_breaks_is_told_as_1006),
-        TEST(what_came_before_the_end_is_still_given),
-        TEST(a_peer_that_leaves_while_a_handler_waits_is_told_of_later),
-        TEST(a_quiet_peer_is_pinged_and_left_when_it_is_dumb),
-        TEST(each_connection_is_waited_for_as_its_options_say),
-        TEST(only_pongs_to_pings_of_ours_tell_the_latency),
-        TEST(a_quiet_connection_holds_nothing_but_itself),
-        TEST(a_server_that_stops_says_goodbye),
-        TEST(a_handler_that_goes_on_is_cut_after_the_drain),
-        TEST(a_websocket_counts_as_a_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
