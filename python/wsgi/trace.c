@@ -21,6 +21,9 @@
 /* Deeper than anyone reads. */
 enum { MOST_FRAMES = 100 };
 
+/* Of what Python writes about a frame. */
+enum { LINE_SIZE = 1024 };
+
 /* Who keeps the interpreter for longer will not give it up soon: what runs as
  * Python gives it up after 5 ms. */
 enum { PATIENCE_S = 1 };
@@ -267,12 +270,25 @@ static void tell_line(char *line, wsgi_frame_fn *fn, void *arg)
     fn(arg, in + 4, file, (int)strtol(middle + 8, NULL, 10));
 }
 
+/* The next frame of a thread, `id` being whose frames these are. */
+static bool next_own(FILE *in, char line[LINE_SIZE], unsigned long own,
+                     unsigned long *id)
+{
+    while (fgets(line, LINE_SIZE, in)) {
+        line[strcspn(line, "\n")] = '\0';
+        if (!begins_thread(line, id) && *id == own && *line == ' ')
+            return true;
+    }
+    return false;
+}
+
 static void dump(struct wsgi_thread *thread, wsgi_frame_fn *fn, void *arg)
 {
     int fd = memfd_create("traceback", MFD_CLOEXEC);
     FILE *in = fd < 0 ? NULL : fdopen(fd, "r+");
-    unsigned long own = (unsigned long)thread->handle, id = own;
-    char line[1024];
+    unsigned long own = thread->state->thread_id, id = own;
+    char line[LINE_SIZE];
+    int frames = 0;
 
     if (!in) {
         if (fd >= 0)
@@ -281,16 +297,14 @@ static void dump(struct wsgi_thread *thread, wsgi_frame_fn *fn, void *arg)
     }
     write_frames(fd, thread);
     rewind(in);
-    int lines = 0;
-    while (fgets(line, sizeof line, in))
-        lines++;
+    while (next_own(in, line, own, &id))
+        frames++;
     rewind(in);
-    lines -= (int)thread->depth;
-    while (lines-- > 0 && fgets(line, sizeof line, in)) {
-        line[strcspn(line, "\n")] = '\0';
-        if (!begins_thread(line, &id) && id == own)
-            tell_line(line, fn, arg);
-    }
+    id = own;
+    /* The outermost are how Python came to the host. */
+    for (frames -= (int)thread->depth;
+         frames > 0 && next_own(in, line, own, &id); frames--)
+        tell_line(line, fn, arg);
     fclose(in);
 }
 
