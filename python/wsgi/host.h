@@ -330,7 +330,9 @@ void wsgi_python_let_go(bool will_fork);
  * then. Suspends. 0, ED_ETIMEOUT, or why it was not begun. */
 ED_CHECK int wsgi_python_end(int64_t within);
 
-/* trace.c: where a thread is. Not on the loop's thread; may take a second. */
+/* trace.c: where a thread is. Not on the loop's thread; may take a second.
+ * Prepared once, with the interpreter. */
+void wsgi_trace_prepare(void);
 typedef void wsgi_frame_fn(void *arg, const char *function, const char *file,
                            int line);
 void wsgi_trace(struct wsgi_thread *thread, const struct wsgi_job *job,

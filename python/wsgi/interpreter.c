@@ -121,6 +121,8 @@ int wsgi_python_start(const struct ed_settings *s)
         wsgi_log_exception("not starting: python-path");
         err = ED_EUSAGE;
     }
+    if (!err)
+        wsgi_trace_prepare();
     return err;
 }
 

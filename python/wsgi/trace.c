@@ -4,11 +4,15 @@
  * That is asked with the interpreter held, since frames come and go. A thread
  * that keeps it for long, in a library that computes, keeps us from that; then
  * it is asked as Python does when it crashes, without: frames stand still as
- * long as the interpreter is somebody's who does not return to it.
+ * long as the interpreter is somebody's who does not return to it. Up to Python
+ * 3.12 there is a function for that, from then on only what faulthandler does
+ * when a signal comes.
  */
 #include "host.h"
 
+#include <fcntl.h>
 #include <frameobject.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,6 +20,9 @@
 
 /* Deeper than anyone reads. */
 enum { MOST_FRAMES = 100 };
+
+/* Of what Python writes about a frame. */
+enum { LINE_SIZE = 1024 };
 
 /* Who keeps the interpreter for longer will not give it up soon: what runs as
  * Python gives it up after 5 ms. */
@@ -172,10 +179,82 @@ static bool await_answer(struct question *q)
 
 /* ---- without ---- */
 
-/* What faulthandler uses: it takes nothing and allocates nothing. Not every
- * Python shows it. */
+/* What faulthandler uses: it takes nothing and allocates nothing. Python shows
+ * it up to 3.12. */
 extern void _Py_DumpTraceback(int fd, PyThreadState *state)
     __attribute__((weak));
+
+/* What faulthandler itself does, for all threads, into a descriptor that is
+ * another file each time. */
+static struct {
+    pthread_mutex_t lock;
+    int signo; /* 0: it does not */
+    int fd;
+} handler = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* One that nobody has a handler for. */
+static int free_signal(void)
+{
+    for (int signo = SIGRTMAX; signo >= SIGRTMIN; signo--) {
+        struct sigaction old;
+        if (!sigaction(signo, NULL, &old) && old.sa_handler == SIG_DFL)
+            return signo;
+    }
+    return 0;
+}
+
+void wsgi_trace_prepare(void)
+{
+    if (_Py_DumpTraceback)
+        return;
+    handler.signo = free_signal();
+    handler.fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    PyObject *module = PyImport_ImportModule("faulthandler");
+    PyObject *registered =
+        module ? PyObject_CallMethod(module, "register", "iii", handler.signo,
+                                     handler.fd, true)
+               : NULL;
+    if (!registered)
+        handler.signo = 0;
+    PyErr_Clear();
+    Py_XDECREF(registered);
+    Py_XDECREF(module);
+}
+
+static void strike_here(int signo)
+{
+    sigset_t only, before;
+
+    sigemptyset(&only);
+    sigaddset(&only, signo);
+    pthread_sigmask(SIG_UNBLOCK, &only, &before);
+    pthread_kill(pthread_self(), signo);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* All threads, or just the one. */
+static void write_frames(int fd, struct wsgi_thread *thread)
+{
+    if (_Py_DumpTraceback) {
+        _Py_DumpTraceback(fd, thread->state);
+        return;
+    }
+    pthread_mutex_lock(&handler.lock);
+    if (handler.signo && dup3(fd, handler.fd, O_CLOEXEC) >= 0)
+        strike_here(handler.signo);
+    pthread_mutex_unlock(&handler.lock);
+}
+
+/* `Thread 0x00007f1f2e1fc6c0 (most recent call first):` */
+static bool begins_thread(const char *line, unsigned long *id)
+{
+    const char *number = strstr(line, "hread 0x");
+
+    if (!number || *line == ' ')
+        return false;
+    *id = strtoul(number + sizeof "hread " - 1, NULL, 16);
+    return true;
+}
 
 /* `  File "shop.py", line 12 in view` */
 static void tell_line(char *line, wsgi_frame_fn *fn, void *arg)
@@ -191,28 +270,41 @@ static void tell_line(char *line, wsgi_frame_fn *fn, void *arg)
     fn(arg, in + 4, file, (int)strtol(middle + 8, NULL, 10));
 }
 
+/* The next frame of a thread, `id` being whose frames these are. */
+static bool next_own(FILE *in, char line[LINE_SIZE], unsigned long own,
+                     unsigned long *id)
+{
+    while (fgets(line, LINE_SIZE, in)) {
+        line[strcspn(line, "\n")] = '\0';
+        if (!begins_thread(line, id) && *id == own && *line == ' ')
+            return true;
+    }
+    return false;
+}
+
 static void dump(struct wsgi_thread *thread, wsgi_frame_fn *fn, void *arg)
 {
-    int fd = _Py_DumpTraceback ? memfd_create("traceback", MFD_CLOEXEC) : -1;
+    int fd = memfd_create("traceback", MFD_CLOEXEC);
     FILE *in = fd < 0 ? NULL : fdopen(fd, "r+");
-    char line[1024];
+    unsigned long own = thread->state->thread_id, id = own;
+    char line[LINE_SIZE];
+    int frames = 0;
 
     if (!in) {
         if (fd >= 0)
             close(fd);
         return;
     }
-    _Py_DumpTraceback(fd, thread->state);
+    write_frames(fd, thread);
     rewind(in);
-    int lines = 0;
-    while (fgets(line, sizeof line, in))
-        lines++;
+    while (next_own(in, line, own, &id))
+        frames++;
     rewind(in);
-    lines -= (int)thread->depth;
-    while (lines-- > 0 && fgets(line, sizeof line, in)) {
-        line[strcspn(line, "\n")] = '\0';
+    id = own;
+    /* The outermost are how Python came to the host. */
+    for (frames -= (int)thread->depth;
+         frames > 0 && next_own(in, line, own, &id); frames--)
         tell_line(line, fn, arg);
-    }
     fclose(in);
 }
 

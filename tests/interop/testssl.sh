@@ -56,7 +56,7 @@ for f in bad:
 
 # That it looked at all.
 told = {f["id"]: f["finding"] for f in findings}
-# From 3.1 on by its new name.
+# In 3.2 it has another name.
 told.setdefault("cipherlist_STRONG", told.get("cipherlist_STRONG_FS", ""))
 wanted = {"TLS1_2": "offered", "TLS1_3": "offered with final",
           "TLS1_1": "not offered", "cert_chain_of_trust": "passed.",

@@ -233,7 +233,7 @@ LINK_TEST(a_call_that_a_cancel_came_too_early_for_is_cancelled)
     check_int((long long)statements.counts.cancelled, 1);
     check_int(losses, 0);
     done(&w[1]);
-    while (!pg_link_open_for_calls(link)) /* until the cancel is settled */
+    while (!pg_link_open_for_calls(link))
         (void)!ed_sleep(ED_MS);
     check_text(ask(link, "select 4"), "4");
     pg_link_close(link);
