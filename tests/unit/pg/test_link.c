@@ -293,7 +293,7 @@ static int ask_and_go(void *arg)
         while (!pg_link_open_for_calls(link))
             (void)!ed_sleep(ED_MS / 4);
         int err = give(link, &w, "select :n::int, pg_sleep(:s)", n % 2,
-                       ED_PG_LIST_(ed_p(n, n), ed_p(s, n % 7 ? 0.0 : 0.004)));
+                       ED_PG_LIST_(ed_p(n, n), ed_p(s, n % 7 ? 0.0 : 0.012)));
         if (!check_int(err, 0))
             return err;
         if (n % 5) {
