@@ -76,6 +76,25 @@ all_at_once curl "$service"
 all_at_once mariadb "$mariadb_socket"
 all_at_once redis "$redis_socket"
 
+# Deadlines end calls anywhere: the libraries give up, and leave nothing.
+cut_short() { # LIBRARY WHERE
+    local left
+    left=$(patched timeout 60 ./patch_target "$1" 50 "$2" cut 2>errors) || {
+        broken "$1 bears deadlines" "$left $(tail -20 errors)"
+        return
+    }
+    if ((left == 0)); then
+        kept
+    else
+        broken "$1 leaves nothing behind when a deadline ends it" "$left"
+    fi
+}
+
+cut_short libpq "$pg_dsn"
+cut_short curl "$service"
+cut_short mariadb "$mariadb_socket"
+cut_short redis "$redis_socket"
+
 # The same without the patch: one after the other. Three show it as well.
 without() { # COMMAND...
     local took

@@ -1,15 +1,19 @@
 /*
  * patch_target.c - libraries that block, used by many fibers of one thread.
  *
- *     patch_target libpq|curl|mariadb|redis COUNT WHERE
+ *     patch_target libpq|curl|mariadb|redis COUNT WHERE [cut]
  *
  * COUNT fibers each connect and make one call that takes 0.3 seconds. Prints
  * how many milliseconds all of them took. What the libraries are told is what
  * any program would tell them: nothing here knows of the patch.
+ *
+ * With "cut" each makes several calls, each of which a deadline ends somewhere;
+ * then, how many descriptors are left over is what is printed.
  */
 #include <eddy/eddy.h>
 
 #include <curl/curl.h>
+#include <dirent.h>
 #include <errno.h>
 #include <hiredis/hiredis.h>
 #include <libpq-fe.h>
@@ -18,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CALLERS_MAX = 200 };
+enum { CALLERS_MAX = 200, CUTS = 6, LATEST_CUT = 350 /* ms */ };
 
 /* ---- the calls ---- */
 
@@ -106,22 +110,53 @@ struct round {
     const struct library *library;
     int count;
     char *where;
+    bool cut;
 };
+
+/* Whatever it fails with, it returns, and leaves nothing. */
+static int cut_short(void *arg)
+{
+    const struct round *round = arg;
+
+    for (int i = 0; i < CUTS; i++)
+        (void)ed_with_timeout((1 + rand() % LATEST_CUT) * ED_MS,
+                              round->library->call, round->where);
+    return 0;
+}
+
+static int open_descriptors(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    int count = 0;
+
+    while (dir && readdir(dir))
+        count++;
+    if (dir)
+        closedir(dir);
+    return count;
+}
 
 static int go(void *arg)
 {
     const struct round *round = arg;
     struct ed_call calls[CALLERS_MAX];
     int64_t began = ed_clock_monotonic();
+    int before = open_descriptors();
 
-    for (int i = 0; i < round->count; i++)
+    for (int i = 0; i < round->count; i++) {
         calls[i] = (struct ed_call){round->library->call, round->where};
+        if (round->cut)
+            calls[i] = (struct ed_call){cut_short, arg};
+    }
     int err = ed_gather_calls(calls, (size_t)round->count);
     if (err) {
         fprintf(stderr, "%s: %s\n", ed_err_text(err), ed_error());
         return err;
     }
-    printf("%lld\n", (long long)((ed_clock_monotonic() - began) / ED_MS));
+    if (round->cut)
+        printf("%d\n", open_descriptors() - before);
+    else
+        printf("%lld\n", (long long)((ed_clock_monotonic() - began) / ED_MS));
     return 0;
 }
 
@@ -129,8 +164,9 @@ int main(int argc, char **argv)
 {
     struct round round = {0};
 
-    if (argc != 4)
+    if (argc < 4)
         return 2;
+    round.cut = argc > 4 && !strcmp(argv[4], "cut");
     for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
         if (!strcmp(argv[1], libraries[i].name))
             round.library = &libraries[i];
