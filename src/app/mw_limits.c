@@ -2,6 +2,7 @@
  * mw_limits.c - bounds for handlers: their time, and the bodies they read.
  */
 #include "app/mw.h"
+#include "base/moment.h"
 #include "base/options.h"
 
 /* ---- time ---- */
@@ -22,7 +23,7 @@ static int timeout_around(ed_req *req, ed_next *next, void *arg)
 {
     const struct ed_timeout_options *o = arg;
     struct bounded b = {next, req};
-    int64_t until = ed_now() + o->within;
+    int64_t until = ed_moment_after(ed_now(), o->within);
     int err = ed_with_timeout(o->within, run_bounded, &b);
 
     /* A deadline within, or around ours, is somebody else's to tell. */

@@ -8,6 +8,7 @@
  * missing.
  */
 #include "app/app_internal.h"
+#include "base/moment.h"
 #include "app/room_link.h"
 #include "base/backoff.h"
 
@@ -198,7 +199,8 @@ static void presence_due(struct ed_timer *timer)
 /* Without memory for a timer the others forget us until there is. */
 static void tell_in(struct ed_room_link *link, int64_t time)
 {
-    if (ed_timer_start(ed_loop_current(), &link->presence, ed_now() + time))
+    if (ed_timer_start(ed_loop_current(), &link->presence,
+                       ed_moment_after(ed_now(), time)))
         ed_log_warn("room %s: no memory to tell of its members",
                     link->room->name);
 }

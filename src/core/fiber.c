@@ -8,6 +8,7 @@
  * more.
  */
 #include "core/loop_internal.h"
+#include "base/moment.h"
 #include "core/sanitizer.h"
 #include "core/switch.h"
 
@@ -331,9 +332,9 @@ int ed_sleep(int64_t duration)
     if (f->scope->cancelled)
         return f->scope->cancelled;
     struct sleeper s = {.timer.fire = sleeper_fire, .fiber = f};
-    int64_t now = ed_loop_now_exact(f->loop);
-    int64_t at = duration < INT64_MAX - now ? now + duration : INT64_MAX;
-    int err = ed_timer_start(f->loop, &s.timer, at);
+    int err =
+        ed_timer_start(f->loop, &s.timer,
+                       ed_moment_after(ed_loop_now_exact(f->loop), duration));
     return err ? err : ed_park("sleep", sleeper_abort, &s);
 }
 

@@ -8,6 +8,7 @@
  * so that asking "am I cancelled?" is one load.
  */
 #include "base/options.h"
+#include "base/moment.h"
 #include "core/loop_internal.h"
 
 #include <eddy/clock.h>
@@ -72,8 +73,7 @@ static void bound(ed_scope *s, int64_t deadline)
 
 static int64_t from_now(const ed_fiber *f, int64_t within)
 {
-    int64_t now = ed_loop_now_exact(f->loop);
-    return within < INT64_MAX - now ? now + within : INT64_MAX;
+    return ed_moment_after(ed_loop_now_exact(f->loop), within);
 }
 
 ed_scope *ed_scope_enter_(struct ed_scope_store *store,

@@ -6,6 +6,7 @@
  * back when the response is there, or closed if it is streamed.
  */
 #include "http/dispatch.h"
+#include "base/moment.h"
 #include <stdio.h>
 
 /* How long an address that took no connection is passed over where no policy
@@ -222,7 +223,8 @@ static int send_to_any(struct dispatch *d, ed_res **out)
 {
     int err = resolve(d);
     int64_t timeout = ed_journey_connect_within(d->journey);
-    int64_t until = timeout > 0 ? ed_now() + timeout : INT64_MAX;
+    int64_t until =
+        timeout > 0 ? ed_moment_after(ed_now(), timeout) : INT64_MAX;
     struct ed_backend *backend = err ? NULL : pick(d, false);
 
     while (backend) {

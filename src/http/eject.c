@@ -2,6 +2,7 @@
  * eject.c - whether an address is to be left alone.
  */
 #include "http/eject.h"
+#include "base/moment.h"
 
 /* Puts a result into the window in the place of the oldest. */
 static void remember(struct ed_health *health, bool failed)
@@ -44,7 +45,7 @@ void ed_health_eject(struct ed_health *health,
     *health = (struct ed_health){
         .ejected = true,
         .pause = pause,
-        .until = now < INT64_MAX - pause ? now + pause : INT64_MAX,
+        .until = ed_moment_after(now, pause),
     };
 }
 

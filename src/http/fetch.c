@@ -3,6 +3,7 @@
  * its own.
  */
 #include "base/options.h"
+#include "base/moment.h"
 #include "http/decoding.h"
 #include "http/fetch_span.h"
 #include "http/payload.h"
@@ -11,9 +12,8 @@
 /* All of a journey, within the time that it has. */
 static int run_within(struct ed_journey *j, ed_res **out)
 {
-    int64_t now = ed_loop_now_exact(j->client->loop);
-
-    j->deadline = j->timeout < INT64_MAX - now ? now + j->timeout : INT64_MAX;
+    j->deadline =
+        ed_moment_after(ed_loop_now_exact(j->client->loop), j->timeout);
     ed_scope(s, .deadline = j->deadline, .name = "fetch");
     return ed_journey_run(j, out);
 }

@@ -12,6 +12,7 @@
  * other: the fiber that fetches reads on what the other one began.
  */
 #include "http/hedge.h"
+#include "base/moment.h"
 #include "http/dispatch.h"
 #include "http/response.h"
 #include "http/watch.h"
@@ -162,8 +163,9 @@ static int run(struct race *race, ed_res **out)
 
     race->both = both;
     /* Without memory for a timer there is no second. */
-    (void)!ed_timer_start(loop, &race->timer,
-                          ed_now() + race->sending->policies->hedge.after);
+    (void)!ed_timer_start(
+        loop, &race->timer,
+        ed_moment_after(ed_now(), race->sending->policies->hedge.after));
     run_first(race);
     ed_timer_stop(loop, &race->timer);
     if (has_won(&race->first))

@@ -11,6 +11,7 @@
  * that they are the parent's.
  */
 #include "offload/ticket.h"
+#include "base/moment.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -382,9 +383,8 @@ static void give_up(void)
 static int await_end(int64_t within)
 {
     uint64_t before = ends;
-    int64_t now = ed_clock_monotonic();
     int64_t until =
-        within < 0 || within >= INT64_MAX - now ? INT64_MAX : now + within;
+        within < 0 ? INT64_MAX : ed_moment_after(ed_clock_monotonic(), within);
     struct timespec at = {until / ED_S, until % ED_S};
     int err = 0;
 

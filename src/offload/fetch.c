@@ -5,6 +5,7 @@
  * uses until the call is handed over, and in which the response is then made.
  */
 #include "offload/ticket.h"
+#include "base/moment.h"
 
 #include <errno.h>
 #include <string.h>
@@ -200,9 +201,7 @@ ed_ticket *ed_offload_fetch_at_(ed_ticket *client, const char *url,
     struct fetch *f = t->arg;
     ed_options_take(&f->options, sizeof f->options, options);
     f->options.size = sizeof f->options;
-    f->deadline = f->options.timeout < INT64_MAX - t->began
-                      ? t->began + f->options.timeout
-                      : INT64_MAX;
+    f->deadline = ed_moment_after(t->began, f->options.timeout);
     f->client = ed_ticket_ref(client);
     t->free_arg = end_fetch;
     if (f->options.stream) {

@@ -7,6 +7,7 @@
  * change any more and is read without the lock.
  */
 #include "offload/ticket.h"
+#include "base/moment.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,9 +25,7 @@ static int64_t deadline_from(int64_t now, int64_t within)
 {
     if (!within)
         return INT64_MAX;
-    if (within < 0)
-        return now;
-    return within < INT64_MAX - now ? now + within : INT64_MAX;
+    return within < 0 ? now : ed_moment_after(now, within);
 }
 
 static void take_names(ed_ticket *t, const char *name, const char *place)

@@ -7,6 +7,7 @@
  * semaphore, since it alone tells of signals.
  */
 #include "offload/ticket.h"
+#include "base/moment.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -204,9 +205,8 @@ static int sleep_until(struct waiter *w, int64_t until, bool interruptible)
 
 static int64_t end_of(int64_t within)
 {
-    int64_t now = ed_clock_monotonic();
-
-    return within < 0 || within >= INT64_MAX - now ? INT64_MAX : now + within;
+    return within < 0 ? INT64_MAX
+                      : ed_moment_after(ed_clock_monotonic(), within);
 }
 
 /* Under the lock, which it lets go of while it sleeps. */

@@ -7,6 +7,7 @@
  * nothing of it left. Several fibers may wait for one descriptor.
  */
 #include "patch/patch.h"
+#include "base/moment.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -64,9 +65,7 @@ struct wait {
 
 int64_t ed_patch_until(int64_t within)
 {
-    int64_t now = ed_loop_now_exact(ed_loop_current());
-
-    return within < INT64_MAX - now ? now + within : INT64_MAX;
+    return ed_moment_after(ed_loop_now_exact(ed_loop_current()), within);
 }
 
 int64_t ed_patch_ns(const struct timespec *time)

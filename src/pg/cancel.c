@@ -14,6 +14,7 @@
  * no notice of it. As long as the statement goes on, requests are repeated.
  */
 #include "pg/flight.h"
+#include "base/moment.h"
 
 #include <eddy/blocking.h>
 #include <eddy/log.h>
@@ -128,7 +129,7 @@ int pg_cancel_patience(struct pg_link *link)
 {
     link->patience.fire = out_of_patience;
     return ed_timer_start(link->loop, &link->patience,
-                          ed_now() + link->goodbye);
+                          ed_moment_after(ed_now(), link->goodbye));
 }
 
 void pg_cancel_ended(struct pg_link *link)

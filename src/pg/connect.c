@@ -9,6 +9,7 @@
  * blocking functions only.
  */
 #include "core/io.h"
+#include "base/moment.h"
 #include "pg/dsn.h"
 #include <eddy/log.h>
 
@@ -141,7 +142,7 @@ static void begin_host(struct attempt *a, size_t at)
     if (a->dsn.host_timeout && a->dsn.host_timeout < share)
         share = a->dsn.host_timeout;
     a->at = at;
-    a->until = ed_now() + share;
+    a->until = ed_moment_after(ed_now(), share);
 }
 
 /* Whether another host can be tried. */

@@ -7,6 +7,7 @@
  * anew when it fires, so that taking and giving back never touch it.
  */
 #include "base/backoff.h"
+#include "base/moment.h"
 #include "pg/pool_internal.h"
 
 #include <stdlib.h>
@@ -16,9 +17,7 @@ static const double LIFETIME_JITTER = 0.1;
 
 int64_t pg_time_after(int64_t from, int64_t time)
 {
-    int64_t at;
-
-    return time < 0 || __builtin_add_overflow(from, time, &at) ? INT64_MAX : at;
+    return time < 0 ? INT64_MAX : ed_moment_after(from, time);
 }
 
 int64_t pg_upkeep_expiry(struct pg_pool *pool)

@@ -6,6 +6,7 @@
  * these do. The position moves when an entry is given to the caller, not when
  * it is fetched: a batch that was lost on the way is fetched again.
  */
+#include "base/moment.h"
 #include <eddy/redis_stream.h>
 #include "base/backoff.h"
 #include "base/options.h"
@@ -282,7 +283,7 @@ static void move_on(ed_redis_stream *s)
     case CLAIMED:
         if (strcmp(s->claim, "0-0") != 0)
             break; /* the list is not at its end */
-        s->claim_at = ed_now() + s->claim_after / 2;
+        s->claim_at = ed_moment_after(ed_now(), s->claim_after / 2);
         s->source = NEW;
         break;
     case NEW:

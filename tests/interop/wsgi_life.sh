@@ -108,15 +108,23 @@ expect_in "a thread that does not end is not waited for forever" \
 
 # ---- lines ----
 
+# Until so many requests for a page are there: a busy machine takes its time.
+until_asked() { # COUNT PAGE
+    for _ in $(seq 100); do
+        [ "$("$eddy" ctl --socket "$work/ctl-line" ps | grep -c "/$2")" -ge "$1" ] &&
+            return
+        sleep 0.02
+    done
+}
 wsgi line 1 --wsgi wsgi_apps:app --python-path "$apps" -t 2 \
     --queue-limit 3 --queue-timeout 1s --request-timeout 4s
 ask "$url/sleeping?2.5" >one &
 one=$!
 ask "$url/sleeping?2.5" >two &
 two=$!
-sleep 0.3
+until_asked 2 sleeping
 for i in 1 2 3; do ask -D "late.$i" -o /dev/null "$url/counted" & late[i]=$!; done
-sleep 0.2
+until_asked 3 counted
 "$eddy" ctl --socket "$work/ctl-line" ps >seen
 expect "those in line are shown as such" 3 grep -c 'queued .*a thread of Python.*/counted' seen
 expect "and those at work" 2 grep -c 'Python.*/sleeping' seen
@@ -134,7 +142,7 @@ expect "and none of them was run" "\\(\\[\\], \\[\\], 0\\)" ask "$url/noted"
 
 ask "$url/sleeping?1" >/dev/null & one=$!
 ask "$url/sleeping?1" >/dev/null & two=$!
-sleep 0.2
+until_asked 2 sleeping
 timeout 0.3 curl -s "$url/counted"
 wait $one $two
 expect "nor is the request of a client that left in line" \
