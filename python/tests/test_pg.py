@@ -2,6 +2,7 @@
 import asyncio
 import datetime
 import decimal
+import json
 import pickle
 import unittest
 import uuid
@@ -183,8 +184,13 @@ class Values(PgTest):
         self.assertEqual(self.value("select 'infinity'::timestamp"),
                          datetime.datetime.max)
 
+        # Python from 3.12 on can hold this, and PostgreSQL not much more.
         deep = "[" * 3000 + "]" * 3000
-        self.assertEqual(self.value("select :deep::json", deep=deep), deep)
+        try:
+            held = json.loads(deep)
+        except RecursionError:
+            held = deep
+        self.assertEqual(self.value("select :deep::json", deep=deep), held)
 
     def test_a_type_without_a_counterpart_is_text(self):
         self.assertEqual(self.value("select '10.0.0.1/32'::inet"), "10.0.0.1")
