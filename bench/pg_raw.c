@@ -117,7 +117,7 @@ static void open_link(struct link *link, int epoll)
 int main(int argc, char **argv)
 {
     bool batched = argc > 2 && !strcmp(argv[1], "--batch");
-    int times = batched ? atoi(argv[2]) : 1;
+    int times = batched ? (int)strtol(argv[2], NULL, 10) : 1;
     int epoll = must(epoll_create1(0), "epoll_create1");
     struct epoll_event events[CONNECTIONS];
 

@@ -108,12 +108,12 @@ expect "what is no request is logged with whose it was" 1 \
 
 # ---- a loop that stands still ----
 
-begin --hang-timeout 1s
+begin
 "$eddy" ctl --socket "$work/ctl" --json watch >live &
 watcher=$!
 wait_for_text live requests_per_s >/dev/null
 ask "$url/stall" >/dev/null
-for _ in $(seq 60); do
+for _ in $(seq 300); do
     grep -q '"over":true' live && break
     sleep 0.1
 done
@@ -122,6 +122,9 @@ wait "$watcher" 2>/dev/null
 expect_in "who looks is told which function holds a loop up" \
     'stand_a_while < stall' cat live
 expect_in "and in which fiber that was" '"fiber":"request"' cat live
+end
+
+begin --hang-timeout 1s
 ask "$url/hang" >/dev/null
 until_said 1 'stood still'
 until_count 2

@@ -3,8 +3,9 @@
  */
 #include "redis_test.h"
 
-#define FIBERS   100
-#define COMMANDS 1000 /* of each */
+#define FIBERS     100
+#define COMMANDS   1000 /* of each */
+#define ROUNDS_MAX 20
 
 struct member {
     ed_redis *db;
@@ -132,11 +133,10 @@ static int talk(void *arg)
     return err;
 }
 
-REDIS_TEST(no_reply_of_a_hundred_thousand_reaches_another_fiber)
+/* How many calls were given up. */
+static unsigned talk_all(ed_redis *db, unsigned round)
 {
     static struct member members[FIBERS];
-    struct ed_redis_counts counts;
-    ed_redis *db = client();
     unsigned left = 0;
 
     {
@@ -144,7 +144,7 @@ REDIS_TEST(no_reply_of_a_hundred_thousand_reaches_another_fiber)
         for (unsigned i = 0; i < FIBERS; i++) {
             members[i] = (struct member){
                 .db = db,
-                .seed = i + 1,
+                .seed = round * FIBERS + i + 1,
                 .number = i,
             };
             ed_go(s, talk, &members[i]);
@@ -153,6 +153,23 @@ REDIS_TEST(no_reply_of_a_hundred_thousand_reaches_another_fiber)
     }
     for (unsigned i = 0; i < FIBERS; i++)
         left += members[i].left;
+    return left;
+}
+
+/* On a busy machine replies may be there whenever a deadline is looked at: then
+ * they all talk on. */
+REDIS_TEST(no_reply_of_a_hundred_thousand_reaches_another_fiber)
+{
+    struct ed_redis_counts counts = {.dropped = 0};
+    ed_redis *db = client();
+    unsigned left = 0;
+
+    for (unsigned i = 0; i < ROUNDS_MAX; i++) {
+        left += talk_all(db, i);
+        ed_redis_counts(db, &counts);
+        if (left > 100 && counts.dropped > 100)
+            break;
+    }
     must(db, NULL, "PING");
     ed_redis_counts(db, &counts);
     check(left > 100);
