@@ -8,9 +8,9 @@
  * missing.
  */
 #include "app/app_internal.h"
-#include "base/moment.h"
 #include "app/room_link.h"
 #include "base/backoff.h"
+#include "base/moment.h"
 
 #include <eddy/log.h>
 #include <stdio.h>

@@ -11,7 +11,6 @@
  * that they are the parent's.
  */
 #include "offload/ticket.h"
-#include "base/moment.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,6 +19,7 @@
 #include <eddy/clock.h>
 #include <eddy/log.h>
 #include <eddy/sync.h>
+#include "base/moment.h"
 #include "base/options.h"
 #include "core/share.h"
 #include "core/thread.h"

@@ -5,11 +5,11 @@
  * uses until the call is handed over, and in which the response is then made.
  */
 #include "offload/ticket.h"
-#include "base/moment.h"
 
 #include <errno.h>
 #include <string.h>
 #include <eddy/clock.h>
+#include "base/moment.h"
 #include "base/options.h"
 
 /* Read at once, at most: memory of the ticket's. */

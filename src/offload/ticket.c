@@ -7,7 +7,6 @@
  * change any more and is read without the lock.
  */
 #include "offload/ticket.h"
-#include "base/moment.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 #include <eddy/clock.h>
 #include <eddy/log.h>
+#include "base/moment.h"
 #include "base/options.h"
 
 /* Failures told in full each second: a service that is down makes a thousand

@@ -7,7 +7,6 @@
  * nothing of it left. Several fibers may wait for one descriptor.
  */
 #include "patch/patch.h"
-#include "base/moment.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +15,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 #include "base/calls.h"
+#include "base/moment.h"
 #include "core/io.h"
 
 enum {

@@ -6,9 +6,9 @@
  * these do. The position moves when an entry is given to the caller, not when
  * it is fetched: a batch that was lost on the way is fetched again.
  */
-#include "base/moment.h"
 #include <eddy/redis_stream.h>
 #include "base/backoff.h"
+#include "base/moment.h"
 #include "base/options.h"
 #include <eddy/clock.h>
 #include <eddy/log.h>
