@@ -100,6 +100,19 @@ static void note_fiber(struct ed_monitor_sample *sample)
     copy_text(sample->place, sizeof sample->place, fiber ? fiber->place : NULL);
 }
 
+struct taking {
+    struct ed_monitor_sample *sample;
+    const void *context;
+};
+
+static void take(void *arg)
+{
+    const struct taking *t = arg;
+
+    ed_frames_take(&t->sample->frames, t->context);
+    note_fiber(t->sample);
+}
+
 static void take_sample(int signo, siginfo_t *info, void *context)
 {
     struct ed_monitor *monitor = mine;
@@ -114,8 +127,10 @@ static void take_sample(int signo, siginfo_t *info, void *context)
     sample->missed =
         sample->steps !=
         atomic_load_explicit(&monitor->steps, memory_order_relaxed);
-    ed_frames_take(&sample->frames, context);
-    note_fiber(sample);
+    sample->frames.count = 0;
+    /* Code whose tables are wrong leads the unwinder astray. */
+    if (!ed_report_try(take, &(struct taking){sample, context}))
+        note_fiber(sample);
     atomic_store_explicit(&sample->stage, TAKEN, memory_order_release);
     sem_post(&watch.taken);
     /* What it stands in may not change while that is told. */
@@ -169,6 +184,10 @@ static void log_blocked(const struct ed_monitor_sample *sample,
                     sample->name, sample->place);
     else
         ed_log_warn("loop blocked for %d ms outside any fiber", ms);
+    if (!sample->frames.count) {
+        ed_log_warn("    at a place from which the stack cannot be unwound");
+        return;
+    }
     ed_log_warn("    in %s", names->text);
     ed_frames_log(&sample->frames);
 }

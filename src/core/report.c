@@ -1,8 +1,9 @@
 /*
  * report.c - the handlers of crashes, and the parts of a report.
  *
- * A part that faults is left by a jump, and the next one begins. Another thread
- * that crashes meanwhile is held: what it would say could not be told apart.
+ * What is tried (ed_report_try()) and faults is left by a jump out of the
+ * handler: so are the parts of a report. Another thread that crashes meanwhile
+ * is held: what it would say could not be told apart.
  */
 #include "core/report.h"
 
@@ -36,7 +37,9 @@ static struct {
     const void *context;
     struct ed_frames frames;
 } crash; /* of that thread */
-static sigjmp_buf next_part;
+
+/* Where the thread goes on if what it tries faults; NULL: it tries nothing. */
+static _Thread_local sigjmp_buf *volatile attempt;
 
 static _Atomic bool extra_set;
 static struct {
@@ -55,6 +58,22 @@ void ed_report_set_extra(void (*fn)(void *arg), void *arg)
     extra.fn = fn;
     extra.arg = arg;
     atomic_store(&extra_set, fn != NULL);
+}
+
+/* ---- what may fault ---- */
+
+bool ed_report_try(void (*fn)(void *arg), void *arg)
+{
+    sigjmp_buf here, *outer = attempt;
+    bool done = false;
+
+    if (!sigsetjmp(here, 1)) {
+        attempt = &here;
+        fn(arg);
+        done = true;
+    }
+    attempt = outer;
+    return done;
 }
 
 /* ---- the parts ---- */
@@ -81,15 +100,17 @@ static void tell_address(uintptr_t pc)
     ed_log_safely(ED_LOG_ERROR, &line);
 }
 
-static void tell_addresses(struct ed_frames *frames)
+static void tell_addresses(void *arg)
 {
+    const struct ed_frames *frames = arg;
+
     for (int i = ed_frames_first(frames); i < frames->count; i++)
         tell_address(ed_frames_pc(frames, i));
 }
 
-static void tell_extra(struct ed_frames *frames)
+static void tell_extra(void *arg)
 {
-    (void)frames;
+    (void)arg;
     if (atomic_load(&extra_set))
         extra.fn(extra.arg);
 }
@@ -114,8 +135,10 @@ static void tell_symbol(void *arg, const struct ed_symbol *symbol)
 }
 
 /* Reads debug information into memory that the library maps itself. */
-static void tell_names(struct ed_frames *frames)
+static void tell_names(void *arg)
 {
+    const struct ed_frames *frames = arg;
+
     ed_frames_describe(frames, tell_symbol, NULL);
 }
 
@@ -134,13 +157,12 @@ static void put_fiber(struct ed_safe_line *line)
     ed_safe_put(line, ")");
 }
 
-static void tell_crash(struct ed_frames *frames)
+static void tell_crash(void *arg)
 {
     const siginfo_t *info = crash.info;
     struct ed_safe_line line = {0};
 
-    (void)frames;
-
+    (void)arg;
     ed_safe_put(&line, "crash: ");
     ed_safe_put(&line, crashes[crash.which].name);
     if (info->si_code > 0) {
@@ -156,15 +178,14 @@ static void tell_crash(struct ed_frames *frames)
     ed_log_safely(ED_LOG_ERROR, &line);
 }
 
-static void take_stack(struct ed_frames *frames)
+static void take_stack(void *frames)
 {
     ed_frames_take(frames, crash.context);
 }
 
 /* ---- in the handler ---- */
 
-typedef void part_fn(struct ed_frames *frames);
-static part_fn *const parts[] = {
+static void (*const parts[])(void *arg) = {
     tell_crash, take_stack, tell_addresses, tell_extra, tell_names,
 };
 #define PARTS (sizeof parts / sizeof *parts)
@@ -212,14 +233,8 @@ static void prepare_for_failure(void)
 
 static void report(void)
 {
-    /* What a jump comes back to must not be in a register. */
-    static volatile size_t next;
-
-    (void)sigsetjmp(next_part, 1);
-    while (next < PARTS) {
-        part_fn *part = parts[next++];
-        part(&crash.frames);
-    }
+    for (size_t i = 0; i < PARTS; i++)
+        (void)ed_report_try(parts[i], &crash.frames);
 }
 
 static int place_of(int signo)
@@ -237,11 +252,11 @@ static void on_crash(int signo, siginfo_t *info, void *context)
     pid_t nobody = 0;
     pid_t self = this_thread();
 
-    if (!atomic_compare_exchange_strong(&reporter, &nobody, self)) {
-        if (nobody == self)
-            siglongjmp(next_part, 1);
+    /* What others send does not come from what is tried. */
+    if (attempt && (info->si_code != SI_USER || atomic_load(&reporter) == self))
+        siglongjmp(*attempt, 1);
+    if (!atomic_compare_exchange_strong(&reporter, &nobody, self))
         hold();
-    }
     crash.which = place_of(signo);
     crash.info = info;
     crash.context = context;

@@ -7,32 +7,52 @@
  */
 #if defined(__aarch64__)
 
+        /* A signal may come between any two instructions, and its handler
+         * unwind the stack: the tables follow each. The two stacks of a switch
+         * look alike where it goes from one to the other. */
+        .macro  save one, other, at
+        stp     \one, \other, [sp, #\at]
+        .cfi_rel_offset \one, \at
+        .cfi_rel_offset \other, \at + 8
+        .endm
+
+        .macro  restore one, other, at
+        ldp     \one, \other, [sp, #\at]
+        .cfi_restore \one
+        .cfi_restore \other
+        .endm
+
         .macro  save_registers next
         sub     sp, sp, #160
-        stp     x19, x20, [sp, #0]
-        stp     x21, x22, [sp, #16]
-        stp     x23, x24, [sp, #32]
-        stp     x25, x26, [sp, #48]
-        stp     x27, x28, [sp, #64]
+        .cfi_adjust_cfa_offset 160
+        save    x19, x20, 0
+        save    x21, x22, 16
+        save    x23, x24, 32
+        save    x25, x26, 48
+        save    x27, x28, 64
         stp     x29, \next, [sp, #80]
-        stp     d8, d9, [sp, #96]
-        stp     d10, d11, [sp, #112]
-        stp     d12, d13, [sp, #128]
-        stp     d14, d15, [sp, #144]
+        .cfi_rel_offset x29, 80
+        save    d8, d9, 96
+        save    d10, d11, 112
+        save    d12, d13, 128
+        save    d14, d15, 144
         .endm
 
         .macro  restore_registers next
-        ldp     x19, x20, [sp, #0]
-        ldp     x21, x22, [sp, #16]
-        ldp     x23, x24, [sp, #32]
-        ldp     x25, x26, [sp, #48]
-        ldp     x27, x28, [sp, #64]
+        restore x19, x20, 0
+        restore x21, x22, 16
+        restore x23, x24, 32
+        restore x25, x26, 48
+        restore x27, x28, 64
         ldp     x29, \next, [sp, #80]
-        ldp     d8, d9, [sp, #96]
-        ldp     d10, d11, [sp, #112]
-        ldp     d12, d13, [sp, #128]
-        ldp     d14, d15, [sp, #144]
+        .cfi_restore x29
+        .cfi_register x30, \next
+        restore d8, d9, 96
+        restore d10, d11, 112
+        restore d12, d13, 128
+        restore d14, d15, 144
         add     sp, sp, #160
+        .cfi_adjust_cfa_offset -160
         .endm
 
         .text
@@ -44,6 +64,7 @@ ed_switch:
         .cfi_startproc
         hint    #34                     /* bti c */
         save_registers  x30
+        .cfi_rel_offset x30, 88
         mov     x9, sp
         str     x9, [x0]
         mov     sp, x1

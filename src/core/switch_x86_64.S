@@ -7,22 +7,37 @@
  */
 #if defined(__x86_64__)
 
+        /* A signal may come between any two instructions, and its handler
+         * unwind the stack: the tables follow each. The two stacks of a switch
+         * look alike where it goes from one to the other. */
+        .macro  save register
+        pushq   %\register
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset \register, 0
+        .endm
+
+        .macro  restore register
+        popq    %\register
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore \register
+        .endm
+
         .macro  save_registers
-        pushq   %rbp
-        pushq   %rbx
-        pushq   %r12
-        pushq   %r13
-        pushq   %r14
-        pushq   %r15
+        save    rbp
+        save    rbx
+        save    r12
+        save    r13
+        save    r14
+        save    r15
         .endm
 
         .macro  restore_registers
-        popq    %r15
-        popq    %r14
-        popq    %r13
-        popq    %r12
-        popq    %rbx
-        popq    %rbp
+        restore r15
+        restore r14
+        restore r13
+        restore r12
+        restore rbx
+        restore rbp
         .endm
 
         .text
@@ -40,6 +55,8 @@ ed_switch:
         /* A jump, not a return: the processor would predict a return to where
          * this call came from, which is never right, and lose 15 cycles. */
         popq    %rcx
+        .cfi_adjust_cfa_offset -8
+        .cfi_register rip, rcx
         jmpq    *%rcx
         .cfi_endproc
         .size   ed_switch, .-ed_switch
@@ -61,6 +78,7 @@ ed_switch_start:
         /* In rax where to save this stack, to start over, in rdx the other. */
         leaq    ed_switch_start(%rip), %rcx
         pushq   %rcx
+        .cfi_adjust_cfa_offset 8
         save_registers
         movq    %rsp, (%rax)
         movq    %rdx, %rsp

@@ -9,8 +9,11 @@
 
 #include "core/switch.h"
 
+#include <execinfo.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <ucontext.h>
 
 /* For entries that only ever leave. */
 #define NEVER __attribute__((noreturn))
@@ -219,6 +222,86 @@ static void an_entry_may_leave_before_it_returns(void **state)
     close_side(&side);
 }
 
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(EDDY_UCONTEXT)
+/* ---- what a profiler, a debugger and the loop's monitor see ---- */
+
+/* A signal may come at any instruction, and who unwinds the stack in its
+ * handler reads what the tables say of that instruction: were they wrong, he
+ * would read memory that is not there. */
+static struct {
+    uintptr_t home;   /* where the one call of ed_switch() below returns to */
+    unsigned steps;   /* inside ed_switch() */
+    unsigned whole;   /* of which the caller was found */
+    unsigned crossed; /* of those behind the first: 2 is there and back */
+} stepped;
+
+enum { TRAP_FLAG = 0x100 };
+
+static void on_step(int signo, siginfo_t *info, void *context)
+{
+    greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
+    uintptr_t at = (uintptr_t)regs[REG_RIP];
+    void *frames[16];
+
+    (void)signo, (void)info;
+    if (at == stepped.home && ++stepped.crossed == 2) {
+        regs[REG_EFL] &= ~TRAP_FLAG;
+        return;
+    }
+    if (at == (uintptr_t)ed_switch)
+        stepped.home = *(uintptr_t *)regs[REG_RSP];
+    if (at < (uintptr_t)ed_switch || at > (uintptr_t)ed_switch + 64)
+        return;
+    stepped.steps++;
+    int count = backtrace(frames, 16);
+    for (int i = 0; i < count - 1; i++)
+        stepped.whole += (uintptr_t)frames[i] == at &&
+                         (uintptr_t)frames[i + 1] == stepped.home;
+}
+
+__attribute__((noinline, noclone)) static void leave(void **save, void *to)
+{
+    ed_switch(save, to);
+}
+
+NEVER static struct ed_switch_home leave_always(void *arg)
+{
+    struct side *side = arg;
+    for (;;)
+        leave(&side->sp, side->main_sp);
+}
+
+static void its_caller_is_found_from_every_instruction(void **state)
+{
+    (void)state;
+    struct sigaction action = {.sa_sigaction = on_step, .sa_flags = SA_SIGINFO};
+    struct sigaction former;
+    struct side side;
+    void *frame;
+    (void)backtrace(&frame, 1); /* loads the unwinder */
+    open_side(&side, leave_always);
+    leave(&side.main_sp, side.sp);
+    assert_int_equal(sigaction(SIGTRAP, &action, &former), 0);
+    __asm__ volatile("subq $128, %%rsp\n\t" /* below lies the red zone */
+                     "pushfq\n\t"
+                     "orq %0, (%%rsp)\n\t"
+                     "popfq\n\t"
+                     "addq $128, %%rsp"
+                     :
+                     : "i"(TRAP_FLAG)
+                     : "memory", "cc");
+    leave(&side.main_sp, side.sp);
+    sigaction(SIGTRAP, &former, NULL);
+    assert_int_equal(stepped.crossed, 2);
+    assert_true(stepped.steps >= 2 * 16); /* six saved, six taken back */
+    assert_int_equal(stepped.whole, stepped.steps);
+    close_side(&side);
+}
+#define STEPPED cmocka_unit_test(its_caller_is_found_from_every_instruction),
+#else
+#define STEPPED
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +312,6 @@ int main(void)
         cmocka_unit_test(a_stack_left_in_a_deep_call_returns_from_it),
         cmocka_unit_test(an_entry_that_returned_is_called_again),
         cmocka_unit_test(an_entry_may_leave_before_it_returns),
-    };
+        STEPPED};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
