@@ -28,7 +28,8 @@ static const struct {
 #define CRASHES (sizeof crashes / sizeof *crashes)
 
 static struct sigaction former[CRASHES];
-static int installed; /* 0 or -errno, once tried */
+static struct sigaction former_alarm; /* before a report */
+static int installed;                 /* 0 or -errno, once tried */
 
 static _Atomic pid_t reporter; /* the thread that crashed first; 0: none */
 static struct {
@@ -61,6 +62,12 @@ void ed_report_set_extra(void (*fn)(void *arg), void *arg)
 }
 
 /* ---- what may fault ---- */
+
+void ed_report_leave(void)
+{
+    if (attempt)
+        siglongjmp(*attempt, 1);
+}
 
 bool ed_report_try(void (*fn)(void *arg), void *arg)
 {
@@ -202,9 +209,13 @@ _Noreturn static void hold(void)
         pause();
 }
 
+/* All of them: a handler that was there before may well call abort(), and who
+ * has had his say would be held for it. */
 static void put_back(void)
 {
-    sigaction(crashes[crash.which].signo, &former[crash.which], NULL);
+    for (size_t i = 0; i < CRASHES; i++)
+        sigaction(crashes[i].signo, &former[i], NULL);
+    sigaction(SIGALRM, &former_alarm, NULL);
 }
 
 /* SIGALRM: the report stands still, on a lock of what crashed. */
@@ -222,7 +233,7 @@ static void prepare_for_failure(void)
     struct sigaction action = {.sa_handler = give_up, .sa_flags = SA_ONSTACK};
     sigset_t set;
 
-    sigaction(SIGALRM, &action, NULL);
+    sigaction(SIGALRM, &action, &former_alarm);
     sigemptyset(&set);
     sigaddset(&set, SIGALRM);
     for (size_t i = 0; i < CRASHES; i++)
@@ -273,14 +284,20 @@ static void on_crash(int signo, siginfo_t *info, void *context)
 
 /* ---- a hang ---- */
 
-void ed_report_tell(struct ed_frames *frames)
+void ed_report_tell(struct ed_frames *frames, ed_report_try_fn *by)
 {
-    tell_addresses(frames);
-    tell_extra(frames);
-    tell_names(frames);
+    (void)by(tell_addresses, frames);
+    (void)by(tell_extra, frames);
+    (void)by(tell_names, frames);
 }
 
 /* ---- preparing ---- */
+
+/* In the child of a fork: who reports stayed with the parent. */
+static void forget_in_child(void)
+{
+    atomic_store(&reporter, 0);
+}
 
 /* Of the signals only other faults may disturb a report. */
 static void install(void)
@@ -299,6 +316,7 @@ static void install(void)
         if (sigaction(crashes[i].signo, &action, &former[i]))
             installed = -errno;
     }
+    pthread_atfork(NULL, NULL, forget_in_child);
 }
 
 int ed_report_on_crash(void)
