@@ -29,8 +29,9 @@ ED_CHECK int ed_report_on_crash(void);
 /*
  * Whom reports ask for further lines. It is called in a signal handler, or
  * while the loop's thread is held, where anything may be locked or half
- * changed: it only reads, and tells by ed_log_safely(). One; NULL: nobody. Any
- * thread.
+ * changed: it only reads, and tells by ed_log_safely(). One; NULL: nobody. By
+ * the thread that changes what it reads: when another crashes, that one is
+ * held, too.
  */
 void ed_report_set_extra(void (*fn)(void *arg), void *arg);
 

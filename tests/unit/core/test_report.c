@@ -288,6 +288,55 @@ static void a_crash_outside_of_loops_is_told_too(void **state)
     free(said);
 }
 
+static _Atomic unsigned turns;
+
+static void see_whether_it_turns(void *arg)
+{
+    unsigned before = turns;
+    struct ed_safe_line line = {0};
+
+    (void)arg;
+    for (int64_t end = ed_clock_monotonic() + 50 * ED_MS;
+         ed_clock_monotonic() < end;)
+        ;
+    ed_safe_put(&line, turns == before ? "it stands still" : "it turns");
+    ed_log_safely(ED_LOG_ERROR, &line);
+}
+
+static int turn_for_ever(void *arg)
+{
+    pthread_t thread;
+    int err = 0;
+
+    (void)arg;
+    ed_report_set_extra(see_whether_it_turns, NULL);
+    pthread_create(&thread, NULL, crash_there, NULL);
+    for (; !err; turns++)
+        err = ed_yield();
+    return err;
+}
+
+static void crash_beside_a_loop(void)
+{
+    (void)!ed_report_on_crash();
+    (void)!ed_run(turn_for_ever, NULL);
+}
+
+static void the_loop_stands_still_while_another_threads_crash_is_told(
+    void **state)
+{
+    int status;
+    char *said;
+
+    (void)state;
+    said = run_in_child(crash_beside_a_loop, &status);
+    assert_true(has(said, "    crash_there+0x"));
+    assert_true(has(said, "it stands still"));
+    assert_true(has(said, "    crash_there at "));
+    assert_true(died_by(status, SIGSEGV));
+    free(said);
+}
+
 static _Atomic bool reporting, forked;
 
 static void report_until_forked(void *arg)
@@ -296,6 +345,12 @@ static void report_until_forked(void *arg)
     reporting = true;
     while (!forked)
         usleep(1000);
+}
+
+static void *crash_and_tell_long(void *arg)
+{
+    ed_report_set_extra(report_until_forked, NULL);
+    return crash_there(arg);
 }
 
 static void crash_in_the_child(void)
@@ -312,8 +367,7 @@ static void fork_meanwhile(void)
     int status;
 
     (void)!ed_report_on_crash();
-    ed_report_set_extra(report_until_forked, NULL);
-    pthread_create(&thread, NULL, crash_there, NULL);
+    pthread_create(&thread, NULL, crash_and_tell_long, NULL);
     while (!reporting)
         usleep(1000);
     pid_t pid = fork();
@@ -372,6 +426,8 @@ int main(void)
         cmocka_unit_test(a_handler_that_was_there_has_the_last_word),
         cmocka_unit_test(so_it_has_when_it_aborts),
         cmocka_unit_test(a_crash_outside_of_loops_is_told_too),
+        cmocka_unit_test(
+            the_loop_stands_still_while_another_threads_crash_is_told),
         cmocka_unit_test(a_child_of_who_reports_reports_for_itself),
         cmocka_unit_test(a_log_of_json_stays_one),
     };
