@@ -109,8 +109,8 @@ static void take(void *arg)
 {
     const struct taking *t = arg;
 
-    ed_frames_take(&t->sample->frames, t->context);
     note_fiber(t->sample);
+    ed_frames_take(&t->sample->frames, t->context);
 }
 
 static void take_sample(int signo, siginfo_t *info, void *context)
@@ -127,10 +127,9 @@ static void take_sample(int signo, siginfo_t *info, void *context)
     sample->missed =
         sample->steps !=
         atomic_load_explicit(&monitor->steps, memory_order_relaxed);
-    sample->frames.count = 0;
     /* Code whose tables are wrong leads the unwinder astray. */
-    if (!ed_report_try(take, &(struct taking){sample, context}))
-        note_fiber(sample);
+    (void)ed_report_try(take, &(struct taking){sample, context});
+    ed_frames_keep_first(&sample->frames);
     atomic_store_explicit(&sample->stage, TAKEN, memory_order_release);
     sem_post(&watch.taken);
     /* What it stands in may not change while that is told. */
@@ -184,10 +183,6 @@ static void log_blocked(const struct ed_monitor_sample *sample,
                     sample->name, sample->place);
     else
         ed_log_warn("loop blocked for %d ms outside any fiber", ms);
-    if (!sample->frames.count) {
-        ed_log_warn("    at a place from which the stack cannot be unwound");
-        return;
-    }
     ed_log_warn("    in %s", names->text);
     ed_frames_log(&sample->frames);
 }

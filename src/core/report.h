@@ -36,8 +36,8 @@ void ed_report_set_extra(void (*fn)(void *arg), void *arg);
 
 /*
  * Calls fn(arg), in a handler of a signal or outside. False: it faulted, or
- * aborted, and was left where it did, which needs ed_report_on_crash(): without,
- * a fault is one. For what only reads, and holds nothing. Any thread.
+ * aborted, and was left where it did, which needs ed_report_on_crash():
+ * without, a fault is one. For what only reads, and holds nothing. Any thread.
  */
 bool ed_report_try(void (*fn)(void *arg), void *arg);
 

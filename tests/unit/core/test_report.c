@@ -396,6 +396,18 @@ static int block_astray(void *arg)
     return 0;
 }
 
+static int crash_astray(void *arg)
+{
+    (void)arg;
+    wait_astray((bool *)nowhere);
+    return 0;
+}
+
+static void fault_astray(void)
+{
+    crash(crash_astray);
+}
+
 static void be_astray(void)
 {
     ed_fn *fn = block_astray;
@@ -419,10 +431,27 @@ static void a_stack_that_cannot_be_unwound_harms_nobody(void **state)
     said = run_in_child(be_astray, &status);
     assert_int_equal(status, 0);
     assert_true(has(said, "by fiber 'user' (started at app.c:42)"));
-    assert_true(has(said, "    at a place from which the stack cannot be"));
+    assert_true(has(said, "    in wait_astray\n"));
     free(said);
 }
-#define ASTRAY cmocka_unit_test(a_stack_that_cannot_be_unwound_harms_nobody),
+
+static void a_crash_there_is_told_with_the_place_at_least(void **state)
+{
+    int status;
+    char *said;
+
+    (void)state;
+    said = run_in_child(fault_astray, &status);
+    assert_true(has(said, "in fiber 'user' (started at app.c:42)"));
+    assert_true(has(said, "    wait_astray+0x"));
+    assert_true(has(said, "GET /slow"));
+    assert_true(died_by(status, SIGSEGV));
+    free(said);
+}
+
+#define ASTRAY                                                       \
+    cmocka_unit_test(a_crash_there_is_told_with_the_place_at_least), \
+        cmocka_unit_test(a_stack_that_cannot_be_unwound_harms_nobody),
 #else
 #define ASTRAY
 #endif
