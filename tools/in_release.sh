@@ -14,15 +14,26 @@
 set -euo pipefail
 tree=$(readlink -f "$(dirname "$0")/..")
 
+# Where an administrator puts the CAs of a network that has its own, such as a
+# company's; ca-certificates, once installed in a root, adds them to its bundle.
+own_cas=/usr/local/share/ca-certificates
+ca_bundle=/etc/ssl/certs/ca-certificates.crt
+
 # A root half made is made anew.
 make_root() { # DIR RELEASE
     [[ ! -e $1/made ]] || return 0
     rm -rf "$1/root"
     debootstrap --variant=minbase "$2" "$1/root"
     cp /etc/hosts "$1/root/etc/hosts" # where localhost is
+    if has_own_cas; then
+        mkdir -p "$1/root$own_cas"
+        cp -rL "$own_cas/." "$1/root$own_cas"
+    fi
     mkdir "$1/root/eddy"
     touch "$1/made"
 }
+
+has_own_cas() { compgen -G "$own_cas/*.crt" >/dev/null; }
 
 run() { # DIR COMMAND [ARG...]
     exec unshare --mount --pid --fork --kill-child "$0" enter "$@"
@@ -35,6 +46,8 @@ enter() { # DIR COMMAND [ARG...]; in the namespaces
     for name in JOBS TERM NO_COLOR http_proxy https_proxy; do
         [[ -z ${!name:-} ]] || kept+=("$name=${!name}")
     done
+    # npm brings CAs along and asks no bundle by itself.
+    if has_own_cas; then kept+=("npm_config_cafile=$ca_bundle"); fi
     mount --bind "$tree" "$root/eddy"
     mount --bind "$1/build" "$root/eddy/build"
     mount -t proc proc "$root/proc"

@@ -129,10 +129,10 @@ static void take_sample(int signo, siginfo_t *info, void *context)
     sample->missed =
         sample->steps !=
         atomic_load_explicit(&monitor->steps, memory_order_relaxed);
-    sample->frames.count = 0;
     sample->name[0] = sample->place[0] = '\0';
     /* Code whose tables are wrong leads the unwinder astray. */
     (void)ed_report_try(take_frames, &(struct taking){sample, context});
+    ed_frames_keep_first(&sample->frames);
     (void)ed_report_try(note_fiber, sample);
     atomic_store_explicit(&sample->stage, TAKEN, memory_order_release);
     sem_post(&watch.taken);
@@ -196,10 +196,6 @@ static void log_blocked(const struct ed_monitor_sample *sample,
                     sample->name, sample->place);
     else
         ed_log_warn("loop blocked for %d ms outside any fiber", ms);
-    if (!sample->frames.count) {
-        ed_log_warn("    at a place from which the stack cannot be unwound");
-        return;
-    }
     ed_log_warn("    in %s", names->text);
     ed_frames_log(&sample->frames);
 }

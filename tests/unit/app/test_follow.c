@@ -257,13 +257,15 @@ FIBER_TEST(a_slow_follower_misses_messages_and_is_told_how_many)
     say("last");
     settle();
     check(served_drain(quick) > 0);
-    ed_scope(soon, .within = ED_MS);
-    (void)soon;
-    while ((n = ed_stream_read(slow, text, sizeof(text) - 1)) > 0) {
-        text[n] = '\0';
-        told |= strstr(text, "event: gap\ndata: 1") != NULL;
+    {
+        ed_scope(soon, .within = ED_MS);
+        (void)soon;
+        while ((n = ed_stream_read(slow, text, sizeof(text) - 1)) > 0) {
+            text[n] = '\0';
+            told |= strstr(text, "event: gap\ndata: 1") != NULL;
+        }
+        check(told);
     }
-    check(told);
     ed_stream_close(slow);
     ed_stream_close(quick);
     close_served(&s);

@@ -510,14 +510,16 @@ FIBER_TEST(a_crowd_of_slow_replies_takes_bounded_memory)
     struct hosted h = {0};
     open_app(&h, .max_streams = ALLOWED);
     size_t before = mallinfo2().uordblks;
-    ed_scope(s);
-    for (int i = 0; i < CROWD; i++)
-        ed_go(s, watch_slowly, &h);
-    check_int(ed_sleep(ED_S / 2), 0);
-    size_t taken = mallinfo2().uordblks - before;
-    /* An encoder is 270 KiB; 300 of them would be 80 MiB. */
-    check_(taken < 20 << 20, "%zu bytes taken", taken);
-    check_int(ed_wait(s), 0);
+    {
+        ed_scope(s);
+        for (int i = 0; i < CROWD; i++)
+            ed_go(s, watch_slowly, &h);
+        check_int(ed_sleep(ED_S / 2), 0);
+        size_t taken = mallinfo2().uordblks - before;
+        /* An encoder is 270 KiB; 300 of them would be 80 MiB. */
+        check_(taken < 20 << 20, "%zu bytes taken", taken);
+        check_int(ed_wait(s), 0);
+    }
     hosted_close(&h);
 }
 

@@ -322,12 +322,14 @@ FIBER_TEST(a_slow_member_is_sent_away_and_delays_nobody)
     check_int(ed_room_count(room), 1);
     char heard[64];
     int last = 0;
-    ed_scope(soon, .within = 10 * ED_S);
-    (void)soon;
-    while (!ws_read_text(slow, heard) && strncmp(heard, "close", 5) != 0)
-        check_int(strtol(heard, NULL, 10), last++);
-    check_text(heard, "close 1013");
-    check(last > 5 && last < LINES);
+    {
+        ed_scope(soon, .within = 10 * ED_S);
+        (void)soon;
+        while (!ws_read_text(slow, heard) && strncmp(heard, "close", 5) != 0)
+            check_int(strtol(heard, NULL, 10), last++);
+        check_text(heard, "close 1013");
+        check(last > 5 && last < LINES);
+    }
     ws_go(slow);
     ws_go(quick);
     close_room(&s);

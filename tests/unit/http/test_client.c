@@ -243,8 +243,8 @@ static void same_in_bytes(const char *text)
     check_text(ed_res_header(res, "X-Field"), field);
     check_int(ed_res_status(res), status);
     check_int(q.open, 1);
-    peer_close(&p);
     peer_close(&q);
+    peer_close(&p);
 }
 
 FIBER_TEST(responses_mean_the_same_byte_by_byte)
@@ -281,14 +281,16 @@ FIBER_TEST(several_are_fetched_at_once)
     int64_t began = ed_now();
 
     peer_open(&p);
-    ed_scope(s);
-    for (int i = 0; i < 20; i++)
-        check_int(ed_go_get(s, &res[i], p.url), 0);
-    check_int(ed_wait(s), 0);
-    check_int(ed_now() - began, 100 * ED_MS);
-    for (int i = 0; i < 20; i++)
-        check_text(ed_res_text(res[i]), "ok");
-    check_int(p.accepted, 20);
+    {
+        ed_scope(s);
+        for (int i = 0; i < 20; i++)
+            check_int(ed_go_get(s, &res[i], p.url), 0);
+        check_int(ed_wait(s), 0);
+        check_int(ed_now() - began, 100 * ED_MS);
+        for (int i = 0; i < 20; i++)
+            check_text(ed_res_text(res[i]), "ok");
+        check_int(p.accepted, 20);
+    }
     peer_close(&p);
 }
 
@@ -318,11 +320,13 @@ FIBER_TEST(a_fetch_needs_nothing_of_a_starter_that_has_gone)
     ed_res *res;
 
     peer_open(&p);
-    ed_scope(s);
-    struct elsewhere e = {s, &res, p.url};
-    ed_go(s, fetch_elsewhere, &e);
-    check_int(ed_wait(s), 0);
-    check_int(ed_res_status(res), 204);
+    {
+        ed_scope(s);
+        struct elsewhere e = {s, &res, p.url};
+        ed_go(s, fetch_elsewhere, &e);
+        check_int(ed_wait(s), 0);
+        check_int(ed_res_status(res), 204);
+    }
     peer_close(&p);
 }
 
@@ -333,13 +337,16 @@ FIBER_TEST(a_failure_among_several_is_the_scopes)
     ed_res *a, *b;
 
     peer_open(&p);
-    ed_scope(s);
-    ed_go_get(s, &a, p.url);
-    ed_go_get(s, &b, "http://127.0.0.1:1/");
-    check_int(ed_wait(s), ED_ECONNECT);
-    check_text(ed_error(), "GET http://127.0.0.1:1/: connect to 127.0.0.1:1: "
-                           "Connection refused");
-    check(!a && !b);
+    {
+        ed_scope(s);
+        ed_go_get(s, &a, p.url);
+        ed_go_get(s, &b, "http://127.0.0.1:1/");
+        check_int(ed_wait(s), ED_ECONNECT);
+        check_text(ed_error(),
+                   "GET http://127.0.0.1:1/: connect to 127.0.0.1:1: "
+                   "Connection refused");
+        check(!a && !b);
+    }
     peer_close(&p);
 }
 

@@ -262,13 +262,15 @@ FIBER_TEST(a_connection_found_dead_before_use_is_replaced)
     struct getter g[2] = {{client, p.url}, {client, p.url}};
 
     peer_open(&p);
-    ed_scope(s);
-    ed_go(s, run_getter, &g[0]);
-    ed_go(s, run_getter, &g[1]);
-    check_int(ed_wait(s), 0);
-    check_int(g[0].result, 200);
-    check_int(g[1].result, 200);
-    check_int(counts_of(client).open, 1);
+    {
+        ed_scope(s);
+        ed_go(s, run_getter, &g[0]);
+        ed_go(s, run_getter, &g[1]);
+        check_int(ed_wait(s), 0);
+        check_int(g[0].result, 200);
+        check_int(g[1].result, 200);
+        check_int(counts_of(client).open, 1);
+    }
     ed_client_free(client);
     peer_close(&p);
 }
@@ -284,18 +286,20 @@ FIBER_TEST(requests_beyond_the_limit_wait_in_the_order_they_came)
     int64_t began = ed_now();
 
     peer_open(&p);
-    ed_scope(s);
-    for (int i = 0; i < 6; i++) {
-        g[i] = (struct getter){client, p.url};
-        ed_go(s, run_getter, &g[i]);
-    }
-    settle();
-    check_int(counts_of(client).waiting, 4);
-    check_int(ed_wait(s), 0);
-    check_int(p.accepted, 2);
-    for (int i = 0; i < 6; i++) {
-        check_int(g[i].result, 200);
-        check_int((g[i].at - began) / ED_MS, (i / 2 + 1) * 10);
+    {
+        ed_scope(s);
+        for (int i = 0; i < 6; i++) {
+            g[i] = (struct getter){client, p.url};
+            ed_go(s, run_getter, &g[i]);
+        }
+        settle();
+        check_int(counts_of(client).waiting, 4);
+        check_int(ed_wait(s), 0);
+        check_int(p.accepted, 2);
+        for (int i = 0; i < 6; i++) {
+            check_int(g[i].result, 200);
+            check_int((g[i].at - began) / ED_MS, (i / 2 + 1) * 10);
+        }
     }
     ed_client_free(client);
     peer_close(&p);
@@ -312,16 +316,18 @@ FIBER_TEST(waiting_for_a_connection_honours_the_deadline)
     char want[300];
 
     peer_open(&p);
-    ed_scope(s);
-    for (int i = 0; i < 3; i++)
-        ed_go(s, run_getter, &g[i]);
-    check_int(ed_wait(s), 0);
-    check_int(g[0].result, 200);
-    check_int(g[1].result, ED_ETIMEOUT);
-    snprintf(want, sizeof(want),
-             "GET %s: no free connection within the deadline", p.url);
-    check_text(g[1].detail, want);
-    check_int(g[2].result, 200);
+    {
+        ed_scope(s);
+        for (int i = 0; i < 3; i++)
+            ed_go(s, run_getter, &g[i]);
+        check_int(ed_wait(s), 0);
+        check_int(g[0].result, 200);
+        check_int(g[1].result, ED_ETIMEOUT);
+        snprintf(want, sizeof(want),
+                 "GET %s: no free connection within the deadline", p.url);
+        check_text(g[1].detail, want);
+        check_int(g[2].result, 200);
+    }
     ed_client_free(client);
     peer_close(&p);
 }

@@ -147,14 +147,16 @@ FIBER_TEST(no_heartbeat_stands_between_pieces_that_wait)
     ed_stream *client = served_connect(&s);
     served_ask(client, "/");
     check_int(ed_sleep(29 * ED_S), 0);
-    ed_scope(soon, .within = 100 * ED_US);
-    (void)soon;
-    for (int i = 0; i < 1000; i++) {
-        n = ed_stream_read(client, text, sizeof(text) - 1);
-        if (!check(n > 0))
-            break;
-        text[n] = '\0';
-        check(!strstr(text, "\n:\n"));
+    {
+        ed_scope(soon, .within = 100 * ED_US);
+        (void)soon;
+        for (int i = 0; i < 1000; i++) {
+            n = ed_stream_read(client, text, sizeof(text) - 1);
+            if (!check(n > 0))
+                break;
+            text[n] = '\0';
+            check(!strstr(text, "\n:\n"));
+        }
     }
     ed_stream_close(client);
     served_close(&s);

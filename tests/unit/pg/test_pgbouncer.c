@@ -19,15 +19,6 @@ struct crowd {
     char text[200];
 };
 
-/* pgbouncer keeps its connections for the next; a test is to leave none. */
-static void leave(ed_pg *db)
-{
-    ed_pg_free(db);
-    pg_server_psql(server, "select pg_terminate_backend(pid) from"
-                           " pg_stat_activity where backend_type = 'client"
-                           " backend' and pid <> pg_backend_pid()");
-}
-
 /* Statements of several texts, each with an answer of its own. */
 static int ask(struct crowd *c, unsigned which, long long number,
                long long *answer)
@@ -87,7 +78,7 @@ POOL_TEST(a_pool_finds_out_and_prepares_no_more)
     c.right = 0;
     gather(&c);
     check_int((long long)counts_of(c.db).prepared, (long long)prepared);
-    leave(c.db);
+    ed_pg_free(c.db);
 }
 
 POOL_TEST(a_pool_that_is_told_prepares_nothing)
@@ -97,7 +88,7 @@ POOL_TEST(a_pool_that_is_told_prepares_nothing)
 
     gather(&c);
     check_int((long long)counts_of(c.db).prepared, 0);
-    leave(c.db);
+    ed_pg_free(c.db);
 }
 
 POOL_TEST(read_only_batches_pass)
@@ -107,7 +98,7 @@ POOL_TEST(read_only_batches_pass)
 
     gather(&c);
     check(counts_of(c.db).batches > 0);
-    leave(c.db);
+    ed_pg_free(c.db);
 }
 
 /* Two statements of a transaction, which is undone every other time. */
@@ -139,7 +130,7 @@ POOL_TEST(a_transaction_stays_with_one_connection)
     check_int(ed_wait(s), 0);
     check_int(find_int(c.db, "select count(*) from moved"), FIBERS);
     check_int(ed_pg_exec(c.db, "drop table moved"), 0);
-    leave(c.db);
+    ed_pg_free(c.db);
 }
 
 static int sleep_at_server(ed_pg *db, int64_t within)
@@ -163,11 +154,12 @@ POOL_TEST(a_cancel_finds_its_way_through)
                                " 'active' and pid <> pg_backend_pid()"),
         "0"));
     check_int(find_int(db, "select 1"), 1);
-    leave(db);
+    ed_pg_free(db);
 }
 
 static int start_both(void **state)
 {
+    behind_pooler = true;
     start_server(state);
     bouncer =
         pgbouncer_start(server, (const char *[]){"default_pool_size=3", NULL});

@@ -271,13 +271,15 @@ FIBER_TEST(being_looked_at_disturbs_nobody)
     looked_open(&l);
     looks = 0;
     int64_t began = ed_now();
-    ed_scope(s, .name = "test");
-    ed_go(s, be_looked_at, &l);
-    check_int(ed_fetch(&res, hosted_url(&l.main, "/fan")), 0);
-    check_int(ed_wait(s), 0);
-    check_text(ed_res_text(res), "both");
-    check_int(looks, 1);
-    check(ed_now() - began >= 10 * ED_S && ed_now() - began < 11 * ED_S);
+    {
+        ed_scope(s, .name = "test");
+        ed_go(s, be_looked_at, &l);
+        check_int(ed_fetch(&res, hosted_url(&l.main, "/fan")), 0);
+        check_int(ed_wait(s), 0);
+        check_text(ed_res_text(res), "both");
+        check_int(looks, 1);
+        check(ed_now() - began >= 10 * ED_S && ed_now() - began < 11 * ED_S);
+    }
     looked_close(&l);
 }
 
