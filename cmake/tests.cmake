@@ -163,12 +163,30 @@ set(EDDY_LONGEST
   interop/tls_failures python/servers fault/tls interop/tls_openssl
   interop/wsgi_life unit/app/room unit/ws/ws_connect)
 
-function(eddy_begin_with_longest)
+# Those of the long ones that use less than a third of a processor.
+set(EDDY_WAITING
+  interop/feed interop/serve_edges interop/ws_abuse interop/slow interop/demo
+  interop/tls_browser interop/patch interop/tls_server interop/tls_failures
+  interop/top interop/completion interop/tls_openssl interop/admission
+  interop/tutorial interop/dashboard unit/serve/admin unit/serve/admin_live
+  unit/pg/pool unit/redis/cluster unit/redis/pubsub unit/support/servers
+  fault/postgres)
+
+# Of what `ctest -j` says there is a test takes two, and one that waits takes
+# one, so that two of these run in the place of another.
+function(eddy_plan_tests)
+  get_property(names DIRECTORY PROPERTY TESTS)
+  set_tests_properties(${names} PROPERTIES PROCESSORS 2)
   list(LENGTH EDDY_LONGEST cost)
   foreach(name IN LISTS EDDY_LONGEST)
     if(TEST ${name})
       set_tests_properties(${name} PROPERTIES COST ${cost})
     endif()
     math(EXPR cost "${cost} - 1")
+  endforeach()
+  foreach(name IN LISTS EDDY_WAITING)
+    if(TEST ${name})
+      set_tests_properties(${name} PROPERTIES PROCESSORS 1)
+    endif()
   endforeach()
 endfunction()

@@ -65,7 +65,7 @@ int main(int argc, char **argv)
 {
     struct arguments arguments = {argc - 1, argv + 1};
 
-    if (argc < 2) {
+    if (argc < 2 || argv[1][0] == '-') {
         fprintf(stderr, "usage: blocking FILE...\n");
         return 2;
     }

@@ -66,7 +66,7 @@ int main(int argc, char **argv)
 {
     size_t count = (size_t)argc - 1;
 
-    if (argc < 2) {
+    if (argc < 2 || argv[1][0] == '-') {
         fprintf(stderr, "usage: offload URL...\n");
         return 2;
     }

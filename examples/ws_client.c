@@ -73,7 +73,7 @@ int main(int argc, char **argv)
 {
     bool cases = argc > 1 && !strcmp(argv[1], "--cases");
 
-    if (argc != 2 + cases) {
+    if (argc != 2 + cases || argv[1 + cases][0] == '-') {
         fprintf(stderr, "usage: %s [--cases] URL\n", argv[0]);
         return 2;
     }

@@ -60,7 +60,9 @@ ED_API bool ed_log_enabled(enum ed_log_level level);
  * 8 KiB is cut and marked. Never waits for a descriptor that is non-blocking
  * and full: the line is dropped, and the next one that goes through says how
  * many were (JSON: a member "dropped"). Text is coloured on a terminal unless
- * NO_COLOR is set. errno is as it was. Not for signal handlers.
+ * NO_COLOR is set. To systemd's journal, which JOURNAL_STREAM names, a line has
+ * its priority in front ("<4>"), which the journal takes away again. errno is
+ * as it was. Not for signal handlers.
  */
 ED_API void ed_log(enum ed_log_level level, const char *fmt, ...)
     ED_PRINTF(2, 3);

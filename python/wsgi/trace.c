@@ -232,16 +232,35 @@ static void strike_here(int signo)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* All threads, or just the one. */
+struct writing {
+    int fd;
+    struct wsgi_thread *thread;
+};
+
+static void write_own(void *arg)
+{
+    const struct writing *w = arg;
+
+    _Py_DumpTraceback(w->fd, w->thread->state);
+}
+
+static void write_all(void *arg)
+{
+    (void)arg;
+    strike_here(handler.signo);
+}
+
+/* All threads, or just the one. It may return to the interpreter at any time
+ * and leave its frames while they are read: then there are fewer. */
 static void write_frames(int fd, struct wsgi_thread *thread)
 {
     if (_Py_DumpTraceback) {
-        _Py_DumpTraceback(fd, thread->state);
+        (void)ed_guest_try(write_own, &(struct writing){fd, thread});
         return;
     }
     pthread_mutex_lock(&handler.lock);
     if (handler.signo && dup3(fd, handler.fd, O_CLOEXEC) >= 0)
-        strike_here(handler.signo);
+        (void)ed_guest_try(write_all, NULL);
     pthread_mutex_unlock(&handler.lock);
 }
 

@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Kept between two turns of the loop. */
 #define LINES_MAX 50
@@ -46,6 +47,10 @@ static bool told(struct ed_log_watch *watch, enum ed_log_level level,
 {
     ed_sentry *sentry = ED_CONTAINER(watch, ed_sentry, watch);
     (void)level;
+    /* In a forked child nobody takes them, and who held the lock is not there
+     * to give it back. */
+    if (getpid() != ed_loop_process(sentry->loop))
+        return true;
     pthread_mutex_lock(&sentry->lock);
     if (!was_reported(sentry, context) && sentry->line_count < LINES_MAX)
         keep_line(sentry, context, message);

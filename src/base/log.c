@@ -24,6 +24,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Of a message as written, escapes included: collectors of logs split or drop
@@ -40,12 +42,13 @@ static const struct {
     const char *name; /* in settings and JSON */
     const char *text;
     const char *colour;
+    const char *priority; /* in front of a line to the journal (sd-daemon(3)) */
 } levels[] = {
-    [ED_LOG_DEBUG] = {"debug", "DEBUG", "\033[2m"},
-    [ED_LOG_INFO] = {"info", "INFO ", "\033[32m"},
-    [ED_LOG_WARN] = {"warn", "WARN ", "\033[33m"},
-    [ED_LOG_ERROR] = {"error", "ERROR", "\033[31m"},
-    [ED_LOG_OFF] = {"off", "OFF  ", ""},
+    [ED_LOG_DEBUG] = {"debug", "DEBUG", "\033[2m", "<7>"},
+    [ED_LOG_INFO] = {"info", "INFO ", "\033[32m", "<6>"},
+    [ED_LOG_WARN] = {"warn", "WARN ", "\033[33m", "<4>"},
+    [ED_LOG_ERROR] = {"error", "ERROR", "\033[31m", "<3>"},
+    [ED_LOG_OFF] = {"off", "OFF  ", "", ""},
 };
 
 static _Atomic int min_level = ED_LOG_INFO;
@@ -58,8 +61,9 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic int log_fd = STDERR_FILENO;
 static char *log_file; /* that log_fd is of, and which is ours; or NULL */
 static _Atomic bool colour;
-static bool torn;      /* the last line went out in part */
-static size_t dropped; /* lines lost since the last that went through */
+static _Atomic bool journal; /* it reads what is written */
+static bool torn;            /* the last line went out in part */
+static size_t dropped;       /* lines lost since the last that went through */
 static struct ed_log_watch *watches;
 
 /* Not on the stack: fibers have small ones, whose pages stay touched. */
@@ -103,6 +107,27 @@ static bool wants_colour(int fd)
     return !is_set("NO_COLOR") && (is_set("CLICOLOR_FORCE") || isatty(fd));
 }
 
+/* systemd tells which stream of a service's is connected to the journal: it may
+ * have been made another since (systemd.exec(5)). */
+static bool is_journal(int fd)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    char own[64];
+    struct stat about;
+
+    if (!stream || fstat(fd, &about))
+        return false;
+    snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)about.st_dev,
+             (uintmax_t)about.st_ino);
+    return !strcmp(own, stream);
+}
+
+static void look_who_reads(int fd)
+{
+    colour = wants_colour(fd);
+    journal = is_journal(fd);
+}
+
 /* A child forked while another thread logs would inherit a lock that nobody
  * in it will ever release. Whoever logs may hold locks of its own: fork() must
  * take this one last, so its handler is the first to be registered. */
@@ -113,7 +138,7 @@ __attribute__((constructor)) static void watch_forks(void)
 
 static void start(void)
 {
-    colour = wants_colour(log_fd);
+    look_who_reads(log_fd);
 }
 
 static pthread_once_t started = PTHREAD_ONCE_INIT;
@@ -138,7 +163,7 @@ static void use(int fd, char *file)
     free(log_file);
     log_fd = fd;
     log_file = file;
-    colour = wants_colour(fd);
+    look_who_reads(fd);
     torn = false;
     unlock_log();
 }
@@ -474,6 +499,8 @@ static void write_line(int level, const struct origin *from, size_t len)
 
     if (torn)
         put(&w, "\n", 1);
+    if (journal)
+        put(&w, levels[level].priority, strlen(levels[level].priority));
     if (w.json)
         put_json_line(&w, level, from, len);
     else
@@ -572,6 +599,8 @@ void ed_log_safely(enum ed_log_level level, const struct ed_safe_line *text)
 
     if (!ed_log_enabled(level))
         return;
+    if (journal)
+        put_literal(&w, levels[level].priority);
     if (w.json)
         put_safe_json(&w, level, text);
     else

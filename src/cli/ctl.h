@@ -52,7 +52,8 @@ int ctl_read_options(struct ctl *ctl, const struct ctl_options *options,
 /*
  * Finds the socket: ctl->wanted, else $EDDY_CTL, else the only eddy-NAME.ctl
  * that somebody listens at in $RUNTIME_DIRECTORY, /run/eddy, $XDG_RUNTIME_DIR
- * and /tmp/eddy-UID. Sockets of other users count only if root's.
+ * and /tmp/eddy-UID, or /run/eddy/NAME/ctl, of a unit eddy@NAME. Sockets of
+ * other users count only if root's, or for root.
  *
  * Returns 0 or an exit status, the reason being told: nobody listens, several
  * do (they are listed), no permission.

@@ -22,6 +22,10 @@
 #define PREFIX "eddy-"
 #define SUFFIX ".ctl"
 
+/* Of systemd's units: eddy@NAME.service has UNITS/NAME/UNIT_CTL. */
+#define UNITS    "/run/eddy"
+#define UNIT_CTL "ctl"
+
 struct found {
     int count;
     int forbidden; /* sockets that may not be opened */
@@ -115,6 +119,33 @@ static void look_in(struct found *found, const char *directory)
     closedir(dir);
 }
 
+/* The user of a unit is one that only its unit knows. */
+static void look_at_unit(struct found *found, const char *name)
+{
+    char path[CTL_PATH];
+    int len = snprintf(path, sizeof(path), UNITS "/%s/" UNIT_CTL, name);
+
+    if (len >= (int)sizeof(path) || access(path, F_OK))
+        return;
+    if (!is_trusted(path))
+        found->forbidden++;
+    else
+        look_at(found, UNITS, path + strlen(UNITS "/"));
+}
+
+static void look_at_units(struct found *found)
+{
+    DIR *dir = is_trusted(UNITS) ? opendir(UNITS) : NULL;
+
+    if (!dir)
+        return; /* it has been looked into before */
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        if (*entry->d_name != '.')
+            look_at_unit(found, entry->d_name);
+    }
+    closedir(dir);
+}
+
 static void look_everywhere(struct found *found)
 {
     const char *from_systemd = getenv("RUNTIME_DIRECTORY"); /* with colons */
@@ -129,7 +160,8 @@ static void look_everywhere(struct found *found)
         }
         from_systemd += len + (from_systemd[len] == ':');
     }
-    look_in(found, "/run/eddy");
+    look_in(found, UNITS);
+    look_at_units(found);
     if (session && *session)
         look_in(found, session);
     snprintf(directory, sizeof(directory), "/tmp/eddy-%u", geteuid());
@@ -166,8 +198,8 @@ static int tell_none(const struct ctl *ctl, const struct found *found)
     else
         fprintf(stderr,
                 "eddy %s: no server found: nobody listens at " PREFIX
-                "NAME" SUFFIX " in %s; --socket PATH or EDDY_CTL names one "
-                "elsewhere\n",
+                "NAME" SUFFIX " in %s, or at " UNITS "/NAME/" UNIT_CTL
+                "; --socket PATH or EDDY_CTL names one elsewhere\n",
                 ctl->command, found->looked);
     return EXIT_FAILED;
 }
@@ -188,12 +220,13 @@ static int tell_many(const struct ctl *ctl, struct found *found)
 }
 
 /* How much of a path says whose it is: "/run/eddy/eddy-shop" of
- * "/run/eddy/eddy-shop-4100.ctl". */
+ * "/run/eddy/eddy-shop-4100.ctl", all of a unit's. */
 static size_t name_length(const char *path)
 {
+    const char *slash = strrchr(path, '/');
     const char *dash = strrchr(path, '-');
 
-    return dash ? (size_t)(dash - path) : strlen(path);
+    return dash && dash > slash ? (size_t)(dash - path) : strlen(path);
 }
 
 int ctl_find_again(struct ctl *ctl)

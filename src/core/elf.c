@@ -8,6 +8,7 @@
 
 #include <dlfcn.h>
 #include <elf.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <link.h>
 #include <string.h>
@@ -29,16 +30,61 @@ static void copy_text(char *to, size_t size, const char *from)
     to[len] = '\0';
 }
 
+/* ---- what is loaded ---- */
+
+struct object {
+    const char *path; /* the program's own: as it was called */
+    uintptr_t base;
+};
+
+/* dladdr() waits for the dynamic linker's lock, which who stands still in
+ * dlopen() holds: a report of that would stand still as well. */
+static bool object_at(uintptr_t pc, struct object *object)
+{
+#ifdef DLFO_STRUCT_HAS_EH_DBASE
+    struct dl_find_object found;
+
+    if (_dl_find_object((void *)pc, &found))
+        return false;
+    const char *path = found.dlfo_link_map->l_name;
+    *object = (struct object){
+        path && *path ? path : program_invocation_name,
+        (uintptr_t)found.dlfo_map_start,
+    };
+    return true;
+#else
+    Dl_info info;
+
+    if (!dladdr((void *)pc, &info) || !info.dli_fname)
+        return false;
+    *object = (struct object){info.dli_fname, (uintptr_t)info.dli_fbase};
+    return true;
+#endif
+}
+
+static const char *name_in(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+const char *ed_elf_object(uintptr_t pc)
+{
+    struct object object;
+
+    return object_at(pc, &object) ? name_in(object.path) : NULL;
+}
+
 /* ---- the file ---- */
 
 /* The program's own was perhaps replaced, and named by how it was called. */
-static const char *path_of(const Dl_info *info)
+static const char *path_of(const struct object *object)
 {
     uintptr_t phdr = getauxval(AT_PHDR);
-    uintptr_t base = (uintptr_t)info->dli_fbase;
-    bool program = phdr >= base && phdr - base < 4096;
+    bool program = phdr >= object->base && phdr - object->base < 4096;
 
-    return program ? "/proc/self/exe" : info->dli_fname;
+    return program ? "/proc/self/exe" : object->path;
 }
 
 static bool map_file(struct file *file, const char *path)
@@ -166,19 +212,17 @@ static void find(const struct file *file, uintptr_t pc, uintptr_t base,
 
 void ed_elf_find(uintptr_t pc, struct ed_elf_place *place)
 {
-    Dl_info info;
+    struct object object;
     struct file file;
 
     memset(place, 0, sizeof *place);
     place->offset = pc;
-    if (!dladdr((void *)pc, &info) || !info.dli_fname)
+    if (!object_at(pc, &object))
         return;
-    const char *slash = strrchr(info.dli_fname, '/');
-    copy_text(place->object, sizeof place->object,
-              slash ? slash + 1 : info.dli_fname);
-    place->offset = pc - (uintptr_t)info.dli_fbase;
-    if (!map_file(&file, path_of(&info)))
+    copy_text(place->object, sizeof place->object, name_in(object.path));
+    place->offset = pc - object.base;
+    if (!map_file(&file, path_of(&object)))
         return;
-    find(&file, pc, (uintptr_t)info.dli_fbase, place);
+    find(&file, pc, object.base, place);
     munmap((void *)file.bytes, file.len);
 }

@@ -20,4 +20,8 @@ struct ed_elf_place {
  * started is read as it was; a library's is not. */
 void ed_elf_find(uintptr_t pc, struct ed_elf_place *place);
 
+/* The name alone of the file that it was loaded from, there as long as that is;
+ * NULL: none is known. Waits for no lock either. Any thread. */
+const char *ed_elf_object(uintptr_t pc);
+
 #endif

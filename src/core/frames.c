@@ -34,7 +34,16 @@ void ed_frames_take(struct ed_frames *frames, const void *context)
 
     frames->at = context ? interrupted_at(context) : 0;
     frames->fn = fiber ? fiber->fn : NULL;
+    frames->count = 0;
     frames->count = backtrace(frames->pcs, ED_FRAMES_MAX);
+}
+
+void ed_frames_keep_first(struct ed_frames *frames)
+{
+    if (frames->count || !frames->at)
+        return;
+    frames->pcs[0] = (void *)frames->at;
+    frames->count = 1;
 }
 
 /* ---- a stack that was left ---- */

@@ -32,6 +32,10 @@ void ed_frames_prepare(void);
  * handler of a signal, with its context; NULL elsewhere. */
 void ed_frames_take(struct ed_frames *frames, const void *context);
 
+/* When that was left in the middle, by a fault: at least what was interrupted.
+ */
+void ed_frames_keep_first(struct ed_frames *frames);
+
 /* The stack of a fiber that does not run, by its own thread: nothing of the
  * fiber is disturbed. False, with none, where the processor's switch cannot
  * tell. */

@@ -423,6 +423,9 @@ static void loop_close(ed_loop *loop)
     free(loop->scratch);
     if (loop->arena)
         ed_arena_free(loop->arena);
+    /* Handlers of signals look at this thread's loop. */
+    ed_loop_tls = NULL;
+    atomic_signal_fence(memory_order_seq_cst);
     free(loop);
 }
 
@@ -452,6 +455,5 @@ int ed_run_with(ed_fn *fn, void *arg, const struct ed_run_options *given)
         err = first.result;
     }
     loop_close(loop);
-    ed_loop_tls = NULL;
     return err;
 }

@@ -92,8 +92,9 @@ static void copy_text(char *to, size_t size, const char *from)
     to[len] = '\0';
 }
 
-static void note_fiber(struct ed_monitor_sample *sample)
+static void note_fiber(void *arg)
 {
+    struct ed_monitor_sample *sample = arg;
     const ed_fiber *fiber = ed_fiber_self();
 
     copy_text(sample->name, sizeof sample->name, fiber ? fiber->name : NULL);
@@ -105,12 +106,11 @@ struct taking {
     const void *context;
 };
 
-static void take(void *arg)
+static void take_frames(void *arg)
 {
     const struct taking *t = arg;
 
     ed_frames_take(&t->sample->frames, t->context);
-    note_fiber(t->sample);
 }
 
 static void take_sample(int signo, siginfo_t *info, void *context)
@@ -119,7 +119,9 @@ static void take_sample(int signo, siginfo_t *info, void *context)
     int saved = errno;
     int asked = ASKED;
 
-    (void)signo, (void)info;
+    (void)signo;
+    if (info->si_code == SI_TIMER)
+        ed_report_leave();
     if (!monitor || !atomic_compare_exchange_strong(&monitor->sample->stage,
                                                     &asked, TAKING))
         return;
@@ -127,16 +129,26 @@ static void take_sample(int signo, siginfo_t *info, void *context)
     sample->missed =
         sample->steps !=
         atomic_load_explicit(&monitor->steps, memory_order_relaxed);
-    sample->frames.count = 0;
+    sample->name[0] = sample->place[0] = '\0';
     /* Code whose tables are wrong leads the unwinder astray. */
-    if (!ed_report_try(take, &(struct taking){sample, context}))
-        note_fiber(sample);
+    (void)ed_report_try(take_frames, &(struct taking){sample, context});
+    ed_frames_keep_first(&sample->frames);
+    (void)ed_report_try(note_fiber, sample);
     atomic_store_explicit(&sample->stage, TAKEN, memory_order_release);
     sem_post(&watch.taken);
     /* What it stands in may not change while that is told. */
     while (!sample->missed && atomic_load(&sample->hold))
         pause();
     errno = saved;
+}
+
+static void accept_signal(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, watch.signo);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 /* ---- in the watching thread ---- */
@@ -184,10 +196,6 @@ static void log_blocked(const struct ed_monitor_sample *sample,
                     sample->name, sample->place);
     else
         ed_log_warn("loop blocked for %d ms outside any fiber", ms);
-    if (!sample->frames.count) {
-        ed_log_warn("    at a place from which the stack cannot be unwound");
-        return;
-    }
     ed_log_warn("    in %s", names->text);
     ed_frames_log(&sample->frames);
 }
@@ -277,6 +285,26 @@ static void tell_hang(const struct ed_monitor_sample *sample, bool taken,
     ed_log_safely(ED_LOG_ERROR, &line);
 }
 
+/* What hangs may hold what the report needs, such as the dynamic linker's lock:
+ * a part that stands still is left, and the next one begins. */
+static bool try_for_a_while(void (*fn)(void *arg), void *arg)
+{
+    const struct itimerspec once = {.it_value.tv_sec = ED_REPORT_SECONDS};
+    struct sigevent event = {
+        .sigev_notify = SIGEV_THREAD_ID,
+        .sigev_signo = watch.signo,
+    };
+    timer_t timer;
+
+    event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+    bool limited = !timer_create(CLOCK_MONOTONIC, &event, &timer) &&
+                   !timer_settime(timer, 0, &once, NULL);
+    bool done = ed_report_try(fn, arg);
+    if (limited)
+        timer_delete(timer);
+    return done;
+}
+
 /* Reports and ends the process; returns when the loop runs after all. The log's
  * lock may be held by the very thread that hangs.
  *
@@ -297,7 +325,8 @@ static void end_hang(struct ed_monitor *monitor, int64_t lasted)
         sample->frames.count = 0;
     tell_hang(sample, taken, lasted);
     ed_sanitizer_read_begin();
-    ed_report_tell(&sample->frames);
+    accept_signal();
+    ed_report_tell(&sample->frames, try_for_a_while);
     ed_sanitizer_read_end();
     if (monitor->on_hang)
         monitor->on_hang(monitor->on_hang_arg);
@@ -392,6 +421,8 @@ static int install_handler(void)
         .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK,
     };
 
+    /* What another handler does must not be taken for what is tried here. */
+    ed_signals_but_faults(&action.sa_mask);
     for (int signo = SIGRTMAX; signo >= SIGRTMIN; signo--) {
         struct sigaction now;
         if (sigaction(signo, NULL, &now) || now.sa_handler != SIG_DFL)
@@ -464,15 +495,6 @@ static void stop_thread(void)
     pthread_mutex_unlock(&watch.lock);
     pthread_join(watch.thread, NULL);
     watch.running = false;
-}
-
-static void accept_signal(void)
-{
-    sigset_t set;
-
-    sigemptyset(&set);
-    sigaddset(&set, watch.signo);
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 static int join_watch(struct ed_monitor *monitor)

@@ -3,7 +3,8 @@
  *
  * What is tried (ed_report_try()) and faults is left by a jump out of the
  * handler: so are the parts of a report. Another thread that crashes meanwhile
- * is held: what it would say could not be told apart.
+ * is held until it is over: what it would say could not be told apart. So is
+ * the one whose lists the report tells of.
  */
 #include "core/report.h"
 
@@ -14,7 +15,9 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
+#include <eddy/clock.h>
 #include "base/log_safe.h"
 #include "core/elf.h"
 
@@ -28,7 +31,8 @@ static const struct {
 #define CRASHES (sizeof crashes / sizeof *crashes)
 
 static struct sigaction former[CRASHES];
-static int installed; /* 0 or -errno, once tried */
+static struct sigaction former_alarm; /* before a report */
+static int installed;                 /* 0 or -errno, once tried */
 
 static _Atomic pid_t reporter; /* the thread that crashed first; 0: none */
 static struct {
@@ -41,11 +45,24 @@ static struct {
 /* Where the thread goes on if what it tries faults; NULL: it tries nothing. */
 static _Thread_local sigjmp_buf *volatile attempt;
 
+/* A thread that is to be held is waited for no longer: it may be in the kernel,
+ * where it changes nothing either. */
+#define HOLD_WAIT (100 * ED_MS)
+#define HOLD_LOOK (1 * ED_MS)
+static _Atomic pid_t held; /* the last one */
+static _Atomic bool over;  /* the report is */
+
 static _Atomic bool extra_set;
 static struct {
     void (*fn)(void *arg);
     void *arg;
+    pid_t thread; /* which may change what it tells of */
 } extra;
+
+static pid_t this_thread(void)
+{
+    return (pid_t)syscall(SYS_gettid);
+}
 
 bool ed_report_crashing(void)
 {
@@ -57,10 +74,17 @@ void ed_report_set_extra(void (*fn)(void *arg), void *arg)
     atomic_store(&extra_set, false);
     extra.fn = fn;
     extra.arg = arg;
+    extra.thread = this_thread();
     atomic_store(&extra_set, fn != NULL);
 }
 
 /* ---- what may fault ---- */
+
+void ed_report_leave(void)
+{
+    if (attempt)
+        siglongjmp(*attempt, 1);
+}
 
 bool ed_report_try(void (*fn)(void *arg), void *arg)
 {
@@ -74,6 +98,33 @@ bool ed_report_try(void (*fn)(void *arg), void *arg)
     }
     attempt = outer;
     return done;
+}
+
+/* ---- threads that are held ---- */
+
+static void on_crash(int signo, siginfo_t *info, void *context);
+
+/* By the system call itself: this may be a fiber, in which the patch would let
+ * others run. */
+static void pause_for(int64_t ns)
+{
+    const struct timespec time = {ns / ED_S, ns % ED_S};
+
+    (void)syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &time, NULL);
+}
+
+/* As if it had crashed as well: our handler holds it. */
+static void hold_other(pid_t thread)
+{
+    struct sigaction now;
+
+    if (thread == this_thread() || sigaction(SIGABRT, NULL, &now) ||
+        now.sa_sigaction != on_crash ||
+        syscall(SYS_tgkill, getpid(), thread, SIGABRT))
+        return;
+    for (int64_t ns = 0; ns < HOLD_WAIT && atomic_load(&held) != thread;
+         ns += HOLD_LOOK)
+        pause_for(HOLD_LOOK);
 }
 
 /* ---- the parts ---- */
@@ -111,8 +162,11 @@ static void tell_addresses(void *arg)
 static void tell_extra(void *arg)
 {
     (void)arg;
-    if (atomic_load(&extra_set))
-        extra.fn(extra.arg);
+    if (!atomic_load(&extra_set))
+        return;
+    if (ed_report_crashing())
+        hold_other(extra.thread);
+    extra.fn(extra.arg);
 }
 
 static void tell_symbol(void *arg, const struct ed_symbol *symbol)
@@ -183,28 +237,34 @@ static void take_stack(void *frames)
     ed_frames_take(frames, crash.context);
 }
 
+static void keep_first(void *frames)
+{
+    ed_frames_keep_first(frames);
+}
+
 /* ---- in the handler ---- */
 
 static void (*const parts[])(void *arg) = {
-    tell_crash, take_stack, tell_addresses, tell_extra, tell_names,
+    tell_crash, take_stack, keep_first, tell_addresses, tell_extra, tell_names,
 };
 #define PARTS (sizeof parts / sizeof *parts)
 
-static pid_t this_thread(void)
+/* Until the report is over, and most often with it the process. */
+static void hold(void)
 {
-    return (pid_t)syscall(SYS_gettid);
+    atomic_store(&held, this_thread());
+    while (!atomic_load(&over))
+        pause_for(HOLD_LOOK);
 }
 
-/* Holds the thread until the process ends. */
-_Noreturn static void hold(void)
-{
-    for (;;)
-        pause();
-}
-
+/* All of them: a handler that was there before may well call abort(), and who
+ * has had his say would be held for it. */
 static void put_back(void)
 {
-    sigaction(crashes[crash.which].signo, &former[crash.which], NULL);
+    for (size_t i = 0; i < CRASHES; i++)
+        sigaction(crashes[i].signo, &former[i], NULL);
+    sigaction(SIGALRM, &former_alarm, NULL);
+    atomic_store(&over, true);
 }
 
 /* SIGALRM: the report stands still, on a lock of what crashed. */
@@ -222,7 +282,7 @@ static void prepare_for_failure(void)
     struct sigaction action = {.sa_handler = give_up, .sa_flags = SA_ONSTACK};
     sigset_t set;
 
-    sigaction(SIGALRM, &action, NULL);
+    sigaction(SIGALRM, &action, &former_alarm);
     sigemptyset(&set);
     sigaddset(&set, SIGALRM);
     for (size_t i = 0; i < CRASHES; i++)
@@ -249,14 +309,18 @@ static int place_of(int signo)
 static void on_crash(int signo, siginfo_t *info, void *context)
 {
     int saved = errno;
+    pid_t first = atomic_load(&reporter);
     pid_t nobody = 0;
     pid_t self = this_thread();
 
     /* What others send does not come from what is tried. */
-    if (attempt && (info->si_code != SI_USER || atomic_load(&reporter) == self))
+    if (attempt && (first ? first == self : info->si_code != SI_USER))
         siglongjmp(*attempt, 1);
-    if (!atomic_compare_exchange_strong(&reporter, &nobody, self))
+    if (!atomic_compare_exchange_strong(&reporter, &nobody, self)) {
         hold();
+        errno = saved;
+        return; /* a fault happens again, and is nobody's of ours then */
+    }
     crash.which = place_of(signo);
     crash.info = info;
     crash.context = context;
@@ -273,14 +337,20 @@ static void on_crash(int signo, siginfo_t *info, void *context)
 
 /* ---- a hang ---- */
 
-void ed_report_tell(struct ed_frames *frames)
+void ed_report_tell(struct ed_frames *frames, ed_report_try_fn *by)
 {
-    tell_addresses(frames);
-    tell_extra(frames);
-    tell_names(frames);
+    (void)by(tell_addresses, frames);
+    (void)by(tell_extra, frames);
+    (void)by(tell_names, frames);
 }
 
 /* ---- preparing ---- */
+
+/* In the child of a fork: who reports stayed with the parent. */
+static void forget_in_child(void)
+{
+    atomic_store(&reporter, 0);
+}
 
 /* Of the signals only other faults may disturb a report. */
 static void install(void)
@@ -299,6 +369,7 @@ static void install(void)
         if (sigaction(crashes[i].signo, &action, &former[i]))
             installed = -errno;
     }
+    pthread_atfork(NULL, NULL, forget_in_child);
 }
 
 int ed_report_on_crash(void)

@@ -29,20 +29,27 @@ ED_CHECK int ed_report_on_crash(void);
 /*
  * Whom reports ask for further lines. It is called in a signal handler, or
  * while the loop's thread is held, where anything may be locked or half
- * changed: it only reads, and tells by ed_log_safely(). One; NULL: nobody. Any
- * thread.
+ * changed: it only reads, and tells by ed_log_safely(). One; NULL: nobody. By
+ * the thread that changes what it reads: when another crashes, that one is
+ * held, too.
  */
 void ed_report_set_extra(void (*fn)(void *arg), void *arg);
 
 /*
  * Calls fn(arg), in a handler of a signal or outside. False: it faulted, or
- * aborted, and was left where it did, which needs ed_report_on_crash(): without,
- * a fault is one. For what only reads, and holds nothing. Any thread.
+ * aborted, and was left where it did, which needs ed_report_on_crash():
+ * without, a fault is one. For what only reads, and holds nothing. Any thread.
  */
-bool ed_report_try(void (*fn)(void *arg), void *arg);
+typedef bool ed_report_try_fn(void (*fn)(void *arg), void *arg);
+ed_report_try_fn ed_report_try;
 
-/* For the report of a hang (monitor.c): the parts behind what happened. */
-void ed_report_tell(struct ed_frames *frames);
+/* In a handler of a signal: leaves what this thread tries, as a fault would.
+ * Returns when it tries nothing. */
+void ed_report_leave(void);
+
+/* For the report of a hang (monitor.c): the parts behind what happened, each
+ * tried by `by`. */
+void ed_report_tell(struct ed_frames *frames, ed_report_try_fn *by);
 
 /* Whether a crash is being reported. Any thread. */
 bool ed_report_crashing(void);

@@ -1,33 +1,23 @@
 /*
  * symbol.c - what code lies at an address: by libbacktrace, which reads debug
  * information and symbol tables (static functions, lines, inlining); built
- * without it, by the dynamic linker, which knows exported functions only.
+ * without it, and where that knows nothing, by symbol tables alone (elf.h).
  */
 #include "core/symbol.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
-#include <string.h>
-
-static const char *object_of(const Dl_info *info)
-{
-    const char *slash;
-
-    if (!info->dli_fname)
-        return NULL;
-    slash = strrchr(info->dli_fname, '/');
-    return slash ? slash + 1 : info->dli_fname;
-}
+#include "core/elf.h"
 
 static void describe_plainly(uintptr_t pc, ed_symbol_fn *each, void *arg)
 {
     struct ed_symbol symbol = {0};
-    Dl_info info;
+    struct ed_elf_place place;
 
-    if (dladdr((void *)pc, &info)) {
-        symbol.function = info.dli_sname;
-        symbol.object = object_of(&info);
-    }
+    ed_elf_find(pc, &place);
+    if (*place.function)
+        symbol.function = place.function;
+    if (*place.object)
+        symbol.object = place.object;
     each(arg, &symbol);
 }
 
@@ -79,14 +69,11 @@ static void give_name(void *data, uintptr_t pc, const char *name,
                       uintptr_t start, uintptr_t size)
 {
     struct description *d = data;
-    struct ed_symbol symbol = {.function = name};
-    Dl_info info;
+    const struct ed_symbol symbol = {name, NULL, 0, ed_elf_object(pc)};
 
     (void)start, (void)size;
     if (!name)
         return;
-    if (dladdr((void *)pc, &info))
-        symbol.object = object_of(&info);
     d->each(d->arg, &symbol);
     d->given = true;
 }
@@ -130,9 +117,10 @@ void ed_symbol_describe(uintptr_t pc, ed_symbol_fn *each, void *arg)
 
 uintptr_t ed_symbol_start(uintptr_t pc)
 {
-    Dl_info info;
+    struct ed_elf_place place;
 
-    return dladdr((void *)pc, &info) ? (uintptr_t)info.dli_saddr : 0;
+    ed_elf_find(pc, &place);
+    return place.start;
 }
 
 #endif

@@ -3,19 +3,23 @@
  */
 #include "core/thread.h"
 
-#include <signal.h>
+void ed_signals_but_faults(sigset_t *set)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS,  SIGFPE,
+                                 SIGILL,  SIGABRT, SIGTRAP};
+
+    sigfillset(set);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(set, faults[i]);
+}
 
 /* Signals meant for the program must reach the thread that waits for them,
  * but a fault must still reach the handler that reports it. */
 static void block_signals(sigset_t *before)
 {
-    static const int faults[] = {SIGSEGV, SIGBUS,  SIGFPE,
-                                 SIGILL,  SIGABRT, SIGTRAP};
     sigset_t all;
 
-    sigfillset(&all);
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
-        sigdelset(&all, faults[i]);
+    ed_signals_but_faults(&all);
     pthread_sigmask(SIG_SETMASK, &all, before);
 }
 

@@ -8,16 +8,14 @@
 
 /* ---- connect ---- */
 
-/* Begins as on a descriptor that does not block. Nobody of this thread runs
- * before the mode is as it was. */
+/* Begins as on a descriptor that does not block. */
 static int begin(int fd, int flags, const struct sockaddr *to, socklen_t len)
 {
-    if (fcntl(fd, F_SETFL, flags | O_NONBLOCK))
-        return ed_plain->connect(fd, to, len);
+    bool changed = ed_patch_unblock(fd, flags);
     int result = ed_plain->connect(fd, to, len);
-    int saved = errno;
-    (void)fcntl(fd, F_SETFL, flags);
-    errno = saved;
+
+    if (changed)
+        ed_patch_block(fd, flags);
     return result;
 }
 

@@ -105,6 +105,12 @@ bool ed_patch_enter_any(void);
 /* Or no descriptor at all. */
 bool ed_patch_is_nonblocking(int fd);
 
+/* For the moment of a call that has no flag for it, a descriptor of these flags
+ * (F_GETFL), which blocks, is not to: false if that cannot be. Nobody else of
+ * this thread runs before it blocks again, which leaves errno alone. */
+bool ed_patch_unblock(int fd, int flags);
+void ed_patch_block(int fd, int flags);
+
 enum ed_patch_kind {
     ED_PATCH_FILE,   /* a regular file, a directory or a block device, on which
                         calls never wait as this room understands it; or no

@@ -1,9 +1,8 @@
 /*
  * sendfile.c - files sent by the system.
  *
- * There is no MSG_DONTWAIT for it: the socket is in the mode O_NONBLOCK for the
- * moment of each call, as for a connect(). As with all that is written to what
- * blocks, it goes on until all is sent or the file ends.
+ * There is no MSG_DONTWAIT for it. As with all that is written to what blocks,
+ * it goes on until all is sent or the file ends.
  */
 #include "patch/patch.h"
 
@@ -12,12 +11,11 @@
 
 static ssize_t send_now(int to, int flags, int from, off_t *offset, size_t len)
 {
-    if (fcntl(to, F_SETFL, flags | O_NONBLOCK))
-        return ed_plain->sendfile(to, from, offset, len);
+    bool changed = ed_patch_unblock(to, flags);
     ssize_t n = ed_plain->sendfile(to, from, offset, len);
-    int saved = errno;
-    (void)fcntl(to, F_SETFL, flags);
-    errno = saved;
+
+    if (changed)
+        ed_patch_block(to, flags);
     return n;
 }
 

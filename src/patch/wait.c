@@ -399,6 +399,19 @@ bool ed_patch_is_nonblocking(int fd)
     return flags < 0 || (flags & O_NONBLOCK);
 }
 
+bool ed_patch_unblock(int fd, int flags)
+{
+    return !fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+void ed_patch_block(int fd, int flags)
+{
+    int saved = errno;
+
+    (void)fcntl(fd, F_SETFL, flags);
+    errno = saved;
+}
+
 enum ed_patch_kind ed_patch_kind_of(int fd)
 {
     struct stat st;

@@ -82,8 +82,9 @@ static int make_request(struct pg_link *link)
     PGcancel *key = PQgetCancel(link->conn);
     if (!key)
         return ED_EDATABASE;
-    if (link->pause == PG_CANCEL_AGAIN) /* what is asked again is no other */
+    if (!link->asked_to_cancel) /* what is asked again is no other */
         link->statements->counts.cancelled++;
+    link->asked_to_cancel = true;
     int err = ed_blocking(request, key);
     PQfreeCancel(key);
     return err;
@@ -206,6 +207,7 @@ void pg_cancel_head(struct pg_link *link)
     head->references++;
     link->again.fire = ask_again;
     link->pause = PG_CANCEL_AGAIN;
+    link->asked_to_cancel = false;
     if (pg_cancel_patience(link) || begin_cancelling(link))
         pg_link_break(link, "a statement could not be cancelled");
 }

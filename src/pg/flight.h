@@ -74,7 +74,8 @@ struct pg_link {
     struct ed_timer patience; /* until it, or what is dropped, has to end */
     struct ed_timer again;    /* until that is asked for once more */
     int64_t pause; /* ... so long after the next request; for drops, too */
-    bool settling; /* a request is made; no calls are taken */
+    bool asked_to_cancel; /* once at least, what is to end */
+    bool settling;        /* a request is made; no calls are taken */
     bool settle_sent;
     uint32_t settle_sync; /* the step whose answer settles it */
 

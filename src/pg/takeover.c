@@ -249,6 +249,7 @@ static int drop_all(struct pg_link *link)
     struct drop d = {0};
     int err = is_active(link) ? ED_ETIMEOUT : 0;
     link->pause = PG_CANCEL_AGAIN;
+    link->asked_to_cancel = false;
     for (; err == ED_ETIMEOUT; link->pause *= 2) {
         err = pg_cancel_request(link, is_active);
         if (!err)

@@ -5,6 +5,7 @@
 
 #include <eddy/error.h>
 #include <string.h>
+#include "core/report.h"
 #include "http/message.h"
 #include "http/observer.h"
 #include "net/stream.h"
@@ -88,4 +89,9 @@ void ed_guest_local(const ed_req *req, char out[ED_ADDR_TEXT])
     out[0] = '\0';
     if (stream)
         ed_stream_local(stream, out);
+}
+
+bool ed_guest_try(void (*fn)(void *arg), void *arg)
+{
+    return ed_report_try(fn, arg);
 }

@@ -75,4 +75,8 @@ ED_API void ed_guest_log_id(const char *id);
 /* The address the request came in at, as text; "" when it is not known. */
 ED_API void ed_guest_local(const ed_req *req, char out[ED_ADDR_TEXT]);
 
+/* Calls fn(arg), which looks at what may go away meanwhile: it only reads, and
+ * holds nothing. False: it faulted, and was left there. Any thread. */
+ED_API bool ed_guest_try(void (*fn)(void *arg), void *arg);
+
 #endif

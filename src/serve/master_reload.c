@@ -138,6 +138,7 @@ void ed_master_reload(struct ed_master *m, bool chain)
     ed_notify_reloading();
     if (!change_settings(m)) {
         ed_log_error("not reloaded: all stays as it was");
+        ed_notify_status("the last reload failed: its settings cannot be used");
         ed_notify("READY=1");
         return;
     }

@@ -15,13 +15,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <eddy/log.h>
 #include <stdio.h>
 #include <unistd.h>
 #include "core/loop_internal.h"
 #include "core/switch.h"
-#include "../support/held.h"
-#include "../support/scenarios.h"
+#include "scenarios.h"
 
 enum how { SCOPE_CANCELLED, DEADLINE_PASSED, FIBER_CANCELLED, WAYS };
 
@@ -89,8 +87,10 @@ static int run_scenario(void *arg)
 }
 
 /* Returns whether all is well with the run itself. */
-static bool run(struct trial *t)
+static bool run(void *arg)
 {
+    struct trial *t = arg;
+
     trial = t;
     t->suspensions = 0;
     alarm(ALARM_S);
@@ -102,26 +102,6 @@ static bool run(struct trial *t)
      * cancelled behind its back; its deadline is there for that. */
     return t->how == FIBER_CANCELLED ||
            (!t->stalled && t->result != SCENARIO_CORRUPT);
-}
-
-static bool run_leaves_nothing(struct trial *t)
-{
-    int descriptors = held_descriptors();
-    bool well = run(t);
-    return well && held_descriptors() == descriptors && !held_children();
-}
-
-/* Threads and caches come and go: memory counts as lost when the same run
- * loses it each time. */
-static bool run_loses_no_memory(struct trial *t)
-{
-    for (int tries = 0; tries < 3; tries++) {
-        size_t before = held_bytes();
-        (void)run(t);
-        if (held_bytes() <= before)
-            return true;
-    }
-    return false;
 }
 
 static void report(const struct trial *t, const char *what)
@@ -136,13 +116,13 @@ static int try_all(const struct scenario *scenario, enum how how, int *failures)
 {
     for (int at = 1;; at++) {
         struct trial t = {.scenario = scenario, .how = how, .at = at};
-        if (!run_leaves_nothing(&t)) {
+        if (!scenario_leaves_nothing(run, &t)) {
             report(&t, "not well");
             ++*failures;
         }
         if (t.suspensions < at)
             return at - 1;
-        if (!run_loses_no_memory(&t)) {
+        if (!scenario_loses_no_memory(run, &t)) {
             report(&t, "memory lost");
             ++*failures;
         }
@@ -166,25 +146,10 @@ static void cancelled_anywhere_it_leaves_nothing(void **state)
     assert_int_equal(failures, 0);
 }
 
-/* Without arguments all scenarios, else those they name. */
+/* Not under ThreadSanitizer, where memory is not counted: switches are counted
+ * in the middle of what it is told about them. */
 int main(int argc, char **argv)
 {
-    int failed = 0;
-
-    held_begin(argv);
-    /* Switches are counted in the middle of what ThreadSanitizer is told
-     * about them. */
-    if (!held_counts())
-        return 77;
-    ed_log_set_level(ED_LOG_OFF);
-    for (const struct scenario *s = scenarios; s->name; s++) {
-        const struct CMUnitTest test = {
-            .name = s->name,
-            .test_func = cancelled_anywhere_it_leaves_nothing,
-            .initial_state = (void *)s,
-        };
-        if (argc < 2 || !strcmp(argv[1], s->name))
-            failed += _cmocka_run_group_tests("cancel", &test, 1, NULL, NULL);
-    }
-    return failed;
+    return scenarios_main(argc, argv, "cancel",
+                          cancelled_anywhere_it_leaves_nothing);
 }

@@ -13,12 +13,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <eddy/log.h>
 #include <stdio.h>
 #include <unistd.h>
 #include "faults.h"
-#include "../support/held.h"
-#include "../support/scenarios.h"
+#include "scenarios.h"
 
 /* Virtual: what is not done by then waits for what never comes. */
 static const int64_t PATIENCE = 60 * ED_MIN;
@@ -46,8 +44,10 @@ static int run_scenario(void *arg)
 }
 
 /* Returns whether all is well with the run itself. */
-static bool run(struct trial *t)
+static bool run(void *arg)
 {
+    struct trial *t = arg;
+
     t->result = 0;
     t->stalled = false;
     alarm(ALARM_S);
@@ -62,26 +62,6 @@ static bool run(struct trial *t)
     return !t->stalled && t->result <= 0 && t->result != SCENARIO_CORRUPT;
 }
 
-static bool run_leaves_nothing(struct trial *t)
-{
-    int descriptors = held_descriptors();
-    bool well = run(t);
-    return well && held_descriptors() == descriptors && !held_children();
-}
-
-/* Threads and caches come and go: memory counts as lost when the same run
- * loses it each time. */
-static bool run_loses_no_memory(struct trial *t)
-{
-    for (int tries = 0; tries < 3; tries++) {
-        size_t before = held_bytes();
-        (void)run(t);
-        if (held_bytes() <= before)
-            return true;
-    }
-    return false;
-}
-
 static bool complain(const struct trial *t, const char *what)
 {
     fprintf(stderr, "%s, call %d, %s fails with %d: %s (result %d%s)\n",
@@ -93,9 +73,9 @@ static bool complain(const struct trial *t, const char *what)
 static bool bears(struct trial *t)
 {
     struct trial after = {.scenario = t->scenario};
-    if (!run_leaves_nothing(t))
+    if (!scenario_leaves_nothing(run, t))
         return complain(t, "not well");
-    if (!run_loses_no_memory(t))
+    if (!scenario_loses_no_memory(run, t))
         return complain(t, "memory lost");
     if (run(&after))
         return true;
@@ -132,23 +112,7 @@ static void every_failing_call_is_borne(void **state)
     assert_int_equal(failures, 0);
 }
 
-/* Without arguments all scenarios, else those they name. */
 int main(int argc, char **argv)
 {
-    int failed = 0;
-
-    held_begin(argv);
-    if (!held_counts())
-        return 77;
-    ed_log_set_level(ED_LOG_OFF);
-    for (const struct scenario *s = scenarios; s->name; s++) {
-        const struct CMUnitTest test = {
-            .name = s->name,
-            .test_func = every_failing_call_is_borne,
-            .initial_state = (void *)s,
-        };
-        if (argc < 2 || !strcmp(argv[1], s->name))
-            failed += _cmocka_run_group_tests("fault", &test, 1, NULL, NULL);
-    }
-    return failed;
+    return scenarios_main(argc, argv, "fault", every_failing_call_is_borne);
 }

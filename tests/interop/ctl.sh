@@ -48,6 +48,29 @@ lonely='for place in /run "/tmp/eddy-$(id -u)"; do
 if [ "$(id -u)" = 0 ]; then user=(); else user=(-r); fi
 alone() { unshare -m "${user[@]}" bash -c "$lonely" lonely "$@"; }
 
+# With sockets of units eddy@NAME in /run/eddy, which lead to that server.
+# shellcheck disable=SC2016 # expands over there
+as_units='IFS=, read -ra names <<<"$1"
+    for name in "${names[@]}"; do
+        mkdir -p "/run/eddy/$name" && ln -s "$2" "/run/eddy/$name/ctl"
+    done
+    exec "${@:3}"'
+with_units() { # NAME,... ARGUMENT...
+    alone env -u XDG_RUNTIME_DIR bash -c "$as_units" units "$1" "$shop" "${@:2}"
+}
+units() {
+    expect_in "that of a unit is found" "/usr/bin/shop" \
+        with_units shop "$eddy" ctl status
+    is "of several units none is taken" \
+        "eddy ctl: 2 servers run here; say which:$n  --socket /run/eddy/my-blog/ctl$n  --socket /run/eddy/my-shop/ctl" \
+        with_units my-shop,my-blog "$eddy" ctl status
+    [ "$(id -u)" = 0 ] && have setpriv || return
+    cp "$eddy" ./eddy # who may not go where it is built
+    expect_in "that of another user is not for everybody" "no permission" \
+        with_units shop sh -c "chown -h 61234 /run/eddy/shop/ctl && exec setpriv \
+            --reuid 61235 --regid 61235 --clear-groups ./eddy ctl status"
+}
+
 search() {
     expect_in "without a server that is said" \
         "no server found: nobody listens at eddy-NAME.ctl in /run/eddy, $work/run" \
@@ -59,6 +82,7 @@ search() {
     expect_in "RUNTIME_DIRECTORY is looked into" "/usr/bin/shop" \
         alone env -u XDG_RUNTIME_DIR \
         RUNTIME_DIRECTORY="$work/empty:$work/run" "$eddy" ctl status
+    units
     look_into blog 200 "unix:$work/run/eddy-blog.ctl"
     is "of several none is taken, all are listed" \
         "eddy ctl: 2 servers run here; say which:$n  --socket $work/run/eddy-blog.ctl$n  --socket $shop" \

@@ -107,4 +107,14 @@ odd_lines() {
 expect "all lines of its file begin well" '' odd_lines
 expect "it does not run as root" 'USER 10001:10001' \
     grep '^USER' "$source/packaging/Containerfile"
+expect_in "but as a user of its own" 'useradd --uid 10001 --gid 10001' \
+    cat "$source/packaging/Containerfile"
+expect_in "and as a group that is there" 'groupadd --gid 10001' \
+    cat "$source/packaging/Containerfile"
+# A build of this tree would be taken for one of the container's.
+left_out() { # as .gitignore has it: below all directories, unless it says /
+    sed 's|^\([^/]\)|**/\1|; s|^/||; s|/$||' "$source/.gitignore" | LC_ALL=C sort
+}
+expect "it is not built from what was built here" '' \
+    diff <(left_out) <(grep -vxE '#.*|\.git' "$source/.dockerignore" | LC_ALL=C sort)
 tally

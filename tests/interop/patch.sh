@@ -25,7 +25,8 @@ WAIT=300 # ms, of one call
 MOST=$((10 * WAIT))
 
 # shellcheck disable=SC2046 # flags are words
-compile patch_target $(pkg-config --cflags --libs libpq libcurl libmariadb hiredis)
+compile patch_target "$source/tests/support/held.c" "-I$source/tests/support" \
+    $(pkg-config --cflags --libs libpq libcurl libmariadb hiredis)
 
 # A service that takes 0.3 seconds, for as many as ask.
 cat >service.py <<'PYTHON'

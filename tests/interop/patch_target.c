@@ -12,8 +12,9 @@
  */
 #include <eddy/eddy.h>
 
+#include "held.h"
+
 #include <curl/curl.h>
-#include <dirent.h>
 #include <errno.h>
 #include <hiredis/hiredis.h>
 #include <libpq-fe.h>
@@ -124,24 +125,12 @@ static int cut_short(void *arg)
     return 0;
 }
 
-static int open_descriptors(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    int count = 0;
-
-    while (dir && readdir(dir))
-        count++;
-    if (dir)
-        closedir(dir);
-    return count;
-}
-
 static int go(void *arg)
 {
     const struct round *round = arg;
     struct ed_call calls[CALLERS_MAX];
     int64_t began = ed_clock_monotonic();
-    int before = open_descriptors();
+    int before = held_descriptors();
 
     for (int i = 0; i < round->count; i++) {
         calls[i] = (struct ed_call){round->library->call, round->where};
@@ -154,7 +143,7 @@ static int go(void *arg)
         return err;
     }
     if (round->cut)
-        printf("%d\n", open_descriptors() - before);
+        printf("%d\n", held_descriptors() - before);
     else
         printf("%lld\n", (long long)((ed_clock_monotonic() - began) / ED_MS));
     return 0;

@@ -223,7 +223,8 @@ heard() { # TEXT
     wait_for_text heard "$1" >/dev/null && kept || broken "heard: $1" "$(cat heard)"
 }
 export NOTIFY_SOCKET=$work/notify WATCHDOG_USEC=1000000
-begin --user nobody
+echo '[serve]' >conf
+begin --user nobody --config "$work/conf"
 pids+=("$manager")
 heard "MAINPID=$pid READY=1"
 heard 'STATUS=1 workers serve'
@@ -231,6 +232,10 @@ heard 'WATCHDOG=1'
 kill -HUP "$pid"
 heard 'RELOADING=1 MONOTONIC_USEC=[0-9]*$'
 heard '^READY=1'
+echo 'nonsense = yes' >>conf
+kill -HUP "$pid"
+heard '^STATUS=the last reload failed'
+echo '[serve]' >conf
 former=$pid
 kill -USR2 "$pid"
 until_said 'takes over from'

@@ -189,4 +189,27 @@ wait $one
 pids=()
 expect "SIGTERM lets requests end" slept cat out
 
+# Up to Python 3.12 frames are read in our own process. Those of a thread that
+# goes on meanwhile lead anywhere.
+cat >astray.c <<'END'
+#include <unistd.h>
+void _Py_DumpTraceback(int fd, void *state)
+{
+    write(fd, "  File \"a.py\", line 1 in seen\n", 31);
+    *(volatile int *)state = *(volatile int *)16;
+}
+END
+if "${CC:-cc}" -shared -fPIC -o astray.so astray.c; then
+    LD_PRELOAD=$PWD/astray.so wsgi astray 1 \
+        --wsgi wsgi_apps:app --python-path "$apps" -t 2 --stuck-after 1s
+    ask "$url/burn" >out & one=$!
+    until_said astray 1 'Python has been at GET /burn'
+    wait $one
+    expect_in "a thread that goes on while its frames are read harms nobody" \
+        burnt cat out
+    expect "nor is anything told" 0 grep -c 'crash: ' astray
+    quit "$pid"
+    pids=()
+fi
+
 tally

@@ -48,15 +48,26 @@ size_t held_bytes(void)
 #endif
 }
 
-int held_descriptors(void)
+int held_entries(const char *directory)
 {
-    DIR *dir = opendir("/proc/self/fd");
+    DIR *dir = opendir(directory);
     int count = 0;
+
     while (dir && readdir(dir))
         count++;
     if (dir)
         closedir(dir);
     return count;
+}
+
+int held_descriptors(void)
+{
+    return held_entries("/proc/self/fd");
+}
+
+int held_threads(void)
+{
+    return held_entries("/proc/self/task");
 }
 
 bool held_children(void)

@@ -22,4 +22,16 @@ struct scenario {
 /* The last one has no name. */
 extern const struct scenario scenarios[];
 
+/* The main() of a program that disturbs scenarios: `test` is given one as its
+ * state. Without arguments it runs all, else those they name. Skipped where
+ * memory cannot be counted. */
+int scenarios_main(int argc, char **argv, const char *group,
+                   void (*test)(void **state));
+
+/* Whether run(trial) is true, and leaves no descriptor and no child behind. */
+bool scenario_leaves_nothing(bool (*run)(void *trial), void *trial);
+
+/* Whether it gives back all memory. */
+bool scenario_loses_no_memory(bool (*run)(void *trial), void *trial);
+
 #endif

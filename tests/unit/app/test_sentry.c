@@ -12,6 +12,8 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* ---- a Sentry ---- */
 
@@ -476,6 +478,26 @@ FIBER_TEST(a_line_logged_at_the_very_end_outlives_nobody)
     close_sentry();
 }
 
+/* Forked while another thread, or the loop, has the lines in hand. */
+FIBER_TEST(what_a_forked_child_logs_waits_for_nobody)
+{
+    int status = 0;
+    open_sentry();
+    struct watched w = watch(.log_errors = true);
+    pthread_mutex_lock(&w.reporter->lock);
+    pid_t pid = fork();
+    if (!pid) {
+        alarm(5);
+        ed_log_error("said by a child");
+        _exit(7);
+    }
+    pthread_mutex_unlock(&w.reporter->lock);
+    check_int(waitpid(pid, &status, 0), pid);
+    check(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    check_int((int64_t)unwatch(w).captured, 0);
+    close_sentry();
+}
+
 /* ---- the program's say ---- */
 
 static bool change(json_t *event, void *arg)
@@ -661,6 +683,7 @@ int main(void)
             a_failure_is_reported_once_whatever_the_id_of_its_request),
         cmocka_unit_test(lines_of_the_log_tell_no_secrets_of_a_query),
         cmocka_unit_test(a_line_logged_at_the_very_end_outlives_nobody),
+        cmocka_unit_test(what_a_forked_child_logs_waits_for_nobody),
         cmocka_unit_test(before_send_changes_events_and_drops_them),
         cmocka_unit_test(a_sample_is_sent),
         cmocka_unit_test(

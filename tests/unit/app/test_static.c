@@ -533,12 +533,12 @@ FIBER_TEST(files_nobody_asks_for_are_closed)
     struct site s;
     site_open(&s);
     site_file(&s, "a.txt", "a");
-    int before = served_descriptors();
+    int before = held_descriptors();
     site_get(&s, "/static/a.txt");
     settle();
-    check_int(served_descriptors(), before + 1);
+    check_int(held_descriptors(), before + 1);
     check_int(ed_sleep(30 * ED_S), 0);
-    check_int(served_descriptors(), before);
+    check_int(held_descriptors(), before);
     site_get(&s, "/static/a.txt");
     check_int(s.status, 200);
     site_close(&s);
@@ -549,7 +549,7 @@ FIBER_TEST(only_so_many_files_are_kept_open)
     struct site s;
     char name[40];
     site_open(&s);
-    int before = served_descriptors();
+    int before = held_descriptors();
     for (int i = 0; i < 400; i++) {
         snprintf(name, sizeof name, "%d", i);
         site_file(&s, name, name);
@@ -561,7 +561,7 @@ FIBER_TEST(only_so_many_files_are_kept_open)
         check_text(s.body, name + 8);
     }
     settle();
-    check(served_descriptors() <= before + 256);
+    check(held_descriptors() <= before + 256);
     site_close(&s);
 }
 

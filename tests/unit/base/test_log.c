@@ -4,6 +4,7 @@
  * Everything is written to a pipe and read back.
  */
 #include "base/list.h"
+#include "base/log_safe.h"
 #include "base/log_watch.h"
 
 #include <eddy/error.h>
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <stdarg.h>
@@ -40,6 +42,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
+    unsetenv("JOURNAL_STREAM");
     ed_log_set_fd(STDERR_FILENO);
     close(pipe_fds[0]);
     close(pipe_fds[1]);
@@ -460,6 +463,59 @@ static void only_a_terminal_gets_colour_and_only_if_wanted(void **state)
     assert_null(strchr(text, '\033'));
 }
 
+/* What systemd sets for a service whose stream this descriptor is. */
+static void name_journal(int fd)
+{
+    struct stat about;
+    char stream[64];
+
+    assert_int_equal(fstat(fd, &about), 0);
+    snprintf(stream, sizeof(stream), "%llu:%llu",
+             (unsigned long long)about.st_dev,
+             (unsigned long long)about.st_ino);
+    setenv("JOURNAL_STREAM", stream, 1);
+}
+
+static void the_journal_is_told_the_level(void **state)
+{
+    struct ed_safe_line safe = {0};
+
+    (void)state;
+    name_journal(pipe_fds[1]);
+    ed_log_set_fd(pipe_fds[1]);
+    ed_log_debug("a");
+    assert_memory_equal(hear(), "<7>2", 4);
+    ed_log_info("a");
+    assert_memory_equal(hear(), "<6>2", 4);
+    ed_log_warn("a");
+    assert_memory_equal(hear(), "<4>2", 4);
+    ed_safe_put(&safe, "a");
+    ed_log_safely(ED_LOG_ERROR, &safe);
+    assert_memory_equal(hear(), "<3>2", 4);
+    ed_log_set_format(ED_LOG_JSON);
+    ed_log_error("a");
+    assert_memory_equal(hear(), "<3>{", 4);
+}
+
+/* A service's error stream that was redirected, to a file or another one. */
+static void who_is_not_the_journal_is_told_no_priority(void **state)
+{
+    int other[2];
+
+    (void)state;
+    assert_int_equal(pipe2(other, O_CLOEXEC), 0);
+    name_journal(other[1]);
+    ed_log_set_fd(pipe_fds[1]);
+    ed_log_warn("a");
+    assert_string_equal(hear_text(), "WARN  a\n");
+    close(other[0]);
+    close(other[1]);
+    setenv("JOURNAL_STREAM", "", 1);
+    ed_log_set_fd(pipe_fds[1]);
+    ed_log_warn("a");
+    assert_string_equal(hear_text(), "WARN  a\n");
+}
+
 /* ---- who else is told ---- */
 
 struct listener {
@@ -582,6 +638,10 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(
             only_a_terminal_gets_colour_and_only_if_wanted, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_journal_is_told_the_level, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(
+            who_is_not_the_journal_is_told_no_priority, setup, teardown),
         cmocka_unit_test_setup_teardown(lines_of_a_trace_carry_its_ids, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(

@@ -6,8 +6,8 @@
 #define EDDY_TESTS_OUTSIDE_H
 
 #include "../../fiber_test.h"
+#include "held.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -31,34 +31,6 @@ static inline void real_test_run_(void (*body)(void))
     int err = ed_run(fiber_test_body_, &body);
     assert_int_equal(err, 0);
     assert_int_equal(fiber_test_failures, 0);
-}
-
-static inline int entries_of(const char *directory)
-{
-    DIR *dir = opendir(directory);
-    int count = 0;
-
-    while (dir && readdir(dir))
-        count++;
-    if (dir)
-        closedir(dir);
-    return count;
-}
-
-static inline int open_descriptors(void)
-{
-    return entries_of("/proc/self/fd");
-}
-
-static inline int running_threads(void)
-{
-    return entries_of("/proc/self/task");
-}
-
-/* No child of this process is left, running or dead. */
-static inline bool no_children(void)
-{
-    return waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD;
 }
 
 /* From here on the log goes to a file that is returned. */

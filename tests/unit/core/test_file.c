@@ -102,14 +102,14 @@ FIBER_TEST(writing_replaces_and_leaves_no_other_file)
 {
     const char *path = in_directory("b");
     struct ed_bytes got;
-    int before = entries_of(directory);
+    int before = held_entries(directory);
 
     check_int(ed_file_write(path, ED_BYTES("old and long")), 0);
     check_int(ed_file_write(path, ED_BYTES("new"), .sync = true), 0);
     check_int(ed_file_read(&got, path, 100), 0);
     check_text(got.ptr, "new");
     unlink(path);
-    check_int(entries_of(directory), before);
+    check_int(held_entries(directory), before);
 }
 
 FIBER_TEST(a_failed_write_leaves_the_old_and_no_temporary_file)
@@ -118,9 +118,9 @@ FIBER_TEST(a_failed_write_leaves_the_old_and_no_temporary_file)
     int before;
 
     mkdir(path, 0700);
-    before = entries_of(directory);
+    before = held_entries(directory);
     check_int(ed_file_write(path, ED_BYTES("x")), -EISDIR);
-    check_int(entries_of(directory), before);
+    check_int(held_entries(directory), before);
     rmdir(path);
 }
 
@@ -183,7 +183,7 @@ FIBER_TEST(a_read_from_a_file_opened_for_writing_is_refused_by_name)
 
 FIBER_TEST(a_cancelled_fiber_still_closes)
 {
-    int before = open_descriptors();
+    int before = held_descriptors();
     ed_scope(s);
     {
         ed_file *f ED_FILE_AUTO = NULL;
@@ -191,7 +191,7 @@ FIBER_TEST(a_cancelled_fiber_still_closes)
         ed_cancel(s);
         check_int(ed_file_sync(f), ED_ECANCELED);
     }
-    check_int(open_descriptors(), before);
+    check_int(held_descriptors(), before);
 }
 
 int main(void)

@@ -24,10 +24,10 @@ static void a_loop_can_be_run_again_and_leaves_nothing(void **state)
 {
     (void)state;
     assert_int_equal(ed_run(give, &(int){0}), 0);
-    int before = open_descriptors();
+    int before = held_descriptors();
     for (int i = 0; i < 50; i++)
         assert_int_equal(ed_run(give, &(int){i}), i);
-    assert_int_equal(open_descriptors(), before);
+    assert_int_equal(held_descriptors(), before);
     assert_null(ed_loop_current());
     assert_false(ed_in_fiber());
 }

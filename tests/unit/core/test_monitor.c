@@ -266,19 +266,19 @@ static void it_can_be_turned_off(void **state)
 
 static int note_threads(void *arg)
 {
-    *(int *)arg = running_threads();
+    *(int *)arg = held_threads();
     return 0;
 }
 
 static void the_watching_thread_ends_with_the_last_loop(void **state)
 {
-    int before = running_threads();
+    int before = held_threads();
     int inside = 0;
 
     (void)state;
     assert_int_equal(ed_run(note_threads, &inside), 0);
     assert_int_equal(inside, before + 1);
-    assert_int_equal(running_threads(), before);
+    assert_int_equal(held_threads(), before);
 }
 
 /* With a fiber of that name, until it was told of. */

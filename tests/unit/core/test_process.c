@@ -87,7 +87,7 @@ REAL_TEST(a_command_that_says_too_much_is_ended)
     check_int(ed_command(&o, ED_ARGV("yes"), .limit = 1000), ED_ELIMIT);
     check_text(ed_error(), "more than 1000 bytes of output");
     check_int((long long)o.out.len, 1000);
-    check(no_children());
+    check(!held_children());
 }
 
 REAL_TEST(a_command_that_takes_too_long_is_ended)
@@ -96,7 +96,7 @@ REAL_TEST(a_command_that_takes_too_long_is_ended)
     ed_scope(s, .within = 20 * ED_MS);
 
     check_int(ed_command(&o, ED_ARGV("sleep", "60")), ED_ETIMEOUT);
-    check(no_children());
+    check(!held_children());
     check_int(ed_wait(s), ED_ETIMEOUT);
 }
 
@@ -124,19 +124,19 @@ REAL_TEST(environment_and_directory_are_as_told)
 REAL_TEST(a_program_that_does_not_exist_is_named)
 {
     struct ed_output o;
-    int before = open_descriptors();
+    int before = held_descriptors();
 
     check_int(ed_command(&o, ED_ARGV("no-such-program")), -ENOENT);
     says(ed_error(), "no-such-program: No such file or directory");
     check_int(ed_command(&o, ED_ARGV("true"), .dir = "/no/such"), -ENOENT);
     says(ed_error(), "true in /no/such");
-    check_int(open_descriptors(), before);
-    check(no_children());
+    check_int(held_descriptors(), before);
+    check(!held_children());
 }
 
 REAL_TEST(many_commands_run_at_once_and_leave_nothing)
 {
-    int before = open_descriptors();
+    int before = held_descriptors();
     {
         ed_scope(s);
         for (int i = 0; i < 20; i++) {
@@ -145,8 +145,8 @@ REAL_TEST(many_commands_run_at_once_and_leave_nothing)
         }
         check_int(ed_wait(s), 0);
     }
-    check_int(open_descriptors(), before);
-    check(no_children());
+    check_int(held_descriptors(), before);
+    check(!held_children());
 }
 
 /* ---- processes ---- */
@@ -169,15 +169,15 @@ REAL_TEST(a_process_is_waited_for)
 REAL_TEST(leaving_the_scope_ends_the_process)
 {
     struct ed_process p;
-    int before = open_descriptors();
+    int before = held_descriptors();
     {
         ed_scope(s);
         check_int(ed_process_start(&p, s, ED_ARGV("sleep", "60")), 0);
     }
     check(!ed_process_running(&p));
     check_int(p.exit_signal, SIGTERM);
-    check(no_children());
-    check_int(open_descriptors(), before);
+    check(!held_children());
+    check_int(held_descriptors(), before);
 }
 
 /* Waits until the program has said that its trap is set. */
@@ -204,7 +204,7 @@ REAL_TEST(a_process_that_does_not_listen_is_killed)
     }
     check_int(p.exit_signal, SIGKILL);
     ed_process_close(&p);
-    check(no_children());
+    check(!held_children());
 }
 
 REAL_TEST(stopping_asks_first)
@@ -387,7 +387,7 @@ REAL_TEST(a_cancelled_scope_starts_no_process)
 
     ed_cancel(s);
     check_int(ed_process_start(&p, s, ED_ARGV("sleep", "60")), ED_ECANCELED);
-    check(no_children());
+    check(!held_children());
 }
 
 int main(void)

@@ -60,7 +60,7 @@ FIBER_TEST(waiting_ends_at_the_deadline)
 FIBER_TEST(closing_restores_the_mask)
 {
     sigset_t hup;
-    int before = open_descriptors();
+    int before = held_descriptors();
     ed_signals *s;
 
     sigemptyset(&hup);
@@ -72,7 +72,7 @@ FIBER_TEST(closing_restores_the_mask)
     check(!blocked(SIGTERM));
     check(blocked(SIGHUP)); /* as it was */
     pthread_sigmask(SIG_UNBLOCK, &hup, NULL);
-    check_int(open_descriptors(), before);
+    check_int(held_descriptors(), before);
 }
 
 FIBER_TEST(a_signal_nobody_asked_for_does_not_strike_when_closing)

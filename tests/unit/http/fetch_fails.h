@@ -12,7 +12,7 @@
 static inline void fetch_fails(struct peer *p, ed_client *client, int want,
                                const char *detail)
 {
-    int before = count_descriptors();
+    int before = held_descriptors();
     struct ed_client_counts counts;
     char text[300];
     ed_res *res;
@@ -26,7 +26,7 @@ static inline void fetch_fails(struct peer *p, ed_client *client, int want,
     check_int(counts.open, 0);
     ed_client_free(client);
     peer_close(p);
-    check_int(count_descriptors(), before);
+    check_int(held_descriptors(), before);
 }
 
 #endif

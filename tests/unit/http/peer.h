@@ -28,8 +28,8 @@
 #define EDDY_TESTS_HTTP_PEER_H
 
 #include "../../fiber_test.h"
+#include "held.h"
 #include "net/stream.h"
-#include <dirent.h>
 #include <eddy/stream.h>
 #include <eddy/tls.h>
 #include <stdio.h>
@@ -245,18 +245,6 @@ static inline const char *peer_seen(const struct peer *p)
 static inline void settle(void)
 {
     check_int(ed_sleep(1), 0);
-}
-
-static inline int count_descriptors(void)
-{
-    int count = 0;
-    DIR *dir = opendir("/proc/self/fd");
-
-    while (dir && readdir(dir))
-        count++;
-    if (dir)
-        closedir(dir);
-    return count;
 }
 
 #endif

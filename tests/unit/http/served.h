@@ -14,10 +14,10 @@
 #define EDDY_TESTS_HTTP_SERVED_H
 
 #include "../../fiber_test.h"
+#include "held.h"
 #include "core/loop_internal.h"
 #include "http/h1.h"
 
-#include <dirent.h>
 #include <unistd.h>
 
 struct served {
@@ -32,17 +32,6 @@ struct served {
     int descriptors_before;
     int clients_left; /* that the test will close after the server's end */
 };
-
-static inline int served_descriptors(void)
-{
-    int count = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    while (dir && readdir(dir))
-        count++;
-    if (dir)
-        closedir(dir);
-    return count;
-}
 
 static inline size_t served_fibers(void)
 {
@@ -70,7 +59,7 @@ static inline void settle(void)
 static inline void served_open_(struct served *s, ed_handler *handler,
                                 const struct ed_server_options *options)
 {
-    s->descriptors_before = served_descriptors();
+    s->descriptors_before = held_descriptors();
     s->fibers_before = served_fibers();
     s->server = ed_server_new_with(handler, options);
     snprintf(s->address, sizeof s->address, "unix:@eddy-served-%d", getpid());
@@ -100,7 +89,7 @@ static inline void served_join(struct served *s)
     ed_server_free(s->server);
     ed_scope_leave_(&s->scope);
     check_int(served_fibers(), s->fibers_before);
-    check_int(served_descriptors(), s->descriptors_before + s->clients_left);
+    check_int(held_descriptors(), s->descriptors_before + s->clients_left);
 }
 
 static inline void served_close(struct served *s)

@@ -276,7 +276,7 @@ static void cancel_after(const char *const *script, int64_t time, bool stream,
                          size_t body)
 {
     struct peer p = {.scripts = {script}, .large = body != 0};
-    int before = count_descriptors();
+    int before = held_descriptors();
     char *bytes = calloc(1, body + 1);
     struct ed_client_counts counts;
     struct cancelled c = {.client = ed_client_new(.max_per_origin = 1),
@@ -301,7 +301,7 @@ static void cancel_after(const char *const *script, int64_t time, bool stream,
     ed_client_free(c.client);
     peer_close(&p);
     free(bytes);
-    check_int(count_descriptors(), before);
+    check_int(held_descriptors(), before);
 }
 
 FIBER_TEST(a_cancelled_fetch_leaves_nothing_behind)

@@ -1,8 +1,8 @@
 /*
  * test_client_forms.c - forms and files that a client sends.
  */
+#include "held.h"
 #include "site.h"
-#include <dirent.h>
 #include <errno.h>
 #include <eddy/file.h>
 #include <stdlib.h>
@@ -72,18 +72,6 @@ static const char *file_with(struct ed_bytes content)
 static bool got_body(const char *text)
 {
     return check_text(got.body.ptr ? got.body.ptr : "", text);
-}
-
-static unsigned descriptors(void)
-{
-    unsigned count = 0;
-    DIR *dir = opendir("/proc/self/fd");
-
-    while (dir && readdir(dir))
-        count++;
-    if (dir)
-        closedir(dir);
-    return count;
 }
 
 /* ---- forms ---- */
@@ -256,14 +244,14 @@ FIBER_TEST(a_large_file_arrives_whole_and_is_closed)
     const char *path = file_with(ed_bytes_of(content, LARGE));
     /* A first one, for what the pool of threads opens. */
     check_int(ed_fetch(&res, site_url(&site, "/"), .file = path), 0);
-    unsigned before = descriptors();
+    int before = held_descriptors();
     check_int(ed_fetch(&res, site_url(&site, "/"), .file = path), 0);
-    check_int(descriptors(), before);
+    check_int(held_descriptors(), before);
     check(ed_bytes_equal(ed_buf_bytes(&got.body), ed_bytes_of(content, LARGE)));
     check_int(
         ed_fetch(&res, site_url(&site, "/"), .file = path, .stream = true), 0);
     ed_res_close(res);
-    check_int(descriptors(), before);
+    check_int(held_descriptors(), before);
     free(content);
     end();
 }
@@ -329,9 +317,9 @@ FIBER_TEST(what_cannot_be_opened_says_why)
     }
     ed_form_file(form, "x", file_with(ED_BYTES("there")));
     ed_form_file(form, "y", "/no/such");
-    unsigned before = descriptors();
+    int before = held_descriptors();
     check_int(ed_fetch(&res, site_url(&site, "/"), .form = form), -ENOENT);
-    check_int(descriptors(), before);
+    check_int(held_descriptors(), before);
     check_int(got.requests, 0);
     end();
 }

@@ -212,7 +212,7 @@ static void refused(const char *before, const char *const *script,
                     const char *detail)
 {
     struct stage s = {.proxy.scripts = {script}};
-    int descriptors = count_descriptors();
+    int descriptors = held_descriptors();
     struct ed_client_counts counts;
     char text[400];
 
@@ -231,7 +231,7 @@ static void refused(const char *before, const char *const *script,
     ed_client_counts(s.client, &counts);
     check_int(counts.open, 0);
     close_stage(&s);
-    check_int(count_descriptors(), descriptors);
+    check_int(held_descriptors(), descriptors);
 }
 
 FIBER_TEST(a_proxy_that_refuses_is_told_of)

@@ -8,7 +8,7 @@
 #define EDDY_NET_TEST_H
 
 #include "../../fiber_test.h"
-#include <dirent.h>
+#include "held.h"
 
 /* Gives everybody else a turn, the kernel included. */
 __attribute__((unused)) static void settle(void)
@@ -18,27 +18,15 @@ __attribute__((unused)) static void settle(void)
     check_int(ed_sleep(2 * ED_MS), 0);
 }
 
-__attribute__((unused)) static int count_entries(const char *folder)
-{
-    int count = 0;
-    DIR *dir = opendir(folder);
-
-    while (dir && readdir(dir))
-        count++;
-    if (dir)
-        closedir(dir);
-    return count;
-}
-
 static void run_in_loop(ed_fn *test)
 {
-    int before = count_entries("/proc/self/fd");
+    int before = held_descriptors();
 
     fiber_test_failures = 0;
     int result = ed_run(test, NULL);
     assert_int_equal(fiber_test_failures, 0);
     assert_int_equal(result, 0);
-    assert_int_equal(count_entries("/proc/self/fd"), before);
+    assert_int_equal(held_descriptors(), before);
 }
 
 #define NET_TEST(name)                 \

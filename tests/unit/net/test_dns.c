@@ -425,11 +425,11 @@ WITH_SERVER(one_who_leaves_does_not_disturb_the_others)
 WITH_SERVER(a_query_nobody_waits_for_is_ended)
 {
     struct asker hasty = {"silent.example", ED_ETIMEOUT, 5 * ED_MS};
-    int before = count_entries("/proc/self/fd");
+    int before = held_descriptors();
 
     be_impatient();
     check_int(ask(&hasty), 0);
-    check_int(count_entries("/proc/self/fd"), before);
+    check_int(held_descriptors(), before);
     unsigned asked = fake.asked;
     check_int(ed_sleep(60 * ED_MS), 0);
     check_int(fake.asked, asked);
@@ -527,11 +527,11 @@ WITH_SERVER(a_changed_hosts_file_is_read_again)
 WITH_SERVER(no_thread_is_started)
 {
     struct ed_addrs addrs;
-    int before = count_entries("/proc/self/task");
+    int before = held_threads();
 
     check_int(ed_resolve("good.example", AF_UNSPEC, &addrs), 0);
     check_int(ed_resolve("nx.example", AF_UNSPEC, &addrs), ED_ERESOLVE);
-    check_int(count_entries("/proc/self/task"), before);
+    check_int(held_threads(), before);
 }
 
 /* ---- no server at all ---- */

@@ -5,9 +5,9 @@
  * On a virtual clock, so that 250 ms are 250 ms.
  */
 #include "../../fiber_test.h"
+#include "held.h"
 #include "net/happy.h"
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -87,18 +87,6 @@ static struct ed_addrs addresses(const struct place *p, unsigned count)
     return addrs;
 }
 
-static int count_descriptors(void)
-{
-    int count = 0;
-    DIR *dir = opendir("/proc/self/fd");
-
-    while (dir && readdir(dir))
-        count++;
-    if (dir)
-        closedir(dir);
-    return count;
-}
-
 /* What a race came to. */
 struct outcome {
     int err;
@@ -116,14 +104,14 @@ static struct outcome race(const char *kinds)
 
     open_places(&p, kinds);
     struct ed_addrs addrs = addresses(&p, (unsigned)strlen(kinds));
-    int before = count_descriptors();
+    int before = held_descriptors();
     int64_t began = ed_now();
     o.err = ed_happy_connect(&s, &won, &addrs, NULL, o.reasons);
     o.after = (ed_now() - began) / ED_MS;
     if (!o.err)
         o.winner = (int)(ntohl(won.v4.sin_addr.s_addr) & 0xff);
     ed_stream_close(s);
-    check_int(count_descriptors(), before);
+    check_int(held_descriptors(), before);
     close_places(&p);
     return o;
 }

@@ -5,11 +5,6 @@
 #include <signal.h>
 #include <sys/resource.h>
 
-static int threads(void)
-{
-    return entries_of("/proc/self/task");
-}
-
 static int ok;
 
 static int run_one(void)
@@ -30,18 +25,18 @@ static void there_is_one_more_thread_whatever_it_does(void **state)
     (void)state;
     assert_int_equal(run_one(), 0);
     assert_int_equal(ed_offload_stop(PATIENCE), 0);
-    int before = threads();
+    int before = held_threads();
     assert_int_equal(ed_offload_start(), 0);
     assert_int_equal(run_one(), 0);
-    assert_int_equal(threads(), before + 1);
+    assert_int_equal(held_threads(), before + 1);
     /* A name to be resolved, by a server that is asked over the network. */
     int err = ed_fetch_blocking(&t, "http://no.such.name.invalid/",
                                 .timeout = 100 * ED_MS);
     assert_true(err == ED_ERESOLVE || err == ED_ETIMEOUT);
     ed_ticket_free(t);
-    assert_int_equal(threads(), before + 1);
+    assert_int_equal(held_threads(), before + 1);
     assert_int_equal(ed_offload_stop(PATIENCE), 0);
-    assert_int_equal(threads(), before);
+    assert_int_equal(held_threads(), before);
     assert_int_equal(ed_offload_start(), 0);
 }
 
@@ -214,14 +209,14 @@ static void it_can_be_started_again_and_again_and_leaves_nothing(void **state)
 
     (void)state;
     assert_int_equal(ed_offload_stop(PATIENCE), 0);
-    before = open_descriptors();
+    before = held_descriptors();
     for (int i = 0; i < 20; i++) {
         assert_int_equal(ed_offload_start(), 0);
         if (i % 2)
             assert_int_equal(run_one(), 0);
         assert_int_equal(ed_offload_stop(PATIENCE), 0);
     }
-    assert_int_equal(open_descriptors(), before);
+    assert_int_equal(held_descriptors(), before);
     assert_int_equal(ed_offload_start(), 0);
 }
 
@@ -457,7 +452,7 @@ static void *call_from_outside(void *arg)
     int err = ed_call_blocking(&t, note_loop, host);
 
     ed_ticket_free(t);
-    host->threads = threads();
+    host->threads = held_threads();
     atomic_store(&host->done, err ? err : 1);
     return NULL;
 }
@@ -492,7 +487,7 @@ static void a_hosts_loop_is_used_instead_of_a_thread(void **state)
     (void)state;
     assert_int_equal(ed_offload_adopt(), ED_EUSAGE); /* there is no loop */
     assert_int_equal(ed_offload_stop(PATIENCE), 0);
-    int before = threads();
+    int before = held_threads();
     assert_int_equal(ed_run(host_main, &host, .no_signals = true), 0);
     assert_int_equal(host.done, 1);
     assert_int_equal(host.own, -EDEADLK);

@@ -107,7 +107,7 @@ static waiter *const waiters[] = {
 
 REAL_TEST(others_run_while_a_child_is_waited_for)
 {
-    int before = open_descriptors();
+    int before = held_descriptors();
 
     for (size_t i = 0; i < sizeof waiters / sizeof *waiters; i++) {
         int fds[2], status = -1;
@@ -119,8 +119,8 @@ REAL_TEST(others_run_while_a_child_is_waited_for)
         check_int(WEXITSTATUS(status), 42);
         check_int(ed_wait(s), 0);
     }
-    check(no_children());
-    check_int(open_descriptors(), before);
+    check(!held_children());
+    check_int(held_descriptors(), before);
 }
 
 REAL_TEST(a_child_that_stops_is_told_of)
@@ -190,7 +190,7 @@ REAL_TEST(a_deadline_and_a_cancellation_end_waiting_for_a_child)
         check(WIFSIGNALED(status));
     }
     close(fds[1]);
-    check(no_children());
+    check(!held_children());
 }
 
 /* Reads, in a program that a fiber writes to, what makes it end. */

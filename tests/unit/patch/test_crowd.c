@@ -130,12 +130,12 @@ static void crowd(uint32_t seed)
 
 FIBER_TEST(a_crowd_gets_through)
 {
-    int before = open_descriptors();
+    int before = held_descriptors();
 
     (void)signal(SIGPIPE, SIG_IGN);
     for (uint32_t seed = 0; seed < SEEDS; seed++)
         crowd(seed);
-    check_int(open_descriptors(), before);
+    check_int(held_descriptors(), before);
 }
 
 int main(void)

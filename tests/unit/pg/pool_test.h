@@ -132,10 +132,10 @@ static inline long long find_int(ed_pg *db, const char *sql)
     return ed_rows_int(rows, 0);
 }
 
-/* Waits until it is so, for two seconds at most. */
+/* Waits until it is so, for ten seconds at most. */
 #define eventually(condition)                                                \
     ({                                                                       \
-        int64_t until_ = ed_now() + 2 * ED_S;                                \
+        int64_t until_ = ed_now() + 10 * ED_S;                               \
         while (!(condition) && ed_now() < until_)                            \
             ed_sleep(2 * ED_MS);                                             \
         check_((condition), "%s:%d: not so in time: %s", __FILE__, __LINE__, \

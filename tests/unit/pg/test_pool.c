@@ -38,6 +38,32 @@ static void gather(struct crowd *c, int members)
     check_int(ed_wait(s), 0);
 }
 
+struct holders {
+    ed_pg *db;
+    int wanted, held;
+};
+
+static int hold_until_all_do(void *arg)
+{
+    struct holders *h = arg;
+    ed_pg_session(session, h->db);
+    int n = ed_pg_exec(session, "select 1");
+    h->held++;
+    while (n >= 0 && h->held < h->wanted)
+        n = ed_sleep(ED_MS);
+    return n < 0 ? n : 0;
+}
+
+/* Has so many connections be in use at once, however long they take to open. */
+static void use_together(ed_pg *db, int connections)
+{
+    struct holders h = {.db = db, .wanted = connections};
+    ed_scope(s);
+    for (int i = 0; i < connections; i++)
+        ed_go(s, hold_until_all_do, &h);
+    check_int(ed_wait(s), 0);
+}
+
 POOL_TEST(ten_clients_of_twenty_sleeps_take_two_waits)
 {
     struct crowd c = {.db = ed_pg_new(.dsn = pg_server_dsn(server), .min = 10),
@@ -56,30 +82,27 @@ POOL_TEST(ten_clients_of_twenty_sleeps_take_two_waits)
 
 POOL_TEST(a_pool_grows_only_as_far_as_it_is_needed)
 {
-    struct crowd c = {.db = ed_pg_new(.dsn = pg_server_dsn(server)),
-                      .sql = "select pg_sleep(0.1)"};
+    ed_pg *db = ed_pg_new(.dsn = pg_server_dsn(server));
     for (int i = 0; i < 20; i++)
-        check_int(find_int(c.db, "select 1"), 1);
-    check_int(counts_of(c.db).open, 1);
-    gather(&c, 4);
-    check_int(c.done, 4);
-    check_int(counts_of(c.db).open, 4);
-    check_int(counts_of(c.db).idle, 4);
-    ed_pg_free(c.db);
+        check_int(find_int(db, "select 1"), 1);
+    check_int(counts_of(db).open, 1);
+    use_together(db, 4);
+    check_int(counts_of(db).open, 4);
+    eventually(counts_of(db).idle == 4);
+    ed_pg_free(db);
 }
 
 POOL_TEST(idle_connections_beyond_min_are_closed)
 {
-    struct crowd c = {.db = ed_pg_new(.dsn = pg_server_dsn(server), .min = 2,
-                                      .idle_time = 100 * ED_MS),
-                      .sql = "select pg_sleep(0.05)"};
-    gather(&c, 6);
-    check_int(counts_of(c.db).open, 6);
-    eventually(counts_of(c.db).open == 2);
+    ed_pg *db = ed_pg_new(.dsn = pg_server_dsn(server), .min = 2,
+                          .idle_time = 100 * ED_MS);
+    use_together(db, 6);
+    check_int(counts_of(db).open, 6);
+    eventually(counts_of(db).open == 2);
     ed_sleep(150 * ED_MS);
-    check_int(counts_of(c.db).open, 2);
-    check_int(connections_at_server(), 2);
-    ed_pg_free(c.db);
+    check_int(counts_of(db).open, 2);
+    eventually(connections_at_server() == 2);
+    ed_pg_free(db);
 }
 
 POOL_TEST(min_connections_are_opened_and_kept_up)
@@ -99,13 +122,13 @@ POOL_TEST(min_connections_are_opened_and_kept_up)
 
 POOL_TEST(the_connection_used_last_is_used_next)
 {
-    struct crowd c = {.db = ed_pg_new(.dsn = pg_server_dsn(server)),
-                      .sql = "select pg_sleep(0.05)"};
-    gather(&c, 5);
-    long long pid = find_int(c.db, "select pg_backend_pid()");
+    ed_pg *db = ed_pg_new(.dsn = pg_server_dsn(server));
+    use_together(db, 5);
+    eventually(counts_of(db).idle == 5);
+    long long pid = find_int(db, "select pg_backend_pid()");
     for (int i = 0; i < 20; i++)
-        check_int(find_int(c.db, "select pg_backend_pid()"), pid);
-    ed_pg_free(c.db);
+        check_int(find_int(db, "select pg_backend_pid()"), pid);
+    ed_pg_free(db);
 }
 
 POOL_TEST(statements_share_connections_when_there_are_no_more)
