@@ -130,8 +130,9 @@ static void look_who_reads(int fd)
 
 /* A child forked while another thread logs would inherit a lock that nobody
  * in it will ever release. Whoever logs may hold locks of its own: fork() must
- * take this one last, so its handler is the first to be registered. */
-__attribute__((constructor)) static void watch_forks(void)
+ * take this one last, so its handler is the first to be registered, and this
+ * constructor the first of all that may be given a number. */
+__attribute__((constructor(101))) static void watch_forks(void)
 {
     pthread_atfork(lock_log, unlock_log, unlock_log);
 }

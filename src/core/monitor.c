@@ -459,19 +459,20 @@ static void forget_in_child(void)
     unlock_after_fork(); /* who forked holds them here as well */
 }
 
+/* Before anybody can hold these locks while another thread forks. */
+__attribute__((constructor)) static void watch_forks(void)
+{
+    pthread_atfork(lock_before_fork, unlock_after_fork, forget_in_child);
+}
+
 /* Once in the process. Needs `life`. */
 static int prepare(void)
 {
-    int err;
-
     if (watch.signo)
         return 0;
     ed_frames_prepare();
     sem_init(&watch.taken, 0, 0);
-    err = install_handler();
-    if (!err)
-        pthread_atfork(lock_before_fork, unlock_after_fork, forget_in_child);
-    return err;
+    return install_handler();
 }
 
 static int start_thread(void)

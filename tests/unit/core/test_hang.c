@@ -2,6 +2,8 @@
 #include "last_words.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <ucontext.h>
 #include "base/log_watch.h"
@@ -189,7 +191,16 @@ static void a_part_of_that_report_that_fails_does_not_keep_the_others(
     }
 }
 
-static char pipe_name[] = "/tmp/eddy-report-XXXXXX";
+static const char pipe_pattern[] = "/tmp/eddy-hang-XXXXXX";
+static char pipe_name[sizeof pipe_pattern];
+
+static void make_pipe(void)
+{
+    memcpy(pipe_name, pipe_pattern, sizeof pipe_name);
+    close(mkstemp(pipe_name));
+    unlink(pipe_name);
+    assert_int_equal(mkfifo(pipe_name, 0600), 0);
+}
 
 /* Nobody will ever write to it. */
 static int load_a_pipe(void *arg)
@@ -213,9 +224,7 @@ static void a_hang_with_the_linkers_lock_is_told_all_the_same(void **state)
 #ifdef __SANITIZE_THREAD__
     skip(); /* it calls handlers where the program calls something */
 #endif
-    close(mkstemp(pipe_name));
-    unlink(pipe_name);
-    assert_int_equal(mkfifo(pipe_name, 0600), 0);
+    make_pipe();
     said = run_in_child(hang_in_the_linker, &status);
     unlink(pipe_name);
     assert_true(has(said, "loop blocked for "));
@@ -223,6 +232,76 @@ static void a_hang_with_the_linkers_lock_is_told_all_the_same(void **state)
     assert_true(has(said, "    load_a_pipe+0x"));
     assert_int_equal(WEXITSTATUS(status), ED_EXIT_HUNG);
     free(said);
+}
+
+/* ---- forks ---- */
+
+static void wait_turns(unsigned turns)
+{
+    usleep(turns * (unsigned)(LIMIT / ED_US));
+}
+
+static int end_at_once(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static void *load_it(void *arg)
+{
+    wait_turns(1);
+    (void)dlopen(pipe_name, RTLD_LAZY);
+    return arg;
+}
+
+static void *run_first_loop(void *arg)
+{
+    wait_turns(2);
+    (void)!ed_run(end_at_once, arg);
+    return NULL;
+}
+
+static void *fork_and_run(void *status)
+{
+    wait_turns(3);
+    pid_t pid = fork();
+
+    if (!pid) {
+        alarm(5);
+        _exit(ed_run(end_at_once, NULL) ? 3 : 42);
+    }
+    waitpid(pid, status, 0);
+    return NULL;
+}
+
+/* Has a thread start the first loop of the process, which loads the unwinder
+ * for it, while another one has the linker's lock; and a third one fork. */
+static void fork_while_a_loop_starts(void)
+{
+    void *(*const steps[])(void *arg) = {load_it, run_first_loop, fork_and_run};
+    pthread_t threads[3];
+    int status = 0;
+
+    /* Now: starting a thread takes the linker's lock, too. */
+    for (int i = 0; i < 3; i++)
+        pthread_create(&threads[i], NULL, steps[i], i == 2 ? &status : NULL);
+    wait_turns(4);
+    close(open(pipe_name, O_WRONLY));
+    for (int i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 5);
+}
+
+static void a_child_forked_while_the_first_loop_starts_can_have_one(
+    void **state)
+{
+    int status;
+
+    (void)state;
+    make_pipe();
+    free(run_in_child(fork_while_a_loop_starts, &status));
+    unlink(pipe_name);
+    assert_int_equal(WEXITSTATUS(status), 42);
 }
 
 static void by_abort(void *arg)
@@ -350,6 +429,8 @@ int main(void)
             a_part_of_that_report_that_fails_does_not_keep_the_others),
         cmocka_unit_test(a_hang_with_the_log_locked_is_told_all_the_same),
         cmocka_unit_test(a_hang_with_the_linkers_lock_is_told_all_the_same),
+        cmocka_unit_test(
+            a_child_forked_while_the_first_loop_starts_can_have_one),
         cmocka_unit_test(a_loop_that_works_or_waits_does_not_hang),
         cmocka_unit_test(a_limit_can_be_taken_back),
     };
