@@ -436,6 +436,7 @@ static int prepare(void)
     if (watch.signo)
         return 0;
     ed_frames_prepare();
+    ed_log_prepare();
     sem_init(&watch.taken, 0, 0);
     err = install_handler();
     if (!err)

@@ -165,6 +165,16 @@ expect "and certificates are read again, tickets going on" 1 \
 end
 rm key.pem cert.pem
 
+# ---- the journal ----
+
+JOURNAL_STREAM=$(stat -c %d:%i log) begin --user nobody
+ask "$url/crash"
+until_said 'ended by signal 6'
+expect "the journal is told the level of lines" 1 grep -c '^<6>.*listening on' log
+expect "also of what a worker tells that ends there" 1 grep -c '^<3>.*GET /crash' log
+expect "of every line" 0 grep -vc '^<[346]>' log
+end
+
 # ---- another root ----
 
 # The module is loaded before: its libraries are not in there.
