@@ -79,6 +79,10 @@ describe() { # PACKAGE: DEBIAN/control and what else dpkg wants to know
     if compgen -G "$1/usr/$libdir/libeddy.so.*" >/dev/null; then
         echo 'activate-noawait ldconfig' >"$1/DEBIAN/triggers"
     fi
+    if [[ -d $1/usr/lib/systemd/system ]]; then
+        install -m 755 debian/units.sh "$1/DEBIAN/postinst"
+        install -m 755 debian/units.sh "$1/DEBIAN/postrm"
+    fi
     (cd "$1" && find . -path ./DEBIAN -prune -o -type f -printf '%P\0' |
         sort -z | xargs -0 md5sum) >"$1/DEBIAN/md5sums"
 }

@@ -30,6 +30,23 @@ expect "rotation is configuration, and kept" /etc/logrotate.d/eddy \
     cat control-eddy/DEBIAN/conffiles
 expect "libraries are made known" 'activate-noawait ldconfig' \
     cat control-libeddy0/DEBIAN/triggers
+if unshare --mount true 2>/dev/null; then
+    mkdir fake
+    printf '#!/bin/sh\necho "$@"\n' >fake/systemctl
+    chmod 755 fake/systemctl
+    with_systemd() {
+        # shellcheck disable=SC2016 # of the shell in there
+        PATH=$work/fake:$PATH unshare --mount sh -c 'mount -t tmpfs none /run &&
+            mkdir -p /run/systemd/system && "$1" configure' sh "$work/$1"
+    }
+    for script in postinst postrm; do
+        expect "systemd is told of new units by $script" daemon-reload \
+            with_systemd "control-eddy/DEBIAN/$script"
+        [ -d /run/systemd/system ] ||
+            expect "where it does not run, $script does nothing" '' \
+                env "PATH=$work/fake:$PATH" "control-eddy/DEBIAN/$script" configure
+    done
+fi
 expect "all belongs to root" '' sh -c \
     "for d in debs/*.deb; do dpkg-deb -c \$d; done | grep -v ' root/root '"
 
