@@ -17,10 +17,12 @@ pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 set(EDDY_TEST_TIMEOUT 60) # seconds; a test that needs more is not a unit test
 set(EDDY_INTEROP_TIMEOUT 180)
 # A forked child cannot join the threads of its parent: no leaks under TSan.
-# What tests fetch from is here, whatever proxy the environment has.
+# What is used after a function's return is looked for by compilers since gcc 13
+# only, unless asked to. What tests fetch from is here, whatever proxy the
+# environment has.
 set(EDDY_TEST_ENV "no_proxy=*"
   "EDDY_BUILD=${PROJECT_BINARY_DIR}" "EDDY_SOURCE=${PROJECT_SOURCE_DIR}"
-  "ASAN_OPTIONS=strict_string_checks=1:detect_leaks=1"
+  "ASAN_OPTIONS=strict_string_checks=1:detect_leaks=1:detect_stack_use_after_return=1"
   "UBSAN_OPTIONS=print_stacktrace=1" "TSAN_OPTIONS=halt_on_error=1:report_thread_leaks=0")
 
 file(GLOB EDDY_TEST_SUPPORT CONFIGURE_DEPENDS tests/support/*.c)

@@ -144,6 +144,11 @@ static void start(void)
 
 static pthread_once_t started = PTHREAD_ONCE_INIT;
 
+void ed_log_prepare(void)
+{
+    pthread_once(&started, start);
+}
+
 void ed_log_set_level(enum ed_log_level level)
 {
     atomic_store_explicit(&min_level, (int)level, memory_order_relaxed);
@@ -157,7 +162,7 @@ void ed_log_set_format(enum ed_log_format format)
 /* Takes a descriptor into use, and a file's name that was allocated. */
 static void use(int fd, char *file)
 {
-    pthread_once(&started, start);
+    ed_log_prepare();
     lock_log();
     if (log_file)
         close(log_fd);
@@ -532,7 +537,7 @@ void ed_log(enum ed_log_level level, const char *fmt, ...)
 
     if (!ed_log_enabled(level))
         return;
-    pthread_once(&started, start);
+    ed_log_prepare();
     get_origin(&from);
 
     lock_log();

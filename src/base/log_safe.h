@@ -2,6 +2,8 @@
  * log_safe.h - the log for those who may not wait for a lock: handlers of
  * signals, and who reports on a thread that stands still and may hold it.
  *
+ *     ed_log_prepare(); // before, where one may wait
+ *
  *     struct ed_safe_line line = {0};
  *
  *     ed_safe_put(&line, "stack of ");
@@ -57,6 +59,10 @@ static inline void ed_safe_put_hex(struct ed_safe_line *line, uint64_t n)
     ed_safe_put(line, "0x");
     ed_safe_put(line, at);
 }
+
+/* Looks who reads the log, if nothing was logged yet: a terminal gets colour,
+ * the journal priorities. Without it ed_log_safely() has neither. */
+void ed_log_prepare(void);
 
 /* A message in the log's format and on its descriptor, if the level is enabled:
  * as ed_log(), but without a context, and nobody else is told (log_watch.h). It

@@ -471,6 +471,7 @@ static int prepare(void)
     if (watch.signo)
         return 0;
     ed_frames_prepare();
+    ed_log_prepare();
     sem_init(&watch.taken, 0, 0);
     return install_handler();
 }

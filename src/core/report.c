@@ -361,6 +361,7 @@ static void install(void)
     };
 
     ed_frames_prepare();
+    ed_log_prepare();
     sigfillset(&action.sa_mask);
     sigdelset(&action.sa_mask, SIGALRM);
     for (size_t i = 0; i < CRASHES; i++)

@@ -301,12 +301,23 @@ static _Noreturn void become_heir(const struct ed_master *m)
     _exit(ED_CHILD_NOT_FOUND);
 }
 
+/* When the first process of a container ends, the kernel kills all others. */
+static bool is_first_process(void)
+{
+    return getpid() == 1;
+}
+
 int ed_master_upgrade(struct ed_master *m)
 {
     if (m->ending)
         return ED_ECLOSED;
     if (m->heir || (!m->ever_ready && ed_master_has_former(m)))
         return -EALREADY;
+    if (is_first_process()) {
+        ed_log_warn("with process 1 its container ends: upgrade by another "
+                    "container");
+        return -EOPNOTSUPP;
+    }
     fflush(NULL);
     pid_t pid = fork();
     if (pid < 0)

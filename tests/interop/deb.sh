@@ -80,6 +80,14 @@ if have systemd-analyze; then
     sed -i 's/^KillMode=.*/KillMode=kindly/' eddy@app.service
     expect_in "and would say what it does not" 'kill mode' verified eddy@app.service
 fi
+# Of the unit's file, whatever the version of systemd here.
+unit=root/usr/lib/systemd/system/eddy@.service
+of_unit() { sed -n "s/^$1=//p" "$unit"; }
+expect "settings that cannot be used end it as the unit has it" \
+    "$(of_unit RestartPreventExitStatus)" \
+    sh -c 'root/usr/bin/eddy serve none.so --listen 127.0.0.1:0 2>/dev/null; echo $?'
+expect "temporary files are where a sandbox allows them" \
+    "TMPDIR=/var/cache/$(of_unit CacheDirectory)" of_unit Environment
 if have logrotate; then
     expect_in "logrotate understands its file" 'considering log' sh -c \
         "mkdir -p logs && touch logs/a.log && chmod 644 root/etc/logrotate.d/eddy &&

@@ -128,6 +128,28 @@ expect "it is in a sandbox when workers are" 2 of_admin Seccomp
 looks_in "in a sandbox"
 end
 
+# ---- the first process of a container ----
+
+if unshare --pid --fork true 2>/dev/null; then
+    : >log
+    unshare --pid --fork --kill-child "$eddy" serve app.so --user nobody \
+        --listen 127.0.0.1:0 --ctl none --workers 1 >log 2>&1 &
+    pid=$!
+    pids+=("$pid")
+    until_said 'is ready'
+    url=$(sed -n 's/.*listening on //p' log)
+    first=$(children)
+    kill -USR2 "$first"
+    until_said 'no upgrade: '
+    expect "which does not end for an upgrade" 42 ask "$url/block"
+    kill -HUP "$first"
+    until_said ' reloaded$'
+    expect "and has new code by a reload" 42 ask "$url/block"
+    kill -TERM "$first"
+    wait "$pid"
+    pids=()
+fi
+
 # ---- certificates of a user ----
 
 openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem \
@@ -142,6 +164,16 @@ expect "and certificates are read again, tickets going on" 1 \
     grep -c 'certificates reloaded' log
 end
 rm key.pem cert.pem
+
+# ---- the journal ----
+
+JOURNAL_STREAM=$(stat -c %d:%i log) begin --user nobody
+ask "$url/crash"
+until_said 'ended by signal 6'
+expect "the journal is told the level of lines" 1 grep -c '^<6>.*listening on' log
+expect "also of what a worker tells that ends there" 1 grep -c '^<3>.*GET /crash' log
+expect "of every line" 0 grep -vc '^<[346]>' log
+end
 
 # ---- another root ----
 

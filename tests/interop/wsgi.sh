@@ -125,6 +125,14 @@ ask --data-binary @upload "$url/echo" >got
 expect "a sandbox leaves what it needs" '' cmp got upload
 quit "$pid"
 pids=()
+mkdir cache
+chmod 777 cache
+CACHE_DIRECTORY=$work/cache TMPDIR=$work/cache \
+    wsgi unit 1 --wsgi wsgi_apps:app --python-path "$apps" -t 2 --sandbox
+ask --data-binary @upload "$url/echo" >got
+expect "so does one of a unit, which has a directory for that" '' cmp got upload
+quit "$pid"
+pids=()
 
 if have openssl; then
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \

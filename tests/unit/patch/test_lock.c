@@ -339,6 +339,7 @@ static void *hold_in_thread(void *arg)
 
     pthread_mutex_lock(&shared->mutex);
     __atomic_store_n(&shared->inside, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&shared->done, 1, __ATOMIC_SEQ_CST);
     nanosleep(&time, NULL);
     __atomic_store_n(&shared->inside, 0, __ATOMIC_SEQ_CST);
     pthread_mutex_unlock(&shared->mutex);
@@ -352,7 +353,7 @@ REAL_TEST(another_thread_s_mutex_is_waited_for_as_ever)
 
     init_mutex(&shared, PTHREAD_MUTEX_NORMAL);
     check_int(pthread_create(&thread, NULL, hold_in_thread, &shared), 0);
-    while (!__atomic_load_n(&shared.inside, __ATOMIC_SEQ_CST))
+    while (!__atomic_load_n(&shared.done, __ATOMIC_SEQ_CST))
         sched_yield();
     check_int(pthread_mutex_lock(&shared.mutex), 0);
     check_int(__atomic_load_n(&shared.inside, __ATOMIC_SEQ_CST), 0);

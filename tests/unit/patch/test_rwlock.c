@@ -10,7 +10,7 @@ struct shared {
     int64_t hold;
     int readers, writers;
     int most; /* readers at once */
-    int done;
+    int done; /* how many have had it */
 };
 
 #define SHARED(hold)                                 \
@@ -159,6 +159,7 @@ static void *hold_in_thread(void *arg)
 
     pthread_rwlock_wrlock(&shared->lock);
     __atomic_store_n(&shared->writers, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&shared->done, 1, __ATOMIC_SEQ_CST);
     nanosleep(&time, NULL);
     __atomic_store_n(&shared->writers, 0, __ATOMIC_SEQ_CST);
     pthread_rwlock_unlock(&shared->lock);
@@ -171,7 +172,7 @@ REAL_TEST(another_thread_s_lock_is_waited_for_as_ever)
     pthread_t thread;
 
     check_int(pthread_create(&thread, NULL, hold_in_thread, &shared), 0);
-    while (!__atomic_load_n(&shared.writers, __ATOMIC_SEQ_CST))
+    while (!__atomic_load_n(&shared.done, __ATOMIC_SEQ_CST))
         usleep(100);
     check_int(pthread_rwlock_rdlock(&shared.lock), 0);
     check_int(__atomic_load_n(&shared.writers, __ATOMIC_SEQ_CST), 0);
