@@ -7,6 +7,7 @@
 #include <execinfo.h>
 #include <ucontext.h>
 #include "core/elf.h"
+#include "core/report.h"
 #include "core/switch.h"
 
 void ed_frames_prepare(void)
@@ -55,12 +56,25 @@ static void look(void *arg)
     frames->count = backtrace(frames->pcs, ED_FRAMES_MAX);
 }
 
+struct looking {
+    struct ed_frames *frames;
+    const ed_fiber *fiber;
+};
+
+static void look_from(void *arg)
+{
+    const struct looking *l = arg;
+
+    l->frames->at = ed_switch_look(l->fiber->sp, look, l->frames);
+}
+
 bool ed_frames_of(struct ed_frames *frames, const ed_fiber *fiber)
 {
     frames->at = 0;
     frames->fn = fiber->fn;
     frames->count = 0;
-    frames->at = ed_switch_look(fiber->sp, look, frames);
+    /* Code whose tables are wrong leads the unwinder astray. */
+    (void)ed_report_try(look_from, &(struct looking){frames, fiber});
     return frames->at;
 }
 

@@ -38,7 +38,7 @@ void ed_frames_keep_first(struct ed_frames *frames);
 
 /* The stack of a fiber that does not run, by its own thread: nothing of the
  * fiber is disturbed. False, with none, where the processor's switch cannot
- * tell. */
+ * tell, or the stack cannot be unwound (which needs ed_report_on_crash()). */
 bool ed_frames_of(struct ed_frames *frames, const ed_fiber *fiber);
 
 /* The first of the frames that count, and the code at a frame: a return address
