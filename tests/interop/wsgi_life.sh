@@ -190,7 +190,7 @@ pids=()
 expect "SIGTERM lets requests end" slept cat out
 
 # Up to Python 3.12 frames are read in our own process. Those of a thread that
-# goes on meanwhile lead anywhere.
+# goes on meanwhile lead anywhere. A sanitizer's library must be loaded first.
 cat >astray.c <<'END'
 #include <unistd.h>
 void _Py_DumpTraceback(int fd, void *state)
@@ -199,8 +199,12 @@ void _Py_DumpTraceback(int fd, void *state)
     *(volatile int *)state = *(volatile int *)16;
 }
 END
+first=
+if grep -q '^EDDY_SANITIZE:STRING=.*address' "$build/CMakeCache.txt"; then
+    first="$("${CC:-cc}" -print-file-name=libasan.so) "
+fi
 if "${CC:-cc}" -shared -fPIC -o astray.so astray.c; then
-    LD_PRELOAD=$PWD/astray.so wsgi astray 1 \
+    LD_PRELOAD=$first$PWD/astray.so wsgi astray 1 \
         --wsgi wsgi_apps:app --python-path "$apps" -t 2 --stuck-after 1s
     ask "$url/burn" >out & one=$!
     until_said astray 1 'Python has been at GET /burn'
