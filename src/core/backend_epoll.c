@@ -462,6 +462,7 @@ bool ed_backend_poll(ed_loop *loop, int64_t timeout)
     ed_monitor_busy(&loop->monitor);
     if (loop->share)
         ed_share_wake(loop);
+    loop->full_polls = n == EVENTS_A_POLL ? loop->full_polls + 1 : 0;
     if (n < 0)
         return true; /* a signal: there may be some */
     if (!n)

@@ -83,6 +83,7 @@ struct ed_loop {
     void *events;              /* the batch being dispatched */
     int event_count;
     int event_at;
+    unsigned full_polls; /* in a row: the batch was full, more may be ready */
     char *scratch;
 
     /* Posts from other threads. */

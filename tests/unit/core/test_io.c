@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pty.h>
+#include <sys/eventfd.h>
 #include <termios.h>
 
 static void settle(void)
@@ -548,6 +549,70 @@ FIBER_TEST(a_watch_that_is_stopped_does_not_keep_the_loop_awake)
     ed_io_close(&w.io);
 }
 
+/* ---- a crowd ---- */
+
+enum { CROWD = 600 }; /* more than a backend looks at in one turn */
+
+struct crowd {
+    struct ed_io io[CROWD];
+    struct ed_op op[CROWD];
+    int told;
+    struct ed_timer timer;
+    int told_before; /* the timer fired */
+    ed_fiber *waits;
+};
+
+static void one_is_ready(struct ed_op *op, ssize_t result)
+{
+    struct crowd *crowd = op->user;
+
+    check_int(result, 0);
+    crowd->told++;
+}
+
+static void too_late(struct ed_timer *timer)
+{
+    struct crowd *crowd = ED_CONTAINER(timer, struct crowd, timer);
+
+    crowd->told_before = crowd->told;
+    ed_wake(crowd->waits, 0);
+}
+
+/* All become ready at once, when the time is up; waits for that. */
+static void keep_waiting(struct crowd *crowd, int kind)
+{
+    for (int i = 0; i < CROWD; i++) {
+        crowd->op[i] =
+            (struct ed_op){.kind = kind, .done = one_is_ready, .user = crowd};
+        open_io(&crowd->io[i], eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC));
+        check_int(ed_io_start(&crowd->io[i], &crowd->op[i]), ED_IO_PENDING);
+    }
+    crowd->waits = ed_fiber_self();
+    crowd->timer.fire = too_late;
+    check_int(ed_timer_start(ed_loop_current(), &crowd->timer, ed_now()), 0);
+    check_int(ed_park("a crowd", NULL, NULL), 0);
+    for (int i = 0; i < CROWD; i++)
+        ed_io_close(&crowd->io[i]);
+}
+
+FIBER_TEST(time_is_up_only_for_those_to_whom_nothing_came)
+{
+    struct crowd *crowd = calloc(1, sizeof(*crowd));
+
+    keep_waiting(crowd, ED_OP_READABLE);
+    check_int(crowd->told_before, CROWD);
+    free(crowd);
+}
+
+FIBER_TEST(time_is_up_although_there_is_always_more)
+{
+    struct crowd *crowd = calloc(1, sizeof(*crowd));
+
+    keep_waiting(crowd, ED_OP_WATCH);
+    check(crowd->told_before > CROWD);
+    free(crowd);
+}
+
 FIBER_TEST(a_foreign_descriptor_is_waited_for)
 {
     int fds[2];
@@ -596,6 +661,8 @@ int main(void)
         cmocka_unit_test(accepting_stops_and_goes_on_at_any_count),
         cmocka_unit_test(a_watch_tells_as_long_as_anything_is_left),
         cmocka_unit_test(a_watch_that_is_stopped_does_not_keep_the_loop_awake),
+        cmocka_unit_test(time_is_up_only_for_those_to_whom_nothing_came),
+        cmocka_unit_test(time_is_up_although_there_is_always_more),
         cmocka_unit_test(a_foreign_descriptor_is_waited_for),
         cmocka_unit_test(a_regular_file_is_always_ready),
     };
