@@ -206,10 +206,8 @@ static void start_fake(ed_scope *s)
     bind_fake();
     ed_go(s, serve_udp, NULL);
     ed_go(s, accept_tcp, NULL);
-    check_int(ed_dns_configure(.servers = fake.servers,
-                               .hosts_file = hosts_file, .try_time = 20 * ED_MS,
-                               .tries = 2),
-              0);
+    check_int(
+        ed_dns_configure(.servers = fake.servers, .hosts_file = hosts_file), 0);
 }
 
 /* For tests of servers that say nothing: two tries, of 20 and 40 ms. */
