@@ -23,7 +23,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-#define REDIS_TEST_PATIENCE (25 * ED_S)
+#define REDIS_TEST_PATIENCE (50 * ED_S)
 
 static struct redis_server *server;
 
