@@ -413,8 +413,10 @@ static int tunnel_all(void *arg)
     return 0;
 }
 
-POOL_TEST(a_peer_that_is_silently_gone_is_noticed)
+/* By checks that are answered within `patience`, if the machine lets them. */
+static bool is_noticed(int64_t patience)
 {
+    bool noticed;
     struct sockaddr_in a = {.sin_family = AF_INET,
                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof a;
@@ -434,15 +436,17 @@ POOL_TEST(a_peer_that_is_silently_gone_is_noticed)
         ed_pg *direct = new_pool();
         ed_pg_listener *l;
         check_int(ed_pg_listen(db, &l, "far", .check_after = 40 * ED_MS,
-                               .check_patience = 100 * ED_MS),
+                               .check_patience = patience),
                   0);
         ed_sleep(200 * ED_MS); /* some checks that are answered */
-        check_int(t.connections, 1);
+        noticed = t.connections == 1;
         t.silent = 1;
         check_text(next_text(l), "gap");
-        check_int(t.connections, 2);
-        check_int(ed_pg_notify(direct, "far", "again"), 0);
-        check_text(next_text(l), "far:again");
+        noticed = noticed && t.connections == 2;
+        if (noticed) {
+            check_int(ed_pg_notify(direct, "far", "again"), 0);
+            check_text(next_text(l), "far:again");
+        }
         ed_pg_listener_close(l);
         ed_pg_free(db);
         ed_pg_free(direct);
@@ -450,6 +454,12 @@ POOL_TEST(a_peer_that_is_silently_gone_is_noticed)
         ed_cancel(s);
     }
     close(t.listening);
+    return noticed;
+}
+
+POOL_TEST(a_peer_that_is_silently_gone_is_noticed)
+{
+    check(is_noticed(100 * ED_MS) || is_noticed(ED_S) || is_noticed(5 * ED_S));
 }
 
 static int start_tcp_server(void **state)

@@ -56,6 +56,18 @@ static const char *ask(int node, const char *fmt, ...)
 }
 
 /* The node that is the master of a slot, as the first living one sees it. */
+/* How many nodes have keys in a slot: its owner, and replicas that know. */
+static int holders_of(unsigned slot)
+{
+    int holders = 0;
+
+    for (int i = 0; i < NODES; i++)
+        holders +=
+            redis_server_pid(nodes[i]) &&
+            strtol(ask(i, "CLUSTER COUNTKEYSINSLOT %u", slot), NULL, 10) > 0;
+    return holders;
+}
+
 static int owner_of(unsigned slot)
 {
     for (int i = 0; i < NODES; i++) {
@@ -244,8 +256,7 @@ REDIS_TEST(a_dead_master_is_replaced_by_its_replica)
     ed_redis_reply *reply;
 
     must(db, NULL, "SET precious 1");
-    must(db, NULL, "WAIT 1 1000"); /* of any node; a moment passes */
-    ed_sleep(100 * ED_MS);
+    eventually(holders_of(redis_slot_of(ED_BYTES("precious"))) == 2);
     int owner = owner_of(redis_slot_of(ED_BYTES("precious")));
     if (!check(owner >= 0))
         return;

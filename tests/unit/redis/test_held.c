@@ -46,7 +46,8 @@ REDIS_TEST(a_blocking_command_is_given_up_with_its_caller)
     check_int(ed_with_timeout(30 * ED_MS, pop, db), ED_ETIMEOUT);
     ed_redis_counts(db, &counts);
     check_int(counts.held, 0);
-    ed_sleep(20 * ED_MS); /* for the server to see it */
+    eventually(strstr(redis_server_ask(server, "INFO clients"),
+                      "blocked_clients:0") != NULL);
     must(db, NULL, "RPUSH list mine");
     must(db, &r, "LLEN list");
     int64_t n = 0;
