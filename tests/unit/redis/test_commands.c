@@ -308,6 +308,7 @@ REDIS_TEST(too_many_commands_without_an_answer_are_refused)
     ed_redis *db = client(.queue = 10, .connections = 1);
 
     must(db, NULL, "PING");
+    hold_server();
     {
         ed_scope(s);
         ed_go(s, get_slowly, db);
@@ -315,6 +316,7 @@ REDIS_TEST(too_many_commands_without_an_answer_are_refused)
             ed_go(s, get_slowly, db);
         check_int(ed_wait(s), ED_EOVERLOAD);
     }
+    let_server_go();
     ed_sleep(10 * ED_MS);
     must(db, NULL, "PING");
     ed_redis_free(db);
