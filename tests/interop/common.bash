@@ -79,6 +79,7 @@ serve() { # LOG COMMAND...
 
 fail() { # WHAT...
     echo "$*"
+    echo "$passed passed, $((failed + 1)) failed"
     exit 1
 }
 
