@@ -109,6 +109,12 @@ expect_in() { # PROMISE TEXT COMMAND...
     fi
 }
 
+# For expect: a command's exit status.
+status_of() { # COMMAND...
+    "$@" >/dev/null 2>&1
+    echo $?
+}
+
 # The end of a test; its status is the script's.
 tally() {
     echo "$passed passed, $failed failed"
