@@ -67,9 +67,8 @@ void ed_master_rolled_out(struct ed_master *m, enum ed_rollout how);
 /* Workers that explain why there is nothing to be served take the place of
  * those there are. */
 void ed_master_explain(struct ed_master *m);
-/* Starts a master that is to take over. 0 or an error: -EOPNOTSUPP when this
- * one is the first process of a container, which would end with it. */
-int ed_master_upgrade(struct ed_master *m);
+/* Starts a master that is to take over. NULL, or why there is none. */
+const char *ed_master_upgrade(struct ed_master *m);
 void ed_master_heir_gone(struct ed_master *m, int status);
 
 /* ---- master_workers.c: processes of the crew, and of the admin ---- */

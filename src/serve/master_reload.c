@@ -331,27 +331,25 @@ static bool is_first_process(void)
     return getpid() == 1;
 }
 
-int ed_master_upgrade(struct ed_master *m)
+const char *ed_master_upgrade(struct ed_master *m)
 {
     if (m->ending)
-        return ED_ECLOSED;
+        return "the server is stopping";
     if (m->heir || (!m->ever_ready && ed_master_has_former(m)))
-        return -EALREADY;
-    if (is_first_process()) {
-        ed_log_warn("with process 1 its container ends: upgrade by another "
-                    "container");
-        return -EOPNOTSUPP;
-    }
+        return "an upgrade is under way";
+    if (is_first_process())
+        return "with process 1 its container ends: upgrade by another "
+               "container";
     fflush(NULL);
     pid_t pid = fork();
     if (pid < 0)
-        return -errno;
+        return ed_err_text(-errno);
     if (!pid)
         become_heir(m);
     m->heir = pid;
     m->handed_on = true;
     ed_log_info("upgrade: process %d is to take over", (int)pid);
-    return 0;
+    return NULL;
 }
 
 /* It may have been told to end, or could not start: then we go on. */

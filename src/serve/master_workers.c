@@ -429,9 +429,9 @@ static void tell_quit(struct ed_master *m, const char *rest)
 static void tell_upgrade(struct ed_master *m, const char *rest)
 {
     (void)rest;
-    int err = ed_master_upgrade(m);
-    if (err)
-        ed_child_say(&m->admin_child, "error %s", ed_err_text(err));
+    const char *why = ed_master_upgrade(m);
+    if (why)
+        ed_child_say(&m->admin_child, "error %s", why);
     else
         ed_child_say(&m->admin_child, "ok process %d", (int)m->heir);
 }
