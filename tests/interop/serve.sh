@@ -67,7 +67,7 @@ asked() {
     ctl ps --json 2>/dev/null |
         grep -o '"pid": *[0-9]*' | grep -o '[0-9]*'
 }
-for _ in $(seq 100); do [ -n "$(asked)" ] && break; sleep 0.05; done
+until_at_work /held
 worker=$(workers | grep -vx "$(asked)")
 kill -9 "$worker"
 until_count 2
@@ -160,23 +160,29 @@ until_count 0
 kill -HUP "$pid"
 until_count 2
 expect "workers come back" two ask "$url/"
-ask "$url/slow" >slow &
-slow=$!
-sleep 0.3
-end
-wait $slow
-expect "SIGTERM lets a request end" slow cat slow
+rm go
+ask "$url/held" >held &
+held=$!
+until_at_work /held
+kill -TERM "$pid"
+until_said 1 'stopping when all'
+touch go
+until_gone "$pid"
+pids=()
+wait $held
+expect "SIGTERM lets a request end" held cat held
 expect "nothing is left behind" '' sh -c 'ls -d ctl pid pid.old 2>/dev/null'
 
 begin
-ask "$url/slow" >slow &
-slow=$!
-sleep 0.3
+rm go
+ask "$url/held" >held &
+held=$!
+until_at_work /held
 kill -INT "$pid"
 wait "$pid"
-wait $slow
+wait $held
 pids=()
-expect "SIGINT does not" '' cat slow
+expect "SIGINT does not" '' cat held
 
 # A master that is killed takes its workers with it.
 begin
