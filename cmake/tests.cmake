@@ -14,8 +14,9 @@
 
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 
-set(EDDY_TEST_TIMEOUT 60) # seconds; a test that needs more is not a unit test
-set(EDDY_INTEROP_TIMEOUT 400) # nearly all of it is for busy machines
+# Seconds, after which a test hangs: nearly all of it is for busy machines.
+set(EDDY_TEST_TIMEOUT 180)
+set(EDDY_INTEROP_TIMEOUT 400)
 # A forked child cannot join the threads of its parent: no leaks under TSan.
 # What is used after a function's return is looked for by compilers since gcc 13
 # only, unless asked to. What tests fetch from is here, whatever proxy the

@@ -29,31 +29,34 @@ static uintptr_t interrupted_at(const ucontext_t *context)
 #endif
 }
 
-void ed_frames_take(struct ed_frames *frames, const void *context)
-{
-    const ed_fiber *fiber = ed_fiber_self();
+/* ---- stacks ---- */
 
-    frames->at = context ? interrupted_at(context) : 0;
-    frames->fn = fiber ? fiber->fn : NULL;
-    frames->count = 0;
-    frames->count = backtrace(frames->pcs, ED_FRAMES_MAX);
-}
-
-void ed_frames_keep_first(struct ed_frames *frames)
-{
-    if (frames->count || !frames->at)
-        return;
-    frames->pcs[0] = (void *)frames->at;
-    frames->count = 1;
-}
-
-/* ---- a stack that was left ---- */
-
-static void look(void *arg)
+/* Is tried: code whose tables are wrong leads the unwinder astray. */
+static void unwind(void *arg)
 {
     struct ed_frames *frames = arg;
 
     frames->count = backtrace(frames->pcs, ED_FRAMES_MAX);
+}
+
+static void unwind_own(void *arg)
+{
+    struct ed_frames *frames = arg;
+    const ed_fiber *fiber = ed_fiber_self();
+
+    frames->fn = fiber ? fiber->fn : NULL;
+    unwind(frames);
+}
+
+void ed_frames_take(struct ed_frames *frames, const void *context)
+{
+    frames->at = context ? interrupted_at(context) : 0;
+    frames->fn = NULL;
+    frames->count = 0;
+    if (ed_report_try(unwind_own, frames) || !frames->at)
+        return;
+    frames->pcs[0] = (void *)frames->at;
+    frames->count = 1;
 }
 
 struct looking {
@@ -65,7 +68,7 @@ static void look_from(void *arg)
 {
     const struct looking *l = arg;
 
-    l->frames->at = ed_switch_look(l->fiber->sp, look, l->frames);
+    l->frames->at = ed_switch_look(l->fiber->sp, unwind, l->frames);
 }
 
 bool ed_frames_of(struct ed_frames *frames, const ed_fiber *fiber)
@@ -73,7 +76,6 @@ bool ed_frames_of(struct ed_frames *frames, const ed_fiber *fiber)
     frames->at = 0;
     frames->fn = fiber->fn;
     frames->count = 0;
-    /* Code whose tables are wrong leads the unwinder astray. */
     (void)ed_report_try(look_from, &(struct looking){frames, fiber});
     return frames->at;
 }

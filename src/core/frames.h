@@ -29,12 +29,9 @@ struct ed_frames {
 void ed_frames_prepare(void);
 
 /* The stack of the calling thread, and of the fiber it runs, if any. In a
- * handler of a signal, with its context; NULL elsewhere. */
+ * handler of a signal, with its context; NULL elsewhere. Where it cannot be
+ * unwound (which needs ed_report_on_crash()), what was interrupted alone. */
 void ed_frames_take(struct ed_frames *frames, const void *context);
-
-/* When that was left in the middle, by a fault: at least what was interrupted.
- */
-void ed_frames_keep_first(struct ed_frames *frames);
 
 /* The stack of a fiber that does not run, by its own thread: nothing of the
  * fiber is disturbed. False, with none, where the processor's switch cannot

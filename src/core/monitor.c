@@ -101,18 +101,6 @@ static void note_fiber(void *arg)
     copy_text(sample->place, sizeof sample->place, fiber ? fiber->place : NULL);
 }
 
-struct taking {
-    struct ed_monitor_sample *sample;
-    const void *context;
-};
-
-static void take_frames(void *arg)
-{
-    const struct taking *t = arg;
-
-    ed_frames_take(&t->sample->frames, t->context);
-}
-
 static void take_sample(int signo, siginfo_t *info, void *context)
 {
     struct ed_monitor *monitor = mine;
@@ -130,9 +118,7 @@ static void take_sample(int signo, siginfo_t *info, void *context)
         sample->steps !=
         atomic_load_explicit(&monitor->steps, memory_order_relaxed);
     sample->name[0] = sample->place[0] = '\0';
-    /* Code whose tables are wrong leads the unwinder astray. */
-    (void)ed_report_try(take_frames, &(struct taking){sample, context});
-    ed_frames_keep_first(&sample->frames);
+    ed_frames_take(&sample->frames, context);
     (void)ed_report_try(note_fiber, sample);
     atomic_store_explicit(&sample->stage, TAKEN, memory_order_release);
     sem_post(&watch.taken);

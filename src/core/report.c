@@ -237,15 +237,10 @@ static void take_stack(void *frames)
     ed_frames_take(frames, crash.context);
 }
 
-static void keep_first(void *frames)
-{
-    ed_frames_keep_first(frames);
-}
-
 /* ---- in the handler ---- */
 
 static void (*const parts[])(void *arg) = {
-    tell_crash, take_stack, keep_first, tell_addresses, tell_extra, tell_names,
+    tell_crash, take_stack, tell_addresses, tell_extra, tell_names,
 };
 #define PARTS (sizeof parts / sizeof *parts)
 

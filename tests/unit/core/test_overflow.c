@@ -1,29 +1,5 @@
 /* Stack overflows reported by name. Each happens in a child process. */
-#include "outside.h"
-
-#include <signal.h>
-#include <sys/resource.h>
-
-/* Runs fn in a child; *status is how it ended. What it wrote to standard
- * error, to be freed. */
-static char *run_in_child(void (*fn)(void), int *status)
-{
-    int fd = memfd_create("stderr", MFD_CLOEXEC);
-    pid_t pid = fork();
-
-    if (!pid) {
-        const struct rlimit none = {0, 0};
-        setrlimit(RLIMIT_CORE, &none);
-        dup2(fd, 2);
-        /* cmocka has handlers of its own. */
-        signal(SIGSEGV, SIG_DFL);
-        signal(SIGBUS, SIG_DFL);
-        fn();
-        _exit(0);
-    }
-    assert_int_equal(waitpid(pid, status, 0), pid);
-    return captured(fd);
-}
+#include "last_words.h"
 
 /* As long as this is set, which the compiler cannot know. */
 static volatile bool go_on = true;

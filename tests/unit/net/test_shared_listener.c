@@ -17,6 +17,8 @@
 #include "net/stream.h"
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -138,11 +140,36 @@ static char taker_of_next(int ms)
     return letter;
 }
 
+/* Whether a child waits in the kernel, with no signal to come. */
+static bool is_asleep(pid_t pid)
+{
+    char path[64], text[4096] = "";
+    unsigned long long own = 1, shared_ones = 1;
+
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+    fclose(file);
+    const char *pending = strstr(text, "SigPnd:");
+    return strstr(text, "State:\tS") && pending &&
+           sscanf(pending, "SigPnd: %llx ShdPnd: %llx", &own, &shared_ones) ==
+               2 &&
+           !own && !shared_ones;
+}
+
+static void await_sleep(pid_t pid)
+{
+    for (int i = 0; i < PATIENCE && !is_asleep(pid); i++)
+        usleep(1000);
+}
+
 /* Until the child has done what the signal asks for: it answers no other way,
  * so who connects meanwhile is asked again. */
 static void tell(pid_t pid, int signo, bool (*done)(void))
 {
     kill(pid, signo);
+    await_sleep(pid);
     for (int i = 0; i < TRIES && !done(); i++)
         usleep(1000);
 }
@@ -241,7 +268,7 @@ static void one_that_is_stopped_or_gone_leaves_all_to_the_other(void **state)
 }
 
 /* Waits as a worker does, is woken, and never accepts; says so by `said`. */
-static void start_thief(int said[2])
+static pid_t start_thief(int said[2])
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE};
 
@@ -249,7 +276,7 @@ static void start_thief(int said[2])
     pid_t pid = fork();
     if (pid) {
         note(0, pid);
-        return;
+        return pid;
     }
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_ctl(epoll, EPOLL_CTL_ADD, shared.fd, &event) ||
@@ -265,12 +292,14 @@ static void what_one_was_woken_for_and_left_is_taken_by_the_other(void **state)
     int said[2];
 
     (void)state;
-    start_thief(said);
+    pid_t thief = start_thief(said);
     /* First in the line, and asleep before the other comes. */
     assert_int_equal(taker_within(said[0], PATIENCE), 'i');
-    usleep(50000);
+    usleep(20000);
+    await_sleep(thief);
     pid_t b = start('b');
-    usleep(50000);
+    usleep(20000);
+    await_sleep(b);
     int fd = connect_one();
     assert_int_equal(taker_within(said[0], PATIENCE), 'w');
     assert_int_equal(taker_within(fd, PATIENCE), 'b');

@@ -302,9 +302,9 @@ POOL_TEST(a_savepoint_may_be_given_up_and_the_transaction_go_on)
         check_int(insert(tx, 1), 1);
         {
             ed_pg_transaction(inner, tx);
+            check_int(insert(inner, 2), 1);
             ed_scope(s, .within = 40 * ED_MS);
             (void)s;
-            check_int(insert(inner, 2), 1);
             check_int(ed_pg_exec(inner, "select pg_sleep(10)"), ED_ETIMEOUT);
         }
         check_int(insert(tx, 3), 1);

@@ -20,9 +20,10 @@
 #include "redis_server.h"
 #include <eddy/clock.h>
 #include <eddy/redis.h>
+#include <signal.h>
 #include <stdio.h>
 
-#define REDIS_TEST_PATIENCE (25 * ED_S)
+#define REDIS_TEST_PATIENCE (50 * ED_S)
 
 static struct redis_server *server;
 
@@ -56,6 +57,27 @@ static void redis_test_run(void (*body)(void))
     assert_int_equal(err, 0);
     assert_int_equal(fiber_test_failures, 0);
 }
+
+/* A server that is held takes connections, and says nothing. */
+__attribute__((unused)) static void hold_server(void)
+{
+    check_int(kill(redis_server_pid(server), SIGSTOP), 0);
+}
+
+__attribute__((unused)) static void let_server_go(void)
+{
+    check_int(kill(redis_server_pid(server), SIGCONT), 0);
+}
+
+/* Waits until it is so, for as long as a busy machine may need. */
+#define eventually(condition)                                                  \
+    ({                                                                         \
+        int64_t until_ = ed_now() + REDIS_TEST_PATIENCE / 2;                   \
+        while (!(condition) && ed_now() < until_)                              \
+            (void)!ed_sleep(ED_MS);                                            \
+        check_((condition), "%s:%d: not so in time: %s\n", __FILE__, __LINE__, \
+               #condition);                                                    \
+    })
 
 __attribute__((unused)) static int start_server(void **state)
 {

@@ -64,10 +64,8 @@ REDIS_TEST(connections_of_blocking_commands_are_bounded_and_used_again)
         ed_scope(s);
         for (int i = 0; i < 5; i++)
             ed_go(s, pop, db);
-        ed_sleep(20 * ED_MS);
-        ed_redis_counts(db, &counts);
-        check_int(counts.held, 2);
-        check_int(counts.waiting, 3);
+        eventually((ed_redis_counts(db, &counts),
+                    counts.held == 2 && counts.waiting == 3));
         must(db, NULL, "RPUSH list 1 2 3 4 5");
         check_int(ed_wait(s), 0);
     }

