@@ -29,7 +29,7 @@ declare -gA _eddy_options=(
         --insecure --cacert --cert --key --pinnedpubkey --proxy --noproxy
         --resolve --interface --timeout --connect-timeout --retry --help'
     [console]='--socket --port --write --help'
-    [ctl]='--socket --json --sort --limit --chain --help'
+    [ctl]='--socket --json --sort --limit --chain --no-wait --help'
     [demo]='--listen --services --source --rate --redis --help'
     [top]='--socket --help'
 )

@@ -154,6 +154,7 @@ complete -c eddy -n '__eddy_command ctl' -l json -f -d 'the answer as the server
 complete -c eddy -n '__eddy_command ctl' -l sort -x -d 'of ps: age, the oldest first'
 complete -c eddy -n '__eddy_command ctl' -l limit -x -d 'of ps: so many requests at most'
 complete -c eddy -n '__eddy_command ctl' -l chain -f -d 'of reload: one worker at a time'
+complete -c eddy -n '__eddy_command ctl' -l no-wait -f -d 'of reload: not until it is known how it came out'
 complete -c eddy -n '__eddy_command ctl' -l help -f -d 'this'
 complete -c eddy -n '__eddy_command demo' -l listen -x -d 'where to serve it ('
 complete -c eddy -n '__eddy_command demo' -l services -x -d 'processes that are the services, 1 to 16 (5)'

@@ -115,7 +115,7 @@ struct wsgi_job {
     pthread_mutex_t lock;
     pthread_cond_t room; /* a piece was sent, or the client is gone */
     bool committed;      /* the head cannot be changed any more */
-    bool ended;          /* there are no more pieces */
+    atomic_bool ended;   /* there are no more pieces; read without, too */
     bool failed;         /* ... and those there are do not make a reply */
     bool gone;           /* nobody will send any more of it */
     bool slow;           /* what follows is put in a file, if it may */

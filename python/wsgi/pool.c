@@ -182,17 +182,38 @@ static void take_out(struct wsgi_pool *pool, struct wsgi_job *job)
     atomic_fetch_sub(&pool->waiting, 1);
 }
 
+/* With the lock: threads that are at no request, but for the rest of one whose
+ * reply is complete, as its client may ask again at once. They come for what is
+ * in line, which so does not wait for others. */
+static unsigned free_threads(const struct wsgi_host *host)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < host->thread_count; i++) {
+        struct wsgi_job *job = host->threads[i].job;
+        count += !job || atomic_load(&job->ended);
+    }
+    return count;
+}
+
+static bool is_full(const struct wsgi_host *host)
+{
+    unsigned waiting = atomic_load(&host->pool.waiting);
+    unsigned most = host->settings->queue_limit;
+
+    return waiting >= most && waiting - most >= free_threads(host);
+}
+
 int wsgi_pool_add(struct wsgi_host *host, struct wsgi_job *job)
 {
     struct wsgi_pool *pool = &host->pool;
-    unsigned most = host->settings->queue_limit + host->thread_count;
     int err = 0;
 
     job->came = ed_clock_monotonic();
     pthread_mutex_lock(&pool->lock);
     if (pool->stopping)
         err = ED_ECLOSED;
-    else if (atomic_load(&pool->waiting) >= most && !job->vital)
+    else if (!job->vital && is_full(host))
         err = ED_EOVERLOAD;
     if (!err) {
         wsgi_job_hold(job);

@@ -126,7 +126,8 @@ static int add(struct wsgi_job *job, struct wsgi_piece *piece, bool end)
         wsgi_spill(job, piece);
     pthread_mutex_lock(&job->lock);
     job->committed = true;
-    job->ended |= end;
+    if (end)
+        job->ended = true;
     bool spilled = piece && piece->spilled;
     if (piece)
         put(job, piece);

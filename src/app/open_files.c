@@ -37,8 +37,6 @@ enum {
      * since connections need them more. */
     OPEN_MAX_FILES = 256,
     OPEN_SHARE = 8,
-    /* A name that something else is put under while it is opened. */
-    ATTEMPTS = 3,
 };
 
 /* Since a file was last used. */
@@ -259,10 +257,7 @@ static int open_on_thread(void *arg)
     if (job->root->fd < 0)
         return open_anywhere(job->name);
     unsigned how = job->root->no_links ? ED_BENEATH_NO_LINKS : 0;
-    int fd = -EAGAIN;
-    for (int i = 0; fd == -EAGAIN && i < ATTEMPTS; i++)
-        fd = ed_open_beneath(job->root->fd, job->name, how);
-    return fd;
+    return ed_open_beneath(job->root->fd, job->name, how);
 }
 
 /* By a thread, if a disk has to be asked. */

@@ -20,6 +20,10 @@
 /* A pipe without a writer, and a device that is not ready, keep nobody. */
 #define OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
 
+/* Any rename in the system makes the kernel unsure of a ".." it meets just
+ * then: one in a hundred while directories are renamed all the time. */
+enum { ATTEMPTS = 16 };
+
 /* ---- by walking ---- */
 
 /* The next part of a path into `part`: 0, or why it cannot be one. */
@@ -104,5 +108,9 @@ int ed_open_beneath(int dir, const char *path, unsigned how)
                                         : ed_open_beneath_walking(dir, path);
     int fd = open_by_kernel(dir, path, how);
     /* Kernels before 5.12 do not know what ED_BENEATH_AT_ONCE asks for. */
-    return fd == -EINVAL && how & ED_BENEATH_AT_ONCE ? -EAGAIN : fd;
+    if (how & ED_BENEATH_AT_ONCE)
+        return fd == -EINVAL ? -EAGAIN : fd;
+    for (int i = 1; fd == -EAGAIN && i < ATTEMPTS; i++)
+        fd = open_by_kernel(dir, path, how);
+    return fd;
 }

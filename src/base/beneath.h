@@ -24,7 +24,8 @@ enum {
  * descriptor, or
  *   -EXDEV   it leads out
  *   -ELOOP   a link where none is followed
- *   -EAGAIN  with ED_BENEATH_AT_ONCE; or what it leads through is being moved
+ *   -EAGAIN  with ED_BENEATH_AT_ONCE; or something was moved in the system
+ *            each time it was tried, and the path or a link has a ".."
  *   -ENOENT, -EACCES, -ENOTDIR, ...
  * Any thread.
  */

@@ -38,6 +38,7 @@ struct call {
     const char *sort;
     const char *limit;
     bool chain;
+    bool no_wait;
     int status;
 };
 
@@ -45,6 +46,9 @@ struct call {
  * EXIT_USAGE. */
 typedef int make_fn(struct call *call, char target[CTL_TEXT],
                     char body[CTL_TEXT]);
+
+/* Waits for what comes of an answer, and says so in it; 0 or an error. */
+typedef int follow_fn(struct call *call, json_t *answer);
 
 struct ctl_command {
     const char *name;
@@ -56,6 +60,7 @@ struct ctl_command {
     void (*show)(const json_t *answer);
     int words; /* it may have */
     int needs; /* and has to */
+    follow_fn *follow;
 };
 
 /* ---- what is asked ---- */
@@ -188,6 +193,17 @@ static int make_worker_stop(struct call *call, char target[CTL_TEXT],
     return 0;
 }
 
+/* A server that gives it no number does not tell how it came out. */
+static int follow_reload(struct call *call, json_t *answer)
+{
+    double number = ctl_number(answer, "reload");
+    int err = number ? ctl_follow_reload(&call->ctl, number) : 0;
+
+    if (!err && number)
+        (void)json_object_set_new(answer, "text", json_string("reloaded"));
+    return err;
+}
+
 static const struct ctl_command commands[] = {
     {"status", "", "state, workers, addresses", "/v1/status",
      .show = ctl_show_status},
@@ -204,7 +220,7 @@ static const struct ctl_command commands[] = {
      .make = make_tree, .show = ctl_show_tree, .words = 1},
     {"conns", "", "open connections", "/v1/conns", .show = ctl_show_conns},
     {"reload", "", "new code and settings; --chain: a worker at a time",
-     "/v1/reload", true, make_reload, ctl_show_done},
+     "/v1/reload", true, make_reload, ctl_show_done, .follow = follow_reload},
     {"scale", "N", "so many workers; +1 and -1 are changes", "/v1/scale", true,
      make_scale, ctl_show_done, 1, 1},
     {"worker-stop", "PID", "it makes way for another, which starts first",
@@ -232,6 +248,12 @@ static int tell_failure(int err)
     fprintf(stderr, "eddy ctl: %s\n",
             *ed_error() ? ed_error() : ed_err_text(err));
     return EXIT_FAILED;
+}
+
+static void print_json(const json_t *answer)
+{
+    (void)json_dumpf(answer, stdout, JSON_COMPACT);
+    putchar('\n');
 }
 
 static void print_as_it_is(struct ed_bytes json)
@@ -262,12 +284,16 @@ static int ask(struct call *call)
     json_t *answer = ed_res_json(res);
     if (!answer)
         return tell_failure(ED_ECONTENT);
-    if (call->json)
+    bool follows = command->follow && !call->no_wait;
+    err = follows ? command->follow(call, answer) : 0;
+    if (!err && call->json && follows)
+        print_json(answer);
+    else if (!err && call->json)
         print_as_it_is(ed_res_body(res));
-    else
+    else if (!err)
         command->show(answer);
     json_decref(answer);
-    return 0;
+    return err ? tell_failure(err) : 0;
 }
 
 static int watch(struct call *call)
@@ -319,6 +345,7 @@ static const char help_options[] =
     "  --sort KEY      of ps: age, the oldest first\n"
     "  --limit N       of ps: so many requests at most\n"
     "  --chain         of reload: one worker at a time\n"
+    "  --no-wait       of reload: not until it is known how it came out\n"
     "  --help          this\n"
     "\n"
     "Exit status: 0, 1 when it failed, 2 for a wrong command line.\n";
@@ -374,8 +401,8 @@ static int check_call(const struct call *call)
                            command->arguments);
     if ((call->sort || call->limit) && command->make != make_ps)
         return usage_error("ctl: --sort and --limit are of ps");
-    if (call->chain && command->make != make_reload)
-        return usage_error("ctl: --chain is of reload");
+    if ((call->chain || call->no_wait) && !command->follow)
+        return usage_error("ctl: --chain and --no-wait are of reload");
     return 0;
 }
 
@@ -391,6 +418,7 @@ static const struct option options[] = {
     {"sort", required_argument, NULL, 'o'},
     {"limit", required_argument, NULL, 'l'},
     {"chain", no_argument, NULL, 'c'},
+    {"no-wait", no_argument, NULL, 'n'},
     {"help", no_argument, NULL, 'h'},
     {0},
 };
@@ -412,6 +440,9 @@ static int take_option(struct call *call, int option, char **argv)
         return 0;
     case 'c':
         call->chain = true;
+        return 0;
+    case 'n':
+        call->no_wait = true;
         return 0;
     case 'h':
         show_help();

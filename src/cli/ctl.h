@@ -84,6 +84,16 @@ ED_CHECK int ctl_ask(const struct ctl *ctl, const char *target,
 ED_CHECK int ctl_ask_json(const struct ctl *ctl, const char *target,
                           const char *body, json_t **answer);
 
+/* ---- following (ctl_follow.c) ---- */
+
+/*
+ * Waits until the reload of that number, which the server gave it, is over.
+ * Suspends, for as long as that takes. Returns 0 when it came out well; or an
+ * error with ed_error() saying what to tell people: ED_ECANCELED when it came
+ * to nothing, what ctl_ask() returns when the server says nothing any more.
+ */
+ED_CHECK int ctl_follow_reload(const struct ctl *ctl, double number);
+
 /* ---- texts (ctl_text.c) ---- */
 
 /* Of what is made by the functions here, in bytes. */

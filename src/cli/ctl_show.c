@@ -160,6 +160,8 @@ void ctl_show_status(const json_t *answer)
         {"workers wanted", "workers_wanted", CTL_NUMBER},
         {"generation", "generation", CTL_NUMBER},
         {"reloads", "reloads", CTL_NUMBER},
+        {"reloads failed", "reloads_failed", CTL_NUMBER},
+        {"the last failed", "last_reload_error", CTL_TEXTUAL},
         {"workers started", "spawned", CTL_NUMBER},
         {"workers crashed", "crashed", CTL_NUMBER},
         {"workers hung", "hung", CTL_NUMBER},

@@ -147,20 +147,27 @@ static int tell_failure(ed_req *req, int err)
     return err;
 }
 
-/* Who told a server to do what is in its log. */
 /* Who asks, for the log: the socket has no address worth telling. */
 static const char *asking(ed_req *req)
 {
     return ed_admin_door_of(req)->trusted ? "eddy ctl" : ed_req_peer(req);
 }
 
+/* Who told a server to do what is in its log. */
+static int ask_master(ed_req *req, const char *command, const char **answer)
+{
+    int err = ed_admin_ask_master(ed_admin_of(req), command, answer);
+
+    ed_log_info("%s asks for '%s': %s", asking(req), command,
+                err ? ed_err_text(err) : *answer);
+    return err;
+}
+
 static int tell_master(ed_req *req, const char *command, const char *done)
 {
     const char *answer;
-    int err = ed_admin_ask_master(ed_admin_of(req), command, &answer);
+    int err = ask_master(req, command, &answer);
 
-    ed_log_info("%s asks for '%s': %s", asking(req), command,
-                err ? ed_err_text(err) : answer);
     return err ? tell_failure(req, err) : pass_on(req, answer, done);
 }
 
@@ -196,10 +203,6 @@ static const struct {
     const char *flag; /* of the body; when it is true: */
     struct order otherwise;
 } plain[] = {
-    {"/v1/reload",
-     {"reload", "reloading"},
-     "chain",
-     {"chain-reload", "reloading, one worker after the other"}},
     {"/v1/drain", {"drain", "the workers answer what they have, and end"}},
     {"/v1/resume", {"resume", "workers start"}},
     {"/v1/reopen", {"reopen", "the logs are opened again"}},
@@ -227,6 +230,34 @@ static int change_plainly(ed_req *req)
     json_decref(body);
     const struct order *order = other ? &plain[i].otherwise : &plain[i].order;
     return tell_master(req, order->command, order->done);
+}
+
+/* Whether it has begun; how it comes out is told by GET /v1/status. */
+static int reload(ed_req *req)
+{
+    static const struct order orders[] = {
+        {"reload", "reloading"},
+        {"chain-reload", "reloading, one worker after the other"},
+    };
+    const char *answer;
+    int64_t number;
+    int err;
+    json_t *body = read_body(req, &err);
+
+    if (!body)
+        return err;
+    const struct order *order =
+        &orders[json_is_true(json_object_get(body, "chain"))];
+    json_decref(body);
+    err = ask_master(req, order->command, &answer);
+    if (err)
+        return tell_failure(req, err);
+    struct ed_bytes rest = ed_bytes(answer);
+    if (!ed_bytes_equal(ed_bytes_cut(&rest, ' '), ED_BYTES("ok")) ||
+        ed_bytes_int(rest, &number))
+        return pass_on(req, answer, order->done);
+    return ed_reply_json(req, 200, "{s:b, s:s, s:I}", "ok", 1, "text",
+                         order->done, "reload", number);
 }
 
 /* A command with a number of the body. */
@@ -348,6 +379,7 @@ void ed_admin_change_routes(ed_app *app)
         snprintf(pattern, sizeof pattern, "POST %s", plain[i].path);
         ed_route(app, pattern, change_plainly);
     }
+    ed_route(app, "POST /v1/reload", reload);
     ed_route(app, "POST /v1/scale", scale);
     ed_route(app, "POST /v1/worker-stop", worker_stop);
     ed_route(app, "POST /v1/log-level", log_level);

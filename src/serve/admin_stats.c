@@ -260,6 +260,7 @@ static void write_master(ed_json *j, const struct ed_board *board)
     } counts[] = {
         {"generation", offsetof(struct ed_board, generation)},
         {"reloads", offsetof(struct ed_board, reloads)},
+        {"reloads_failed", offsetof(struct ed_board, reloads_failed)},
         {"spawned", offsetof(struct ed_board, spawned)},
         {"crashed", offsetof(struct ed_board, crashed)},
         {"hung", offsetof(struct ed_board, hung)},
@@ -270,6 +271,19 @@ static void write_master(ed_json *j, const struct ed_board *board)
             j, counts[i].key,
             ed_counted((const _Atomic uint64_t *)((const char *)board +
                                                   counts[i].offset)));
+}
+
+/* The last that is over, and why if it came to nothing. */
+static void write_reload(ed_json *j, const struct ed_board *board)
+{
+    enum ed_reload_end how;
+    uint64_t number = ed_board_reload(board, &how);
+
+    if (!number)
+        return;
+    ed_admin_write_count(j, "last_reload", number);
+    if (how != ED_RELOAD_DONE)
+        write_text(j, "last_reload_error", ed_board_reload_text(how));
 }
 
 static void write_status(ed_json *j, const struct ed_admin *a,
@@ -286,6 +300,7 @@ static void write_status(ed_json *j, const struct ed_admin *a,
     ed_admin_write_count(j, "workers_wanted", atomic_load(&board->wanted));
     ed_admin_write_count(j, "workers_ready", s->states[ED_SLOT_READY]);
     write_master(j, board);
+    write_reload(j, board);
     write_addresses(j, a);
     write_admin_addresses(j, a);
     write_level(j, a);

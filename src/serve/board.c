@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* Changes with each change of the layout that its size does not tell. */
-static const uint64_t LAYOUT = 0xedd7b0a2d0004;
+static const uint64_t LAYOUT = 0xedd7b0a2d0005;
 
 _Static_assert(sizeof(struct ed_slot) % sizeof(uint64_t) == 0,
                "it is cleared by words");
@@ -126,6 +126,38 @@ void ed_board_look(const struct ed_board *board,
         if (!(before & 1) && atomic_load(&board->moving) == before)
             return;
     }
+}
+
+/* ---- reloads ---- */
+
+void ed_board_end_reload(struct ed_board *board, uint64_t number,
+                         enum ed_reload_end how)
+{
+    if (how == ED_RELOAD_DONE)
+        ed_count(&board->reloads, 1);
+    else if (how != ED_RELOAD_CUT)
+        ed_count(&board->reloads_failed, 1);
+    atomic_store(&board->reload_end, number * ED_RELOAD_ENDS + how);
+}
+
+uint64_t ed_board_reload(const struct ed_board *board, enum ed_reload_end *how)
+{
+    uint64_t end = atomic_load(&board->reload_end);
+
+    *how = (enum ed_reload_end)(end % ED_RELOAD_ENDS);
+    return end / ED_RELOAD_ENDS;
+}
+
+const char *ed_board_reload_text(enum ed_reload_end how)
+{
+    static const char *const texts[ED_RELOAD_ENDS] = {
+        [ED_RELOAD_BAD_SETTINGS] =
+            "the settings cannot be used; all stays as it was",
+        [ED_RELOAD_BAD_WORKER] = "a new worker cannot start; the old ones stay",
+        [ED_RELOAD_CUT] = "the workers were told to go meanwhile",
+    };
+
+    return texts[how];
 }
 
 /* ---- how much is logged ---- */

@@ -45,14 +45,27 @@ struct ed_slot {
     struct ed_standstill_note standstills[ED_STANDSTILLS];
 };
 
+/* How a reload came out. */
+enum ed_reload_end {
+    ED_RELOAD_DONE,
+    ED_RELOAD_BAD_SETTINGS,
+    ED_RELOAD_BAD_WORKER,
+    ED_RELOAD_CUT, /* all workers were told to go */
+    ED_RELOAD_ENDS,
+};
+
 struct ed_board {
     uint64_t magic; /* of this layout, with its size */
     _Atomic int master;
     _Atomic int64_t started; /* since 1970, ns */
     _Atomic uint64_t generation;
-    _Atomic uint32_t wanted; /* workers */
-    _Atomic bool ready;      /* what /readyz says, with a worker ready */
-    _Atomic uint64_t reloads;
+    _Atomic uint32_t wanted;  /* workers */
+    _Atomic bool ready;       /* what /readyz says, with a worker ready */
+    _Atomic uint64_t reloads; /* that came out well */
+    _Atomic uint64_t reloads_failed; /* all stayed as it was */
+    /* The last that is over: its number, from 1, times ED_RELOAD_ENDS and how
+     * it came out. */
+    _Atomic uint64_t reload_end;
     _Atomic uint64_t spawned; /* workers */
     _Atomic uint64_t crashed; /* ended by a signal of their own doing */
     _Atomic uint64_t hung;    /* killed since their loop stood still */
@@ -86,6 +99,16 @@ void ed_board_give(struct ed_board *board, struct ed_slot *slot);
 void ed_board_look(const struct ed_board *board,
                    void (*fn)(const struct ed_board *board, void *arg),
                    void *arg);
+
+/* Master: the reload of that number is over. */
+void ed_board_end_reload(struct ed_board *board, uint64_t number,
+                         enum ed_reload_end how);
+
+/* The number of the last reload that is over; 0: there was none. */
+uint64_t ed_board_reload(const struct ed_board *board, enum ed_reload_end *how);
+
+/* What to tell people of one that came to nothing; NULL of one that did not. */
+const char *ed_board_reload_text(enum ed_reload_end how);
 
 /* Master: this process's log level, set since, is that of whoever comes. */
 void ed_board_keep_level(struct ed_board *board);

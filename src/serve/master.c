@@ -119,10 +119,10 @@ void ed_master_reopen(struct ed_master *m)
 
 static void on_usr2(struct ed_master *m)
 {
-    int err = ed_master_upgrade(m);
+    const char *why = ed_master_upgrade(m);
 
-    if (err)
-        ed_log_error("no upgrade: %s", ed_err_text(err));
+    if (why)
+        ed_log_error("no upgrade: %s", why);
 }
 
 static void on_winch(struct ed_master *m)

@@ -38,8 +38,10 @@ struct ed_master {
     int64_t admin_at;  /* when it may be started again */
     int64_t admin_end; /* when it is killed; 0: it was not told to end */
 
-    int signals;       /* signalfd */
-    sigset_t mask;     /* that children get */
+    int signals;   /* signalfd */
+    sigset_t mask; /* that children get */
+    uint64_t reloads_begun;
+    bool reloading;    /* the last of them is not over */
     bool reload_again; /* was asked for during a roll-out */
     bool chain_again;
     bool explain_again; /* there was something to explain during one */
@@ -58,14 +60,15 @@ struct ed_master {
 
 /* ---- master_reload.c: new code and settings, and new masters ---- */
 
-void ed_master_reload(struct ed_master *m, bool chain);
+/* Begins one, or has one follow what is under way. Its number, by which the
+ * board tells how it came out; 0: the server is stopping. */
+uint64_t ed_master_reload(struct ed_master *m, bool chain);
 void ed_master_rolled_out(struct ed_master *m, enum ed_rollout how);
 /* Workers that explain why there is nothing to be served take the place of
  * those there are. */
 void ed_master_explain(struct ed_master *m);
-/* Starts a master that is to take over. 0 or an error: -EOPNOTSUPP when this
- * one is the first process of a container, which would end with it. */
-int ed_master_upgrade(struct ed_master *m);
+/* Starts a master that is to take over. NULL, or why there is none. */
+const char *ed_master_upgrade(struct ed_master *m);
 void ed_master_heir_gone(struct ed_master *m, int status);
 
 /* ---- master_workers.c: processes of the crew, and of the admin ---- */

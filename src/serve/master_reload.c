@@ -122,25 +122,50 @@ static void renew_admin(struct ed_master *m)
     m->admin_end = ed_clock_monotonic() + ED_ADMIN_END_TIME;
 }
 
-void ed_master_reload(struct ed_master *m, bool chain)
+/* Not every roll-out is a reload. */
+static void end_reload(struct ed_master *m, enum ed_reload_end how)
+{
+    if (m->reloading)
+        ed_board_end_reload(m->board, m->reloads_begun, how);
+    m->reloading = false;
+    ed_notify("READY=1");
+}
+
+static void fail_reload(struct ed_master *m, enum ed_reload_end how)
+{
+    ed_notify_status("the last reload failed: %s", ed_board_reload_text(how));
+    end_reload(m, how);
+}
+
+/* What was to follow will not. */
+static void end_next_reload(struct ed_master *m)
+{
+    if (m->reload_again)
+        ed_board_end_reload(m->board, ++m->reloads_begun, ED_RELOAD_CUT);
+    m->reload_again = false;
+}
+
+uint64_t ed_master_reload(struct ed_master *m, bool chain)
 {
     int64_t now = ed_clock_monotonic();
 
     if (m->ending)
-        return;
+        return 0;
     m->explain_again = false;
     if (m->crew.rolling) {
         ed_log_info("a reload is under way; another follows");
         m->reload_again = true;
         m->chain_again = chain;
-        return;
+        return m->reloads_begun + 1;
     }
+    uint64_t number = ++m->reloads_begun;
+    m->reloading = true;
     ed_notify_reloading();
     if (!change_settings(m)) {
-        ed_log_error("not reloaded: all stays as it was");
-        ed_notify_status("the last reload failed: its settings cannot be used");
-        ed_notify("READY=1");
-        return;
+        ed_log_error("not reloaded: %s",
+                     ed_board_reload_text(ED_RELOAD_BAD_SETTINGS));
+        fail_reload(m, ED_RELOAD_BAD_SETTINGS);
+        return number;
     }
     ed_log_info("reloading%s", chain ? ", one worker after the other" : "");
     atomic_store(&m->board->ready, true);
@@ -148,13 +173,14 @@ void ed_master_reload(struct ed_master *m, bool chain)
     if (m->develop)
         ed_develop_forget(m->develop);
     ed_crew_roll_out(&m->crew, chain, now);
+    return number;
 }
 
 void ed_master_explain(struct ed_master *m)
 {
     const struct ed_explanation *why;
 
-    m->reload_again = false;
+    end_next_reload(m);
     m->explain_again = m->crew.rolling;
     if (m->crew.rolling)
         return;
@@ -197,9 +223,8 @@ static void succeed(struct ed_master *m)
     if (first)
         return;
     ed_log_info("reloaded");
-    ed_count(&m->board->reloads, 1);
     renew_admin(m);
-    ed_notify("READY=1");
+    end_reload(m, ED_RELOAD_DONE);
 }
 
 /* Shows why, in the place of the workers there are, if there are any. What
@@ -243,22 +268,21 @@ static void go_back(struct ed_master *m)
     if (m->develop)
         go_on_developing(m);
     else
-        ed_log_error(
-            "not reloaded: a new worker cannot start; the old ones stay");
-    ed_notify_status("the last reload failed: a new worker cannot start");
-    ed_notify("READY=1");
+        ed_log_error("not reloaded: %s",
+                     ed_board_reload_text(ED_RELOAD_BAD_WORKER));
+    fail_reload(m, ED_RELOAD_BAD_WORKER);
 }
 
 /* All shall go: who comes after that is of the new settings. */
 static void cut_short(struct ed_master *m)
 {
-    m->reload_again = false;
     ed_settings_free(&m->old);
-    if (m->ending || !m->ever_ready)
-        return;
-    close_dropped(m);
-    renew_admin(m);
-    ed_notify("READY=1");
+    if (!m->ending && m->ever_ready) {
+        close_dropped(m);
+        renew_admin(m);
+        end_reload(m, ED_RELOAD_CUT);
+    }
+    end_next_reload(m);
 }
 
 void ed_master_rolled_out(struct ed_master *m, enum ed_rollout how)
@@ -307,27 +331,25 @@ static bool is_first_process(void)
     return getpid() == 1;
 }
 
-int ed_master_upgrade(struct ed_master *m)
+const char *ed_master_upgrade(struct ed_master *m)
 {
     if (m->ending)
-        return ED_ECLOSED;
+        return "the server is stopping";
     if (m->heir || (!m->ever_ready && ed_master_has_former(m)))
-        return -EALREADY;
-    if (is_first_process()) {
-        ed_log_warn("with process 1 its container ends: upgrade by another "
-                    "container");
-        return -EOPNOTSUPP;
-    }
+        return "an upgrade is under way";
+    if (is_first_process())
+        return "with process 1 its container ends: upgrade by another "
+               "container";
     fflush(NULL);
     pid_t pid = fork();
     if (pid < 0)
-        return -errno;
+        return ed_err_text(-errno);
     if (!pid)
         become_heir(m);
     m->heir = pid;
     m->handed_on = true;
     ed_log_info("upgrade: process %d is to take over", (int)pid);
-    return 0;
+    return NULL;
 }
 
 /* It may have been told to end, or could not start: then we go on. */

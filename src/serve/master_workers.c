@@ -362,18 +362,31 @@ static void tell_scale(struct ed_master *m, const char *rest)
                  n == 1 ? " is" : "s are");
 }
 
+/* Its number, or why it was over at once. */
+static void answer_reload(struct ed_master *m, bool chain)
+{
+    uint64_t number = ed_master_reload(m, chain);
+    enum ed_reload_end how;
+
+    if (!number)
+        ed_child_say(&m->admin_child, "error the server is stopping");
+    else if (ed_board_reload(m->board, &how) == number && how != ED_RELOAD_DONE)
+        ed_child_say(&m->admin_child, "error not reloaded: %s",
+                     ed_board_reload_text(how));
+    else
+        ed_child_say(&m->admin_child, "ok %llu", (unsigned long long)number);
+}
+
 static void tell_reload(struct ed_master *m, const char *rest)
 {
     (void)rest;
-    ed_master_reload(m, false);
-    ed_child_say(&m->admin_child, "ok");
+    answer_reload(m, false);
 }
 
 static void tell_chain(struct ed_master *m, const char *rest)
 {
     (void)rest;
-    ed_master_reload(m, true);
-    ed_child_say(&m->admin_child, "ok");
+    answer_reload(m, true);
 }
 
 static void tell_drain(struct ed_master *m, const char *rest)
@@ -416,9 +429,9 @@ static void tell_quit(struct ed_master *m, const char *rest)
 static void tell_upgrade(struct ed_master *m, const char *rest)
 {
     (void)rest;
-    int err = ed_master_upgrade(m);
-    if (err)
-        ed_child_say(&m->admin_child, "error %s", ed_err_text(err));
+    const char *why = ed_master_upgrade(m);
+    if (why)
+        ed_child_say(&m->admin_child, "error %s", why);
     else
         ed_child_say(&m->admin_child, "ok process %d", (int)m->heir);
 }

@@ -309,8 +309,11 @@ static void tell_server(struct text *t, const struct ed_board *board,
     tell(t, "eddy_generation", "gauge",
          "Of the code and settings that new workers get.",
          atomic_load(&board->generation));
-    tell(t, "eddy_reloads_total", "counter", "Reloads that were asked for.",
+    tell(t, "eddy_reloads_total", "counter", "Reloads that came out well.",
          atomic_load(&board->reloads));
+    tell(t, "eddy_reloads_failed_total", "counter",
+         "Reloads after which all stayed as it was.",
+         atomic_load(&board->reloads_failed));
     tell_states(t, s);
     tell(t, "eddy_workers_wanted", "gauge", "Workers there shall be.",
          atomic_load(&board->wanted));

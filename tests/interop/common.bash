@@ -79,6 +79,7 @@ serve() { # LOG COMMAND...
 
 fail() { # WHAT...
     echo "$*"
+    echo "$passed passed, $((failed + 1)) failed"
     exit 1
 }
 
@@ -106,6 +107,12 @@ expect_in() { # PROMISE TEXT COMMAND...
     else
         broken "$1" "no \"$2\" in: $output"
     fi
+}
+
+# For expect: a command's exit status.
+status_of() { # COMMAND...
+    "$@" >/dev/null 2>&1
+    echo $?
 }
 
 # The end of a test; its status is the script's.

@@ -8,7 +8,6 @@ set -uo pipefail
 . "$(dirname "$0")/ctl_common.bash"
 
 ctl() { "$eddy" ctl "$@"; }
-status_of() { "$@" >/dev/null 2>&1; echo $?; }
 # On a terminal of so many columns.
 on_terminal() { # COLUMNS ARGUMENT...
     script -qec "stty cols $1; \"$eddy\" ctl ${*:2}" /dev/null </dev/null
@@ -216,7 +215,7 @@ expect_in "what is no worker is told" "not 'all'" ctl worker-stop all
 expect_in "a wrong number is told" "not 'many'" ctl scale many
 expect_in "a wrong level is told" "not 'loud'" ctl log-level loud
 expect_in "a stack needs a request" "stack needs ID" ctl stack
-expect_in "an option of another command is told" "--chain is of reload" \
+expect_in "an option of another command is told" "--chain and --no-wait are of reload" \
     ctl ps --chain
 expect_in "what is too much is told" "what is 'more'" ctl status more
 expect "wrong usage is 2" 2 status_of ctl
@@ -246,7 +245,10 @@ expect "scale gives it one more" 0 status_of ctl scale +1
 expect "which becomes ready" yes ready 3
 expect_in "its fibers are shown" "waits for requests" ctl tree
 expect_in "its log level is set" "debug" ctl log-level debug
-expect "it is reloaded" 0 status_of ctl reload
+expect "it is reloaded" "reloaded" ctl reload
+expect_in "by one worker after the other, too" '{"ok":true,"text":"reloaded"' \
+    ctl reload --chain --json
+expect "or without waiting for it" "reloading" ctl reload --no-wait
 expect "stop is obeyed" 0 status_of ctl stop
 wait "$hello"
 expect "it has ended well" 0 echo "$?"

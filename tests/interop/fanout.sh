@@ -20,7 +20,12 @@ class Slow(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+# All twenty come at once: who finds no place in the line tries again, a second
+# or three later.
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 64
+
+server = Server(("127.0.0.1", 0), Slow)
 print(server.server_port, flush=True)
 server.serve_forever()
 PYTHON
@@ -30,6 +35,7 @@ pids+=($!)
 slow=$(wait_for_text "$folder/slow.log" '^[0-9][0-9]*$')
 
 start() { # BACKEND: sets `address`
+    : >"$folder/fanout.log" # where the one before listened is no news
     "$build/examples/fanout" --listen 127.0.0.1:0 --backend "$1" \
         >"$folder/fanout.log" 2>&1 &
     pids+=($!)
@@ -40,13 +46,18 @@ status() {
         "$@"
 }
 
-# Twenty calls of 200 ms: four seconds one after the other.
+# Twenty calls of 200 ms: four seconds one after the other, however often one
+# asks. The machine may be busy with something else for the moment: the best of
+# some.
 start "http://127.0.0.1:$slow/"
-began=$(date +%s%N)
-answer=$(curl --silent --max-time 20 "$address/fanout?n=20")
-took=$((($(date +%s%N) - began) / 1000000))
-[ "$(grep -c '^ok$' <<<"$answer")" = 20 ]
-[ "$took" -lt 2000 ]
+for _ in 1 2 3 4 5; do
+    began=$(date +%s%N)
+    answer=$(curl --silent --max-time 20 "$address/fanout?n=20")
+    took=$((($(date +%s%N) - began) / 1000000))
+    [ "$(grep -c '^ok$' <<<"$answer")" = 20 ] || fail "not 20 answers: $answer"
+    [ "$took" -ge 2000 ] || break
+done
+[ "$took" -lt 2000 ] || fail "at once takes $took ms"
 
 [ "$(status "$address/fanout")" = 200 ]
 [ "$(status "$address/fanout?n=0")" = 400 ]

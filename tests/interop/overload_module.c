@@ -1,23 +1,22 @@
 /*
- * overload_module.c - a module for `eddy serve` whose handler takes its time,
- * and tells how often it ran and how many of it did at once.
+ * overload_module.c - a module for `eddy serve` whose handler waits until there
+ * is a file "go", and tells how often it ran and how many of it did at once.
  */
 #include <eddy/eddy.h>
+#include <unistd.h>
 
 static unsigned ran, inside, most;
 
 static int work(ed_req *req)
 {
-    int64_t ms;
-    int err = ed_query_int(req, "ms", 0, 60000, 50, &ms);
+    int err = 0;
 
-    if (err)
-        return err;
     ran++;
     inside++;
     if (inside > most)
         most = inside;
-    err = ed_sleep(ms * ED_MS);
+    while (!err && access("go", F_OK))
+        err = ed_sleep(10 * ED_MS);
     inside--;
     return err ? err : ed_reply(req, 200, "done\n");
 }

@@ -10,6 +10,8 @@ set -uo pipefail
 . "$source/tests/interop/serve_common.bash"
 needs curl python3 cc
 
+ctl() { "$eddy" ctl --socket "$work/ctl" "$@"; }
+
 # ---- reloads and upgrades ----
 
 module one
@@ -42,6 +44,10 @@ kill -HUP "$pid"
 until_said 1 'a new worker cannot start; the old ones stay'
 expect "the old workers stay" "$before" workers
 expect "and answer" one ask "$url/"
+expect_in "who asks for a reload hears that it failed" \
+    "not reloaded: a new worker cannot start; the old ones stay" ctl reload
+expect "which is its status" 1 status_of ctl reload
+expect_in "and is remembered" 'a new worker cannot start' ctl status
 kill -USR2 "$pid"
 until_said 1 'did not take over'
 expect "nor does a new master take over" one ask "$url/"
@@ -50,6 +56,7 @@ module two
 kill -HUP "$pid"
 until_said 1 'INFO  reloaded'
 expect "what is mended is served" two ask "$url/"
+expect "and reloaded" reloaded ctl reload
 
 # ---- workers that die ----
 
@@ -57,10 +64,10 @@ ask "$url/held" >held &
 held=$!
 # The one that is not asked: the other's request is nobody's loss.
 asked() {
-    "$eddy" ctl --socket "$work/ctl" ps --json 2>/dev/null |
+    ctl ps --json 2>/dev/null |
         grep -o '"pid": *[0-9]*' | grep -o '[0-9]*'
 }
-for _ in $(seq 100); do [ -n "$(asked)" ] && break; sleep 0.05; done
+until_at_work /held
 worker=$(workers | grep -vx "$(asked)")
 kill -9 "$worker"
 until_count 2
@@ -89,14 +96,14 @@ expect "and by --check" "eddy serve: none\.so: No such file or directory" \
 begin --admin 127.0.0.1:0 --access-log "$work/access"
 admin=$(grep -o 'admin on http://.*' log | sed 's/.*on //')
 expect_in "the state tells the port the system has given" "$url" \
-    "$eddy" ctl --socket "$work/ctl" status
+    ctl status
 expect_in "and that of the admin address" "$admin" \
-    "$eddy" ctl --socket "$work/ctl" status
+    ctl status
 expect "who scales is told how many there will be" "3 workers are wanted" \
-    "$eddy" ctl --socket "$work/ctl" scale 3
+    ctl scale 3
 expect_in "and the log tells who it was" "eddy ctl asks for 'scale 3'" cat log
 expect_in "a level of the log is asked for" "the log level is info" \
-    "$eddy" ctl --socket "$work/ctl" log-level info
+    ctl log-level info
 expect_in "by the same name" "eddy ctl asks for 'log-level info'" cat log
 exec 3<>"/dev/tcp/127.0.0.1/$port"
 printf 'nonsense\r\n\r\n' >&3
@@ -109,7 +116,7 @@ expect "what is no request is logged with whose it was" 1 \
 # ---- a loop that stands still ----
 
 begin
-"$eddy" ctl --socket "$work/ctl" --json watch >live &
+ctl --json watch >live &
 watcher=$!
 wait_for_text live requests_per_s >/dev/null
 ask "$url/stall" >/dev/null
@@ -153,23 +160,29 @@ until_count 0
 kill -HUP "$pid"
 until_count 2
 expect "workers come back" two ask "$url/"
-ask "$url/slow" >slow &
-slow=$!
-sleep 0.3
-end
-wait $slow
-expect "SIGTERM lets a request end" slow cat slow
+rm go
+ask "$url/held" >held &
+held=$!
+until_at_work /held
+kill -TERM "$pid"
+until_said 1 'stopping when all'
+touch go
+until_gone "$pid"
+pids=()
+wait $held
+expect "SIGTERM lets a request end" held cat held
 expect "nothing is left behind" '' sh -c 'ls -d ctl pid pid.old 2>/dev/null'
 
 begin
-ask "$url/slow" >slow &
-slow=$!
-sleep 0.3
+rm go
+ask "$url/held" >held &
+held=$!
+until_at_work /held
 kill -INT "$pid"
 wait "$pid"
-wait $slow
+wait $held
 pids=()
-expect "SIGINT does not" '' cat slow
+expect "SIGINT does not" '' cat held
 
 # A master that is killed takes its workers with it.
 begin
@@ -218,7 +231,7 @@ expect "it goes to its directory" "$work/elsewhere" \
     readlink "/proc/$pid/cwd"
 echo 'drain-timeout = soon' >>here.conf
 kill -HUP "$pid"
-until_said 1 'not reloaded: all stays as it was'
+until_said 1 'not reloaded: the settings cannot be used; all stays as it was'
 expect_in "and finds its file from there" 'here.conf:5: drain-timeout' cat log
 sed -i '$d' here.conf
 kill -USR2 "$pid"

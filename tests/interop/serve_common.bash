@@ -18,6 +18,18 @@ workers() {
     done
 }
 count() { workers | wc -l; }
+# The requests for a page that are at the server.
+at_work() { # TARGET
+    "$eddy" ctl --socket "$work/ctl" ps --json 2>/dev/null | grep -o "\"target\":\"$1\""
+}
+# Until there is one for it.
+until_at_work() { # TARGET
+    for _ in $(seq 400); do
+        at_work "$1" >/dev/null && return
+        sleep 0.05
+    done
+    broken "somebody asks for $1" "$(tail -n 40 log)"
+}
 # Until a text has come so many times, or 20 s have passed.
 until_said() { # COUNT TEXT
     for _ in $(seq 400); do

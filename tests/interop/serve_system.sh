@@ -140,7 +140,7 @@ if unshare --pid --fork true 2>/dev/null; then
     url=$(sed -n 's/.*listening on //p' log)
     first=$(children)
     kill -USR2 "$first"
-    until_said 'no upgrade: '
+    until_said 'no upgrade: with process 1 its container ends'
     expect "which does not end for an upgrade" 42 ask "$url/block"
     kill -HUP "$first"
     until_said ' reloaded$'

@@ -8,27 +8,30 @@ log=$(mktemp)
 pid=$!
 trap 'kill $pid 2>/dev/null || true; rm -f "$log"' EXIT
 
-for _ in $(seq 100); do
+for _ in $(seq 400); do
     grep -q listening "$log" && break
     sleep 0.05
 done
 port=$(sed -n 's/^listening.*:\([0-9]*\)$/\1/p' "$log")
 
 python3 - "$port" <<'PYTHON'
-import socket, sys, time
+import socket, sys
 
 def come():
     s = socket.socket()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    s.settimeout(10)
+    s.settimeout(30)
     s.connect(("127.0.0.1", int(sys.argv[1])))
     return s
 
 def hear(s):
     return s.makefile("rb").readline()
 
+# They are let in one after the other: who is heard is in, as are those before.
 ann, bob, slow = come(), come(), come()
-time.sleep(0.2)  # all three are in
+slow.sendall(b"am I in?\n")
+for s in ann, bob:
+    assert hear(s).endswith(b": am I in?\n")
 
 ann.sendall(b"good morning\n")
 for s in bob, slow:
@@ -59,7 +62,6 @@ try:
 except ConnectionResetError:
     pass
 late = come()
-time.sleep(0.2)
 late.sendall(b"hello\n")
 assert hear(ann).endswith(b": hello\n")
 PYTHON

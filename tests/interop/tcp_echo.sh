@@ -8,7 +8,7 @@ log=$(mktemp)
 pid=$!
 trap 'kill $pid 2>/dev/null || true; rm -f "$log"' EXIT
 
-for _ in $(seq 100); do
+for _ in $(seq 400); do
     grep -q listening "$log" && break
     sleep 0.05
 done
@@ -17,8 +17,8 @@ port=$(sed -n 's/.*:\([0-9]*\)$/\1/p' "$log")
 # A line at a time, by the shell.
 exec 3<>"/dev/tcp/127.0.0.1/$port"
 printf 'hello\nthere\n' >&3
-read -r -t 5 first <&3
-read -r -t 5 second <&3
+read -r -t 30 first <&3
+read -r -t 30 second <&3
 exec 3>&-
 [ "$first $second" = "hello there" ]
 
@@ -28,7 +28,7 @@ import os, socket, sys, threading
 
 def converse():
     data = os.urandom(1 << 20)
-    s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 10)
+    s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 30)
     def send():
         s.sendall(data)
         s.shutdown(socket.SHUT_WR)

@@ -11,9 +11,9 @@ set -uo pipefail
 needs openssl cc python3
 umask 077
 port_of() { # LOG
-    for _ in $(seq 200); do
+    for _ in $(seq 400); do
         grep -os 'listening on .*' "$1" | sed 's/.*://' | grep . && return
-        sleep 0.02
+        sleep 0.05
     done
 }
 compile tls_openssl
@@ -67,10 +67,22 @@ start() { # FOLDER OPTION...: sets port and pid
     port=$(port_of "server.${#pids[@]}")
     pids+=("$pid")
 }
+# A line, and then nothing more until it is answered or the connection is over:
+# s_client leaves at the end of what it is given.
+until_heard() { # LOG TEXT LINE
+    local _
+    echo "$3"
+    for _ in $(seq 400); do
+        grep -aqsE "$2|^DONE|[:,]errno=[0-9]|:error:|read:errno|^closed" "$1" && return
+        sleep 0.05
+    done
+}
 # Names as OpenSSL 3.0 writes them and as 3.5 does.
 s_client_plain() { # OPTION...
-    (echo hello; sleep 0.2) | timeout 20 openssl s_client -CAfile ca.pem \
-        -connect "127.0.0.1:$port" "$@" 2>&1 | sed 's/CN = /CN=/'
+    : >s_client.log
+    until_heard s_client.log '^heard hello' hello | timeout 60 openssl s_client \
+        -CAfile ca.pem -connect "127.0.0.1:$port" "$@" >>s_client.log 2>&1
+    sed 's/CN = /CN=/' s_client.log
 }
 s_client() { # OPTION...
     s_client_plain -servername a.org "$@"
@@ -106,9 +118,13 @@ expect_in "nothing in common is refused" "alert no application protocol" \
     s_client -alpn gopher
 expect_in "the response is stapled" "OCSP Response Status: successful" \
     s_client -status
-expect_in "nobody renegotiates" "no renegotiation" bash -c "
-    (sleep 0.2; echo R; sleep 0.2) | timeout 20 openssl s_client -tls1_2 \
-        -connect 127.0.0.1:$port 2>&1"
+renegotiates() {
+    : >s_client.log
+    until_heard s_client.log 'no renegotiation' R | timeout 60 openssl s_client \
+        -tls1_2 -connect "127.0.0.1:$port" >>s_client.log 2>&1
+    cat s_client.log
+}
+expect_in "nobody renegotiates" "no renegotiation" renegotiates
 expect_in "tickets of TLS 1.3 are taken" "Reused, TLSv1.3" reuse
 expect_in "tickets of TLS 1.2 are taken" "Reused, TLSv1.2" reuse -tls1_2
 s_client -sess_out session >/dev/null
@@ -152,13 +168,13 @@ s_server() { # OPTION...: sets port
     openssl s_server -accept "127.0.0.1:$port" -rev -key "$1.key" \
         -cert "$1.crt" "${@:2}" >"$log" 2>&1 &
     pids+=($!)
-    for _ in $(seq 200); do
+    for _ in $(seq 400); do
         grep -q ACCEPT "$log" && break
-        sleep 0.02
+        sleep 0.05
     done
 }
 ask() { # NAME OPTION...
-    timeout 20 ./tls_openssl ask "127.0.0.1:$port" "$@"
+    timeout 60 ./tls_openssl ask "127.0.0.1:$port" "$@"
 }
 
 s_server site -alpn h2

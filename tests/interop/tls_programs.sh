@@ -33,10 +33,6 @@ second() { # OPTION...
     fetch -H 'Connection: close' "$@" "$url/info" "$url/info" |
         grep -o '"resumed":[a-z]*' | tail -n 1
 }
-status_of() { # COMMAND...
-    "$@" >/dev/null 2>&1
-    echo $?
-}
 
 expect_in "curl speaks TLS 1.3" '"version":"TLSv1.3"' fetch "$url/info"
 expect_in "curl speaks TLS 1.2" '"version":"TLSv1.2"' \

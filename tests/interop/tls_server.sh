@@ -51,28 +51,41 @@ expect "a chunked body comes back" '' round_trip \
     -H 'Transfer-Encoding: chunked' --data-binary @large
 expect "HTTP/1.1 is agreed on when HTTP/2 is offered too" $'OK\n1.1' \
     fetch --http2 -w '%{http_version}' "$url/"
-expect "TLS 1.1 is refused" 35 bash -c "curl -s --max-time 5 --tls-max 1.1 \
+expect "TLS 1.1 is refused" 35 bash -c "curl -s --max-time 20 --tls-max 1.1 \
     --ciphers DEFAULT@SECLEVEL=0 '$url/'; echo \$?"
 expect "HTTP in the clear is told so" \
     $'400 Bad Request: plain HTTP was sent to a port that speaks TLS\n400' \
-    curl -sS --max-time 5 -w '%{http_code}' "http://localhost:$port/"
+    curl -sS --max-time 20 -w '%{http_code}' "http://localhost:$port/"
 
 # --- openssl ----------------------------------------------------------------
 
 get='GET / HTTP/1.1\r\nHost: a\r\n\r\n'
-# Speaks line by line, with pauses; K and k are commands of s_client that change
-# the keys, with and without asking for the same.
+# Speaks line by line, each when what was said before has been heard: commands
+# are taken from the start of what comes. K and k are commands of s_client that
+# change the keys, with and without asking for the same.
+speak() { # LOG LINE...
+    local line said=0 _
+    for line in "${@:2}"; do
+        printf '%b' "$line"
+        said=$((said + 1))
+        [[ $line != Q* ]] || return
+        for _ in $(seq 400); do
+            [ "$(grep -acE '^HTTP/1.1 200 OK|KEYUPDATE' "$1")" -ge $said ] && break
+            sleep 0.05
+        done
+    done
+}
 s_client() { # OPTION... -- LINE...
-    local options=() line
+    local options=()
     while [[ $1 != -- ]]; do
         options+=("$1")
         shift
     done
-    for line in "${@:2}"; do
-        sleep 0.2
-        printf '%b' "$line"
-    done | timeout 20 openssl s_client -connect "localhost:$port" \
-        -CAfile site.pem "${options[@]}" 2>/dev/null
+    : >s_client.log
+    speak s_client.log "${@:2}" | timeout 60 openssl s_client \
+        -connect "localhost:$port" -CAfile site.pem "${options[@]}" \
+        >>s_client.log 2>&1
+    cat s_client.log
 }
 replies() { s_client "$@" | grep -ac '^HTTP/1.1 200 OK'; }
 changed_keys() {
@@ -94,9 +107,10 @@ expect "records may be small" 1 small_records
 
 if have gnutls-cli; then
     gnutls() {
-        (sleep 0.3; printf '%b' "$get"; sleep 0.3) |
-            timeout 20 gnutls-cli --x509cafile site.pem -p "$port" \
-                localhost 2>/dev/null | grep -ac '^HTTP/1.1 200 OK'
+        : >gnutls.log
+        speak gnutls.log "$get" | timeout 60 gnutls-cli --x509cafile site.pem \
+            -p "$port" localhost >>gnutls.log 2>&1
+        grep -ac '^HTTP/1.1 200 OK' gnutls.log
     }
     expect "GnuTLS is answered" 1 gnutls
 fi
@@ -164,7 +178,7 @@ for _ in range(10):
 # What is no record is answered by an alert and the end.
 s = connect()
 raw = socket.socket(fileno=s.detach())
-raw.settimeout(10)
+raw.settimeout(30)
 raw.sendall(b"\x17\x03\x03\x00\x20" + b"x" * 32)
 heard = b""
 while (piece := raw.recv(4096)):
@@ -209,16 +223,16 @@ fi
 
 reload() { # PATTERN
     kill -HUP $pid
-    timeout 5 bash -c "until grep -q '$1' log; do sleep 0.02; done"
+    wait_for_text log "$1" >/dev/null
 }
 subject() { s_client -- 'Q\n' | grep -aoE '^subject=.*' | tr -d ' '; }
 expect "the first certificate is shown" 'subject=CN=first' subject
 make_certificate second
-reload 'certificates reloaded'
+reload 'INFO  reloaded'
 expect "a new one is shown after SIGHUP" 'subject=CN=second' subject
 cp site.pem good.pem
 echo nonsense >site.pem
-reload 'not reloaded'
+reload 'ERROR not reloaded'
 cp good.pem site.pem
 expect "one that cannot be read is not" 'subject=CN=second' subject
 expect "and requests go on" OK fetch "$url/"

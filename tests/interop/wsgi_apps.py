@@ -289,6 +289,12 @@ def sleeping(env, start):
     return answer(start, b"slept\n")
 
 
+def held(env, start):
+    while not os.path.exists("go"):
+        time.sleep(0.01)
+    return answer(start, b"held\n")
+
+
 def asleep_in_view():
     time.sleep(5)
 
@@ -515,7 +521,7 @@ wild = {
     for f in (
         boom, late_boom, replaced, too_late, twice, never_started, text_chunk,
         split, hop, late_start, too_much, too_little, big_stream, big_bytes,
-        slowly, served_file, served_buffer, sleeping, stuck, counted, noted,
+        slowly, served_file, served_buffer, sleeping, held, stuck, counted, noted,
         threads, whoami, child, environ, echo, lines, teapot, unchanged, burn,
         fan_out, untyped, blank_reason, nothing_to_raise, compressed,
         tiny, numbers, ranged, many_chunks, most_chunks, temporary, line_reads, mixed_reads, nul, fork_and_exit,

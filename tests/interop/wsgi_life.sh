@@ -56,7 +56,7 @@ expect_in "what is to be done at the end is done" 'farewell of two' cat reload
 
 wsgi preload 2 --wsgi wsgi_apps:app --python-path "$apps" --preload -t 2
 for i in $(seq 20); do ask "$url/whoami" & done >pids
-for i in $(seq 100); do [ "$(wc -l <pids)" = 20 ] && break; sleep 0.05; done
+for i in $(seq 400); do [ "$(wc -l <pids)" = 20 ] && break; sleep 0.05; done
 expect "preloaded workers answer" 20 sh -c 'wc -l <pids'
 expect "and not the master" 0 grep -c "^$pid " pids
 quit "$pid"
@@ -108,55 +108,74 @@ expect_in "a thread that does not end is not waited for forever" \
 
 # ---- lines ----
 
-# Until so many requests for a page are there: a busy machine takes its time.
-until_asked() { # COUNT PAGE
-    for _ in $(seq 100); do
-        [ "$("$eddy" ctl --socket "$work/ctl-line" ps | grep -c "/$2")" -ge "$1" ] &&
-            return
-        sleep 0.02
+# Until so many requests for a page are there, in a state.
+until_asked() { # COUNT STATE
+    for _ in $(seq 400); do
+        "$eddy" ctl --socket "$work/ctl-$name" ps >seen
+        [ "$(grep -c "$2" seen)" = "$1" ] && return
+        sleep 0.05
     done
+    broken "there are $1 of $2" "$(cat seen)"
 }
-wsgi line 1 --wsgi wsgi_apps:app --python-path "$apps" -t 2 \
-    --queue-limit 3 --queue-timeout 1s --request-timeout 4s
-ask "$url/sleeping?2.5" >one &
+# Both threads are held until there is a file "go", so that nobody's turn comes
+# before all have been looked at.
+name=line
+wsgi $name 1 --wsgi wsgi_apps:app --python-path "$apps" -t 2 \
+    --queue-limit 3 --queue-timeout 60s
+ask "$url/held" >one &
 one=$!
-ask "$url/sleeping?2.5" >two &
+ask "$url/held" >two &
 two=$!
-until_asked 2 sleeping
-for i in 1 2 3; do ask -D "late.$i" -o /dev/null "$url/counted" & late[i]=$!; done
-until_asked 3 counted
-"$eddy" ctl --socket "$work/ctl-line" ps >seen
-expect "those in line are shown as such" 3 grep -c 'queued .*a thread of Python.*/counted' seen
-expect "and those at work" 2 grep -c 'Python.*/sleeping' seen
-"$eddy" ctl --socket "$work/ctl-line" workers --json >seen
+until_asked 2 'Python.*/held'
+expect "those at work are shown" 2 grep -c 'Python.*/held' seen
+left=()
+for _ in 1 2 3; do
+    curl -s -o /dev/null "$url/counted" &
+    left+=($!)
+done
+until_asked 3 'queued .*a thread of Python.*/counted'
+expect "those in line, too" 3 grep -c 'queued .*a thread of Python.*/counted' seen
+"$eddy" ctl --socket "$work/ctl-$name" workers --json >seen
 expect "and counted" '"queued": *3' grep -o '"queued": *3' seen
 expect_in "a line has an end" 503 code "$url/counted"
-wait "${late[@]}"
-for i in 1 2 3; do
-    expect_in "who waits for too long gets 503 ($i)" 503 head -n 1 "late.$i"
-    expect_in "and when to come back ($i)" 'Retry-After: ' cat "late.$i"
-done
+kill "${left[@]}"
+wait "${left[@]}" 2>/dev/null
+until_asked 0 '/counted'
+touch go
 wait $one $two
-expect "who was at work ends it" slept cat one
-expect "and none of them was run" "\\(\\[\\], \\[\\], 0\\)" ask "$url/noted"
-
-ask "$url/sleeping?1" >/dev/null & one=$!
-ask "$url/sleeping?1" >/dev/null & two=$!
-until_asked 2 sleeping
-timeout 0.3 curl -s "$url/counted"
-wait $one $two
-expect "nor is the request of a client that left in line" \
+expect "who was at work ends it" held cat one
+expect "no request of a client that left in line is run" \
     "\\(\\[\\], \\[\\], 0\\)" ask "$url/noted"
+quit "$pid"
+pids=()
+
+rm go
+name=short
+wsgi $name 1 --wsgi wsgi_apps:app --python-path "$apps" -t 2 \
+    --queue-timeout 300ms --request-timeout 4s
+ask "$url/held" >one &
+one=$!
+ask "$url/held" >two &
+two=$!
+until_asked 2 'Python.*/held'
+expect "who waits for too long gets 503" 503 code -D late "$url/counted"
+expect_in "and when to come back" 'Retry-After: ' cat late
+touch go
+wait $one $two
+expect "and was not run" "\\(\\[\\], \\[\\], 0\\)" \
+    ask -f --retry 9 "$url/noted"
 expect_in "a deadline is one for Python, too" 504 code "$url/sleeping?8"
 quit "$pid"
 pids=()
 
 # ---- requests that get stuck ----
 
+rm go
+name=stuck
 wsgi stuck 1 --wsgi wsgi_apps:app --python-path "$apps" -t 2 \
     --stuck-after 1s
 ask "$url/stuck" >out & one=$!
-sleep 0.3
+until_asked 1 'Python.*/stuck'
 id=$("$eddy" ctl --socket "$work/ctl-stuck" ps --json |
     grep -o '"id": *"[^"]*"' | head -n 1 | cut -d'"' -f4)
 "$eddy" ctl --socket "$work/ctl-stuck" stack "$id" >frames
@@ -179,15 +198,22 @@ wait $one
 expect_in "even that comes to its end" burnt cat out
 expect "it is told once" 1 grep -c 'Python has been at GET /stuck' stuck
 # A client that leaves a request that is being run: it stays in sight.
-timeout 0.3 curl -s "$url/sleeping?1.5"
+curl -s "$url/held" & left=($!)
+until_asked 1 'Python.*/held'
+kill "${left[@]}"
+wait "${left[@]}" 2>/dev/null
+sleep 0.3 # it may be noticed
 "$eddy" ctl --socket "$work/ctl-stuck" ps >seen
-expect_in "what runs for nobody is still shown" '/sleeping?1.5' cat seen
-ask "$url/sleeping?1.5" >out & one=$!
-sleep 0.3
-quit "$pid"
+expect_in "what runs for nobody is still shown" '/held' cat seen
+ask "$url/held" >out & one=$!
+until_asked 2 'Python.*/held'
+kill -TERM "$pid"
+until_said stuck 1 'stopping when all'
+touch go
+wait "$pid"
 wait $one
 pids=()
-expect "SIGTERM lets requests end" slept cat out
+expect "SIGTERM lets requests end" held cat out
 
 # Up to Python 3.12 frames are read in our own process. Those of a thread that
 # goes on meanwhile lead anywhere. A sanitizer's library must be loaded first.

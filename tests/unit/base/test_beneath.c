@@ -13,6 +13,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,6 +139,36 @@ static void names_too_long_are_no_names(void **state)
     assert_int_equal(try_open(path, true, 0), -ENAMETOOLONG);
 }
 
+static atomic_bool enough;
+
+static void *rename_for_ever(void *arg)
+{
+    bool *done = arg;
+
+    while (*done && !atomic_load(&enough))
+        *done = !renameat(root, "moved", root, "moved-again") &&
+                !renameat(root, "moved-again", root, "moved");
+    return NULL;
+}
+
+static void a_way_back_up_is_found_while_others_rename(void **state)
+{
+    pthread_t thread;
+    bool renamed = true;
+    int failed = 0;
+
+    (void)state;
+    assert_int_equal(mkdirat(root, "moved", 0755), 0);
+    assert_int_equal(pthread_create(&thread, NULL, rename_for_ever, &renamed),
+                     0);
+    for (int i = 0; i < 50000; i++)
+        failed += try_open("sub/../a", false, 0) < 0;
+    atomic_store(&enough, true);
+    pthread_join(thread, NULL);
+    assert_true(renamed);
+    assert_int_equal(failed, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +177,7 @@ int main(void)
         cmocka_unit_test(
             links_that_stay_below_are_followed_by_the_kernel_alone),
         cmocka_unit_test(what_was_opened_before_is_opened_at_once),
+        cmocka_unit_test(a_way_back_up_is_found_while_others_rename),
         cmocka_unit_test(names_too_long_are_no_names),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

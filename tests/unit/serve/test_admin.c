@@ -303,6 +303,34 @@ ADMIN_TEST(each_change_is_a_line_to_the_master)
     }
 }
 
+ADMIN_TEST(a_reload_has_a_number)
+{
+    w->answer = "ok 7";
+    ed_res *res = world_post(w, "/v1/reload", "");
+    check_text(world_string(res, "text"), "reloading");
+    check_int(json_integer_value(json_object_get(ed_res_json(res), "reload")),
+              7);
+    w->answer = "error not reloaded: why";
+    res = world_post(w, "/v1/reload", "");
+    check_int(world_status(res), 409);
+    check_text(world_string(res, "error"), "not reloaded: why");
+}
+
+ADMIN_TEST(what_is_told_of_the_last_reload_is_in_the_status)
+{
+    ed_res *res = world_get(w, "/v1/status");
+    check(!strstr(world_text(res), "last_reload"));
+    ed_board_end_reload(w->board, 3, ED_RELOAD_BAD_WORKER);
+    res = world_get(w, "/v1/status");
+    check_text(world_string(res, "last_reload_error"),
+               ed_board_reload_text(ED_RELOAD_BAD_WORKER));
+    ed_board_end_reload(w->board, 4, ED_RELOAD_DONE);
+    res = world_get(w, "/v1/status");
+    check(!strstr(world_text(res), "last_reload_error"));
+    check_int((int64_t)world_number(res, "last_reload"), 4);
+    check_int((int64_t)world_number(res, "reloads_failed"), 1);
+}
+
 ADMIN_TEST(what_the_master_says_of_it_is_passed_on)
 {
     w->answer = "ok process 77";
@@ -517,6 +545,8 @@ int main(void)
             the_stack_of_a_request_is_that_of_the_worker_that_has_it),
         cmocka_unit_test(the_tree_of_one_worker_or_of_all),
         cmocka_unit_test(each_change_is_a_line_to_the_master),
+        cmocka_unit_test(a_reload_has_a_number),
+        cmocka_unit_test(what_is_told_of_the_last_reload_is_in_the_status),
         cmocka_unit_test(what_the_master_says_of_it_is_passed_on),
         cmocka_unit_test(
             of_a_change_that_makes_no_sense_the_master_hears_nothing),
