@@ -191,11 +191,19 @@ POOL_TEST(a_full_pool_lets_so_many_wait_and_no_more)
 {
     struct crowd c = {.db = ed_pg_new(.dsn = pg_server_dsn(server), .max = 2,
                                       .pipeline = 1, .queue = 3),
-                      .sql = "select pg_sleep(0.1)"};
-    check_int(ed_pg_ready(c.db), 0);
-    gather(&c, 2);
-    c.done = 0;
-    gather(&c, 7);
+                      .sql = GATED};
+    ed_pg *gate = shut_gate();
+    use_together(c.db, 2);
+    eventually(counts_of(c.db).idle == 2);
+    {
+        ed_scope(s);
+        for (int i = 0; i < 7; i++)
+            ed_go(s, member, &c);
+        eventually(counts_of(c.db).waiting == 3 && c.refused == 2);
+        check_int(c.done, 0);
+        open_gate(gate);
+        check_int(ed_wait(s), 0);
+    }
     check_int(c.done, 5);
     check_int(c.refused, 2);
     check(strstr(c.text, "3 wait already for one of 2 connections") != NULL);
