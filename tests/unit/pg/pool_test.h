@@ -46,13 +46,16 @@ static int pool_test_body_(void *arg)
     return 0;
 }
 
-/* How many clients the server has besides the one that asks. */
+/* How many clients the server has besides the one that asks, and the one that
+ * asked before, which may still be on its way out. */
 static inline int connections_at_server(void)
 {
     return (int)strtol(
         pg_server_psql(
             server, "select count(*) from pg_stat_activity where backend_type ="
-                    " 'client backend' and pid <> pg_backend_pid()"),
+                    " 'client backend' and pid <> pg_backend_pid() and query"
+                    " not like 'select count(*) from pg_stat_activity where"
+                    " backend_type = %'"),
         NULL, 10);
 }
 
