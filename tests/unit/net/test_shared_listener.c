@@ -18,6 +18,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
@@ -140,22 +141,25 @@ static char taker_of_next(int ms)
     return letter;
 }
 
+static bool is_none(const char *status, const char *signals)
+{
+    const char *at = strstr(status, signals);
+
+    return at && !strtoull(at + strlen(signals), NULL, 16);
+}
+
 /* Whether a child waits in the kernel, with no signal to come. */
 static bool is_asleep(pid_t pid)
 {
-    char path[64], text[4096] = "";
-    unsigned long long own = 1, shared_ones = 1;
+    char path[64], status[4096] = "";
 
     snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
     FILE *file = fopen(path, "r");
     assert_non_null(file);
-    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+    status[fread(status, 1, sizeof(status) - 1, file)] = '\0';
     fclose(file);
-    const char *pending = strstr(text, "SigPnd:");
-    return strstr(text, "State:\tS") && pending &&
-           sscanf(pending, "SigPnd: %llx ShdPnd: %llx", &own, &shared_ones) ==
-               2 &&
-           !own && !shared_ones;
+    return strstr(status, "State:\tS") && is_none(status, "SigPnd:") &&
+           is_none(status, "ShdPnd:");
 }
 
 static void await_sleep(pid_t pid)
