@@ -15,6 +15,7 @@
 #include <eddy/signal.h>
 #include "net/bind.h"
 #include "net/stream.h"
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -164,7 +165,7 @@ static bool is_asleep(pid_t pid)
 
 static void await_sleep(pid_t pid)
 {
-    for (int i = 0; i < PATIENCE && !is_asleep(pid); i++)
+    for (int i = 0; i < 10 * TRIES && !is_asleep(pid); i++)
         usleep(1000);
 }
 
@@ -284,8 +285,13 @@ static pid_t start_thief(int said[2])
     }
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_ctl(epoll, EPOLL_CTL_ADD, shared.fd, &event) ||
-        write(said[1], "i", 1) != 1 || epoll_wait(epoll, &event, 1, -1) != 1 ||
-        write(said[1], "w", 1) != 1)
+        write(said[1], "i", 1) != 1)
+        _exit(1);
+    while (epoll_wait(epoll, &event, 1, -1) != 1) {
+        if (errno != EINTR) /* who was stopped has to wait again */
+            _exit(1);
+    }
+    if (write(said[1], "w", 1) != 1)
         _exit(1);
     for (;;)
         pause();
