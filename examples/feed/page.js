@@ -12,6 +12,8 @@
 'use strict';
 (() => {
   const ROWS = 150;          // messages on the page; older ones leave it
+  const KNOWN = 1000;        // ids: as many as a server keeps, which may send
+                             // again what has left the page
   const CALM = 6;            // so many at once still slide in
   const BREATH = 200;        // ms between two insertions: what flickers is not
                              // read
@@ -78,16 +80,18 @@
       delete query.after;
     }
     const source = new EventSource(address('events', query));
+    let entered = false;
     const mine = {close() { source.close(); }, want() { return false; }};
     const on = (type, fn) => source.addEventListener(type, event => {
       if (line !== mine) return;
       if (event.lastEventId) lastId = event.lastEventId;
       fn(event);
+      entered ||= type !== 'open'; // what comes first tells where it goes on
     });
     on('open', () => heard({start: query.lastEventId ? 'resumed' : 'new'}));
     on('message', event => heard(JSON.parse(event.data)));
     on('status', event => heard(JSON.parse(event.data)));
-    on('gap', event => heard({gap: Number(event.data) || 0}));
+    on('gap', event => heard({gap: entered ? Number(event.data) || 0 : 'entered'}));
     on('error', lost);
     return mine;
   }
@@ -95,9 +99,11 @@
   function heard(what) {
     lastHeard = performance.now();
     if (what.say) return take(what);
-    if (what.status) return showStatus(what.status);
     if (what.start) return begin(what.start);
-    addGap(what.gap);
+    if (what.gap === 'entered') return begin('gap');
+    if (!what.status) return addGap(what.gap);
+    settle();
+    showStatus(what.status);
   }
 
   function open() {
@@ -115,6 +121,7 @@
   function lost() {
     line?.close();
     line = null;
+    settle();
     const pause = Math.min(PAUSE * 2 ** failures++, PAUSE_MAX);
     backAt = performance.now() + pause * (.75 + Math.random() / 2);
     connected = false;
@@ -141,7 +148,9 @@
                              // included
   let frame = 0;             // one is asked for
   let drawn = 0;             // when the last one was
-  const shown = new Set();   // ids, of what is shown or pending
+  const known = new Set();   // ids of what has come, the oldest first
+  let doubtful = null;       // what a server sends that does not know how far we
+                             // are: older than all here, until it is told apart
 
   function begin(how) {
     connected = true;
@@ -150,7 +159,7 @@
       fresh = false;
       clear();
     } else if (how === 'gap') {
-      addGap(0);
+      doubtful = [];
     }
     showState();
   }
@@ -158,24 +167,46 @@
   function clear() {
     pending = [];
     waiting = 0;
-    shown.clear();
+    known.clear();
+    doubtful = null;
     wall.replaceChildren();
     showWaiting();
   }
 
   function take(message) {
     lastId = message.id;
-    if (shown.has(message.id)) return;
+    if (known.has(message.id)) {
+      doubtful = null; // what came before this one left the page long ago
+    } else if (doubtful) {
+      doubtful.push(message);
+      if (doubtful.length > KNOWN) doubtful.shift();
+    } else {
+      accept(message);
+    }
+  }
+
+  function accept(message) {
     received++;
     count(message);
     enqueue(message);
   }
 
+  // All that the server had is here, and nothing of it was known: it is newer,
+  // and there was more.
+  function settle() {
+    const messages = doubtful;
+    doubtful = null;
+    if (!messages) return;
+    addGap(0);
+    messages.forEach(accept);
+  }
+
   function enqueue(item) {
-    if (item.id) shown.add(item.id);
+    if (item.id) known.add(item.id);
+    if (known.size > KNOWN) known.delete(known.values().next().value);
     pending.push(item);
     waiting++;
-    if (pending.length > ROWS) shown.delete(pending.shift().id);
+    if (pending.length > ROWS) pending.shift();
     schedule();
   }
 
@@ -207,10 +238,7 @@
     pending = [];
     waiting = 0;
     wall.prepend(rows);
-    while (wall.childElementCount > ROWS) {
-      shown.delete(wall.lastChild.dataset.id);
-      wall.lastChild.remove();
-    }
+    while (wall.childElementCount > ROWS) wall.lastChild.remove();
     showWaiting();
   }
 

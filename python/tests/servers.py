@@ -4,6 +4,7 @@ import contextlib
 import http.server
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -59,7 +60,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Waits for a test to let it go, but not for ever."""
         self.server.asked.set()
         self.server.gate.wait(PATIENCE)
-        self.reply(b"at last")
+        if self.query.get("then") == "hangup":
+            self.on_hangup()
+        else:
+            self.reply(b"at last")
 
     def on_status(self):
         self.reply(b"as asked", int(self.query["code"]))
@@ -174,9 +178,22 @@ class HttpTest(unittest.TestCase):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below those that the system gives to whoever wants any, so that it is
+    still free when the server comes."""
+    while True:
+        port = random.randrange(10240, 32768)
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return port
+
+
+def refusing_port(test):
+    """Refuses connections until the test has ended: it is taken by a socket
+    that does not listen."""
+    held = socket.socket()
+    test.addCleanup(held.close)
+    held.bind(("127.0.0.1", 0))
+    return held.getsockname()[1]
 
 
 def wait_until(condition, what="it"):

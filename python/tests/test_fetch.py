@@ -9,7 +9,7 @@ import time
 import unittest
 
 import eddy
-from servers import HttpTest, free_port, wait_until
+from servers import HttpTest, refusing_port, wait_until
 
 
 class Requests(HttpTest):
@@ -433,7 +433,7 @@ class Unclaimed(HttpTest):
         self.addCleanup(log.removeHandler, self.handler)
 
     def refused(self):
-        return f"http://127.0.0.1:{free_port()}/"
+        return f"http://127.0.0.1:{refusing_port(self)}/"
 
     def test_when_the_handle_goes_after_the_failure(self):
         handle = eddy.fetch(self.refused())
@@ -446,7 +446,7 @@ class Unclaimed(HttpTest):
         self.assertIn("ConnectError", self.lines[0])
 
     def test_when_the_failure_comes_after_the_handle_went(self):
-        eddy.fetch(self.url("/slow?then=hangup"), timeout=0.05)
+        eddy.fetch(self.url("/slow"), timeout=0.05)
         wait_until(lambda: self.lines)
         time.sleep(0.05)
         self.assertEqual(len(self.lines), 1)
@@ -464,9 +464,10 @@ class Unclaimed(HttpTest):
         self.assertEqual(self.lines, [])
 
     def test_a_wait_that_timed_out_does_not_count(self):
-        handle = eddy.fetch(self.url("/slow"), timeout=0.2)
+        handle = eddy.fetch(self.url("/slow?then=hangup"))
         with self.assertRaises(eddy.WaitTimeout):
             handle.wait(0.01)
+        self.release()
         wait_until(handle.done)
         del handle
         self.assertEqual(len(self.lines), 1)

@@ -6,7 +6,7 @@ import zlib
 from unittest import mock
 
 from eddy.compat import crochet, fido
-from servers import HttpTest, free_port, wait_until
+from servers import HttpTest, refusing_port, wait_until
 from test_errors import Silent
 
 
@@ -123,7 +123,7 @@ class Responses(HttpTest):
 class Failures(HttpTest):
     def test_nobody_listens(self):
         with self.assertRaises(fido.TCPConnectionError):
-            fido.fetch(f"http://127.0.0.1:{free_port()}/").wait(10)
+            fido.fetch(f"http://127.0.0.1:{refusing_port(self)}/").wait(10)
 
     def test_connecting_takes_too_long(self):
         full = socket.create_server(("127.0.0.1", 0), backlog=0)

@@ -10,7 +10,7 @@ from unittest import mock
 
 import eddy
 from databases import start_postgres
-from servers import free_port, run_python
+from servers import refusing_port, run_python
 
 UTC = datetime.timezone.utc
 
@@ -255,7 +255,7 @@ class Failures(PgTest):
         self.assertEqual(self.failure("select $1::int", "x").sqlstate, "22P02")
 
     def test_nobody_there(self):
-        port = free_port()
+        port = refusing_port(self)
         db = eddy.pg(f"postgresql://me:secret@127.0.0.1:{port}/x", max_wait=1)
         with self.assertRaises(eddy.Error) as caught:
             db.query("select 1").wait(20)

@@ -11,7 +11,7 @@ import time
 import unittest
 
 import eddy
-from servers import PATIENCE, HttpTest, free_port, run_python, wait_until
+from servers import PATIENCE, HttpTest, refusing_port, run_python, wait_until
 
 PRELUDE = """
 import multiprocessing, os, signal, sys, threading, time
@@ -355,7 +355,7 @@ class Ends(ProcessTest):
         )
 
     def test_what_a_gather_gave_up_is_silent(self):
-        port = free_port()
+        port = refusing_port(self)
         self.run_code(
             f"""
             for _ in range(3):

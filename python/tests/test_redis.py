@@ -4,7 +4,7 @@ import unittest
 
 import eddy
 from databases import start_redis
-from servers import free_port, run_python
+from servers import refusing_port, run_python
 
 
 def setUpModule():
@@ -92,7 +92,7 @@ class Failures(RedisTest):
             self.ask("SUBSCRIBE", "x")
 
     def test_nobody_there(self):
-        port = free_port()
+        port = refusing_port(self)
         with self.assertRaises(eddy.DatabaseError) as caught:
             eddy.redis(f"redis://127.0.0.1:{port}").command("PING").wait(20)
         self.assertEqual(caught.exception.phase, "connect")

@@ -80,7 +80,7 @@ class Gunicorn(ServerTest):
         python = os.environ.get("EDDY_PYTHON", "/usr/bin/python3")
         self.start(
             python, "-m", "gunicorn", "-w", "2", "-b", "127.0.0.1:{port}",
-            "--graceful-timeout", "5", *options, "wsgi_app:application",
+            "--graceful-timeout", "25", *options, "wsgi_app:application",
         )
 
     def test_workers_forked_after_the_app_was_loaded(self):
@@ -128,7 +128,7 @@ class Uwsgi(ServerTest):
             needs("uwsgi"), "--plugin", "python3", "--http-socket",
             "127.0.0.1:{port}", "--master", "--processes", "2",
             "--need-app", "--die-on-term", "--disable-logging",
-            "--worker-reload-mercy", "5",
+            "--worker-reload-mercy", "25",
             "--wsgi-file", os.path.join(HERE, "wsgi_app.py"), *options,
         )
 

@@ -27,7 +27,12 @@ python3 "$source/tests/interop/chat.py" "$one" "$two" || fail "see above"
 polled() { curl -s --max-time 30 "127.0.0.1:$two/poll/hall?after=none"; }
 expect_in "a poll tells what was said in both" '"gap":true' polled
 expect_in "a poll tells what was said in both" 'from one' polled
-watched() { curl -sN --max-time 2 "127.0.0.1:$two/events/hall"; }
+watched() {
+    curl -sN --max-time 30 "127.0.0.1:$two/events/hall" >events &
+    local stream=$!
+    wait_for_text events 'from two'
+    kill "$stream"
+}
 expect_in "a stream of events does, too" 'from two' watched
 listed() { curl -s --max-time 30 "127.0.0.1:$two/rooms"; }
 expect_in "rooms are listed" '"name":"hall"' listed
@@ -55,17 +60,26 @@ expect "a page can speak" 1 page "$one" \
 expect_in "and a page of the other process shows it as it was typed" \
     '<b>typed</b>' page "$two" "$texts.includes('<b>typed</b>')" "$texts"
 
-# A server that goes away and comes back while a page is open.
-( sleep 3
+# A server that goes away and comes back while a page is open, which says so when
+# it is connected.
+( for _ in $(seq 400); do
+      polled | grep -q 'here I am' && break
+      sleep 0.1
+  done
   kill "$one_pid"
   sleep 1
   exec "$build/examples/chat" --listen "127.0.0.1:$one" \
       --redis "unix://$work/redis" >again.log 2>&1 ) &
 pids+=("$!")
-came_back='(() => { window.states ??= new Set();
-    window.states.add(document.querySelector("#state").textContent);
-    return window.states.has("reconnecting…") &&
-        document.querySelector("#state").textContent === "connected"; })()'
+came_back='(() => {
+    const state = document.querySelector("#state").textContent;
+    if (!window.states && state === "connected") {
+        document.querySelector("#text").value = "here I am";
+        document.querySelector("#speak").requestSubmit();
+        window.states = new Set();
+    }
+    window.states?.add(state);
+    return window.states?.has("reconnecting…") && state === "connected"; })()'
 again() { # what a page logs about a connection that is lost is no error here
     page "$one" "$came_back" '[...window.states].length > 1' 2>/dev/null
 }

@@ -29,11 +29,11 @@ fish_offers() { # WORDS
         complete -C '$1'" | cut -f 1 | sort | xargs
 }
 # A terminal of its own: zsh completes for nobody else.
-zsh_offers() { # WORDS
+zsh_offers() { # WORDS WANTED
     cat >zsh_offers.py <<'PYTHON'
 import os, pty, re, select, sys, time
 
-completion, words = sys.argv[1:]
+completion, words, wanted = sys.argv[1:]
 pid, terminal = pty.fork()
 if pid == 0:
     os.environ.update(TERM="dumb", PS1="", COLUMNS="200", LINES="100")
@@ -42,9 +42,10 @@ if pid == 0:
 def tell(text):
     os.write(terminal, text.encode())
 
-def hear(until, seconds=20):
+def hear(*until, seconds=20):
     heard, end = "", time.monotonic() + seconds
-    while until not in heard and time.monotonic() < end:
+    while (not set(until) <= set(heard.split())
+           and time.monotonic() < end):
         if select.select([terminal], [], [], 0.1)[0]:
             heard += os.read(terminal, 65536).decode()
     return heard
@@ -53,13 +54,13 @@ tell(f"fpath=({completion} $fpath); autoload -Uz compinit; compinit -u -D;"
      " zstyle ':completion:*' list-separator '--'; LISTMAX=1000;"
      " bindkey -e; bindkey '^I' list-choices; echo rea''dy\n")
 hear("ready")
-tell(words + "\t")
-time.sleep(1)
-tell("\x15echo do''ne\n")
-print(hear("done"))
-tell("exit\n")
+tell(words)
+hear(*words.split()[-1:])
+tell("\t")
+print(hear(*wanted.split()))
+tell("\x15exit\n")
 PYTHON
-    python3 zsh_offers.py "$completion" "$1"
+    python3 zsh_offers.py "$completion" "$1" "$2" | tr -s '\r\n' ' '
 }
 
 has() { # WORD WORDS...: each of the first, in the list of the second
@@ -118,18 +119,16 @@ fi
 
 # ---- zsh ----
 
+zsh_offer() { # PROMISE WANTED WORDS
+    offers "zsh: $1" "$2" "$(zsh_offers "$3" "$2")"
+}
 if have zsh; then
-    offers 'zsh: commands' 'serve ctl top' "$(zsh_offers 'eddy ' | tr -s '\r\n' ' ')"
-    offers 'zsh: options' '--max-age --max-body' \
-        "$(zsh_offers 'eddy serve --max-' | tr -s '\r\n' ' ')"
-    offers 'zsh: files' 'shop.conf shop.so' \
-        "$(zsh_offers 'eddy serve --config sh' | tr -s '\r\n' ' ')"
-    offers 'zsh: levels' 'warn error' \
-        "$(zsh_offers 'eddy serve --log ' | tr -s '\r\n' ' ')"
-    offers 'zsh: ctl' 'stack stats' \
-        "$(zsh_offers 'eddy ctl st' | tr -s '\r\n' ' ')"
-    offers 'zsh: ctl log-level' 'warn error' \
-        "$(zsh_offers 'eddy ctl log-level ' | tr -s '\r\n' ' ')"
+    zsh_offer commands 'serve ctl top' 'eddy '
+    zsh_offer options '--max-age --max-body' 'eddy serve --max-'
+    zsh_offer files 'shop.conf shop.so' 'eddy serve --config sh'
+    zsh_offer levels 'warn error' 'eddy serve --log '
+    zsh_offer ctl 'stack stats' 'eddy ctl st'
+    zsh_offer 'ctl log-level' 'warn error' 'eddy ctl log-level '
 fi
 
 tally

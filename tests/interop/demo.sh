@@ -42,6 +42,14 @@ eventually() { # COMMAND...
     return 1
 }
 
+# What compares times: the machine may be busy with something else for the
+# moment, and what is not so is never so.
+at_best() { # COMMAND...
+    local _
+    for _ in 1 2 3 4 5; do "$@" && return; done
+    return 1
+}
+
 start_demo() {
     : >"$work/out" # what an earlier one has said there
     TMPDIR=$work/tmp "$eddy" demo --listen 127.0.0.1:0 --services 3 \
@@ -129,8 +137,11 @@ shows_what_goes_on() {
 
 # What a stream of events begins with.
 streams() { # TEXT PATH
-    curl -sN -m 2 "$url$2" >"$work/body"
-    grep -q -- "$1" "$work/body"
+    local status=0
+    curl -sN -m 30 "$url$2" >"$work/body" &
+    eventually grep -q -- "$1" "$work/body" || status=1
+    kill $!
+    return $status
 }
 
 # ---- the page in Python ----
@@ -145,7 +156,7 @@ asks_for_python() { # QUERY
         [[ $(grep -cE '^(gunicorn|uwsgi|eddy) ' "$work/python") == 3 ]]
 }
 is_faster() { # MODE THAN
-    (("$(took "$1")" * 2 < "$(took "$2")"))
+    asks_for_python 'n=8&ms=50' >/dev/null && (("$(took "$1")" * 2 < "$(took "$2")"))
 }
 draws_calls() { # COUNT
     local bars
@@ -180,12 +191,12 @@ demo_ends() { # STATUS
 check "the demo starts" start_demo
 check "services are processes of their own" runs_services
 
-check "at once takes less than half of one after the other" fanout \
+check "at once takes less than half of one after the other" at_best fanout \
     'n=8&ms=60&mode=both' 'parallel["total_ms"] < sequential["total_ms"] / 2'
 check "one after the other, nothing overlaps" fanout 'n=4&ms=10&mode=sequential' \
     'all(b["start_ms"] >= a["end_ms"] for a, b in
          zip(sequential["calls"], sequential["calls"][1:]))'
-check "at once, all begin before any ends" fanout 'n=8&ms=100&mode=parallel' \
+check "at once, all begin before any ends" at_best fanout 'n=8&ms=100&mode=parallel' \
     'max(c["start_ms"] for c in parallel["calls"]) <
      min(c["end_ms"] for c in parallel["calls"])'
 check "only what was asked for is made" fanout 'n=1&ms=1&mode=parallel' \
@@ -223,7 +234,8 @@ check "a page in Python tells of three servers" asks_for_python 'n=8&ms=50'
 if way eddy | grep -q 'ms  █'; then
     for other in gunicorn uwsgi; do
         way "$other" | grep -q 'ms  █' || continue
-        check "gathered it takes less than half of $other" is_faster eddy "$other"
+        check "gathered it takes less than half of $other" \
+            at_best is_faster eddy "$other"
     done
     if command -v chromium >/dev/null; then
         check "the page draws each call, and marks two lines" draws_calls 6
@@ -271,6 +283,7 @@ check "killed, it takes its services with it" eventually services_are_gone
 starts_bare() {
     ln -s "$(command -v env)" "$work/bare/env" &&
         cp "$eddy" "$work/bare/eddy" || return
+    : >"$work/out" # the one before has ended
     PATH=$work/bare TMPDIR=$work/tmp "$work/bare/eddy" demo \
         --listen 127.0.0.1:0 --services 1 >"$work/out" 2>"$work/err" &
     demo=$!

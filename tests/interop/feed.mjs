@@ -197,6 +197,22 @@ await survives('the source is killed', source, 'SIGKILL', async () => {
     /The source is away/.test(await socket.locator('#notice').textContent()));
 });
 
+// The feed knows less than the pages then, and sends them what it has.
+await promise('pages that are back before the source see nothing twice',
+  async () => {
+    for (const page of pages)
+      await page.evaluate(() => { window.seen = []; });
+    await Promise.all(pages.map(page => goesOn(page)));
+    await source.end('SIGKILL');
+    await feed.end('SIGKILL');
+    await feed.start();
+    await Promise.all(pages.map(live));
+    await source.start();
+    await Promise.all(pages.map(page => goesOn(page, 3 * RATE)));
+    mustBeWhole(await seen(socket), 'by WebSocket');
+    mustBeWhole(await seen(events), 'as events');
+  });
+
 await promise('a notice is gone when its reason is', () =>
   until('no notice', () => socket.locator('#notice').isHidden()));
 

@@ -43,7 +43,7 @@ expect "an offer of HTTP/2 is passed over" $'OK\n1.1' \
 
 # Netcat ends its side when told to; what it has sent is answered all the same.
 if have nc; then
-    ask() { printf '%b' "$1" | nc -N -w 5 127.0.0.1 "$port" | tr -d '\r'; }
+    ask() { printf '%b' "$1" | nc -N -w 30 127.0.0.1 "$port" | tr -d '\r'; }
     first_words() { ask "$@" | head -1; }
     count_replies() { ask "$@" | grep -c '^HTTP/1.1 200 OK'; }
     get='GET / HTTP/1.1\r\nHost: a\r\n\r\n'
@@ -76,7 +76,7 @@ fi
 
 # Each of these says so when a single reply was bad or a connection broke.
 failures_of_wrk() {
-    wrk -t1 -c32 -d2 "$url/" | grep -E 'Socket errors|Non-2xx|unable'
+    wrk -t1 -c32 -d2 --timeout 30s "$url/" | grep -E 'Socket errors|Non-2xx|unable'
 }
 failures_of_h2load() {
     h2load --h1 -n 5000 -c 16 "$url/" |

@@ -71,16 +71,22 @@ until_answered 'nobody_has_it'
 expect_in "it says that it is not the command" 'It cannot start' ask
 cp good.c app.c
 until_answered one
-sleep 0.5
-before=$(runs)
+# All that those changes have set off is over.
+for _ in $(seq 40); do
+    before=$(runs)
+    sleep 0.5
+    [ "$(runs)" = "$before" ] && break
+done
 touch hidden~ .hidden build.o
 mkdir -p build && touch build/x.c
 sleep 0.5
 expect "what does not count does nothing" "$before" runs
-mkdir -p deep/er && sleep 0.2
-before=$(runs)
-touch deep/er/new.h
-for _ in $(seq 100); do [ "$(runs)" -gt "$before" ] && break; sleep 0.05; done
+mkdir -p deep/er
+for _ in $(seq 200); do # what comes with its directory is not told by itself
+    touch deep/er/new.h
+    grep -q 'deep/er/new.h has changed' log && break
+    sleep 0.1
+done
 expect_in "directories made later count" 'deep/er/new.h has changed' cat log
 end
 

@@ -104,7 +104,7 @@ administered() { # OPTION...
     begin --ctl "$work/ctl" --admin 127.0.0.1:0 --admin-token "$work/token" \
         --user nobody "$@"
     admin_url=$(sed -n 's/.*admin on //p' log)
-    for _ in $(seq 100); do ask "$admin_url/healthz" >/dev/null && break; sleep 0.05; done
+    for _ in $(seq 400); do ask "$admin_url/healthz" >/dev/null && break; sleep 0.05; done
 }
 administered
 expect "the admin process runs as the user of workers" \
@@ -120,7 +120,7 @@ expect_in "workers cannot get into it" 'Permission denied' \
 expect_in "that it cannot read the token again is told" \
     "admin-token $work/token" grep WARN log
 ctl reload >/dev/null
-for _ in $(seq 100); do grep -q ' reloaded$' log && break; sleep 0.05; done
+for _ in $(seq 400); do grep -q ' reloaded$' log && break; sleep 0.05; done
 looks_in "after a reload"
 end
 administered --sandbox
@@ -205,14 +205,14 @@ else
 fi
 mv logs/access.log logs/access.log.1
 kill -USR1 "$pid"
-for _ in $(seq 100); do [ -e logs/access.log ] && break; sleep 0.05; done
+for _ in $(seq 400); do [ -e logs/access.log ] && break; sleep 0.05; done
 ask "$url/block" >/dev/null
 wait_for_text logs/access.log 'GET /block' >/dev/null # lines come in batches
 expect_in "a log is opened anew" 'GET /block' cat logs/access.log
 ask "$url/crash"
 until_said 'ended by signal 6'
 expect_in "a crash is told of" 'GET /crash' cat log
-for _ in $(seq 100); do [ "$(grep -c 'is ready' log)" -ge 2 ] && break; sleep 0.05; done
+for _ in $(seq 400); do [ "$(grep -c 'is ready' log)" -ge 2 ] && break; sleep 0.05; done
 expect "and another worker comes" 42 ask "$url/block"
 end
 
@@ -231,7 +231,16 @@ expect "with a row of PostgreSQL" '\{"id":[0-9]+,"randomNumber":[0-9]+\}' ask "$
 expect "with rows it has changed" \
     '\[\{"id":[0-9]+,"randomNumber":[0-9]+\}(,\{[^]]*)\]' ask "$url/updates?queries=3"
 expect_in "with what Redis keeps" '"id":42' ask "$url/crud/items/42"
-expect_in "which was a hit the second time" HIT ask -i "$url/crud/items/42"
+# It is kept for 200 ms, in which a busy machine may do something else.
+hit() {
+    local answer _
+    for _ in {1..20}; do
+        answer=$(ask "$url/crud/items/42" && ask -i "$url/crud/items/42")
+        [[ $answer != *HIT* ]] || break
+    done
+    echo "$answer"
+}
+expect_in "which is a hit the second time" HIT hit
 end
 serve log "$build/examples/hello" --listen 127.0.0.1:0 --ctl none --sandbox \
     --user nobody --sandbox-read "$work"
@@ -250,7 +259,7 @@ PYTHON
 unset DATABASE_URL REDIS_URL
 python3 manager.py "$work/notify" >heard &
 manager=$!
-for _ in $(seq 100); do [ -e notify ] && break; sleep 0.05; done
+for _ in $(seq 400); do [ -e notify ] && break; sleep 0.05; done
 heard() { # TEXT
     wait_for_text heard "$1" >/dev/null && kept || broken "heard: $1" "$(cat heard)"
 }
@@ -271,7 +280,7 @@ echo '[serve]' >conf
 former=$pid
 kill -USR2 "$pid"
 until_said 'takes over from'
-for _ in $(seq 100); do kill -0 "$former" 2>/dev/null || break; sleep 0.05; done
+for _ in $(seq 400); do kill -0 "$former" 2>/dev/null || break; sleep 0.05; done
 pid=$(cat pid)
 heard "MAINPID=$pid READY=1"
 expect "an upgrade does not stop the service" 0 grep -c STOPPING heard

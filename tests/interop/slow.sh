@@ -25,7 +25,7 @@ attack() { # NAME OPTION...
         -u "$url/" >"$name.log" 2>&1 &
     attack=$!
     while kill -0 $attack 2>/dev/null; do
-        if [ "$(curl -s --max-time 5 "$url/")" != OK ]; then
+        if [ "$(curl -s --max-time 20 "$url/")" != OK ]; then
             echo "failed: $name: no answer after $answered"
             failed=$((failed + 1))
             break

@@ -22,7 +22,7 @@ count() { # NAME
         sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p"
 }
 failures_of_wrk() { # OPTION...
-    timeout 60 wrk -t1 -c32 -d1 "$@" | grep -E 'Socket errors|Non-2xx|unable'
+    timeout 60 wrk -t1 -c32 -d1 --timeout 30s "$@" | grep -E 'Socket errors|Non-2xx|unable'
 }
 failures_of_h2load() {
     timeout 60 h2load --h1 -n 3000 -c 32 "$url/" |

@@ -52,15 +52,18 @@ export url
 
 [[ $(ask) == "42 hello" ]] || fail "the page is '$(ask)'"
 
-began=$(date +%s%N)
-seq 20 | xargs -P 10 -I{} bash -c ask >pages 2>&1
-took=$((($(date +%s%N) - began) / 1000000))
-[[ $(grep -c '^42 hello$' pages) == 20 ]] || { cat pages; fail "not 20 pages"; }
-
 # One after the other: 20 pages of two waits, 12 seconds. A third of that
 # cannot be had by a process that does one thing at a time, and leaves room for
-# a slow machine.
-echo "20 pages with 40 waits of 300 ms took $took ms"
+# a slow machine; where that is busy with something else for the moment the best
+# of some counts.
+for _ in 1 2 3 4 5; do
+    began=$(date +%s%N)
+    seq 20 | xargs -P 10 -I{} bash -c ask >pages 2>&1
+    took=$((($(date +%s%N) - began) / 1000000))
+    [[ $(grep -c '^42 hello$' pages) == 20 ]] || { cat pages; fail "not 20 pages"; }
+    echo "20 pages with 40 waits of 300 ms took $took ms"
+    ((took >= 4000)) || break
+done
 ((took < 4000)) || fail "$took ms is no better than one after the other"
 
 # A service or a database that is gone makes an honest error.
