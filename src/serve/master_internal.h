@@ -35,8 +35,9 @@ struct ed_master {
 
     struct ed_crew crew;
     struct ed_child admin_child;
-    int64_t admin_at;  /* when it may be started again */
-    int64_t admin_end; /* when it is killed; 0: it was not told to end */
+    int64_t admin_at;     /* when it may be started again */
+    int64_t admin_end;    /* when it is killed; 0: it was not told to end */
+    bool admin_in_charge; /* this master was, when it was started */
 
     int signals;   /* signalfd */
     sigset_t mask; /* that children get */
@@ -85,6 +86,8 @@ struct ed_worker_child {
 
 /* Starts it if it is time, or kills it if it will not end. */
 void ed_master_tend_admin(struct ed_master *m, int64_t now);
+/* It changes its code and settings, too; what it listens on waits meanwhile. */
+void ed_master_renew_admin(struct ed_master *m);
 
 /* What a process has said. */
 void ed_master_hear_worker(struct ed_master *m, struct ed_member *member);

@@ -112,16 +112,6 @@ static bool change_settings(struct ed_master *m)
     return true;
 }
 
-/* It changes its code and settings, too; what it listens on waits meanwhile. */
-static void renew_admin(struct ed_master *m)
-{
-    m->admin_at = 0;
-    if (!m->admin_child.pid || m->admin_end)
-        return;
-    kill(m->admin_child.pid, SIGTERM);
-    m->admin_end = ed_clock_monotonic() + ED_ADMIN_END_TIME;
-}
-
 /* Not every roll-out is a reload. */
 static void end_reload(struct ed_master *m, enum ed_reload_end how)
 {
@@ -223,7 +213,7 @@ static void succeed(struct ed_master *m)
     if (first)
         return;
     ed_log_info("reloaded");
-    renew_admin(m);
+    ed_master_renew_admin(m);
     end_reload(m, ED_RELOAD_DONE);
 }
 
@@ -279,7 +269,7 @@ static void cut_short(struct ed_master *m)
     ed_settings_free(&m->old);
     if (!m->ending && m->ever_ready) {
         close_dropped(m);
-        renew_admin(m);
+        ed_master_renew_admin(m);
         end_reload(m, ED_RELOAD_CUT);
     }
     end_next_reload(m);

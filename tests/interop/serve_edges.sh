@@ -93,6 +93,37 @@ mv away.so app.so
 end
 rm -f pid.old
 
+# ---- who answers eddy ctl during an upgrade ----
+
+each_time() { # COMMAND...: what it said in ten times, each text once
+    for _ in $(seq 10); do "$@" 2>&1; done | sort | uniq
+}
+is_ready() { ask -o /dev/null -w '%{http_code}\n' "$admin_url/readyz"; }
+
+rm -f go
+begin --admin 127.0.0.1:0
+admin_url=$(sed -n 's/.*admin on //p' log)
+ask "$url/held" >held &
+held=$!
+for _ in $(seq 200); do ctl ps | grep -q held && break; sleep 0.05; done
+module one -DLATE=1500
+kill -USR2 "$pid"
+until_said 1 'is to take over'
+expect "until there are new workers, the old master" 200 each_time is_ready
+expect "which has not ended meanwhile" 0 grep -c 'takes over from' log
+module one
+until_said 1 'takes over from'
+expect "then the new one, though the old one has requests left" \
+    reloaded each_time ctl reload
+expect "and its state is told" 200 each_time is_ready
+expect "while the old one waits for them" '' cat held
+touch go
+wait "$held"
+expect "which it has answered" held cat held
+rm go
+follow
+end
+
 # ---- sockets in the file system ----
 
 at() { ask --unix-socket "$1" http://a/; }
