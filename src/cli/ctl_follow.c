@@ -25,7 +25,7 @@ static bool is_over(const json_t *status, double number, double master,
     const char *why = ctl_string(status, "last_reload_error");
     char plain[CTL_TEXT];
 
-    if (ctl_number(status, "pid") != master) {
+    if (master && ctl_number(status, "pid") != master) {
         *err = ed_fail(ED_ECANCELED, "another master has taken over meanwhile");
         return true;
     }

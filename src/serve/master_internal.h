@@ -56,7 +56,8 @@ struct ed_master {
 
     pid_t heir; /* the master of an upgrade, until it has ended */
     bool handed_on;
-    pid_t former; /* the master this one takes over from; 0: none */
+    /* The master this one takes over from; 0: none, or its end is dealt with. */
+    pid_t former;
 };
 
 /* ---- master_reload.c: new code and settings, and new masters ---- */
@@ -72,6 +73,9 @@ void ed_master_explain(struct ed_master *m);
  * one is the first process of a container, which would end with it. */
 int ed_master_upgrade(struct ed_master *m);
 void ed_master_heir_gone(struct ed_master *m, int status);
+/* To be called now and then: the master this one took over from may have
+ * ended, which changes whose child this one is. */
+void ed_master_follow_former(struct ed_master *m);
 
 /* ---- master_workers.c: processes of the crew, and of the admin ---- */
 

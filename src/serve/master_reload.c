@@ -193,6 +193,19 @@ static void take_over(struct ed_master *m)
     kill(m->former, SIGQUIT);
 }
 
+void ed_master_follow_former(struct ed_master *m)
+{
+    if (!m->former || !m->ever_ready || m->ending || ed_master_has_former(m))
+        return;
+    ed_list_each (node, &m->crew.members) {
+        const struct ed_worker_child *w = ed_member_at(node)->process;
+        if (w && w->child.pid && ed_notify_adopted(w->child.pid))
+            m->former = 0;
+        if (w && w->child.pid)
+            return;
+    }
+}
+
 static void succeed(struct ed_master *m)
 {
     bool first = !m->ever_ready;
