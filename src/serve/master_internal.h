@@ -56,7 +56,8 @@ struct ed_master {
 
     pid_t heir; /* the master of an upgrade, until it has ended */
     bool handed_on;
-    /* The master this one takes over from; 0: none, or its end is dealt with. */
+    /* The master this one takes over from; 0: none, or its end is dealt with.
+     */
     pid_t former;
 };
 
