@@ -56,9 +56,7 @@ struct ed_master {
 
     pid_t heir; /* the master of an upgrade, until it has ended */
     bool handed_on;
-    /* The master this one takes over from; 0: none, or its end is dealt with.
-     */
-    pid_t former;
+    pid_t former; /* the master before, until its end is dealt with; 0: none */
 };
 
 /* ---- master_reload.c: new code and settings, and new masters ---- */

@@ -308,8 +308,8 @@ ADMIN_TEST(a_reload_has_a_number)
     w->answer = "ok 7";
     ed_res *res = world_post(w, "/v1/reload", "");
     check_text(world_string(res, "text"), "reloading");
-    check_int(json_integer_value(json_object_get(ed_res_json(res), "reload")),
-              7);
+    check_int(world_number(res, "reload"), 7);
+    check_int(world_number(res, "pid"), getpid());
     w->answer = "error not reloaded: why";
     res = world_post(w, "/v1/reload", "");
     check_int(world_status(res), 409);
