@@ -197,7 +197,8 @@ static int make_worker_stop(struct call *call, char target[CTL_TEXT],
 static int follow_reload(struct call *call, json_t *answer)
 {
     double number = ctl_number(answer, "reload");
-    int err = number ? ctl_follow_reload(&call->ctl, number) : 0;
+    double master = ctl_number(answer, "pid");
+    int err = number ? ctl_follow_reload(&call->ctl, number, master) : 0;
 
     if (!err && number)
         (void)json_object_set_new(answer, "text", json_string("reloaded"));

@@ -87,12 +87,14 @@ ED_CHECK int ctl_ask_json(const struct ctl *ctl, const char *target,
 /* ---- following (ctl_follow.c) ---- */
 
 /*
- * Waits until the reload of that number, which the server gave it, is over.
- * Suspends, for as long as that takes. Returns 0 when it came out well; or an
- * error with ed_error() saying what to tell people: ED_ECANCELED when it came
- * to nothing, what ctl_ask() returns when the server says nothing any more.
+ * Waits until the reload of that number, which the master of that process id
+ * (0: not known) gave it, is over. Suspends, for as long as that takes. Returns
+ * 0 when it came out well; or an error with ed_error() saying what to tell
+ * people: ED_ECANCELED when it came to nothing, or another master answers, what
+ * ctl_ask() returns when the server says nothing any more.
  */
-ED_CHECK int ctl_follow_reload(const struct ctl *ctl, double number);
+ED_CHECK int ctl_follow_reload(const struct ctl *ctl, double number,
+                               double master);
 
 /* ---- texts (ctl_text.c) ---- */
 

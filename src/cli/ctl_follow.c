@@ -19,15 +19,13 @@ static const int64_t LONGEST_PAUSE = 500 * ED_MS;
 static const int64_t LONGEST_SILENCE = 15 * ED_S;
 
 /* Whether it is over; *err is how it came out. */
-static bool is_over(const json_t *status, double number, double *master,
+static bool is_over(const json_t *status, double number, double master,
                     int *err)
 {
     const char *why = ctl_string(status, "last_reload_error");
     char plain[CTL_TEXT];
 
-    if (!*master)
-        *master = ctl_number(status, "pid");
-    if (*master != ctl_number(status, "pid")) {
+    if (master && ctl_number(status, "pid") != master) {
         *err = ed_fail(ED_ECANCELED, "another master has taken over meanwhile");
         return true;
     }
@@ -41,15 +39,14 @@ static bool is_over(const json_t *status, double number, double *master,
     return true;
 }
 
-int ctl_follow_reload(const struct ctl *ctl, double number)
+int ctl_follow_reload(const struct ctl *ctl, double number, double master)
 {
     int64_t heard = ed_now(), pause = FIRST_PAUSE;
-    double master = 0;
 
     for (;;) {
         json_t *status = NULL;
         int err = ctl_ask_json(ctl, "/v1/status", NULL, &status), end;
-        bool over = !err && is_over(status, number, &master, &end);
+        bool over = !err && is_over(status, number, master, &end);
         json_decref(status);
         if (over)
             return end;

@@ -256,8 +256,10 @@ static int reload(ed_req *req)
     if (!ed_bytes_equal(ed_bytes_cut(&rest, ' '), ED_BYTES("ok")) ||
         ed_bytes_int(rest, &number))
         return pass_on(req, answer, order->done);
-    return ed_reply_json(req, 200, "{s:b, s:s, s:I}", "ok", 1, "text",
-                         order->done, "reload", number);
+    return ed_reply_json(
+        req, 200, "{s:b, s:s, s:I, s:I}", "ok", 1, "text", order->done,
+        "reload", number, "pid",
+        (json_int_t)atomic_load(&ed_admin_of(req)->board->master));
 }
 
 /* A command with a number of the body. */

@@ -317,6 +317,7 @@ static void keep_watch(struct ed_master *m)
         if (watched && watched < next)
             next = watched;
         ed_master_tend_admin(m, now);
+        ed_master_follow_former(m);
         develop(m, now);
         if (!is_over(m))
             wait_for_news(m, next);

@@ -35,8 +35,9 @@ struct ed_master {
 
     struct ed_crew crew;
     struct ed_child admin_child;
-    int64_t admin_at;  /* when it may be started again */
-    int64_t admin_end; /* when it is killed; 0: it was not told to end */
+    int64_t admin_at;     /* when it may be started again */
+    int64_t admin_end;    /* when it is killed; 0: it was not told to end */
+    bool admin_in_charge; /* this master was, when it was started */
 
     int signals;   /* signalfd */
     sigset_t mask; /* that children get */
@@ -55,7 +56,7 @@ struct ed_master {
 
     pid_t heir; /* the master of an upgrade, until it has ended */
     bool handed_on;
-    pid_t former; /* the master this one takes over from; 0: none */
+    pid_t former; /* the master before, until its end is dealt with; 0: none */
 };
 
 /* ---- master_reload.c: new code and settings, and new masters ---- */
@@ -70,6 +71,9 @@ void ed_master_explain(struct ed_master *m);
 /* Starts a master that is to take over. NULL, or why there is none. */
 const char *ed_master_upgrade(struct ed_master *m);
 void ed_master_heir_gone(struct ed_master *m, int status);
+/* To be called now and then: the master this one took over from may have
+ * ended, which changes whose child this one is. */
+void ed_master_follow_former(struct ed_master *m);
 
 /* ---- master_workers.c: processes of the crew, and of the admin ---- */
 
@@ -84,6 +88,8 @@ struct ed_worker_child {
 
 /* Starts it if it is time, or kills it if it will not end. */
 void ed_master_tend_admin(struct ed_master *m, int64_t now);
+/* It changes its code and settings, too; what it listens on waits meanwhile. */
+void ed_master_renew_admin(struct ed_master *m);
 
 /* What a process has said. */
 void ed_master_hear_worker(struct ed_master *m, struct ed_member *member);

@@ -112,16 +112,6 @@ static bool change_settings(struct ed_master *m)
     return true;
 }
 
-/* It changes its code and settings, too; what it listens on waits meanwhile. */
-static void renew_admin(struct ed_master *m)
-{
-    m->admin_at = 0;
-    if (!m->admin_child.pid || m->admin_end)
-        return;
-    kill(m->admin_child.pid, SIGTERM);
-    m->admin_end = ed_clock_monotonic() + ED_ADMIN_END_TIME;
-}
-
 /* Not every roll-out is a reload. */
 static void end_reload(struct ed_master *m, enum ed_reload_end how)
 {
@@ -203,6 +193,19 @@ static void take_over(struct ed_master *m)
     kill(m->former, SIGQUIT);
 }
 
+void ed_master_follow_former(struct ed_master *m)
+{
+    if (!m->former || !m->ever_ready || m->ending || ed_master_has_former(m))
+        return;
+    ed_list_each (node, &m->crew.members) {
+        const struct ed_worker_child *w = ed_member_at(node)->process;
+        if (w && w->child.pid && ed_notify_adopted(w->child.pid))
+            m->former = 0;
+        if (w && w->child.pid)
+            return;
+    }
+}
+
 static void succeed(struct ed_master *m)
 {
     bool first = !m->ever_ready;
@@ -223,7 +226,7 @@ static void succeed(struct ed_master *m)
     if (first)
         return;
     ed_log_info("reloaded");
-    renew_admin(m);
+    ed_master_renew_admin(m);
     end_reload(m, ED_RELOAD_DONE);
 }
 
@@ -279,7 +282,7 @@ static void cut_short(struct ed_master *m)
     ed_settings_free(&m->old);
     if (!m->ending && m->ever_ready) {
         close_dropped(m);
-        renew_admin(m);
+        ed_master_renew_admin(m);
         end_reload(m, ED_RELOAD_CUT);
     }
     end_next_reload(m);

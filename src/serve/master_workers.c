@@ -316,13 +316,79 @@ void ed_master_hear_worker(struct ed_master *m, struct ed_member *member)
 
 /* ---- the admin process ---- */
 
+/* Two masters, of which one takes over, have sockets in common. The one that
+ * serves answers there: what the other would say of itself, that it is not
+ * ready or is stopping, is not what was asked. */
+static bool is_in_charge(const struct ed_master *m)
+{
+    if (m->ending)
+        return !m->handed_on;
+    return m->ever_ready || !ed_master_has_former(m);
+}
+
+/* One with the process id in its name is never another's. */
+static bool shares_ctl(const struct ed_master *m)
+{
+    return m->settings->ctl;
+}
+
+static bool answers_ctl(const struct ed_master *m)
+{
+    return m->ctl.count && (is_in_charge(m) || !shares_ctl(m));
+}
+
+static bool answers_admin(const struct ed_master *m)
+{
+    return m->admin.count && is_in_charge(m);
+}
+
 static bool wants_admin(const struct ed_master *m)
 {
-    return !m->ending && (m->ctl.count || m->admin.count);
+    if (m->ending && !m->handed_on)
+        return false;
+    return answers_ctl(m) || answers_admin(m);
+}
+
+/* It listens where it shall not any more, or does not yet where it shall. */
+static bool admin_is_outdated(const struct ed_master *m)
+{
+    return m->admin_child.pid && m->admin_in_charge != is_in_charge(m) &&
+           (m->admin.count || shares_ctl(m));
+}
+
+void ed_master_renew_admin(struct ed_master *m)
+{
+    m->admin_at = 0;
+    if (!m->admin_child.pid || m->admin_end)
+        return;
+    kill(m->admin_child.pid, SIGTERM);
+    m->admin_end = ed_clock_monotonic() + ED_ADMIN_END_TIME;
+}
+
+static void start_admin(struct ed_master *m)
+{
+    int err = hand_over_settings(m);
+    struct ed_launch launch = launch_of(m, ED_ROLE_ADMIN);
+
+    m->admin_in_charge = is_in_charge(m);
+    if (answers_ctl(m))
+        add_listeners(&launch, &m->ctl);
+    launch.ctl_count = launch.listener_count;
+    if (answers_admin(m))
+        add_listeners(&launch, &m->admin);
+    launch.addresses = ed_sockets_hand(&m->listeners); /* looks, without it */
+    if (!err)
+        err = start_child(m, &m->admin_child, &launch);
+    if (launch.addresses >= 0)
+        close(launch.addresses);
+    if (err)
+        ed_log_error("no admin process: %s", ed_err_text(err));
 }
 
 void ed_master_tend_admin(struct ed_master *m, int64_t now)
 {
+    if (admin_is_outdated(m))
+        ed_master_renew_admin(m);
     if (m->admin_end && now >= m->admin_end) {
         ed_log_error("admin process %d has not ended in time: killed",
                      (int)m->admin_child.pid);
@@ -332,18 +398,7 @@ void ed_master_tend_admin(struct ed_master *m, int64_t now)
     if (m->admin_child.pid || now < m->admin_at || !wants_admin(m))
         return;
     m->admin_at = now + ADMIN_PAUSE;
-    int err = hand_over_settings(m);
-    struct ed_launch launch = launch_of(m, ED_ROLE_ADMIN);
-    add_listeners(&launch, &m->ctl);
-    launch.ctl_count = launch.listener_count;
-    add_listeners(&launch, &m->admin);
-    launch.addresses = ed_sockets_hand(&m->listeners); /* looks, without it */
-    if (!err)
-        err = start_child(m, &m->admin_child, &launch);
-    if (launch.addresses >= 0)
-        close(launch.addresses);
-    if (err)
-        ed_log_error("no admin process: %s", ed_err_text(err));
+    start_admin(m);
 }
 
 static void tell_scale(struct ed_master *m, const char *rest)

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,19 +39,23 @@ static socklen_t address_of(const char *path, struct sockaddr_un *address)
 }
 
 /* Connected, since only then poll() knows whether there is room. */
-static void send_line(int fd, const char *text)
+static bool send_line(int fd, const char *text)
 {
     struct pollfd ready = {fd, POLLOUT, 0};
 
     for (int i = 0; i < SEND_TRIES; i++) {
         ssize_t n = send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (n >= 0 || (errno != EAGAIN && errno != EINTR))
-            return;
+        if (n >= 0)
+            return true;
+        if (errno != EAGAIN && errno != EINTR)
+            return false;
         (void)poll(&ready, 1, SEND_WAIT);
     }
+    return false;
 }
 
-void ed_notify(const char *text)
+/* Whether it got there; false without a manager. */
+static bool notify(const char *text)
 {
     const char *path = getenv("NOTIFY_SOCKET");
     struct sockaddr_un address;
@@ -58,10 +63,16 @@ void ed_notify(const char *text)
     int fd = len ? socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) : -1;
 
     if (fd < 0)
-        return;
-    if (!connect(fd, (const struct sockaddr *)&address, len))
-        send_line(fd, text);
+        return false;
+    bool sent = !connect(fd, (const struct sockaddr *)&address, len) &&
+                send_line(fd, text);
     close(fd);
+    return sent;
+}
+
+void ed_notify(const char *text)
+{
+    (void)notify(text);
 }
 
 void ed_notify_reloading(void)
@@ -133,6 +144,17 @@ void ed_notify_take_over(pid_t former)
     snprintf(text, sizeof text, "MAINPID=%d\nREADY=1", (int)getpid());
     ed_notify(text);
     told = 0;
+}
+
+bool ed_notify_adopted(pid_t other)
+{
+    char theirs[32], ours[32];
+
+    if (!getenv("NOTIFY_SOCKET"))
+        return true;
+    snprintf(theirs, sizeof theirs, "MAINPID=%d", (int)other);
+    snprintf(ours, sizeof ours, "MAINPID=%d", (int)getpid());
+    return notify(theirs) && notify(ours);
 }
 
 void ed_notify_forget(void)

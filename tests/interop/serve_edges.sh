@@ -113,6 +113,62 @@ mv away.so app.so
 end
 rm -f pid.old
 
+# ---- who answers eddy ctl during an upgrade ----
+
+each_time() { # COMMAND...: what it said in ten times, each text once
+    for _ in $(seq 10); do "$@" 2>&1; done | sort | uniq
+}
+is_ready() { ask -o /dev/null -w '%{http_code}\n' "$admin_url/readyz"; }
+
+hold() { # SOCKET: has a request wait for the file "go"
+    rm -f go
+    answers=$(admin)
+    admin_url=$(sed -n 's/.*admin on //p' log)
+    ask "$url/held" >held &
+    held=$!
+    for _ in $(seq 200); do
+        "$eddy" ctl --socket "$1" ps | grep -q held && break
+        sleep 0.05
+    done
+}
+let_go() {
+    touch go
+    wait "$held"
+    expect "the old one has answered" held cat held
+    follow
+    end
+}
+
+begin --admin 127.0.0.1:0
+hold "$work/ctl"
+module one -DLATE=1500
+kill -USR2 "$pid"
+until_said 1 'is to take over'
+expect "until there are new workers, the old master" 200 each_time is_ready
+expect "which has not ended meanwhile" 0 grep -c 'takes over from' log
+module one
+until_said 1 'takes over from'
+until_gone "$answers"
+expect "then the new one, though the old one has requests left" \
+    reloaded each_time ctl reload
+expect "and its state is told" 200 each_time is_ready
+expect "while the old one waits for them" '' cat held
+let_go
+
+: >log
+serve log "$eddy" serve app.so --listen 127.0.0.1:0 --pidfile pid \
+    --workers 2 --admin 127.0.0.1:0
+until_said 2 'is ready'
+own=$work/run/eddy-app.so-$pid.ctl
+hold "$own"
+kill -USR2 "$pid"
+until_said 1 'takes over from'
+until_gone "$answers"
+expect "what is ready is told by the new one" 200 each_time is_ready
+expect_in "on a socket of its own the old one still tells of its requests" held \
+    "$eddy" ctl --socket "$own" ps
+let_go
+
 # ---- sockets in the file system ----
 
 at() { ask --unix-socket "$1" http://a/; }

@@ -283,6 +283,9 @@ until_said 'takes over from'
 for _ in $(seq 400); do kill -0 "$former" 2>/dev/null || break; sleep 0.05; done
 pid=$(cat pid)
 heard "MAINPID=$pid READY=1"
+heard "MAINPID=$pid$" # once more, as a child of the manager's
+expect "after another, or systemd would not look" 1 \
+    sh -c "grep -B 1 -x 'MAINPID=$pid' heard | grep -vc '$pid'"
 expect "an upgrade does not stop the service" 0 grep -c STOPPING heard
 kill -TERM "$pid"
 heard 'STOPPING=1'

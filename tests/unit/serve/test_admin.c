@@ -309,6 +309,7 @@ ADMIN_TEST(a_reload_has_a_number)
     ed_res *res = world_post(w, "/v1/reload", "");
     check_text(world_string(res, "text"), "reloading");
     check_int((int64_t)world_number(res, "reload"), 7);
+    check_int((int64_t)world_number(res, "pid"), getpid());
     w->answer = "error not reloaded: why";
     res = world_post(w, "/v1/reload", "");
     check_int(world_status(res), 409);

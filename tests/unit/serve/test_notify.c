@@ -147,6 +147,22 @@ static void who_takes_over_is_watched_instead(void **state)
     assert_string_equal(heard(), "WATCHDOG=1");
 }
 
+/* systemd looks whose child a main process is when it is told of another. */
+static void who_was_adopted_is_told_of_as_if_new(void **state)
+{
+    char text[64];
+
+    (void)state;
+    assert_true(ed_notify_adopted(4711));
+    assert_string_equal(heard(), "MAINPID=4711");
+    snprintf(text, sizeof text, "MAINPID=%d", (int)getpid());
+    assert_string_equal(heard(), text);
+    setenv("NOTIFY_SOCKET", "/nowhere/at/all", 1);
+    assert_false(ed_notify_adopted(4711));
+    unsetenv("NOTIFY_SOCKET");
+    assert_true(ed_notify_adopted(4711));
+}
+
 static void a_manager_that_is_behind_is_waited_for(void **state)
 {
     int status;
@@ -200,6 +216,7 @@ int main(void)
         NOTIFY_TEST(the_watchdog_hears_at_half_of_its_time),
         NOTIFY_TEST(a_watchdog_of_another_process_hears_nothing),
         NOTIFY_TEST(who_takes_over_is_watched_instead),
+        NOTIFY_TEST(who_was_adopted_is_told_of_as_if_new),
         NOTIFY_TEST(a_manager_that_is_behind_is_waited_for),
         NOTIFY_TEST(without_a_manager_nothing_happens),
     };
