@@ -243,10 +243,12 @@ static void frames_of_the_runtime_are_left_out(void **state)
 static void reports_are_repeated_ever_less_often(void **state)
 {
     static const char head[] = "  loop blocked for ";
+    uint64_t before = ed_monitor_blocked_count();
     int64_t due = LIMIT / ED_MS;
 
     (void)state;
     char *said = run_watched(block);
+    assert_int_equal(ed_monitor_blocked_count() - before, blocks_in(said));
     for (char *at = said; (at = strstr(at, "  loop "));) {
         if (strncmp(at, head, strlen(head)) != 0) {
             due = LIMIT / ED_MS; /* it runs again */

@@ -72,29 +72,49 @@ FIBER_TEST(a_deadline_ends_waiting_for_a_file)
     unlink(f.name);
 }
 
+/* Others run while this one waits, or nobody would let the child go. */
+static int let_child_go(void *arg)
+{
+    (void)ed_sleep(50 * ED_MS);
+    check_int(write(*(int *)arg, "x", 1), 1);
+    return 0;
+}
+
+/* False: it did not come to that. */
+static bool hold_until_told(const char *name, int held, int told)
+{
+    int own = open(name, O_RDWR | O_CLOEXEC);
+    char c;
+
+    return !lockf(own, F_LOCK, 0) && write(held, "x", 1) == 1 &&
+           read(told, &c, 1) == 1;
+}
+
 /* These locks are a process's: another must hold it. */
 REAL_TEST(lockf_waits_for_another_process)
 {
     struct file f = new_file(0);
-    int fd = open(f.name, O_RDWR | O_CLOEXEC), held[2];
+    int fd = open(f.name, O_RDWR | O_CLOEXEC), held[2], told[2];
     char c;
 
     make_pipe(held);
+    make_pipe(told);
     pid_t child = fork();
     if (!child) {
-        int own = open(f.name, O_RDWR | O_CLOEXEC);
-        bool well = !lockf(own, F_LOCK, 0) && write(held[1], "x", 1) == 1;
-        const struct timespec time = {0, 50 * ED_MS};
-        nanosleep(&time, NULL);
-        _exit(!well);
+        close(told[1]); /* with the parent's it ends */
+        _exit(!hold_until_told(f.name, held[1], told[0]));
     }
     check_int(read(held[0], &c, 1), 1);
     check_errno(lockf(fd, F_TLOCK, 0), EAGAIN);
+    ed_scope(s);
+    ed_go(s, let_child_go, &told[1]);
     check_int(lockf(fd, F_LOCK, 0), 0);
+    check_int(ed_wait(s), 0);
     int status = -1;
     check_int(waitpid(child, &status, 0), child);
     check_int(status, 0);
     close_both(held);
+    close_both(told);
     close(fd);
     unlink(f.name);
 }

@@ -163,13 +163,19 @@ static void who_was_adopted_is_told_of_as_if_new(void **state)
     assert_true(ed_notify_adopted(4711));
 }
 
-static void a_manager_that_is_behind_is_waited_for(void **state)
+/* Has the manager read what has come, and be ready for more. */
+static void catch_up(int messages)
 {
-    int status;
+    for (int i = 0; i < messages; i++)
+        (void)recv(manager, &(char){0}, 1, 0);
+}
 
-    (void)state;
-    int sent = 0;
+/* What it hears that has no room for more until a moment later. */
+static const char *heard_when_behind(void)
+{
+    int status, sent = 0;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+
     memcpy(address.sun_path, path, strlen(path));
     int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
     while (sendto(fd, "x", 1, MSG_DONTWAIT, (struct sockaddr *)&address,
@@ -179,14 +185,24 @@ static void a_manager_that_is_behind_is_waited_for(void **state)
     pid_t pid = fork();
     if (!pid) {
         usleep(30000);
-        for (int i = 0; i < sent; i++)
-            (void)recv(manager, address.sun_path, 1, 0);
+        catch_up(sent);
         _exit(0);
     }
     ed_notify("READY=1");
     waitpid(pid, &status, 0);
-    assert_string_equal(heard(), "READY=1");
     close(fd);
+    return heard();
+}
+
+/* On a busy machine it may be behind for longer than that: then once more. */
+static void a_manager_that_is_behind_is_waited_for(void **state)
+{
+    const char *text = "";
+
+    (void)state;
+    for (int i = 0; i < 20 && !*text; i++)
+        text = heard_when_behind();
+    assert_string_equal(text, "READY=1");
 }
 
 static void without_a_manager_nothing_happens(void **state)
