@@ -56,7 +56,9 @@ service=http://localhost:$(wait_for_text service.port '[0-9].*')/
 
 start_postgres max_connections=$((CALLERS + 10))
 start_redis "maxclients 1000"
-start_mariadb --max-connections=$((CALLERS + 10))
+# Its library does not wait for room in the line before a server that is not
+# let run for the moment.
+start_mariadb --max-connections=$((CALLERS + 10)) --back-log=$((CALLERS + 10))
 
 # The machine may be busy with something else for the moment: the best of some.
 all_at_once() { # LIBRARY WHERE

@@ -126,8 +126,8 @@ ask "$url/held" >one &
 one=$!
 ask "$url/held" >two &
 two=$!
-until_asked 2 'Python.*/held'
-expect "those at work are shown" 2 grep -c 'Python.*/held' seen
+until_asked 2 'waiting  *Python.*/held'
+expect "those at work are shown" 2 grep -c 'waiting  *Python.*/held' seen
 left=()
 for _ in 1 2 3; do
     curl -s -o /dev/null "$url/counted" &
@@ -153,11 +153,12 @@ rm go
 name=short
 wsgi $name 1 --wsgi wsgi_apps:app --python-path "$apps" -t 2 \
     --queue-timeout 300ms --request-timeout 4s
-ask "$url/held" >one &
+# They, too, may have to wait too long for a thread that is not let run.
+ask --retry 9 "$url/held" >one &
 one=$!
-ask "$url/held" >two &
+ask --retry 9 "$url/held" >two &
 two=$!
-until_asked 2 'Python.*/held'
+until_asked 2 'waiting  *Python.*/held'
 expect "who waits for too long gets 503" 503 code -D late "$url/counted"
 expect_in "and when to come back" 'Retry-After: ' cat late
 touch go
@@ -199,14 +200,14 @@ expect_in "even that comes to its end" burnt cat out
 expect "it is told once" 1 grep -c 'Python has been at GET /stuck' stuck
 # A client that leaves a request that is being run: it stays in sight.
 curl -s "$url/held" & left=($!)
-until_asked 1 'Python.*/held'
+until_asked 1 'waiting  *Python.*/held'
 kill "${left[@]}"
 wait "${left[@]}" 2>/dev/null
 sleep 0.3 # it may be noticed
 "$eddy" ctl --socket "$work/ctl-stuck" ps >seen
 expect_in "what runs for nobody is still shown" '/held' cat seen
 ask "$url/held" >out & one=$!
-until_asked 2 'Python.*/held'
+until_asked 2 'waiting  *Python.*/held'
 kill -TERM "$pid"
 until_said stuck 1 'stopping when all'
 touch go
