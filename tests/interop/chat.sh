@@ -16,7 +16,7 @@ wait_for_text redis.log "[Rr]eady to accept" >/dev/null
 chat() { # LOG ADDRESS
     serve "$1" "$build/examples/chat" --listen "$2" --redis "unix://$work/redis"
 }
-chat one.log 127.0.0.1:0
+chat one.log "127.0.0.1:$(free_port)" # where it comes back to
 one=$port
 one_pid=$pid
 chat two.log 127.0.0.1:0

@@ -307,6 +307,7 @@ await promise('--write takes changes, with its own token', async () => {
   const mine = await open(addresses(writer)[0]);
   await isLive(mine);
   must(!mine.url().includes('#'), mine.url());
+  await shows(mine, '#wanted', '2'); // what one more is more than
   await mine.locator('#do-more').click();
   await told('scale {"workers":3}');
   const [cookie] = await cookieOf(writer);
