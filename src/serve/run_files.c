@@ -278,8 +278,10 @@ static int write_pid(const char *path, const char *old)
     if (err)
         return err;
     err = write_text(fresh.ptr, text, (size_t)len);
-    if (!err && old)
-        (void)rename(path, old); /* lost else, and nothing worse */
+    if (!err && old) {
+        unlink(old);
+        (void)!link(path, old); /* lost else, and nothing worse */
+    }
     if (!err && rename(fresh.ptr, path))
         err = -errno;
     if (err)

@@ -11,7 +11,9 @@
 #include <cmocka.h>
 #include <eddy/log.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,6 +165,49 @@ static void that_of_the_former_master_comes_back(void **state)
     ed_run_files_close(&files);
 }
 
+struct reader {
+    const char *file;
+    atomic_bool enough;
+    int missed;
+};
+
+static void *look_for_it(void *arg)
+{
+    struct reader *reader = arg;
+
+    while (!atomic_load(&reader->enough))
+        reader->missed += access(reader->file, F_OK) != 0;
+    return NULL;
+}
+
+static void there_is_a_file_at_any_moment(void **state)
+{
+    const char *old = in_folder("pid.old", 0);
+    struct reader reader = {.file = in_folder("pid", 0)};
+    pthread_t thread;
+    char text[16];
+    int failed = 0;
+
+    (void)state;
+    snprintf(text, sizeof text, "%d\n", (int)getppid());
+    put(reader.file, text);
+    assert_int_equal(pthread_create(&thread, NULL, look_for_it, &reader), 0);
+    for (int i = 0; i < 2000; i++) {
+        struct ed_run_files files = {0};
+        put(reader.file, text);
+        failed += ed_run_files_write_pid(&files, reader.file, getppid()) != 0;
+        free(files.pidfile);
+    }
+    atomic_store(&reader.enough, true);
+    pthread_join(thread, NULL);
+    assert_int_equal(failed, 0);
+    assert_int_equal(reader.missed, 0);
+    assert_int_equal(pid_in(old), getppid());
+    assert_int_equal(pid_in(reader.file), getpid());
+    unlink(old);
+    unlink(reader.file);
+}
+
 static void a_full_disk_leaves_the_file_as_it_was(void **state)
 {
     struct ed_run_files files = {0};
@@ -195,6 +240,7 @@ int main(void)
             files_of_the_dead_are_removed_and_those_of_others_stay),
         cmocka_unit_test(the_file_of_a_dead_server_is_not_restored),
         cmocka_unit_test(that_of_the_former_master_comes_back),
+        cmocka_unit_test(there_is_a_file_at_any_moment),
         cmocka_unit_test(a_full_disk_leaves_the_file_as_it_was),
     };
 
