@@ -168,15 +168,25 @@ static void look_everywhere(struct found *found)
     look_in(found, directory);
 }
 
+/* A URL takes nothing else. */
+static int make_absolute(const char *path, char out[CTL_PATH])
+{
+    char directory[PATH_MAX] = "";
+    const char *between = *path == '/' ? "" : "/";
+
+    if (*path != '/' && !getcwd(directory, sizeof(directory)))
+        return -errno;
+    int len = snprintf(out, CTL_PATH, "%s%s%s", directory, between, path);
+    return len < CTL_PATH ? 0 : -ENAMETOOLONG;
+}
+
 static int take(struct ctl *ctl, const char *path)
 {
-    int err =
-        strlen(path) < sizeof(ctl->socket) ? try_socket(path) : -ENAMETOOLONG;
+    int err = make_absolute(path, ctl->socket);
 
-    if (!err) {
-        stpcpy(ctl->socket, path);
+    err = err ? err : try_socket(ctl->socket);
+    if (!err)
         return 0;
-    }
     fprintf(stderr, "eddy %s: %s: ", ctl->command, path);
     if (err == -ECONNREFUSED || err == -ENOENT)
         fprintf(stderr, "no server there (%s)\n", strerror(-err));

@@ -239,6 +239,8 @@ ready() { # N: waits until so many workers are
     ctl status
 }
 expect "its workers are counted" yes ready 2
+expect_in "its socket may be named from here" "ready" \
+    "$eddy" ctl --socket hello.ctl status
 expect_in "it has requests" "requests                       1" \
     line "curl -s --unix-socket hello.sock http://x/ >/dev/null; ctl stats"
 expect "scale gives it one more" 0 status_of ctl scale +1
