@@ -64,10 +64,20 @@ static void end_admin(struct ed_master *m)
     }
 }
 
-static void drain_all(struct ed_master *m, int64_t now)
+/* Once the workers have closed theirs, who comes is refused at once, and may
+ * try another server, instead of waiting for an answer until the last one ends.
+ */
+static void stop_listening(struct ed_master *m)
 {
     m->drain_at = 0;
-    ed_crew_drain(&m->crew, m->ending, now);
+    ed_sockets_shut(&m->listeners);
+    ed_sockets_shut(&m->dropped);
+}
+
+static void drain_all(struct ed_master *m, int64_t now)
+{
+    stop_listening(m);
+    ed_crew_drain(&m->crew, true, now);
 }
 
 void ed_master_stop(struct ed_master *m, bool at_once)
@@ -81,7 +91,7 @@ void ed_master_stop(struct ed_master *m, bool at_once)
         ed_notify("STOPPING=1\nSTATUS=stopping");
     if (at_once || begun) {
         ed_log_info("stopping at once");
-        m->drain_at = 0;
+        stop_listening(m);
         ed_crew_quit(&m->crew, now);
         return;
     }

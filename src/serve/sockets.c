@@ -180,6 +180,16 @@ void ed_sockets_close(struct ed_sockets *sockets, bool handed_on)
     *sockets = (struct ed_sockets){0};
 }
 
+void ed_sockets_shut(struct ed_sockets *sockets)
+{
+    for (size_t i = 0; i < sockets->count; i++) {
+        struct ed_bound *bound = &sockets->each[i].bound;
+        if (bound->fd >= 0)
+            close(bound->fd);
+        bound->fd = -1;
+    }
+}
+
 void ed_sockets_address(const struct ed_sockets_entry *entry,
                         char out[ED_ADDR_TEXT])
 {
@@ -197,6 +207,8 @@ int ed_sockets_hand(const struct ed_sockets *sockets)
     int err = 0;
 
     for (size_t i = 0; i < sockets->count && !err; i++) {
+        if (sockets->each[i].bound.fd < 0)
+            continue;
         ed_sockets_address(&sockets->each[i], address);
         err = ed_buf_addf(&text, "%s\n", address);
     }

@@ -40,11 +40,14 @@ void ed_sockets_undo(struct ed_sockets *sockets, struct ed_sockets *old);
 /* Closes them; files of Unix sockets go unless `handed_on`. */
 void ed_sockets_close(struct ed_sockets *sockets, bool handed_on);
 
+/* Closes the descriptors alone: files of Unix sockets stay to be closed. */
+void ed_sockets_shut(struct ed_sockets *sockets);
+
 /* The address a socket has, as text. */
 void ed_sockets_address(const struct ed_sockets_entry *entry,
                         char out[ED_ADDR_TEXT]);
 
-/* Memory with those of all of them, a line each (handed.h): a descriptor, or an
+/* Memory with those of all that are open, a line each (handed.h): a descriptor, or an
  * error. */
 ED_CHECK int ed_sockets_hand(const struct ed_sockets *sockets);
 

@@ -166,6 +166,14 @@ held=$!
 until_at_work /held
 kill -TERM "$pid"
 until_said 1 'stopping when all'
+refused() { # by curl's exit status: 28 would be that nobody answers
+    for _ in $(seq 20); do
+        curl -s -m 0.25 "$url/" >/dev/null
+        [ "$?" = 7 ] && echo yes && return
+        sleep 0.1
+    done
+}
+expect "who comes later is refused at once" yes refused
 touch go
 until_gone "$pid"
 pids=()
