@@ -67,6 +67,8 @@ expect_in "and a page of the other process shows it as it was typed" \
       sleep 0.1
   done
   kill "$one_pid"
+  # It has the port until it is gone; a child that has ended has no program.
+  while readlink "/proc/$one_pid/exe"; do sleep 0.1; done >/dev/null
   sleep 1
   exec "$build/examples/chat" --listen "127.0.0.1:$one" \
       --redis "unix://$work/redis" >again.log 2>&1 ) &
