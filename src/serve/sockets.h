@@ -47,8 +47,8 @@ void ed_sockets_shut(struct ed_sockets *sockets);
 void ed_sockets_address(const struct ed_sockets_entry *entry,
                         char out[ED_ADDR_TEXT]);
 
-/* Memory with those of all that are open, a line each (handed.h): a descriptor, or an
- * error. */
+/* Memory with those of all that are open, a line each (handed.h): a descriptor,
+ * or an error. */
 ED_CHECK int ed_sockets_hand(const struct ed_sockets *sockets);
 
 /* In a child that becomes another master, before exec(): has it take them over
