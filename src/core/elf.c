@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <link.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -34,32 +33,40 @@ static void copy_text(char *to, size_t size, const char *from)
 
 struct object {
     const char *path; /* the program's own: as it was called */
-    uintptr_t base;
+    bool program;
+    uintptr_t bias; /* what addresses in its file count from */
 };
 
 /* dladdr() waits for the dynamic linker's lock, which who stands still in
  * dlopen() holds: a report of that would stand still as well. */
-static bool object_at(uintptr_t pc, struct object *object)
+static const struct link_map *map_at(uintptr_t pc)
 {
 #ifdef DLFO_STRUCT_HAS_EH_DBASE
     struct dl_find_object found;
 
-    if (_dl_find_object((void *)pc, &found))
-        return false;
-    const char *path = found.dlfo_link_map->l_name;
-    *object = (struct object){
-        path && *path ? path : program_invocation_name,
-        (uintptr_t)found.dlfo_map_start,
-    };
-    return true;
+    return _dl_find_object((void *)pc, &found) ? NULL : found.dlfo_link_map;
 #else
     Dl_info info;
+    struct link_map *map = NULL;
 
-    if (!dladdr((void *)pc, &info) || !info.dli_fname)
-        return false;
-    *object = (struct object){info.dli_fname, (uintptr_t)info.dli_fbase};
-    return true;
+    return dladdr1((void *)pc, &info, (void **)&map, RTLD_DL_LINKMAP) ? map
+                                                                      : NULL;
 #endif
+}
+
+static bool object_at(uintptr_t pc, struct object *object)
+{
+    const struct link_map *map = map_at(pc);
+
+    if (!map)
+        return false;
+    bool program = !map->l_name || !*map->l_name;
+    *object = (struct object){
+        .path = program ? program_invocation_name : map->l_name,
+        .program = program,
+        .bias = map->l_addr,
+    };
+    return true;
 }
 
 static const char *name_in(const char *path)
@@ -81,10 +88,7 @@ const char *ed_elf_object(uintptr_t pc)
 /* The program's own was perhaps replaced, and named by how it was called. */
 static const char *path_of(const struct object *object)
 {
-    uintptr_t phdr = getauxval(AT_PHDR);
-    bool program = phdr >= object->base && phdr - object->base < 4096;
-
-    return program ? "/proc/self/exe" : object->path;
+    return object->program ? "/proc/self/exe" : object->path;
 }
 
 static bool map_file(struct file *file, const char *path)
@@ -131,20 +135,6 @@ static const ElfW(Ehdr) * header_of(const struct file *file)
 
 /* ---- symbols ---- */
 
-/* What addresses in the file count from, seen from where it was loaded. */
-static uintptr_t bias_of(const struct file *file, const ElfW(Ehdr) * header,
-                         uintptr_t base)
-{
-    const ElfW(Phdr) *phdr =
-        array(file, header->e_phoff, header->e_phnum, sizeof *phdr);
-
-    for (int i = 0; phdr && i < header->e_phnum; i++) {
-        if (phdr[i].p_type == PT_LOAD)
-            return base - (phdr[i].p_vaddr & ~(uintptr_t)4095);
-    }
-    return base;
-}
-
 static const ElfW(Shdr) *
     section(const struct file *file, const ElfW(Ehdr) * header, ElfW(Word) type)
 {
@@ -188,7 +178,7 @@ static void find_in(const struct file *file, const ElfW(Shdr) * table,
     }
 }
 
-static void find(const struct file *file, uintptr_t pc, uintptr_t base,
+static void find(const struct file *file, uintptr_t bias,
                  struct ed_elf_place *place)
 {
     /* Stripped ones have the second only, with what they export. */
@@ -197,14 +187,13 @@ static void find(const struct file *file, uintptr_t pc, uintptr_t base,
 
     if (!header)
         return;
-    uintptr_t bias = bias_of(file, header, base);
     const ElfW(Shdr) *sections =
         array(file, header->e_shoff, header->e_shnum, sizeof *sections);
-    place->offset = pc - bias;
     for (int i = 0; i < 2 && !place->start; i++) {
         const ElfW(Shdr) *table = section(file, header, types[i]);
         if (table)
-            find_in(file, table, &sections[table->sh_link], pc - bias, place);
+            find_in(file, table, &sections[table->sh_link], place->offset,
+                    place);
     }
     if (place->start)
         place->start += bias;
@@ -220,9 +209,9 @@ void ed_elf_find(uintptr_t pc, struct ed_elf_place *place)
     if (!object_at(pc, &object))
         return;
     copy_text(place->object, sizeof place->object, name_in(object.path));
-    place->offset = pc - object.base;
+    place->offset = pc - object.bias;
     if (!map_file(&file, path_of(&object)))
         return;
-    find(&file, pc, object.base, place);
+    find(&file, object.bias, place);
     munmap((void *)file.bytes, file.len);
 }
