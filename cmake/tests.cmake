@@ -107,6 +107,8 @@ file(GLOB EDDY_TEST_SOURCES CONFIGURE_DEPENDS tests/unit/*/test_*.c
 foreach(source IN LISTS EDDY_TEST_SOURCES)
   eddy_add_test(${source})
 endforeach()
+# With holes between its segments, as only some layouts have them.
+target_link_options(unit-core-elf PRIVATE -Wl,-z,max-page-size=65536)
 
 # The portable switch, which no processor at hand would choose by itself.
 set(source tests/unit/core/test_switch.c)
