@@ -4,6 +4,7 @@
  * The process that answers is renewed by it, but what it tells of reloads is
  * the master's knowledge, so the next one goes on where it stopped.
  */
+#include "base/backoff.h"
 #include "ctl.h"
 
 #include <eddy/clock.h>
@@ -41,9 +42,9 @@ static bool is_over(const json_t *status, double number, double master,
 
 int ctl_follow_reload(const struct ctl *ctl, double number, double master)
 {
-    int64_t heard = ed_now(), pause = FIRST_PAUSE;
+    int64_t heard = ed_now();
 
-    for (;;) {
+    for (unsigned asked = 1;; asked++) {
         json_t *status = NULL;
         int err = ctl_ask_json(ctl, "/v1/status", NULL, &status), end;
         bool over = !err && is_over(status, number, master, &end);
@@ -54,9 +55,8 @@ int ctl_follow_reload(const struct ctl *ctl, double number, double master)
             heard = ed_now();
         else if (err == ED_ECONNECT || ed_now() - heard > LONGEST_SILENCE)
             return err;
-        err = ed_sleep(pause);
+        err = ed_sleep(ed_backoff(asked, FIRST_PAUSE, LONGEST_PAUSE));
         if (err)
             return err;
-        pause = pause * 2 < LONGEST_PAUSE ? pause * 2 : LONGEST_PAUSE;
     }
 }
